@@ -1,0 +1,1 @@
+"""Lastlayer: the contract of its services, as generated stubs."""

@@ -1,0 +1,65 @@
+from google.rpc import status_pb2 as _status_pb2
+from lastlayer.v1 import types_pb2 as _types_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class GetBackboneRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FeaturizeRequest(_message.Message):
+    __slots__ = ("images", "taps", "backbone_digest")
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    TAPS_FIELD_NUMBER: _ClassVar[int]
+    BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    images: _containers.RepeatedCompositeFieldContainer[_types_pb2.Image]
+    taps: _containers.RepeatedScalarFieldContainer[str]
+    backbone_digest: str
+    def __init__(self, images: _Optional[_Iterable[_Union[_types_pb2.Image, _Mapping]]] = ..., taps: _Optional[_Iterable[str]] = ..., backbone_digest: _Optional[str] = ...) -> None: ...
+
+class ImageFeatures(_message.Message):
+    __slots__ = ("id", "features", "error")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    features: FeatureVectors
+    error: _status_pb2.Status
+    def __init__(self, id: _Optional[str] = ..., features: _Optional[_Union[FeatureVectors, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class FeatureVectors(_message.Message):
+    __slots__ = ("vectors",)
+    VECTORS_FIELD_NUMBER: _ClassVar[int]
+    vectors: _containers.RepeatedCompositeFieldContainer[_types_pb2.FeatureVector]
+    def __init__(self, vectors: _Optional[_Iterable[_Union[_types_pb2.FeatureVector, _Mapping]]] = ...) -> None: ...
+
+class FeaturizeResponse(_message.Message):
+    __slots__ = ("results", "backbone_digest")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[ImageFeatures]
+    backbone_digest: str
+    def __init__(self, results: _Optional[_Iterable[_Union[ImageFeatures, _Mapping]]] = ..., backbone_digest: _Optional[str] = ...) -> None: ...
+
+class FeaturizeStreamRequest(_message.Message):
+    __slots__ = ("request_id", "request")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    request: FeaturizeRequest
+    def __init__(self, request_id: _Optional[str] = ..., request: _Optional[_Union[FeaturizeRequest, _Mapping]] = ...) -> None: ...
+
+class FeaturizeStreamResponse(_message.Message):
+    __slots__ = ("request_id", "response", "error")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    response: FeaturizeResponse
+    error: _status_pb2.Status
+    def __init__(self, request_id: _Optional[str] = ..., response: _Optional[_Union[FeaturizeResponse, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,150 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class TapKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TAP_KIND_UNSPECIFIED: _ClassVar[TapKind]
+    TAP_KIND_SPATIAL_MEAN: _ClassVar[TapKind]
+    TAP_KIND_VECTOR: _ClassVar[TapKind]
+    TAP_KIND_CLASS_SCORES: _ClassVar[TapKind]
+
+class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_REASON_UNSPECIFIED: _ClassVar[ErrorReason]
+    ERROR_REASON_INVALID_FIELD: _ClassVar[ErrorReason]
+    ERROR_REASON_IMAGE_EMPTY: _ClassVar[ErrorReason]
+    ERROR_REASON_IMAGE_UNDECODABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_IMAGE_TOO_LARGE: _ClassVar[ErrorReason]
+    ERROR_REASON_RESOURCE_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_DATASET_NOT_TRAINABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_BACKBONE_MISMATCH: _ClassVar[ErrorReason]
+    ERROR_REASON_RECIPE_NOT_SUPPORTED: _ClassVar[ErrorReason]
+    ERROR_REASON_VERSION_IN_USE: _ClassVar[ErrorReason]
+    ERROR_REASON_OVERLOADED: _ClassVar[ErrorReason]
+    ERROR_REASON_STORE_FULL: _ClassVar[ErrorReason]
+    ERROR_REASON_FEATURIZER_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_NOT_READY: _ClassVar[ErrorReason]
+    ERROR_REASON_DEADLINE_PASSED: _ClassVar[ErrorReason]
+    ERROR_REASON_STORE_CORRUPT: _ClassVar[ErrorReason]
+    ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
+    ERROR_REASON_REQUEST_ID_REUSED: _ClassVar[ErrorReason]
+    ERROR_REASON_STORE_READ_ONLY: _ClassVar[ErrorReason]
+TAP_KIND_UNSPECIFIED: TapKind
+TAP_KIND_SPATIAL_MEAN: TapKind
+TAP_KIND_VECTOR: TapKind
+TAP_KIND_CLASS_SCORES: TapKind
+ERROR_REASON_UNSPECIFIED: ErrorReason
+ERROR_REASON_INVALID_FIELD: ErrorReason
+ERROR_REASON_IMAGE_EMPTY: ErrorReason
+ERROR_REASON_IMAGE_UNDECODABLE: ErrorReason
+ERROR_REASON_IMAGE_TOO_LARGE: ErrorReason
+ERROR_REASON_RESOURCE_NOT_FOUND: ErrorReason
+ERROR_REASON_DATASET_NOT_TRAINABLE: ErrorReason
+ERROR_REASON_BACKBONE_MISMATCH: ErrorReason
+ERROR_REASON_RECIPE_NOT_SUPPORTED: ErrorReason
+ERROR_REASON_VERSION_IN_USE: ErrorReason
+ERROR_REASON_OVERLOADED: ErrorReason
+ERROR_REASON_STORE_FULL: ErrorReason
+ERROR_REASON_FEATURIZER_UNAVAILABLE: ErrorReason
+ERROR_REASON_NOT_READY: ErrorReason
+ERROR_REASON_DEADLINE_PASSED: ErrorReason
+ERROR_REASON_STORE_CORRUPT: ErrorReason
+ERROR_REASON_INTERNAL: ErrorReason
+ERROR_REASON_REQUEST_ID_REUSED: ErrorReason
+ERROR_REASON_STORE_READ_ONLY: ErrorReason
+
+class Image(_message.Message):
+    __slots__ = ("id", "content")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    content: bytes
+    def __init__(self, id: _Optional[str] = ..., content: _Optional[bytes] = ...) -> None: ...
+
+class Tap(_message.Message):
+    __slots__ = ("name", "kind", "dimension")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DIMENSION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: TapKind
+    dimension: int
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[TapKind, str]] = ..., dimension: _Optional[int] = ...) -> None: ...
+
+class Backbone(_message.Message):
+    __slots__ = ("name", "digest", "taps", "image_width", "image_height", "device", "precision", "max_images_per_request", "max_image_pixels", "max_message_bytes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    TAPS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    MAX_IMAGES_PER_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    MAX_IMAGE_PIXELS_FIELD_NUMBER: _ClassVar[int]
+    MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    digest: str
+    taps: _containers.RepeatedCompositeFieldContainer[Tap]
+    image_width: int
+    image_height: int
+    device: str
+    precision: str
+    max_images_per_request: int
+    max_image_pixels: int
+    max_message_bytes: int
+    def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ..., taps: _Optional[_Iterable[_Union[Tap, _Mapping]]] = ..., image_width: _Optional[int] = ..., image_height: _Optional[int] = ..., device: _Optional[str] = ..., precision: _Optional[str] = ..., max_images_per_request: _Optional[int] = ..., max_image_pixels: _Optional[int] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...
+
+class FeatureVector(_message.Message):
+    __slots__ = ("tap", "values")
+    TAP_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    tap: str
+    values: bytes
+    def __init__(self, tap: _Optional[str] = ..., values: _Optional[bytes] = ...) -> None: ...
+
+class LabelScore(_message.Message):
+    __slots__ = ("label", "score")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    score: float
+    def __init__(self, label: _Optional[str] = ..., score: _Optional[float] = ...) -> None: ...
+
+class ClassMetrics(_message.Message):
+    __slots__ = ("label", "example_count", "log_loss", "precision", "recall")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LOG_LOSS_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    example_count: int
+    log_loss: float
+    precision: float
+    recall: float
+    def __init__(self, label: _Optional[str] = ..., example_count: _Optional[int] = ..., log_loss: _Optional[float] = ..., precision: _Optional[float] = ..., recall: _Optional[float] = ...) -> None: ...
+
+class Metrics(_message.Message):
+    __slots__ = ("example_count", "log_loss", "log_loss_reduction", "micro_accuracy", "macro_accuracy", "classes", "confusion_matrix")
+    EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LOG_LOSS_FIELD_NUMBER: _ClassVar[int]
+    LOG_LOSS_REDUCTION_FIELD_NUMBER: _ClassVar[int]
+    MICRO_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    MACRO_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    CONFUSION_MATRIX_FIELD_NUMBER: _ClassVar[int]
+    example_count: int
+    log_loss: float
+    log_loss_reduction: float
+    micro_accuracy: float
+    macro_accuracy: float
+    classes: _containers.RepeatedCompositeFieldContainer[ClassMetrics]
+    confusion_matrix: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, example_count: _Optional[int] = ..., log_loss: _Optional[float] = ..., log_loss_reduction: _Optional[float] = ..., micro_accuracy: _Optional[float] = ..., macro_accuracy: _Optional[float] = ..., classes: _Optional[_Iterable[_Union[ClassMetrics, _Mapping]]] = ..., confusion_matrix: _Optional[_Iterable[int]] = ...) -> None: ...

@@ -1,0 +1,16 @@
+"""The one encoding of a vector on the wire and in the store: float32, little-endian, without padding."""
+
+import numpy as np
+import numpy.typing as npt
+
+_DTYPE = np.dtype("<f4")
+
+
+def pack(vector: npt.NDArray[np.float32]) -> bytes:
+    """Return the bytes of a vector, float32 [d]."""
+    return vector.astype(_DTYPE, copy=False).tobytes()
+
+
+def unpack(values: bytes) -> npt.NDArray[np.float32]:
+    """Return the vector, float32 [d], read-only, without a copy; raises ValueError for a broken length."""
+    return np.frombuffer(values, _DTYPE)
