@@ -5,7 +5,7 @@ The forms are those of AIP-193 (https://google.aip.dev/193).
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, cast
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2, message
@@ -67,7 +67,9 @@ def _status(code: grpc.StatusCode, text: str, details: list[message.Message]) ->
         box = any_pb2.Any()
         box.Pack(detail)
         packed.append(box)
-    return status_pb2.Status(code=code.value[0], message=text, details=packed)
+    # The text travels in the headers, which gRPC bounds; a name from the request may have made it long.
+    short = text if len(text) <= 1000 else f"{text[:999]}…"
+    return status_pb2.Status(code=code.value[0], message=short, details=packed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,8 +109,9 @@ def read_status(status: status_pb2.Status) -> ErrorDetails:
 
 def read_error(error: grpc.RpcError) -> ErrorDetails:
     """Return what a failed call says, whether it failed at the server or on the way (sync or asyncio)."""
-    assert isinstance(error, grpc.Call | grpc.aio.AioRpcError)  # noqa: S101 - what every RpcError of a call is
-    status = rpc_status.from_call(error)
+    # What a failed call raises is an RpcError and a Call in one (asyncio's has the same methods); no type says so.
+    call = cast(grpc.Call, error)
+    status = rpc_status.from_call(call)
     if status is not None:
         return read_status(status)
-    return ErrorDetails(error.code() or grpc.StatusCode.UNKNOWN, error.details() or "The call failed without a reason.")
+    return ErrorDetails(call.code() or grpc.StatusCode.UNKNOWN, call.details() or "The call failed without a reason.")

@@ -1,0 +1,1 @@
+"""Programs for those who develop Lastlayer; no part of what is installed."""
