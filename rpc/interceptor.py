@@ -4,7 +4,7 @@ import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 from google.rpc import status_pb2
@@ -15,8 +15,11 @@ from rpc.status import internal_status, to_status
 
 _log = logging.getLogger(__name__)
 
-_Context = grpc.aio.ServicerContext[Any, Any]
-_Handler = grpc.RpcMethodHandler[Any, Any]
+if TYPE_CHECKING:  # generic only in the eyes of the type checker
+    _Context = grpc.aio.ServicerContext[Any, Any]
+    _Handler = grpc.RpcMethodHandler[Any, Any]
+else:
+    _Context, _Handler = grpc.aio.ServicerContext, grpc.RpcMethodHandler
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
@@ -38,10 +41,10 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         """Wrap the handler of the call; where none is registered there is none, and gRPC says UNIMPLEMENTED."""
         method: str = handler_call_details.method
         handler = await continuation(handler_call_details)
-        if handler is not None:
-            return _wrapped(handler, method)
         service = method.split("/")[1] if method.count("/") == 2 else ""
-        return _not_ready_handler() if service in self._services else None
+        if service not in self._services:  # health and reflection, which answer for themselves
+            return handler
+        return _not_ready_handler() if handler is None else _wrapped(handler, method)
 
 
 def _not_ready_handler() -> _Handler:

@@ -33,7 +33,7 @@ _VALUES, _METHODS = 2, 2
 def run_protoc(*options: str) -> None:
     """Run protoc over our sources; raises SystemExit with its status where it fails (it prints why)."""
     import grpc_tools  # type: ignore[import-not-found]
-    from grpc_tools import protoc  # type: ignore[import-not-found]
+    from grpc_tools import protoc
 
     well_known = importlib.resources.files(grpc_tools) / "_proto"
     google_rpc = Path(importlib.import_module("google.rpc.status_pb2").__file__ or "").parents[2]
