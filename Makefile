@@ -1,0 +1,61 @@
+# Everything here runs on a fresh machine with Python 3.11 or newer: what is missing is installed into .venv from the
+# lock files in requirements/. `make` alone lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+# The pip of a new environment is that of its Python; it warns of newer ones, which are none of our business.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up down test lint protos protos-check lock
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: .venv/installed ## install everything into .venv
+
+demo: install ## train and try a classifier on real photos, through the real services
+	$(BIN)/python -m tools.demo
+
+up: install ## run both services in the background (state: ~/.lastlayer)
+	$(BIN)/featurizer fetch "$${LASTLAYER_BACKBONE:-auto}"
+	$(BIN)/python -m tools.local up
+
+down: install ## stop them
+	$(BIN)/python -m tools.local down
+
+test: install ## run all tests that need no container engine
+	$(BIN)/pytest
+
+lint: install protos-check ## check style, types and the contract
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m tools.docs check
+
+protos: .venv-protos/installed ## generate the stubs from protos/
+	PATH="$(CURDIR)/.venv-protos/bin:$$PATH" .venv-protos/bin/python tools/protos.py write
+
+protos-check: .venv-protos/installed
+	PATH="$(CURDIR)/.venv-protos/bin:$$PATH" .venv-protos/bin/python tools/protos.py check
+
+docs: install ## write the generated parts of the README
+	$(BIN)/python -m tools.docs write
+
+lock: ## resolve the lock files anew (needs uv)
+	uv pip compile -q --universal --generate-hashes --no-header requirements/protos.in -o requirements/protos.txt
+	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml --extra dev -o requirements/dev.txt
+	for extra in featurizer "classifier --extra postgres" client; do \
+	  uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt \
+	    --extra $$extra -o requirements/$${extra%% *}.txt; \
+	done
+
+.venv/installed: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv-protos/installed: requirements/protos.txt
+	$(PYTHON) -m venv .venv-protos
+	.venv-protos/bin/pip install --quiet --require-hashes -r requirements/protos.txt
+	touch $@
