@@ -1,0 +1,52 @@
+"""What the featurizer can be told, by its environment or its command line."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import SettingsConfigDict
+
+from rpc.settings import ServiceSettings
+
+
+class FeaturizerSettings(ServiceSettings):
+    """The featurizer's settings."""
+
+    model_config = SettingsConfigDict(env_prefix="FEATURIZER_")
+
+    address: str = Field("127.0.0.1:50051", pattern=r":\d{1,5}$", description="HOST:PORT to listen on")
+    backbone: str = Field(
+        "auto",
+        validation_alias=AliasChoices("LASTLAYER_BACKBONE", "backbone"),
+        description="`auto`, the name of a built-in backbone, or the path of a TOML file",
+    )
+    mirror: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("LASTLAYER_MIRROR", "mirror"),
+        description="folder that is asked for weights before the network: `<mirror>/<backbone>/<file>`",
+    )
+    max_batch_images: Annotated[int, Field(ge=1, le=1024)] = Field(
+        16, description="the most images that run through the network at once; more cost memory and latency"
+    )
+    max_queued_images: Annotated[int, Field(ge=1)] = Field(
+        512, description="the most images that wait or are in work before callers are told to come again"
+    )
+    max_images_per_request: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        256, description="the most images that one request may hold"
+    )
+    max_image_megapixels: Annotated[float, Field(gt=0, le=1000)] = Field(
+        64, description="the most pixels that one image may have, in millions"
+    )
+    decode_threads: Annotated[int, Field(ge=0, le=256)] = Field(
+        0, description="threads that decode and resize images; 0 for one per processor"
+    )
+
+    @property
+    def weights_folder(self) -> Path:
+        """Where weights are kept."""
+        return self.home_folder / "weights"
+
+    @property
+    def max_image_pixels(self) -> int:
+        """The most pixels (width times height) that one image may have."""
+        return round(self.max_image_megapixels * 1e6)

@@ -1,0 +1,80 @@
+"""Writes the parts of the README that are made from the code, or checks that they are up to date.
+
+A generated part stands between `<!-- NAME -->` and `<!-- /NAME -->`.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+
+def client_help() -> str:
+    """Return the client's commands with their one-line descriptions."""
+    import click
+
+    from client.cli import main
+
+    assert isinstance(main, click.Group)
+    rows = [f"| `client {name}` | {command.get_short_help_str(limit=200)} |" for name, command in main.commands.items()]
+    return "\n".join(["| command | what it does |", "| --- | --- |", *rows])
+
+
+def settings() -> str:
+    """Return the tables of both services' settings."""
+    from classifier_svc.config import ClassifierSettings
+    from featurizer.config import FeaturizerSettings
+    from rpc.settings import settings_table
+
+    return "\n\n".join(
+        f"**{title}**\n\n{settings_table(kind)}"
+        for title, kind in (("featurizer", FeaturizerSettings), ("classifier-svc", ClassifierSettings))
+    )
+
+
+def backbones() -> str:
+    """Return the table of the built-in backbones."""
+    from featurizer.backbones import builtin, builtin_names
+
+    rows = [
+        f"| `{spec.name}` | {spec.description} | {spec.preprocessing.width} x {spec.preprocessing.height} "
+        f"| {', '.join(f'`{tap.name}`' for tap in spec.taps)} |"
+        for spec in map(builtin, builtin_names())
+    ]
+    return "\n".join(["| name | what | image | taps |", "| --- | --- | --- | --- |", *rows])
+
+
+PARTS: Mapping[str, Callable[[], str]] = {"client help": client_help, "backbones": backbones, "settings": settings}
+
+
+def refresh(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
+    """Return the text with its generated parts made anew; raises ValueError where a part has no place in it."""
+    for name, make in parts.items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"{README.name} has no place for `{name}`.")
+        part = make()
+        text = pattern.sub(lambda place, part=part: f"{place[1]}\n{part}\n\n{place[2]}", text)  # type: ignore[misc]
+    return text
+
+
+def main() -> int:
+    """Write or check; the exit status is 0 where the README is up to date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("action", choices=["write", "check"])
+    action = parser.parse_args().action
+    old = README.read_text(encoding="utf-8")
+    new = refresh(old, PARTS)
+    if action == "write":
+        README.write_text(new, encoding="utf-8")
+    elif new != old:
+        print("The generated parts of README.md are stale: run `make docs`.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
