@@ -1,0 +1,147 @@
+"""Turns the bytes of an image file into the pixels that a network takes: limits, orientation, colour, size, crop.
+
+Colour profiles are not applied. Training and prediction both come through here; a change of what this yields raises
+`featurizer.backbones.PREPROCESSING_VERSION`.
+"""
+
+import io
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from rpc.errors import ImageEmptyError, ImageTooLargeError, ImageUndecodableError
+
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
+"""The only decoders that see a caller's bytes."""
+
+# Pillow's own limit only warns up to twice its value; ours is checked from the header, before anything is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
+_ORIENTATION: Final = 0x0112
+_TRANSPOSITIONS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each orientation of EXIF; from 5 on they swap width and height."""
+
+
+def decode(content: bytes, *, width: int, height: int, max_pixels: int) -> npt.NDArray[np.uint8]:
+    """Return the centre of the image, uint8 [height, width, 3], RGB.
+
+    The image is turned as its EXIF orientation says, scaled with its aspect kept so that it just covers width x height
+    (bilinear, with antialiasing), and cropped at the centre, as ML.NET's ResizeImages does by default. Of several
+    frames the first is used; what is transparent becomes white.
+
+    Raises ImageEmptyError, ImageTooLargeError (more than `max_pixels` pixels) or ImageUndecodableError.
+    """
+    if not content:
+        raise ImageEmptyError("The image has no bytes.")
+    image = _load(content, width, height, max_pixels)
+    transposition = _TRANSPOSITIONS.get(_orientation(image))
+    swapped = transposition is not None and transposition not in (
+        Image.Transpose.FLIP_LEFT_RIGHT,
+        Image.Transpose.FLIP_TOP_BOTTOM,
+        Image.Transpose.ROTATE_180,
+    )
+    crop = _cover(_resizable(image), *((height, width) if swapped else (width, height)))
+    if transposition is not None:  # after the crop, where there is less to turn
+        crop = crop.transpose(transposition)
+    return np.asarray(_on_white(crop))
+
+
+def _load(content: bytes, width: int, height: int, max_pixels: int) -> Image.Image:
+    """Return the decoded image, of a JPEG that is large for width x height at a reduced scale."""
+    try:
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
+    except Exception as error:  # the decoders raise whatever comes to them on broken bytes
+        raise ImageUndecodableError(_unrecognised(content)) from error
+    if image.width * image.height > max_pixels:
+        raise ImageTooLargeError(width=image.width, height=image.height, max_pixels=max_pixels)
+    try:
+        # Decoding at 1/2, 1/4 or 1/8 keeps at least twice the size that is needed and depends on the image alone, so
+        # that an image has the same features at all times.
+        longest = 2 * max(width, height)
+        image.draft(None, (longest, longest))
+        image.load()
+    except Exception as error:
+        raise ImageUndecodableError(
+            f"The image is a damaged or incomplete {image.format} file; it cannot be decoded."
+        ) from error
+    return image
+
+
+def _unrecognised(content: bytes) -> str:
+    start = content[:512].lstrip().lower()
+    kinds = {
+        b"<!doctype html": "an HTML page",
+        b"<html": "an HTML page",
+        b"<svg": "an SVG drawing",
+        b"<?xml": "an XML document, such as an SVG drawing",
+        b"%pdf": "a PDF document",
+    }
+    kind = next((name for magic, name in kinds.items() if start.startswith(magic)), "")
+    if content[4:8] == b"ftyp":
+        kind = "an AVIF image" if content[8:12] == b"avif" else "a HEIC image or a video"
+    what = f"The bytes look like {kind}" if kind else "The bytes are no image that can be decoded"
+    return f"{what}; JPEG, PNG, WebP, GIF, TIFF and BMP are accepted."
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # broken EXIF data of a sound image
+        return 1
+
+
+def _resizable(image: Image.Image) -> Image.Image:
+    """Return the image in a mode of which a weighted mean of pixels makes sense: L, RGB or RGBA."""
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    if image.mode.startswith("I") or image.mode == "F":
+        return _to_eight_bits(image)
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode in ("L", "RGB"):
+        return image
+    try:
+        return image.convert("RGB")
+    except ValueError as error:
+        raise ImageUndecodableError(
+            f"The image has the colour mode {image.mode}; RGB, grey, palette and CMYK images are accepted."
+        ) from error
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Scale 16-bit values, and floating-point values from 0 to 1, to 8 bits, where Pillow would clip them."""
+    values = np.asarray(image)
+    if image.mode == "F":
+        scale = 255.0 if values.size and np.nanmax(values) <= 1 else 1.0
+        values = np.nan_to_num(values) * scale
+    else:
+        values = values / 257.0
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+
+
+def _cover(image: Image.Image, width: int, height: int) -> Image.Image:
+    """Return the centre of the image after scaling it to just cover width x height, resampling only what is kept."""
+    scale = max(width / image.width, height / image.height)
+    scaled_width = max(width, round(image.width * scale))
+    scaled_height = max(height, round(image.height * scale))
+    left, top = (scaled_width - width) // 2, (scaled_height - height) // 2
+    across, down = image.width / scaled_width, image.height / scaled_height
+    box = (left * across, top * down, (left + width) * across, (top + height) * down)
+    return image.resize((width, height), Image.Resampling.BILINEAR, box=box)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode != "RGBA":
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
