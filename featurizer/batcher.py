@@ -1,6 +1,6 @@
 """Gathers items of many callers into batches for one worker that is busy most of the time.
 
-Knows neither images nor gRPC. There is no waiting for a batch to fill: the next one is cut when the worker is free, so a
+Knows neither images nor gRPC. No batch waits to be filled: the next one is cut when the worker is free, so that a
 lone caller waits for nobody, and the busier it is the larger the batches become.
 """
 

@@ -1,76 +1,58 @@
-"""Bidirectional streams with a few requests in work at once: bounded memory, and a caller that does not read is not read."""
+"""Bidirectional streams with a few requests in work at once; while the caller does not read, no more are read."""
 
 import asyncio
-from collections import deque
+import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 
+_END: Final = object()
 
-async def answer_as_finished(
-    requests: AsyncIterable[Request], answer: Callable[[Request], Awaitable[Response]], *, in_flight: int
+
+async def answered(
+    requests: AsyncIterable[Request],
+    answer: Callable[[Request], Awaitable[Response]],
+    *,
+    in_flight: int,
+    in_order: bool,
 ) -> AsyncIterator[Response]:
-    """Yield the answer of each request as soon as it is there, at most `in_flight` of them in work."""
+    """Yield the answer of each request, at most `in_flight` of them in work: in the order of the requests, or as soon
+    as each is finished.
+
+    What is in work is cancelled where the iteration ends early.
+    """
     source = aiter(requests)
-    reading: asyncio.Future[Request] | None = asyncio.ensure_future(_next(source))
-    working: set[asyncio.Future[Response]] = set()
+
+    async def read() -> Any:
+        return await anext(source, _END)
+
+    reading: asyncio.Future[Any] | None = asyncio.ensure_future(read())
+    working: list[asyncio.Future[Response]] = []
     try:
         while reading is not None or working:
-            waiting: set[asyncio.Future[Request] | asyncio.Future[Response]] = set(working)
-            if reading is not None and len(working) < in_flight:
-                waiting.add(reading)
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in [task for task in working if task.done()]:
+            can_read = reading is not None and len(working) < in_flight
+            awaited: list[asyncio.Future[Any]] = [*(working[:1] if in_order else working)]
+            await asyncio.wait(
+                [*awaited, reading] if can_read and reading is not None else awaited,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            finished = itertools.takewhile(_is_done, working) if in_order else filter(_is_done, working)
+            for task in list(finished):
                 working.remove(task)
                 yield task.result()
-            if reading is not None and reading.done() and len(working) < in_flight:
-                try:
-                    request = reading.result()
-                except StopAsyncIteration:
-                    reading = None
-                else:
-                    working.add(asyncio.ensure_future(answer(request)))
-                    reading = asyncio.ensure_future(_next(source))
-    finally:
-        await _abandon([*working, *([reading] if reading is not None else [])])
-
-
-async def answer_in_order(
-    requests: AsyncIterable[Request], answer: Callable[[Request], Awaitable[Response]], *, in_flight: int
-) -> AsyncIterator[Response]:
-    """Yield the answers in the order of the requests, up to `in_flight` of them in work at once."""
-    source = aiter(requests)
-    reading: asyncio.Future[Request] | None = asyncio.ensure_future(_next(source))
-    working: deque[asyncio.Future[Response]] = deque()
-    try:
-        while reading is not None or working:
-            waiting: set[asyncio.Future[Request] | asyncio.Future[Response]] = set()
-            if working:
-                waiting.add(working[0])
-            if reading is not None and len(working) < in_flight:
-                waiting.add(reading)
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            while working and working[0].done():
-                yield working.popleft().result()
-            if reading is not None and reading.done() and len(working) < in_flight:
-                try:
-                    request = reading.result()
-                except StopAsyncIteration:
-                    reading = None
-                else:
+            if can_read and reading is not None and reading.done():
+                request = reading.result()
+                reading = None if request is _END else asyncio.ensure_future(read())
+                if request is not _END:
                     working.append(asyncio.ensure_future(answer(request)))
-                    reading = asyncio.ensure_future(_next(source))
     finally:
-        await _abandon([*working, *([reading] if reading is not None else [])])
+        left = [*working, *([reading] if reading is not None else [])]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
-async def _next(source: AsyncIterator[Request]) -> Request:
-    return await anext(source)
-
-
-async def _abandon(tasks: "list[asyncio.Future[Request] | asyncio.Future[Response]]") -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+def _is_done(task: "asyncio.Future[Any]") -> bool:
+    return task.done()
