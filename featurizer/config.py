@@ -1,9 +1,9 @@
 """What the featurizer can be told, by its environment or its command line."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from rpc.settings import ServiceSettings
@@ -40,6 +40,12 @@ class FeaturizerSettings(ServiceSettings):
     decode_threads: Annotated[int, Field(ge=0, le=256)] = Field(
         0, description="threads that decode and resize images; 0 for one per processor"
     )
+
+    @model_validator(mode="after")
+    def _check_queue(self) -> Self:
+        if self.max_queued_images < self.max_images_per_request:
+            raise ValueError("FEATURIZER_MAX_QUEUED_IMAGES must be at least FEATURIZER_MAX_IMAGES_PER_REQUEST")
+        return self
 
     @property
     def weights_folder(self) -> Path:

@@ -48,6 +48,8 @@ def load_settings(kind: type[Settings], **overrides: object) -> Settings:
         return kind(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        if not first["loc"]:  # several settings do not fit together
+            raise SettingsError(f"{first['msg'].removeprefix('Value error, ')}.") from error
         name = str(first["loc"][0])
         variable = name if name.isupper() else _variable(kind, name)
         message = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")

@@ -1,0 +1,99 @@
+"""The way of an image: admitted, decoded in a thread, batched with others, run through the graph."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from featurizer.admission import Admission
+from featurizer.backbones import Preprocessing
+from featurizer.batcher import Batcher
+from featurizer.images import decode
+from rpc.errors import DeadlinePassedError, ImageError
+
+Vectors = Mapping[str, npt.NDArray[np.float32]]
+"""The vector of one image at each tap, float32 [d]."""
+
+
+class Network(Protocol):
+    """What the pipeline needs of a graph (see `featurizer.graph.Graph`)."""
+
+    def run(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
+        """Return float32 [n, d] for each tap of uint8 [n, height, width, 3]."""
+        ...
+
+
+class Pipeline:
+    """Turns image files into vectors, for all callers together.
+
+    Decoding runs in threads beside the graph, so that all processors are busy. At most `max_queued_images` images are
+    inside at once.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        preprocessing: Preprocessing,
+        *,
+        max_batch_images: int,
+        max_queued_images: int,
+        max_image_pixels: int,
+        decode_threads: int,
+    ) -> None:
+        self._network = network
+        self._preprocessing = preprocessing
+        self._max_image_pixels = max_image_pixels
+        self._admission = Admission(max_queued_images)
+        self._decoders = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
+        self._batcher: Batcher[tuple[npt.NDArray[np.uint8], Sequence[str]], Vectors]
+        self._batcher = Batcher(self._run, max_items=max_batch_images)
+        self._image_seconds = 0.05
+        """A running mean of what an image costs in the graph, which tells how long a full queue takes."""
+
+    async def featurize(
+        self, images: Sequence[bytes], taps: Sequence[str], *, deadline: float | None, wait: bool
+    ) -> list[Vectors | ImageError]:
+        """Return for each image its vectors at `taps`, or why it has none.
+
+        `deadline` is of `time.monotonic()`. Where there is no room for the images, waits for it or raises
+        OverloadedError. Raises DeadlinePassedError. What is not begun when the caller is cancelled is not done.
+        """
+        retry_after_s = max(0.1, self._image_seconds * self._admission.taken)
+        async with self._admission.admit(len(images), wait=wait, retry_after_s=retry_after_s):
+            tasks = [asyncio.create_task(self._featurize_one(image, taps, deadline)) for image in images]
+            try:
+                return await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+    async def _featurize_one(self, content: bytes, taps: Sequence[str], deadline: float | None) -> Vectors | ImageError:
+        loop = asyncio.get_running_loop()
+        try:
+            pixels = await loop.run_in_executor(self._decoders, self._decode, content, deadline)
+        except ImageError as error:
+            return error
+        return await self._batcher.submit((pixels, taps), deadline=deadline)
+
+    def _decode(self, content: bytes, deadline: float | None) -> npt.NDArray[np.uint8]:
+        if deadline is not None and deadline <= time.monotonic():
+            raise DeadlinePassedError("The deadline passed before the image was decoded.")
+        size = self._preprocessing
+        return decode(content, width=size.width, height=size.height, max_pixels=self._max_image_pixels)
+
+    def _run(self, batch: Sequence[tuple[npt.NDArray[np.uint8], Sequence[str]]]) -> list[Vectors]:
+        """Run a batch through the graph, up to the deepest tap that any of its images asks for."""
+        started = time.monotonic()
+        asked = {tap for _, taps in batch for tap in taps}
+        vectors = self._network.run(np.stack([pixels for pixels, _ in batch]), sorted(asked))
+        self._image_seconds += 0.1 * ((time.monotonic() - started) / len(batch) - self._image_seconds)
+        return [{tap: vectors[tap][index] for tap in taps} for index, (_, taps) in enumerate(batch)]
+
+    async def stop(self) -> None:
+        """Finish what is inside and end the threads."""
+        await self._batcher.stop()
+        self._decoders.shutdown(cancel_futures=True)

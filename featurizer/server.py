@@ -1,0 +1,110 @@
+"""Puts the featurizer together: weights, graph, pipeline, service; the only module that knows them all."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from featurizer.config import FeaturizerSettings
+from featurizer.pipeline import Pipeline
+from featurizer.processors import available_processors
+from featurizer.progress import progress_lines
+from featurizer.servicer import FeaturizerServicer
+from featurizer.weights import ResolvedBackbone, WeightStore
+from lastlayer.v1 import featurizer_pb2_grpc, types_pb2
+from rpc.channel import MAX_MESSAGE_BYTES
+from rpc.server import GrpcServer
+
+if TYPE_CHECKING:
+    from featurizer.graph import Graph
+
+_log = logging.getLogger(__name__)
+
+SERVICE: Final = "lastlayer.v1.Featurizer"
+
+_KINDS: Final = {
+    "spatial_mean": types_pb2.TAP_KIND_SPATIAL_MEAN,
+    "vector": types_pb2.TAP_KIND_VECTOR,
+    "class_scores": types_pb2.TAP_KIND_CLASS_SCORES,
+}
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    backbone: ResolvedBackbone
+    graph: "Graph"
+    device: str
+
+
+def _load(settings: FeaturizerSettings) -> _Loaded:
+    store = WeightStore(settings.weights_folder, settings.mirror)
+    resolved = store.resolve(settings.backbone, progress_lines(_log.info))
+    _log.info("loading %s from %s", resolved.spec.name, resolved.weights)
+    os.environ.setdefault(
+        "TF_CPP_MIN_LOG_LEVEL", "2"
+    )  # TensorFlow reads it when it is imported, for the first time here
+    from featurizer.graph import Graph, configure_tensorflow
+
+    device = configure_tensorflow()
+    return _Loaded(resolved, Graph(resolved.spec, resolved.weights, resolved.group), device)
+
+
+def _describe(loaded: _Loaded, settings: FeaturizerSettings) -> types_pb2.Backbone:
+    spec = loaded.backbone.spec
+    return types_pb2.Backbone(
+        name=spec.name,
+        digest=loaded.backbone.digest,
+        taps=[
+            types_pb2.Tap(name=tap.name, kind=_KINDS[tap.kind], dimension=tap.dimension) for tap in loaded.graph.taps
+        ],
+        image_width=spec.preprocessing.width,
+        image_height=spec.preprocessing.height,
+        device=loaded.device,
+        precision="float32",
+        max_images_per_request=settings.max_images_per_request,
+        max_image_pixels=settings.max_image_pixels,
+        max_message_bytes=MAX_MESSAGE_BYTES,
+    )
+
+
+@asynccontextmanager
+async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
+    """Serve while the block lasts; yields the bound address once health says SERVING.
+
+    From the start health is answered, with NOT_SERVING while weights are fetched and the graph is loaded. Raises
+    BindError, BackboneError or FetchError.
+    """
+    server = GrpcServer(settings.address, services=[SERVICE], grace_s=settings.grace_seconds)
+    await server.start()
+    try:
+        loaded = await asyncio.to_thread(_load, settings)
+        backbone = _describe(loaded, settings)
+        pipeline = Pipeline(
+            loaded.graph,
+            loaded.backbone.spec.preprocessing,
+            max_batch_images=settings.max_batch_images,
+            max_queued_images=settings.max_queued_images,
+            max_image_pixels=settings.max_image_pixels,
+            decode_threads=settings.decode_threads or available_processors(),
+        )
+        servicer = FeaturizerServicer(backbone, pipeline)
+        server.register(lambda grpc_server: featurizer_pb2_grpc.add_FeaturizerServicer_to_server(servicer, grpc_server))
+        await server.set_serving(True)
+        _log.info(
+            "serving %s (digest %s, taps %s) on %s at %s",
+            backbone.name,
+            backbone.digest[:12],
+            ", ".join(f"{tap.name} [{tap.dimension}]" for tap in backbone.taps),
+            backbone.device,
+            server.bound_address,
+        )
+        try:
+            yield server.bound_address
+        finally:
+            await server.stop()
+            await pipeline.stop()
+    finally:
+        await server.stop()

@@ -1,0 +1,111 @@
+"""The Featurizer service: messages in, messages out."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+
+import grpc
+from google.rpc import status_pb2
+
+from featurizer.pipeline import Pipeline, Vectors
+from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
+from rpc.errors import BackboneMismatchError, ImageError, InvalidFieldError, LastlayerError
+from rpc.status import to_status
+from rpc.streams import answered
+from rpc.vectors import pack
+
+_IN_FLIGHT: Final = 4
+"""How many requests of one stream are in work at once: enough to keep the graph busy while answers travel."""
+
+_MAX_ID_BYTES: Final = 1024
+
+
+class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
+    """Serves one backbone."""
+
+    def __init__(self, backbone: types_pb2.Backbone, pipeline: Pipeline) -> None:
+        self._backbone = backbone
+        self._taps = [tap.name for tap in backbone.taps]
+        self._pipeline = pipeline
+
+    async def GetBackbone(
+        self, request: featurizer_pb2.GetBackboneRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> types_pb2.Backbone:
+        """Return the backbone."""
+        return self._backbone
+
+    async def Featurize(
+        self, request: featurizer_pb2.FeaturizeRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> featurizer_pb2.FeaturizeResponse:
+        """Return the features of some images."""
+        return await self._featurize(request, deadline=_deadline(context), wait=False)
+
+    async def FeaturizeStream(
+        self,
+        request_iterator: Any,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> AsyncIterator[featurizer_pb2.FeaturizeStreamResponse]:
+        """Return the features of the images of each request."""
+        deadline = _deadline(context)
+
+        async def answer(
+            request: featurizer_pb2.FeaturizeStreamRequest,
+        ) -> featurizer_pb2.FeaturizeStreamResponse:
+            answer = featurizer_pb2.FeaturizeStreamResponse(request_id=request.request_id)
+            try:
+                answer.response.CopyFrom(await self._featurize(request.request, deadline=deadline, wait=True))
+            except LastlayerError as error:
+                answer.error.CopyFrom(to_status(error))
+            return answer
+
+        async for response in answered(request_iterator, answer, in_flight=_IN_FLIGHT, in_order=False):
+            yield response
+
+    async def _featurize(
+        self, request: featurizer_pb2.FeaturizeRequest, *, deadline: float | None, wait: bool
+    ) -> featurizer_pb2.FeaturizeResponse:
+        taps = self._check(request)
+        outcomes = await self._pipeline.featurize(
+            [image.content for image in request.images], taps, deadline=deadline, wait=wait
+        )
+        results = [_result(image.id, outcome, taps) for image, outcome in zip(request.images, outcomes, strict=True)]
+        return featurizer_pb2.FeaturizeResponse(results=results, backbone_digest=self._backbone.digest)
+
+    def _check(self, request: featurizer_pb2.FeaturizeRequest) -> list[str]:
+        """Return the taps that are asked for; raises InvalidFieldError or BackboneMismatchError."""
+        most = self._backbone.max_images_per_request
+        if not 1 <= len(request.images) <= most:
+            raise InvalidFieldError(
+                "images", f"The request has {len(request.images)} images; from 1 to {most} are accepted."
+            )
+        for index, image in enumerate(request.images):
+            if len(image.id.encode()) > _MAX_ID_BYTES:
+                raise InvalidFieldError(f"images[{index}].id", f"An id has at most {_MAX_ID_BYTES} bytes.")
+        taps = list(dict.fromkeys(request.taps)) or self._taps
+        for index, tap in enumerate(request.taps):
+            if tap not in self._taps:
+                raise InvalidFieldError(
+                    f"taps[{index}]", f"There is no tap `{tap[:100]}`; there are {', '.join(self._taps)}."
+                )
+        if request.backbone_digest and request.backbone_digest != self._backbone.digest:
+            raise BackboneMismatchError(
+                f"The featurizer serves {self._backbone.name} with the digest {self._backbone.digest}, but "
+                f"{request.backbone_digest[:64]} was asked for.",
+                expected=request.backbone_digest[:64],
+                actual=self._backbone.digest,
+            )
+        return taps
+
+
+def _result(image_id: str, outcome: Vectors | ImageError, taps: Sequence[str]) -> featurizer_pb2.ImageFeatures:
+    if isinstance(outcome, ImageError):
+        status: status_pb2.Status = to_status(outcome)
+        return featurizer_pb2.ImageFeatures(id=image_id, error=status)
+    vectors = [types_pb2.FeatureVector(tap=tap, values=pack(outcome[tap])) for tap in taps]
+    return featurizer_pb2.ImageFeatures(id=image_id, features=featurizer_pb2.FeatureVectors(vectors=vectors))
+
+
+def _deadline(context: grpc.aio.ServicerContext[Any, Any]) -> float | None:
+    """Return the call's deadline of `time.monotonic()`."""
+    remaining = context.time_remaining()
+    return None if remaining is None else time.monotonic() + remaining
