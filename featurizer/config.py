@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from rpc.settings import ServiceSettings
@@ -12,17 +12,17 @@ from rpc.settings import ServiceSettings
 class FeaturizerSettings(ServiceSettings):
     """The featurizer's settings."""
 
-    model_config = SettingsConfigDict(env_prefix="FEATURIZER_")
+    model_config = SettingsConfigDict(env_prefix="FEATURIZER_", populate_by_name=True)
 
     address: str = Field("127.0.0.1:50051", pattern=r":\d{1,5}$", description="HOST:PORT to listen on")
     backbone: str = Field(
         "auto",
-        validation_alias=AliasChoices("LASTLAYER_BACKBONE", "backbone"),
+        validation_alias="LASTLAYER_BACKBONE",
         description="`auto`, the name of a built-in backbone, or the path of a TOML file",
     )
     mirror: Path | None = Field(
         None,
-        validation_alias=AliasChoices("LASTLAYER_MIRROR", "mirror"),
+        validation_alias="LASTLAYER_MIRROR",
         description="folder that is asked for weights before the network: `<mirror>/<backbone>/<file>`",
     )
     max_batch_images: Annotated[int, Field(ge=1, le=1024)] = Field(

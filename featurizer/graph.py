@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class Tap:
 
 def configure_tensorflow() -> str:
     """Set TensorFlow's threads and memory for this process, before its first use; return the device it will use."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of deprecations that are not the user's
     processors = available_processors()
     tf.config.threading.set_intra_op_parallelism_threads(processors)
     tf.config.threading.set_inter_op_parallelism_threads(min(2, processors))

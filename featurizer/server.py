@@ -91,7 +91,7 @@ async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
             decode_threads=settings.decode_threads or available_processors(),
         )
         servicer = FeaturizerServicer(backbone, pipeline)
-        server.register(lambda grpc_server: featurizer_pb2_grpc.add_FeaturizerServicer_to_server(servicer, grpc_server))
+        server.register(featurizer_pb2_grpc.add_FeaturizerServicer_to_server, servicer)
         await server.set_serving(True)
         _log.info(
             "serving %s (digest %s, taps %s) on %s at %s",

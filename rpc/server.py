@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import Any, Final, cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -34,6 +34,25 @@ class BindError(Exception):
     """The address cannot be listened on. Its text is one sentence for the user."""
 
 
+class _LateHandlers(grpc.GenericRpcHandler):
+    """Answers with the handlers of the services that are loaded so far; gRPC takes handlers only before the start."""
+
+    def __init__(self) -> None:
+        self._handlers: list[grpc.GenericRpcHandler] = []
+
+    def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        """Stand in for the server in the generated function that adds a service."""
+        self._handlers.extend(handlers)
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        """Do nothing: the same handlers come as generic ones."""
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """Return the handler of a call, or None."""
+        found = (handler.service(handler_call_details) for handler in self._handlers)
+        return next((handler for handler in found if handler is not None), None)
+
+
 class GrpcServer:
     """A gRPC server with the standard health and reflection services.
 
@@ -50,6 +69,7 @@ class GrpcServer:
         self._grace_s = grace_s
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
+        self._late = _LateHandlers()
         self.bound_address = ""
         """The address with its real port, once started."""
 
@@ -66,15 +86,15 @@ class GrpcServer:
             ) from error
         self._server = server
         self.bound_address = f"{self._address.rpartition(':')[0]}:{port}"
+        server.add_generic_rpc_handlers([self._late])
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         await self.set_serving(False)
         await server.start()
 
-    def register(self, add: Callable[[grpc.aio.Server], None]) -> None:
-        """Add a service, before or after the start: `add` gets the server, as the generated functions do."""
-        assert self._server is not None, "start() comes first"  # noqa: S101 - a fault of the program, not of its input
-        add(self._server)
+    def register(self, add: Callable[[Any, grpc.aio.Server], None], servicer: object) -> None:
+        """Add a service, before or after the start: `add` is its generated `add_…Servicer_to_server`."""
+        add(servicer, cast(grpc.aio.Server, self._late))
 
     async def set_serving(self, serving: bool, service: str | None = None) -> None:
         """Tell the health service: about one serving name, or about the server as a whole and all its services."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -15,11 +15,11 @@ class SettingsError(Exception):
 class ServiceSettings(BaseSettings):
     """What both services can be told."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True)
 
     home: Path = Field(
         Path("~/.lastlayer"),
-        validation_alias=AliasChoices("LASTLAYER_HOME", "home"),
+        validation_alias="LASTLAYER_HOME",
         description="folder for weights, the store and logs",
     )
     grace_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
@@ -68,6 +68,4 @@ def settings_table(kind: type[ServiceSettings]) -> str:
 
 def _variable(kind: type[ServiceSettings], name: str) -> str:
     alias = kind.model_fields[name].validation_alias
-    if isinstance(alias, AliasChoices):
-        return str(alias.choices[0])
-    return f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+    return str(alias) if alias else f"{kind.model_config.get('env_prefix', '')}{name}".upper()

@@ -64,7 +64,7 @@ class Scripted(classifier_pb2_grpc.ClassifierServicer):
 async def serving(servicer: Scripted, grace_s: float = 5.0) -> AsyncIterator[tuple[GrpcServer, grpc.aio.Channel]]:
     server = GrpcServer("127.0.0.1:0", services=[SERVICE], grace_s=grace_s)
     await server.start()
-    server.register(lambda grpc_server: classifier_pb2_grpc.add_ClassifierServicer_to_server(servicer, grpc_server))
+    server.register(classifier_pb2_grpc.add_ClassifierServicer_to_server, servicer)
     await server.set_serving(True)
     try:
         async with grpc.aio.insecure_channel(server.bound_address, options=channel_options()) as channel:
