@@ -1,8 +1,10 @@
 """Takes one member out of a zip archive, or out of an archive within it, without trusting what the archive says."""
 
+import lzma
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -12,6 +14,9 @@ from featurizer.errors import FetchError
 
 MAX_MEMBER_BYTES: Final = 2 << 30
 """The largest member that is unpacked: more than any weights we know."""
+
+# What zipfile raises for damaged, encrypted or exotic archives.
+_UNSOUND: Final = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 
 
 def extract_member(archive: Path, members: Sequence[str], target: Path, checksum: str | None) -> None:
@@ -42,5 +47,5 @@ def _extract(archive: Path, member: str, target: Path) -> None:
                 shutil.copyfileobj(source, file, 1 << 20)
     except KeyError as error:
         raise FetchError(f"{archive.name} has no member `{member}`.") from error
-    except zipfile.BadZipFile as error:
+    except _UNSOUND as error:
         raise FetchError(f"{archive.name} is no sound zip archive: {error}.") from error

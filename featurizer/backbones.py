@@ -96,6 +96,8 @@ class BackboneSpec(_Declared):
         names = [tap.name for tap in self.taps]
         if len(set(names)) < len(names):
             raise ValueError("two taps have the same name")
+        if sum(tap.class_scores for tap in self.taps) > 1:
+            raise ValueError("more than one tap is marked as `class_scores`")
         return self
 
     def digest(self, weights: Path) -> str:
@@ -150,7 +152,8 @@ def _parse(text: str, source: str) -> BackboneSpec:
     except tomllib.TOMLDecodeError as error:
         raise BackboneError(f"{source} is not valid TOML: {error}.") from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        # A mistyped key is better news than that the one it was meant for is missing.
+        first = min(error.errors(include_url=False), key=lambda entry: entry["type"] != "extra_forbidden")
         raise BackboneError(f"{source}: {_sentence(first['loc'], first['type'], first['msg'])}") from error
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -27,7 +28,13 @@ def _settings(**overrides: object) -> "FeaturizerSettings":
     try:
         return load_settings(FeaturizerSettings, **overrides)
     except SettingsError as error:
-        raise click.UsageError(str(error)) from error
+        raise _InputError(str(error)) from error
+
+
+class _InputError(click.ClickException):
+    """A setting or a declaration is wrong; `click.ClickException` with its status 1 is for what fails."""
+
+    exit_code = 2
 
 
 @main.command("list", epilog="Example: featurizer list")
@@ -43,6 +50,7 @@ def list_command(as_json: bool) -> None:
         spec = builtin(name)
         path = store.find(spec)
         size = path.stat().st_size if path else None
+        sources = ["mirror", *(file.url or file.package for file in spec.weights if file.url or file.package)]
         if as_json:
             entry = {
                 "name": name,
@@ -52,13 +60,15 @@ def list_command(as_json: bool) -> None:
                 "taps": [tap.name for tap in spec.taps],
                 "path": str(path) if path else None,
                 "bytes": size,
-                "sources": [file.url or file.package or "mirror" for file in spec.weights],
+                "sources": sources,
             }
             click.echo(json.dumps(entry))
         else:
             state = f"on disk ({size / 1e6:.0f} MB)" if size is not None else "not on disk"
-            click.echo(f"{name:14}{state:20}{spec.description}")
-            click.echo(f"{'':34}taps {', '.join(tap.name for tap in spec.taps)}")
+            click.echo(f"{name:14}{state:18}{spec.description}")
+            click.echo(f"{'':32}images  {spec.preprocessing.width} x {spec.preprocessing.height}")
+            click.echo(f"{'':32}taps    {', '.join(tap.name for tap in spec.taps)}")
+            click.echo(f"{'':32}from    {', '.join(urlsplit(source).hostname or source for source in sources)}")
 
 
 @main.command(epilog="Example: featurizer fetch auto")
@@ -76,7 +86,9 @@ def fetch(backbone: str) -> None:
     with _progress() as (say, progress):
         try:
             resolved = WeightStore(settings.weights_folder, settings.mirror, say=say).resolve(backbone, progress)
-        except (BackboneError, FetchError) as error:
+        except BackboneError as error:
+            raise _InputError(str(error)) from error
+        except FetchError as error:
             raise click.ClickException(str(error)) from error
     click.echo(f"{resolved.spec.name} is on disk: {resolved.weights}")
 
@@ -101,7 +113,9 @@ def serve(backbone: str | None, address: str | None, mirror: Path | None) -> Non
     setup_logging(settings.log_level, settings.log_format)
     try:
         asyncio.run(run_until_signal(running(settings)))
-    except (BackboneError, FetchError, BindError) as error:
+    except BackboneError as error:
+        raise _InputError(str(error)) from error
+    except (FetchError, BindError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -117,12 +131,12 @@ def _progress() -> Iterator[tuple[Callable[[str], None], Callable[[str, int, int
     from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
     tasks: dict[str, TaskID] = {}
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn()
     with Progress(*columns, console=Console(stderr=True)) as bars:
 
         def show(what: str, done: int, total: int | None) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what.rpartition("/")[2], markup=False)
+                tasks[what] = bars.add_task(what.rpartition("/")[2])
             bars.update(tasks[what], completed=done, total=total)
 
         yield (lambda text: bars.console.print(text, markup=False)), show

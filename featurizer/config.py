@@ -3,10 +3,17 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from rpc.settings import ServiceSettings
+
+
+def _host_port(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise ValueError("HOST:PORT is needed, such as 127.0.0.1:50051")
+    return value
 
 
 class FeaturizerSettings(ServiceSettings):
@@ -14,16 +21,16 @@ class FeaturizerSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="FEATURIZER_", populate_by_name=True)
 
-    address: str = Field("127.0.0.1:50051", pattern=r":\d{1,5}$", description="HOST:PORT to listen on")
+    address: Annotated[str, AfterValidator(_host_port)] = Field("127.0.0.1:50051", description="HOST:PORT to listen on")
     backbone: str = Field(
         "auto",
         validation_alias="LASTLAYER_BACKBONE",
         description="`auto`, the name of a built-in backbone, or the path of a TOML file",
     )
-    mirror: Path | None = Field(
+    mirror: Annotated[Path, AfterValidator(Path.expanduser)] | None = Field(
         None,
         validation_alias="LASTLAYER_MIRROR",
-        description="folder that is asked for weights before the network: `<mirror>/<backbone>/<file>`",
+        description="folder that is asked for weights before the network: it has `<backbone>/<file>`, or what would be downloaded",
     )
     max_batch_images: Annotated[int, Field(ge=1, le=1024)] = Field(
         16, description="the most images that run through the network at once; more cost memory and latency"

@@ -5,11 +5,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from featurizer.download import Progress, checksum_of, explain_write_errors, land
 from featurizer.errors import FetchError
 
-_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
+_PROGRESS: Final = re.compile(r"Progress (\d+) of (\d+)")
+_GOT: Final = re.compile(r"Got\s+([0-9a-f]{64})$")
 
 
 def fetch_wheel(requirement: str, checksum: str, folder: Path, progress: Progress) -> Path:
@@ -27,7 +29,7 @@ def fetch_wheel(requirement: str, checksum: str, folder: Path, progress: Progres
             scratch = Path(name)
             pinned = scratch / "requirements.txt"
             pinned.write_text(f"{requirement} --hash={checksum}\n")
-            _run_pip(requirement, scratch, pinned, progress)
+            _run_pip(requirement, checksum, scratch, pinned, progress)
             wheels = list(scratch.glob("*.whl"))
             if len(wheels) != 1:
                 raise FetchError(f"The package index has no wheel of {requirement}.")
@@ -35,7 +37,7 @@ def fetch_wheel(requirement: str, checksum: str, folder: Path, progress: Progres
     return target
 
 
-def _run_pip(requirement: str, folder: Path, pinned: Path, progress: Progress) -> None:
+def _run_pip(requirement: str, checksum: str, folder: Path, pinned: Path, progress: Progress) -> None:
     command = [
         *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--no-deps"),
         *("--only-binary", ":all:", "--timeout", "10", "--retries", "1", "--progress-bar", "raw"),
@@ -43,7 +45,13 @@ def _run_pip(requirement: str, folder: Path, pinned: Path, progress: Progress) -
     ]
     said: list[str] = []
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        cwd=folder,
     ) as pip:
         assert pip.stdout is not None  # noqa: S101 - it was asked for
         for line in pip.stdout:
@@ -52,5 +60,16 @@ def _run_pip(requirement: str, folder: Path, pinned: Path, progress: Progress) -
             else:
                 said.append(line.strip())
     if pip.returncode:
-        errors = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")] or said[-1:]
-        raise FetchError(f"pip could not fetch {requirement}: {(errors or ['no reason given'])[-1].rstrip('.')}.")
+        raise FetchError(f"pip could not fetch {requirement}: {_reason(said, checksum)}.")
+
+
+def _reason(said: list[str], checksum: str) -> str:
+    """Return why pip failed, from what it said."""
+    for line in said:
+        if got := _GOT.search(line):
+            return f"it has the checksum sha256:{got[1]}, but {checksum} is expected; it is not used"
+    # Where the index is out of reach pip warns of that, and then says that there is no such package.
+    if any("after connection broken by" in line for line in said):
+        return "the package index cannot be reached"
+    errors = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")] or said[-1:]
+    return (errors or ["no reason given"])[-1].rstrip(".")

@@ -1,5 +1,6 @@
 """Settings of the services: read from the environment, explained in one sentence where wrong, and listed as a table."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -52,7 +53,7 @@ def load_settings(kind: type[Settings], **overrides: object) -> Settings:
             raise SettingsError(f"{first['msg'].removeprefix('Value error, ')}.") from error
         name = str(first["loc"][0])
         variable = name if name.isupper() else _variable(kind, name)
-        message = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+        message = re.sub(r"^\w+ should", "it should", first["msg"].removeprefix("Value error, "))
         raise SettingsError(f"{variable} is `{first['input']}`, but {message}.") from error
 
 
