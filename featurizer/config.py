@@ -30,7 +30,7 @@ class FeaturizerSettings(ServiceSettings):
     mirror: Annotated[Path, AfterValidator(Path.expanduser)] | None = Field(
         None,
         validation_alias="LASTLAYER_MIRROR",
-        description="folder that is asked for weights before the network: it has `<backbone>/<file>`, or what would be downloaded",
+        description="folder asked for weights before the network, with `<backbone>/<file>` or what would be downloaded",
     )
     max_batch_images: Annotated[int, Field(ge=1, le=1024)] = Field(
         16, description="the most images that run through the network at once; more cost memory and latency"
