@@ -1,0 +1,88 @@
+"""Lastlayer's client: `Client` for programs, and the command line `client` (see `client.cli`) on top of it.
+
+Names are imported when they are first used, so that `client --help` does not wait for gRPC.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from client.api import Client
+    from client.data import Data, read_data
+    from client.errors import (
+        BusyError,
+        ClientError,
+        DataError,
+        DeadlineError,
+        FailedPreconditionError,
+        ImageError,
+        InvalidInputError,
+        NotFoundError,
+        ServerError,
+        ServerUnavailableError,
+    )
+    from client.images import ImageSource, LabelledImage
+    from client.results import (
+        AddedExamples,
+        ClassMetrics,
+        Dataset,
+        Evaluation,
+        ExampleEvaluation,
+        ExampleOutcome,
+        LabelScore,
+        Metrics,
+        Model,
+        ModelVersion,
+        Prediction,
+        RecipeEstimate,
+        ServerStatus,
+        TrainProgress,
+    )
+
+__all__ = [
+    "AddedExamples",
+    "BusyError",
+    "ClassMetrics",
+    "Client",
+    "ClientError",
+    "Data",
+    "DataError",
+    "Dataset",
+    "DeadlineError",
+    "Evaluation",
+    "ExampleEvaluation",
+    "ExampleOutcome",
+    "FailedPreconditionError",
+    "ImageError",
+    "ImageSource",
+    "InvalidInputError",
+    "LabelScore",
+    "LabelledImage",
+    "Metrics",
+    "Model",
+    "ModelVersion",
+    "NotFoundError",
+    "Prediction",
+    "RecipeEstimate",
+    "ServerError",
+    "ServerStatus",
+    "ServerUnavailableError",
+    "TrainProgress",
+    "read_data",
+]
+
+_MODULES = ("client.errors", "client.images", "client.data", "client.results", "client.api")
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        for module in map(importlib.import_module, _MODULES):
+            if name in vars(module):
+                value: object = vars(module)[name]
+                globals()[name] = value
+                return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

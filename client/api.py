@@ -1,0 +1,272 @@
+"""The Python client of the classifier: every method of the service, with deadlines, retries and plain results."""
+
+import re
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from client import wire
+from client.defaults import DEFAULT_MODEL, DEFAULT_SERVER, DEFAULT_TIMEOUT_S, TRAIN_TIMEOUT_S
+from client.errors import InvalidInputError, ServerError, from_call
+from client.evaluate import EvaluationRun
+from client.images import ImageSource, LabelledImage
+from client.predict import PredictionStream, Wanted, predict
+from client.results import (
+    AddedExamples,
+    Dataset,
+    Evaluation,
+    ExampleEvaluation,
+    ExampleOutcome,
+    Model,
+    ModelVersion,
+    Prediction,
+    ServerStatus,
+    TrainProgress,
+)
+from client.retry import Patience
+from client.upload import Upload
+from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
+from rpc.channel import channel_options
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+_SERVICE: Final = "lastlayer.v1.Classifier"
+_PAGE_SIZE: Final = 1000
+_ResponseT = TypeVar("_ResponseT", bound="Message")
+
+
+class Client:
+    """A connection to a classifier: `with Client("localhost:50052") as client: ...`.
+
+    Failures are the classes of `client.errors`. A call that may be repeated without harm is repeated while the server
+    is unavailable or says that it is busy, within the call's time. An instance may be shared by threads.
+    """
+
+    def __init__(
+        self,
+        server: str = DEFAULT_SERVER,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        open_channel: Callable[[str], grpc.Channel] | None = None,
+    ) -> None:
+        """`server` is `host:port`; `timeout_s` is how long to wait for an answer: to a call, or to one message of a
+        stream of images. `open_channel` makes the connection, for tests and for channels with options of your own.
+        """
+        if not re.fullmatch(r".+:\d{1,5}", server):
+            raise InvalidInputError(f"`{server}` is no server; give it as HOST:PORT, such as {DEFAULT_SERVER}.")
+        if not timeout_s > 0:
+            raise InvalidInputError(f"A timeout of {timeout_s:g} seconds is not possible; give more than 0.")
+        self.server = server
+        self._timeout_s = timeout_s
+        self._channel = (open_channel or _open_channel)(server)
+        self._stub = classifier_pb2_grpc.ClassifierStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the client cannot be used any more."""
+        self._channel.close()
+
+    # Examples, training, evaluation
+
+    def add_examples(
+        self,
+        examples: Iterable[LabelledImage],
+        *,
+        dataset: str = DEFAULT_MODEL,
+        on_outcome: Callable[[ExampleOutcome], None] | None = None,
+    ) -> AddedExamples:
+        """Add labelled images to a dataset, which is created if need be; images that are there already are not sent.
+
+        `on_outcome` hears of each example as it becomes known, not in order. May be repeated without harm.
+        """
+        counts = {"added": 0, "present": 0}
+        trimmed = 0
+        conflicts: list[ExampleOutcome] = []
+        failed: list[ExampleOutcome] = []
+        upload = Upload(self._stub, examples, dataset=dataset, patience=Patience(self.server, self._timeout_s))
+        for outcome in upload.outcomes():
+            trimmed += outcome.label_trimmed
+            if outcome.status in counts:
+                counts[outcome.status] += 1
+            else:
+                (conflicts if outcome.status == "conflict" else failed).append(outcome)
+            if on_outcome is not None:
+                on_outcome(outcome)
+        return AddedExamples(counts["added"], counts["present"], trimmed, tuple(conflicts), tuple(failed))
+
+    def train(
+        self,
+        model: str = DEFAULT_MODEL,
+        *,
+        dataset: str = "",
+        recipe: str = "auto",
+        timeout_s: float = TRAIN_TIMEOUT_S,
+        on_progress: Callable[[TrainProgress], None] | None = None,
+    ) -> ModelVersion:
+        """Train a new version of a model on a dataset (the model's name where empty) and make it the default.
+
+        `recipe` is `auto` or `tutorial`; `timeout_s` is for the whole training.
+        """
+        if recipe not in wire.RECIPES:
+            raise InvalidInputError(f"There is no recipe `{recipe}`; give one of {', '.join(wire.RECIPES)}.")
+        # The key makes a repeated call yield the version of the first one, even where only the answer was lost.
+        request = classifier_pb2.TrainRequest(
+            model=model, dataset=dataset, recipe=wire.RECIPES[recipe], request_id=str(uuid.uuid4())
+        )
+        patience = Patience(self.server, timeout_s)
+        while True:
+            call = self._stub.Train(request, timeout=patience.remaining_s)
+            try:
+                for event in call:
+                    if event.HasField("version"):
+                        return wire.model_version(event.version)
+                    if on_progress is not None:
+                        on_progress(TrainProgress(event.progress.message, event.progress.fraction))
+                raise ServerError("The server ended the training without a version.", code="UNKNOWN")
+            except grpc.RpcError as error:
+                patience.wait_after(error)
+            finally:
+                call.cancel()  # whatever ended the loop, nobody waits for this training any more
+
+    def evaluate(
+        self,
+        examples: Iterable[LabelledImage],
+        *,
+        model: str = DEFAULT_MODEL,
+        version: int = 0,
+        on_example: Callable[[ExampleEvaluation], None] | None = None,
+    ) -> Evaluation:
+        """Compare predictions with true labels; `version` 0 is the model's default. `on_example` hears of each."""
+        known = tuple(examples)
+        if not known:
+            raise InvalidInputError("There are no examples to evaluate.")
+        run = EvaluationRun(self._stub, known, model=model, version=version, on_example=on_example)
+        return run.repeat(Patience(self.server, self._timeout_s), self._timeout_s)
+
+    # Predictions
+
+    def predict(
+        self, images: Iterable[ImageSource], *, model: str = DEFAULT_MODEL, version: int = 0, top_k: int = 0
+    ) -> list[Prediction]:
+        """Return one prediction for each image, in order; an image that fails has its `error` set.
+
+        Each image is a path, bytes or an open file. `version` 0 is the model's default, `top_k` 0 means all classes.
+        """
+        _refuse_single(images)
+        return predict(self._stub, images, Wanted(model, version, top_k), server=self.server, timeout_s=self._timeout_s)
+
+    def predict_stream(
+        self, images: Iterable[ImageSource], *, model: str = DEFAULT_MODEL, version: int = 0, top_k: int = 0
+    ) -> Iterator[Prediction]:
+        """Yield what `predict` returns, for any number of images, while later ones are still being read."""
+        _refuse_single(images)
+        patience = Patience(self.server, self._timeout_s)
+        wanted = Wanted(model, version, top_k)
+        return PredictionStream(self._stub, images, wanted, server=self.server, patience=patience).predictions()
+
+    # Datasets, models, versions
+
+    def list_datasets(self) -> Iterator[Dataset]:
+        """Yield the datasets by name."""
+        for page in self._pages(self._stub.ListDatasets, classifier_pb2.ListDatasetsRequest(page_size=_PAGE_SIZE)):
+            yield from map(wire.dataset, page.datasets)
+
+    def get_dataset(self, name: str) -> Dataset:
+        """Return one dataset."""
+        return wire.dataset(self._call(self._stub.GetDataset, classifier_pb2.GetDatasetRequest(name=name)))
+
+    def delete_dataset(self, name: str) -> None:
+        """Delete a dataset with its examples; models that were trained on it stay."""
+        self._call(self._stub.DeleteDataset, classifier_pb2.DeleteDatasetRequest(name=name), repeat=False)
+
+    def list_models(self) -> Iterator[Model]:
+        """Yield the models by name."""
+        for page in self._pages(self._stub.ListModels, classifier_pb2.ListModelsRequest(page_size=_PAGE_SIZE)):
+            yield from map(wire.model, page.models)
+
+    def get_model(self, name: str) -> Model:
+        """Return one model."""
+        return wire.model(self._call(self._stub.GetModel, classifier_pb2.GetModelRequest(name=name)))
+
+    def delete_model(self, name: str) -> None:
+        """Delete a model with all its versions."""
+        self._call(self._stub.DeleteModel, classifier_pb2.DeleteModelRequest(name=name), repeat=False)
+
+    def list_versions(self, model: str) -> Iterator[ModelVersion]:
+        """Yield the versions of a model, the newest first."""
+        request = classifier_pb2.ListModelVersionsRequest(model=model, page_size=_PAGE_SIZE)
+        for page in self._pages(self._stub.ListModelVersions, request):
+            yield from map(wire.model_version, page.versions)
+
+    def get_version(self, model: str, version: int = 0) -> ModelVersion:
+        """Return one version of a model; 0 is its default."""
+        request = classifier_pb2.GetModelVersionRequest(model=model, version=version)
+        return wire.model_version(self._call(self._stub.GetModelVersion, request))
+
+    def delete_version(self, model: str, version: int) -> None:
+        """Delete one version of a model; the default one only where it is the last."""
+        request = classifier_pb2.DeleteModelVersionRequest(model=model, version=version)
+        self._call(self._stub.DeleteModelVersion, request, repeat=False)
+
+    def set_default_version(self, model: str, version: int) -> Model:
+        """Make a version the one that predictions use where they name none."""
+        request = classifier_pb2.SetDefaultVersionRequest(model=model, version=version)
+        return wire.model(self._call(self._stub.SetDefaultVersion, request))
+
+    # The server
+
+    def status(self) -> ServerStatus:
+        """Return how the server is; raises `ServerUnavailableError` where it cannot be reached."""
+        health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types leave its methods out
+        services = {}
+        for label, name in (("server", ""), (_SERVICE, _SERVICE)):
+            answer = self._call(health.Check, health_pb2.HealthCheckRequest(service=name))
+            services[label] = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+        backbone = ""
+        if all(state == "SERVING" for state in services.values()):
+            newest = max(self.list_datasets(), key=lambda dataset: dataset.update_time, default=None)
+            backbone = newest.backbone if newest is not None else ""
+        return ServerStatus(self.server, services, backbone)
+
+    def _call(self, method: Callable[..., _ResponseT], request: "Message", *, repeat: bool = True) -> _ResponseT:
+        patience = Patience(self.server, self._timeout_s)
+        while True:
+            try:
+                return method(request, timeout=patience.remaining_s)
+            except grpc.RpcError as error:
+                if not repeat:
+                    raise from_call(error, self.server) from error
+                patience.wait_after(error)
+
+    def _pages(self, method: Callable[..., _ResponseT], request: Any) -> Iterator[_ResponseT]:
+        while True:
+            page: Any = self._call(method, request)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+
+def _open_channel(server: str) -> grpc.Channel:
+    # gRPC waits a second before it connects again, longer than our attempts are apart.
+    options: list[tuple[str, str | int]] = [*channel_options(), ("grpc.initial_reconnect_backoff_ms", 100)]
+    if re.match(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\]):", server):
+        options.append(("grpc.enable_http_proxy", 0))  # a proxy does not know this machine's own services
+    return grpc.insecure_channel(server, options=options)
+
+
+def _refuse_single(images: object) -> None:
+    if isinstance(images, str | bytes) or hasattr(images, "read"):
+        raise TypeError("Give a list of images, such as [image].")

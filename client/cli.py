@@ -1,0 +1,69 @@
+"""The command `client`: its commands, and how errors become sentences and exit statuses."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from client.commands.evaluate import evaluate
+from client.commands.options import INTERRUPTED, SERVER_FAILED, WRONG_INPUT
+from client.commands.predict import predict
+from client.commands.resources import datasets, models, status
+from client.commands.train import train
+from client.errors import ClientError, ServerError
+
+_EPILOG = """\b
+Exit status:
+  0    all done
+  1    some images failed
+  2    wrong use or input
+  3    server unreachable or failed
+  130  interrupted
+
+\b
+Example:
+  client train photos/
+  client predict new.jpg"""
+
+
+class _Program(click.Group):
+    """A group whose commands return their exit status, and whose errors are one sentence each on standard error."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        status = self._run(args=args, prog_name=prog_name, complete_var=complete_var, **extra)
+        if standalone_mode:
+            sys.exit(status)
+        return status
+
+    def _run(self, **arguments: Any) -> int:
+        from client.text import shown
+
+        try:
+            status = super().main(standalone_mode=False, **arguments)
+        except click.ClickException as error:
+            error.show()
+            return WRONG_INPUT
+        except click.Abort:  # Ctrl-C, or `no` to a question
+            return INTERRUPTED
+        except ClientError as error:
+            for line in error.message.splitlines():
+                click.echo(f"Error: {shown(line)}", err=True)
+            return SERVER_FAILED if isinstance(error, ServerError) else WRONG_INPUT
+        return int(status or 0)
+
+
+@click.group(cls=_Program, epilog=_EPILOG)
+def main() -> None:
+    """Train image classifiers from a few labelled photos, and predict with them."""
+
+
+for command in (train, evaluate, predict, models, datasets, status):
+    main.add_command(command)

@@ -1,0 +1,68 @@
+"""`client evaluate`: compares a model's predictions with true labels."""
+
+from pathlib import Path
+
+import click
+
+from client.commands.options import (
+    DONE,
+    SOME_FAILED,
+    data_argument,
+    model_option,
+    server_options,
+    version_option,
+)
+from client.defaults import DEFAULT_TIMEOUT_S
+
+_EPILOG = """\b
+Example:
+  client evaluate held-out.tsv --images photos/"""
+
+
+@click.command(epilog=_EPILOG)
+@data_argument
+@model_option
+@version_option
+@server_options
+def evaluate(
+    data: Path,
+    images: Path | None,
+    model: str,
+    version: int | None,
+    server: str,
+    timeout_s: float | None,
+    as_json: bool,
+) -> int:
+    """Evaluate a model on the labelled images of DATA.
+
+    DATA is what `client train` takes; nothing of it is kept. Use images that the model was not trained on.
+    """
+    from client.api import Client
+    from client.commands.reports import tell_failures, tell_notes
+    from client.data import read_data
+    from client.machine import evaluation_json, print_json
+    from client.progress import image_progress
+    from client.render import console, print_evaluation
+    from client.results import ExampleEvaluation
+
+    known = read_data(data, images)
+    wrong: list[ExampleEvaluation] = []
+    with (
+        Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client,
+        image_progress("Evaluating", len(known.examples)) as tell_image,
+    ):
+
+        def note(example: ExampleEvaluation) -> None:
+            tell_image(example)
+            if example.label_known and example.predicted is not None and example.predicted.label != example.label:
+                wrong.append(example)
+
+        evaluation = client.evaluate(known.examples, model=model, version=version or 0, on_example=note)
+    trimmed = known.trimmed + evaluation.trimmed
+    tell_notes(known, trimmed)
+    tell_failures((entry.image, entry.error) for entry in evaluation.failed)
+    if as_json:
+        print_json(evaluation_json(evaluation, trimmed))
+    else:
+        print_evaluation(console(), evaluation, wrong)
+    return SOME_FAILED if evaluation.failed else DONE

@@ -1,0 +1,64 @@
+"""`client predict`: predicts the classes of images."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from client.commands.options import DONE, SOME_FAILED, model_option, server_options, version_option
+from client.defaults import DEFAULT_TIMEOUT_S
+
+if TYPE_CHECKING:
+    from client.images import ImageSource
+
+_EPILOG = """\b
+Example:
+  client predict new.jpg --top-k 3"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@model_option
+@version_option
+@click.option("--top-k", type=click.IntRange(min=1), metavar="K", help="How many of the best classes to show.")
+@server_options
+def predict(
+    images: tuple[str, ...],
+    model: str,
+    version: int | None,
+    top_k: int | None,
+    server: str,
+    timeout_s: float | None,
+    as_json: bool,
+) -> int:
+    """Predict the class of each IMAGE, a file or `-` for standard input, in this order.
+
+    With --json one object a line, with the scores of all classes unless --top-k is given.
+    """
+    if images.count("-") > 1:
+        raise click.UsageError("Standard input (-) can be read only once.")
+    import dataclasses
+
+    from client.api import Client
+    from client.commands.reports import tell_failures
+    from client.machine import prediction_json, print_json
+    from client.render import console, print_prediction, short_names
+
+    def source(image: str) -> "ImageSource":
+        return click.get_binary_stream("stdin") if image == "-" else image
+
+    names = short_names(images)
+    out = console()
+    status = DONE
+    # People see the best class unless they ask for more; programs see all of them.
+    wanted = top_k or (0 if as_json else 1)
+    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+        predictions = client.predict_stream(map(source, images), model=model, version=version or 0, top_k=wanted)
+        for image, prediction in zip(images, predictions, strict=True):
+            if prediction.error is not None:
+                status = SOME_FAILED
+                tell_failures([(names[image], prediction.error)])
+            if as_json:
+                print_json(prediction_json(dataclasses.replace(prediction, image=image)))
+            elif prediction.error is None:
+                print_prediction(out, names[image], prediction)
+    return status

@@ -1,0 +1,199 @@
+"""`client models`, `client datasets` and `client status`: what the server has, and how it is."""
+
+import sys
+
+import click
+
+from client.commands.options import DONE, SERVER_FAILED, server_options
+from client.defaults import DEFAULT_TIMEOUT_S
+
+
+class _ListingGroup(click.Group):
+    """A group whose command `list` is meant where none is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+def _example(command: str) -> str:
+    return f"\b\nExample:\n  {command}"
+
+
+def _confirm(question: str, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("Deleting needs --yes where nobody can be asked.")
+    click.confirm(question, abort=True, err=True)
+
+
+_yes_option = click.option("--yes", is_flag=True, help="Delete without asking.")
+
+
+@click.group(cls=_ListingGroup, epilog=_example("client models show flowers"))
+def models() -> None:
+    """List the models; show, choose or delete their versions."""
+
+
+@models.command("list", epilog=_example("client models"))
+@server_options
+def list_models(server: str, timeout_s: float | None, as_json: bool) -> int:
+    """List the models by name."""
+    from client.api import Client
+    from client.machine import model_json, print_json
+    from client.render import console, print_models
+
+    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+        found = list(client.list_models())
+    if as_json:
+        for model in found:
+            print_json(model_json(model))
+    else:
+        print_models(console(), found)
+    return DONE
+
+
+@models.command("show", epilog=_example("client models show flowers"))
+@click.argument("model")
+@server_options
+def show_model(model: str, server: str, timeout_s: float | None, as_json: bool) -> int:
+    """List the versions of MODEL, the newest first."""
+    from client.api import Client
+    from client.machine import print_json, version_json
+    from client.render import console, print_versions
+
+    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+        known = client.get_model(model)
+        versions = list(client.list_versions(model))
+    if as_json:
+        for version in versions:
+            print_json({**version_json(version), "default": version.version == known.default_version})
+    else:
+        print_versions(console(), known, versions)
+    return DONE
+
+
+@models.command("set-default", epilog=_example("client models set-default flowers 2"))
+@click.argument("model")
+@click.argument("version", type=click.IntRange(min=1))
+@server_options
+def set_default(model: str, version: int, server: str, timeout_s: float | None, as_json: bool) -> int:
+    """Make VERSION the one that predictions of MODEL use."""
+    from client.api import Client
+    from client.machine import model_json, print_json
+    from client.text import shown
+
+    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+        changed = client.set_default_version(model, version)
+    if as_json:
+        print_json(model_json(changed))
+    else:
+        click.echo(f"Model {shown(changed.name)} now uses version {changed.default_version}.")
+    return DONE
+
+
+@models.command("delete", epilog=_example("client models delete flowers --version 1 --yes"))
+@click.argument("model")
+@click.option("--version", type=click.IntRange(min=1), metavar="N", help="Delete this version alone.")
+@_yes_option
+@server_options
+def delete_model(
+    model: str, version: int | None, yes: bool, server: str, timeout_s: float | None, as_json: bool
+) -> int:
+    """Delete MODEL with all its versions, or one version."""
+    from client.api import Client
+    from client.machine import print_json
+    from client.text import shown
+
+    what = f"model {shown(model)} with all its versions" if version is None else f"version {version} of {shown(model)}"
+    _confirm(f"Delete {what}?", yes)
+    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+        if version is None:
+            client.delete_model(model)
+        else:
+            client.delete_version(model, version)
+    if as_json:
+        print_json({"deleted": {"model": model, "version": version}})
+    else:
+        click.echo(f"Deleted {what}.")
+    return DONE
+
+
+@click.group(cls=_ListingGroup, epilog=_example("client datasets show flowers"))
+def datasets() -> None:
+    """List the datasets; show or delete one."""
+
+
+@datasets.command("list", epilog=_example("client datasets"))
+@server_options
+def list_datasets(server: str, timeout_s: float | None, as_json: bool) -> int:
+    """List the datasets by name."""
+    from client.api import Client
+    from client.machine import dataset_json, print_json
+    from client.render import console, print_datasets
+
+    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+        found = list(client.list_datasets())
+    if as_json:
+        for dataset in found:
+            print_json(dataset_json(dataset))
+    else:
+        print_datasets(console(), found)
+    return DONE
+
+
+@datasets.command("show", epilog=_example("client datasets show flowers"))
+@click.argument("dataset")
+@server_options
+def show_dataset(dataset: str, server: str, timeout_s: float | None, as_json: bool) -> int:
+    """Show the classes of DATASET and how many examples they have."""
+    from client.api import Client
+    from client.machine import dataset_json, print_json
+    from client.render import console, print_datasets
+
+    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+        known = client.get_dataset(dataset)
+    if as_json:
+        print_json(dataset_json(known))
+    else:
+        print_datasets(console(), [known])
+    return DONE
+
+
+@datasets.command("delete", epilog=_example("client datasets delete flowers --yes"))
+@click.argument("dataset")
+@_yes_option
+@server_options
+def delete_dataset(dataset: str, yes: bool, server: str, timeout_s: float | None, as_json: bool) -> int:
+    """Delete DATASET with its examples; models that were trained on it stay."""
+    from client.api import Client
+    from client.machine import print_json
+    from client.text import shown
+
+    _confirm(f"Delete dataset {shown(dataset)} with its examples?", yes)
+    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+        client.delete_dataset(dataset)
+    if as_json:
+        print_json({"deleted": {"dataset": dataset}})
+    else:
+        click.echo(f"Deleted dataset {shown(dataset)}.")
+    return DONE
+
+
+@click.command(epilog=_example("client status --server classifier.example.org:50052"))
+@server_options
+def status(server: str, timeout_s: float | None, as_json: bool) -> int:
+    """Say whether the server serves, and with which backbone."""
+    from client.api import Client
+    from client.machine import print_json, status_json
+    from client.render import console, print_status
+
+    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+        known = client.status()
+    if as_json:
+        print_json(status_json(known))
+    else:
+        print_status(console(), known)
+    return DONE if known.serving else SERVER_FAILED

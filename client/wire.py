@@ -1,0 +1,152 @@
+"""Messages of the contract as the client's plain results."""
+
+import datetime
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import status_pb2
+
+from client.errors import ImageError
+from client.results import (
+    ClassMetrics,
+    Dataset,
+    Evaluation,
+    ExampleEvaluation,
+    ExampleOutcome,
+    LabelScore,
+    Metrics,
+    Model,
+    ModelVersion,
+    Prediction,
+    RecipeEstimate,
+)
+from lastlayer.v1 import classifier_pb2, types_pb2
+from rpc.status import read_status
+
+RECIPES = {
+    "auto": classifier_pb2.RECIPE_AUTO,
+    "tutorial": classifier_pb2.RECIPE_TUTORIAL,
+}
+_RECIPE_NAMES = {number: name for name, number in RECIPES.items()}
+
+
+def image_error(status: status_pb2.Status) -> ImageError:
+    """Return why one image failed."""
+    details = read_status(status)
+    return ImageError(details.message, code=details.code.name, reason=details.reason, metadata=details.metadata)
+
+
+def prediction(name: str, result: classifier_pb2.ImagePrediction, model: str, version: int) -> Prediction:
+    """Return the prediction for one image."""
+    if result.HasField("error"):
+        return Prediction(name, (), model, version, image_error(result.error))
+    scores = tuple(LabelScore(score.label, score.score) for score in result.prediction.scores)
+    return Prediction(name, scores, model, version)
+
+
+def example_outcome(name: str, outcome: classifier_pb2.ExampleOutcome) -> ExampleOutcome:
+    """Return what became of an example whose content is no longer asked for."""
+    kind = outcome.WhichOneof("outcome")
+    trimmed = outcome.label_trimmed
+    if kind == "error":
+        return ExampleOutcome(name, outcome.label, "failed", trimmed, error=image_error(outcome.error))
+    if kind == "conflict":
+        return ExampleOutcome(name, outcome.label, "conflict", trimmed, tuple(outcome.conflict.labels))
+    return ExampleOutcome(name, outcome.label, "added" if kind == "added" else "present", trimmed)
+
+
+def example_evaluation(name: str, result: classifier_pb2.ExampleEvaluation) -> ExampleEvaluation:
+    """Return what the model made of one example."""
+    failed = result.HasField("error")
+    return ExampleEvaluation(
+        image=name,
+        label=result.label,
+        label_known=result.label_known,
+        predicted=None if failed else LabelScore(result.predicted.label, result.predicted.score),
+        error=image_error(result.error) if failed else None,
+        label_trimmed=result.label_trimmed,
+    )
+
+
+def evaluation(message: classifier_pb2.Evaluation, failed: tuple[ExampleEvaluation, ...], trimmed: int) -> Evaluation:
+    """Return an evaluation together with the images that are in no metric."""
+    unknown = {entry.label: entry.example_count for entry in message.unknown_labels}
+    return Evaluation(message.model, message.version, metrics(message.metrics), unknown, failed, trimmed)
+
+
+def metrics(message: types_pb2.Metrics) -> Metrics:
+    """Return metrics, the confusion matrix as rows."""
+    size = len(message.classes)
+    flat = message.confusion_matrix
+    return Metrics(
+        example_count=message.example_count,
+        log_loss=message.log_loss,
+        log_loss_reduction=message.log_loss_reduction if message.HasField("log_loss_reduction") else None,
+        accuracy=message.micro_accuracy,
+        macro_accuracy=message.macro_accuracy,
+        classes=tuple(
+            ClassMetrics(entry.label, entry.example_count, entry.log_loss, entry.precision, entry.recall)
+            for entry in message.classes
+        ),
+        confusion_matrix=tuple(tuple(flat[row * size : (row + 1) * size]) for row in range(size)),
+    )
+
+
+def model_version(message: classifier_pb2.ModelVersion) -> ModelVersion:
+    """Return one version of a model."""
+    return ModelVersion(
+        model=message.model,
+        version=message.version,
+        dataset=message.dataset,
+        recipe=_recipe(message.recipe),
+        taps=tuple(message.taps),
+        l1=message.l1,
+        l2=message.l2,
+        classes=tuple(message.classes),
+        example_count=message.example_count,
+        backbone=message.backbone,
+        backbone_digest=message.backbone_digest,
+        cross_validation=metrics(message.cross_validation) if message.HasField("cross_validation") else None,
+        comparisons=tuple(
+            RecipeEstimate(_recipe(entry.recipe), tuple(entry.taps), metrics(entry.cross_validation))
+            for entry in message.comparisons
+        ),
+        create_time=_time(message.create_time),
+        training_duration_s=message.training_duration.ToNanoseconds() / 1e9,
+        notes=tuple(message.notes),
+    )
+
+
+def model(message: classifier_pb2.Model) -> Model:
+    """Return one model."""
+    return Model(
+        name=message.name,
+        default_version=message.default_version,
+        version_count=message.version_count,
+        classes=tuple(message.classes),
+        create_time=_time(message.create_time),
+        update_time=_time(message.update_time),
+    )
+
+
+def dataset(message: classifier_pb2.Dataset) -> Dataset:
+    """Return one dataset."""
+    return Dataset(
+        name=message.name,
+        example_count=message.example_count,
+        classes={entry.label: entry.example_count for entry in message.classes},
+        conflict_count=message.conflict_count,
+        backbone=message.backbone,
+        backbone_digest=message.backbone_digest,
+        create_time=_time(message.create_time),
+        update_time=_time(message.update_time),
+    )
+
+
+def _recipe(number: Any) -> str:
+    # A newer server may know recipes that this client does not.
+    return _RECIPE_NAMES.get(number, f"recipe {number}")
+
+
+def _time(message: Timestamp) -> datetime.datetime:
+    return message.ToDatetime(tzinfo=datetime.UTC)
