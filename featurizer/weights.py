@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -118,7 +118,7 @@ class WeightStore:
         file = self._on_disk(spec)
         if file is None:
             with self._locked(spec):
-                file = self._on_disk(spec) or self._fetch(spec, progress, list(reasons))
+                file = self._on_disk(spec) or self._fetch(spec, progress, reasons)
         path = self._path(spec, file)
         return ResolvedBackbone(spec, path, file.group, spec.digest(path))
 
@@ -148,8 +148,9 @@ class WeightStore:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield  # the lock is released with the file, also when the process is killed
 
-    def _fetch(self, spec: BackboneSpec, progress: Progress, reasons: list[str]) -> WeightsFile:
-        """Return the first file of weights that can be had; `reasons` say why it was not elsewhere."""
+    def _fetch(self, spec: BackboneSpec, progress: Progress, elsewhere: Sequence[str]) -> WeightsFile:
+        """Return the first file of weights that can be had; `elsewhere` says where they are not."""
+        reasons: list[str] = []
         damaged = self.find(spec)
         if damaged:
             self._say(f"`{damaged}` is damaged; fetching it again")
@@ -171,7 +172,7 @@ class WeightStore:
             reasons.append(f"the mirror `{self._mirror}` is no folder")
         elif not any(str(self._mirror) in reason for reason in reasons):
             reasons.append(f"the mirror `{self._mirror}` has no {names}")
-        raise FetchError(f"The weights of {spec.name} cannot be had: {'; '.join(reasons)}.")
+        raise FetchError(f"The weights of {spec.name} cannot be had: {'; '.join([*elsewhere, *reasons])}.")
 
     def _from_mirror(self, spec: BackboneSpec, file: WeightsFile, progress: Progress) -> bool:
         if self._mirror is None:

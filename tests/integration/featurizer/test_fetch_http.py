@@ -1,6 +1,5 @@
 """Downloads over real HTTP from a server that breaks off, lies, redirects, refuses and changes its mind."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -167,7 +166,7 @@ def test_a_folder_that_cannot_be_made_is_named(web: Web, tmp_path: Path) -> None
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
 def test_a_full_disk_is_named(web: Web, tmp_path: Path) -> None:
-    os.symlink("/dev/full", tmp_path / "weights.pb.part")
+    (tmp_path / "weights.pb.part").symlink_to("/dev/full")
     url = web.add("/weights.pb", Page(CONTENT))
     with pytest.raises(FetchError, match=rf"`{tmp_path}` cannot be written: the disk is full"):
         download(url, tmp_path / "weights.pb", sha256(CONTENT), Shown())
