@@ -1,63 +1,49 @@
-"""Bounds how much work is inside at once: no room is said at once, or waited for in turn."""
+"""Bounds how many images are inside: single calls without room are refused at once, streams wait in turn."""
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from rpc.errors import OverloadedError
 
 
 class Admission:
-    """A number of places, taken several at a time, in the order of asking."""
+    """Places for the images of single calls, and places of their own for those of streams.
 
-    def __init__(self, places: int) -> None:
-        self._places = places
-        self._free = places
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+    Neither takes room from the other. Streams need few places, as they wait: just enough to keep the graph busy. So an
+    image of a single call has only those few before it, however much is being sent over streams.
+    """
+
+    def __init__(self, *, call_images: int, stream_images: int) -> None:
+        self._call_places = call_images
+        self._taken = 0
+        self._stream_places = asyncio.Semaphore(stream_images)
 
     @property
     def taken(self) -> int:
-        """The number of places that are taken."""
-        return self._places - self._free
+        """The number of places that single calls have taken."""
+        return self._taken
 
-    @contextlib.asynccontextmanager
-    async def admit(self, places: int, *, wait: bool, retry_after_s: float = 1.0) -> AsyncIterator[None]:
-        """Hold some places while the block lasts.
+    @contextlib.contextmanager
+    def call(self, images: int, *, retry_after_s: float) -> Iterator[None]:
+        """Hold the places of a call's images while the block lasts.
 
-        Where they are not free, waits for them in turn, or raises OverloadedError at once, which tells the caller to
-        come again after `retry_after_s` seconds. At most all places can be asked for.
+        Raises OverloadedError where they are not free, which tells the caller to come again after `retry_after_s`.
         """
-        if self._free >= places and not self._waiting:
-            self._free -= places
-        elif not wait:
+        if self._taken + images > self._call_places:
             raise OverloadedError(
-                f"The queue is full: {self.taken} of {self._places} places are taken.", retry_after_s=retry_after_s
+                f"The queue is full: {self._taken} of its {self._call_places} images are taken, and {images} more do "
+                "not fit.",
+                retry_after_s=retry_after_s,
             )
-        else:
-            await self._wait(places)
+        self._taken += images
         try:
             yield
         finally:
-            self._free += places
-            self._hand_on()
+            self._taken -= images
 
-    async def _wait(self, places: int) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((places, turn))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.cancelled() or not turn.done():
-                self._waiting = deque(entry for entry in self._waiting if entry[1] is not turn)
-            else:  # the places came in the moment of the cancellation
-                self._free += places
-            self._hand_on()
-            raise
-
-    def _hand_on(self) -> None:
-        while self._waiting and self._waiting[0][0] <= self._free:
-            places, turn = self._waiting.popleft()
-            if not turn.cancelled():
-                self._free -= places
-                turn.set_result(None)
+    @contextlib.asynccontextmanager
+    async def stream_image(self) -> AsyncIterator[None]:
+        """Hold the place of one image of a stream while the block lasts; waits for it, first come, first served."""
+        async with self._stream_places:
+            yield

@@ -69,7 +69,7 @@ class Batcher(Generic[Item, Result]):
         while self._queue or not self._stopping:
             if batch := self._cut():
                 await self._run_batch(batch)
-            else:
+            elif not self._stopping:
                 self._arrived.clear()
                 await self._arrived.wait()
 
@@ -90,15 +90,17 @@ class Batcher(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         try:
             results = await loop.run_in_executor(self._thread, self._run, [entry.item for entry in batch])
+            answers = list(zip(batch, results, strict=True))
         except Exception as error:
             if len(batch) == 1:
                 _finish(batch[0].result, error=error)
                 return
             # One item may have spoiled the batch: its mates get their answers all the same.
             for entry in batch:
-                await self._run_batch([entry])
+                if not entry.result.done():
+                    await self._run_batch([entry])
             return
-        for entry, result in zip(batch, results, strict=True):
+        for entry, result in answers:
             _finish(entry.result, result)
 
 

@@ -1,7 +1,6 @@
 """Runs a frozen network: pixels in, the vectors of its taps out. With `keras_graph`, all that knows TensorFlow."""
 
 import difflib
-import functools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -62,7 +61,7 @@ class Graph:
             tensors = {tap.name: tap.tensor for tap in spec.taps}
         _check_tensors(graph_def, input_name, tensors, weights)
         self._function, self._inputs, self._outputs = _import(spec, graph_def, input_name, tensors, weights)
-        self._pruned = functools.lru_cache(maxsize=32)(self._prune)
+        self._pruned: dict[int, Callable[[tf.Tensor], list[tf.Tensor]]] = {}
         self.taps = self._warm_up(weights)
         """The taps, from the shallowest to the deepest."""
 
@@ -72,14 +71,18 @@ class Graph:
         `images` is uint8 [n, height, width, 3], RGB; each result is float32 [n, d]. Only what the deepest of the taps
         needs is computed.
         """
-        names = tuple(sorted(taps))
-        outputs = self._pruned(names)(tf.constant(images))
-        return {name: output.numpy() for name, output in zip(names, outputs, strict=True)}
+        names = [tap.name for tap in self._spec.taps]
+        # One function for each deepest tap; the shallower ones that it yields as well cost next to nothing, whereas
+        # every function keeps the weights once more.
+        count = 1 + max(names.index(tap) for tap in taps)
+        outputs = self._up_to(count)(tf.constant(images))
+        return {tap: outputs[names.index(tap)].numpy() for tap in taps}
 
-    def _prune(self, taps: tuple[str, ...]) -> Callable[[tf.Tensor], list[tf.Tensor]]:
-        pruned: Callable[[tf.Tensor], list[tf.Tensor]]
-        pruned = self._function.prune(self._inputs, [self._outputs[tap] for tap in taps])
-        return pruned
+    def _up_to(self, count: int) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+        if count not in self._pruned:
+            outputs = [self._outputs[tap.name] for tap in self._spec.taps[:count]]
+            self._pruned[count] = self._function.prune(self._inputs, outputs)
+        return self._pruned[count]
 
     def _warm_up(self, weights: Path) -> tuple[Tap, ...]:
         size = self._spec.preprocessing
@@ -87,12 +90,17 @@ class Graph:
         try:
             # Two images, as a graph that was frozen for a batch of one fails only with more.
             vectors = self.run(np.zeros((2, size.height, size.width, 3), np.uint8), names)
-        except tf.errors.InvalidArgumentError as error:
+        except tf.errors.OpError as error:
             raise BackboneError(
-                f"`{weights}` does not take 2 images of {size.width} x {size.height}: {str(error).splitlines()[0]}"
+                f"`{weights}` does not take 2 images of {size.width} x {size.height}: {error.message.splitlines()[0]}"
             ) from error
         taps = []
         for declared in self._spec.taps:
+            if len(vectors[declared.name]) != 2:
+                raise BackboneError(
+                    f"`{weights}`: the tap `{declared.name}` does not yield one vector an image; is the graph frozen "
+                    "for a fixed number of images?"
+                )
             if not np.isfinite(vectors[declared.name]).all():
                 raise BackboneError(f"`{weights}`: the tap `{declared.name}` yields numbers that are not finite.")
             spatial = self._outputs[declared.name].op.type == "Mean"
@@ -119,7 +127,7 @@ def _check_tensors(graph_def: tf.compat.v1.GraphDef, input_name: str, tensors: d
     for key, tensor in {"input": input_name, **{f"tap `{name}`": tensor for name, tensor in tensors.items()}}.items():
         name, colon, index = tensor.partition(":")
         if not colon or not index.isdigit():
-            raise BackboneError(f"The {key} is `{tensor}`; a tensor is named like `{name}:0`.")
+            raise BackboneError(f"The {key} is declared as `{tensor}`; a tensor is named like `{name}:0`.")
         if name not in nodes:
             close = difflib.get_close_matches(name, nodes, n=3, cutoff=0.4)
             hint = f" The closest that exist: {', '.join(f'`{match}:0`' for match in close)}." if close else ""
@@ -129,14 +137,27 @@ def _check_tensors(graph_def: tf.compat.v1.GraphDef, input_name: str, tensors: d
         raise BackboneError(f"`{path}`: the input `{input_name}` is a {node.op}; a float32 Placeholder is needed.")
 
 
+def _needed(
+    graph_def: tf.compat.v1.GraphDef, input_name: str, tensors: dict[str, str], path: Path
+) -> tf.compat.v1.GraphDef:
+    """Return the part of the graph between the input and the taps; raises BackboneError where it needs more."""
+    input_node = input_name.partition(":")[0]
+    tapped = [tensor.partition(":")[0] for tensor in tensors.values()]
+    needed: tf.compat.v1.GraphDef = tf.compat.v1.graph_util.extract_sub_graph(graph_def, [input_node, *tapped])
+    for node in needed.node:
+        if node.op in ("Variable", "VariableV2", "VarHandleOp"):
+            raise BackboneError(f"`{path}` is not frozen: `{node.name}` is a variable; its value must be in the graph.")
+        if node.op == "Placeholder" and node.name != input_node:
+            raise BackboneError(f"`{path}`: the taps need a second input, `{node.name}`; freeze its value too.")
+    return needed
+
+
 def _import(
     spec: BackboneSpec, graph_def: tf.compat.v1.GraphDef, input_name: str, tensors: dict[str, str], path: Path
 ) -> tuple[Any, list[tf.Tensor], dict[str, tf.Tensor]]:
     """Wrap the graph so that it takes uint8 pixels and yields one vector a tap; return function, inputs, outputs."""
     size = spec.preprocessing
-    needed = tf.compat.v1.graph_util.extract_sub_graph(
-        graph_def, [input_name.partition(":")[0], *(tensor.partition(":")[0] for tensor in tensors.values())]
-    )
+    needed = _needed(graph_def, input_name, tensors, path)
     outputs: dict[str, tf.Tensor] = {}
 
     def build(images: tf.Tensor) -> list[tf.Tensor]:

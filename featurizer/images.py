@@ -50,10 +50,12 @@ def decode(content: bytes, *, width: int, height: int, max_pixels: int) -> npt.N
         Image.Transpose.FLIP_TOP_BOTTOM,
         Image.Transpose.ROTATE_180,
     )
+    white = _white_level(image)
     crop = _cover(_resizable(image), *((height, width) if swapped else (width, height)))
-    if transposition is not None:  # after the crop, where there is less to turn
+    # The rest comes after the crop, where there is less to turn and to convert.
+    if transposition is not None:
         crop = crop.transpose(transposition)
-    return np.asarray(_on_white(crop))
+    return np.asarray(_on_white(crop) if white is None else _to_eight_bits(crop, white))
 
 
 def _load(content: bytes, width: int, height: int, max_pixels: int) -> Image.Image:
@@ -100,33 +102,38 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
+def _white_level(image: Image.Image) -> float | None:
+    """Return which value is white in an image of wide numbers, whose conversion by Pillow clips; None for others.
+
+    16 bits have one scale. Integers of 32 bits and floating-point numbers are taken to be on the smallest of the usual
+    scales (1 for the latter, 255, 65535) that holds them.
+    """
+    if image.mode.startswith("I;16"):
+        return 65535
+    if image.mode not in ("I", "F"):
+        return None
+    highest = np.max(image.getextrema())
+    scales = (1, 255, 65535) if image.mode == "F" else (255, 65535)
+    return next((scale for scale in scales if highest <= scale), 65535)
+
+
+def _to_eight_bits(image: Image.Image, white: float) -> Image.Image:
+    values = np.nan_to_num(np.asarray(image, np.float64)) * (255 / white)
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
+
+
 def _resizable(image: Image.Image) -> Image.Image:
-    """Return the image in a mode of which a weighted mean of pixels makes sense: L, RGB or RGBA."""
-    if image.has_transparency_data:
-        return image.convert("RGBA")
-    if image.mode.startswith("I") or image.mode == "F":
-        return _to_eight_bits(image)
-    if image.mode == "1":
-        return image.convert("L")
-    if image.mode in ("L", "RGB"):
-        return image
+    """Return the image in a mode of which a weighted mean of pixels makes sense."""
+    if image.mode in ("L", "RGB", "RGBA", "I", "F") or image.mode.startswith("I;16"):
+        transparent = image.mode in ("L", "RGB") and image.has_transparency_data
+        return image.convert("RGBA") if transparent else image
+    mode = "RGBA" if image.has_transparency_data else "L" if image.mode == "1" else "RGB"
     try:
-        return image.convert("RGB")
+        return image.convert(mode)
     except ValueError as error:
         raise ImageUndecodableError(
             f"The image has the colour mode {image.mode}; RGB, grey, palette and CMYK images are accepted."
         ) from error
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit values, and floating-point values from 0 to 1, to 8 bits, where Pillow would clip them."""
-    values = np.asarray(image)
-    if image.mode == "F":
-        scale = 255.0 if values.size and np.nanmax(values) <= 1 else 1.0
-        values = np.nan_to_num(values) * scale
-    else:
-        values = values / 257.0
-    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
 
 
 def _cover(image: Image.Image, width: int, height: int) -> Image.Image:

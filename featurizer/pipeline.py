@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from featurizer.backbones import Preprocessing
 from featurizer.batcher import Batcher
 from featurizer.images import decode
 from rpc.errors import DeadlinePassedError, ImageError
+
+_STREAM_BATCHES: Final = 3
+"""How many batches of images of streams are inside at once: one in the graph, one complete, one being decoded."""
 
 Vectors = Mapping[str, npt.NDArray[np.float32]]
 """The vector of one image at each tap, float32 [d]."""
@@ -30,8 +33,8 @@ class Network(Protocol):
 class Pipeline:
     """Turns image files into vectors, for all callers together.
 
-    Decoding runs in threads beside the graph, so that all processors are busy. At most `max_queued_images` images are
-    inside at once.
+    Decoding runs in threads beside the graph, so that all processors are busy. At most `max_queued_images` images of
+    single calls are inside at once, and beside them a few batches of images of streams.
     """
 
     def __init__(
@@ -47,7 +50,9 @@ class Pipeline:
         self._network = network
         self._preprocessing = preprocessing
         self._max_image_pixels = max_image_pixels
-        self._admission = Admission(max_queued_images)
+        self._admission = Admission(
+            call_images=max_queued_images, stream_images=_STREAM_BATCHES * max_batch_images + decode_threads
+        )
         self._decoders = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
         self._batcher: Batcher[tuple[npt.NDArray[np.uint8], Sequence[str]], Vectors]
         self._batcher = Batcher(self._run, max_items=max_batch_images)
@@ -59,17 +64,36 @@ class Pipeline:
     ) -> list[Vectors | ImageError]:
         """Return for each image its vectors at `taps`, or why it has none.
 
-        `deadline` is of `time.monotonic()`. Where there is no room for the images, waits for it or raises
-        OverloadedError. Raises DeadlinePassedError. What is not begun when the caller is cancelled is not done.
+        `deadline` is of `time.monotonic()`. Where there is no room, the images wait for it as those of a stream do, or
+        OverloadedError is raised. Raises DeadlinePassedError. What is not begun when the caller is cancelled is not
+        done.
         """
-        retry_after_s = max(0.1, self._image_seconds * self._admission.taken)
-        async with self._admission.admit(len(images), wait=wait, retry_after_s=retry_after_s):
-            tasks = [asyncio.create_task(self._featurize_one(image, taps, deadline)) for image in images]
-            try:
-                return await asyncio.gather(*tasks)
-            finally:
-                for task in tasks:
-                    task.cancel()
+        if wait:
+            return await self._all(self._featurize_in_turn, images, taps, deadline)
+        # By the time that half of the queue is done there is room for most requests.
+        retry_after_s = max(0.1, self._image_seconds * self._admission.taken / 2)
+        with self._admission.call(len(images), retry_after_s=retry_after_s):
+            return await self._all(self._featurize_one, images, taps, deadline)
+
+    async def _all(
+        self,
+        featurize: Callable[[bytes, Sequence[str], float | None], Coroutine[Any, Any, Vectors | ImageError]],
+        images: Sequence[bytes],
+        taps: Sequence[str],
+        deadline: float | None,
+    ) -> list[Vectors | ImageError]:
+        tasks = [asyncio.create_task(featurize(image, taps, deadline)) for image in images]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _featurize_in_turn(
+        self, content: bytes, taps: Sequence[str], deadline: float | None
+    ) -> Vectors | ImageError:
+        async with self._admission.stream_image():
+            return await self._featurize_one(content, taps, deadline)
 
     async def _featurize_one(self, content: bytes, taps: Sequence[str], deadline: float | None) -> Vectors | ImageError:
         loop = asyncio.get_running_loop()

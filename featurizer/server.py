@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -39,13 +40,23 @@ class _Loaded:
     device: str
 
 
-def _load(settings: FeaturizerSettings) -> _Loaded:
+class _GivenUpError(Exception):
+    """The service is to stop, and nobody waits for what is being loaded."""
+
+
+def _load(settings: FeaturizerSettings, stopping: threading.Event) -> _Loaded:
+    say = progress_lines(_log.info)
+
+    def progress(what: str, done: int, total: int | None) -> None:
+        if stopping.is_set():  # a thread cannot be interrupted, and a download can be long
+            raise _GivenUpError
+        say(what, done, total)
+
     store = WeightStore(settings.weights_folder, settings.mirror)
-    resolved = store.resolve(settings.backbone, progress_lines(_log.info))
+    resolved = store.resolve(settings.backbone, progress)
     _log.info("loading %s from %s", resolved.spec.name, resolved.weights)
-    os.environ.setdefault(
-        "TF_CPP_MIN_LOG_LEVEL", "2"
-    )  # TensorFlow reads it when it is imported, for the first time here
+    # TensorFlow reads it when it is imported, for the first time here.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from featurizer.graph import Graph, configure_tensorflow
 
     device = configure_tensorflow()
@@ -79,8 +90,9 @@ async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
     """
     server = GrpcServer(settings.address, services=[SERVICE], grace_s=settings.grace_seconds)
     await server.start()
+    stopping = threading.Event()
     try:
-        loaded = await asyncio.to_thread(_load, settings)
+        loaded = await asyncio.to_thread(_load, settings, stopping)
         backbone = _describe(loaded, settings)
         pipeline = Pipeline(
             loaded.graph,
@@ -107,4 +119,5 @@ async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
             await server.stop()
             await pipeline.stop()
     finally:
+        stopping.set()
         await server.stop()

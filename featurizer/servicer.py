@@ -53,6 +53,7 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
         ) -> featurizer_pb2.FeaturizeStreamResponse:
             answer = featurizer_pb2.FeaturizeStreamResponse(request_id=request.request_id)
             try:
+                _check_id("request_id", request.request_id)
                 answer.response.CopyFrom(await self._featurize(request.request, deadline=deadline, wait=True))
             except LastlayerError as error:
                 answer.error.CopyFrom(to_status(error))
@@ -79,8 +80,7 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
                 "images", f"The request has {len(request.images)} images; from 1 to {most} are accepted."
             )
         for index, image in enumerate(request.images):
-            if len(image.id.encode()) > _MAX_ID_BYTES:
-                raise InvalidFieldError(f"images[{index}].id", f"An id has at most {_MAX_ID_BYTES} bytes.")
+            _check_id(f"images[{index}].id", image.id)
         taps = list(dict.fromkeys(request.taps)) or self._taps
         for index, tap in enumerate(request.taps):
             if tap not in self._taps:
@@ -95,6 +95,12 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
                 actual=self._backbone.digest,
             )
         return taps
+
+
+def _check_id(field: str, value: str) -> None:
+    size = len(value.encode())
+    if size > _MAX_ID_BYTES:
+        raise InvalidFieldError(field, f"The id has {size} bytes; at most {_MAX_ID_BYTES} are accepted.")
 
 
 def _result(image_id: str, outcome: Vectors | ImageError, taps: Sequence[str]) -> featurizer_pb2.ImageFeatures:
