@@ -52,6 +52,7 @@ class _Program(click.Group):
             error.show()
             return WRONG_INPUT
         except click.Abort:  # Ctrl-C, or `no` to a question
+            click.echo("Interrupted.", err=True)
             return INTERRUPTED
         except ClientError as error:
             for line in error.message.splitlines():

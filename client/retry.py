@@ -14,6 +14,8 @@ MAX_FAILURES: Final = 5
 
 _FIRST_WAIT_S: Final = 0.1
 _MAX_WAIT_S: Final = 2.0
+_LEAST_S: Final = 0.05
+"""An attempt with less time than this is not worth making."""
 
 
 class Patience:
@@ -43,21 +45,22 @@ class Patience:
         """Return once another attempt may be made; raises the failure, as the user's error, where none is worth it."""
         error = failure if isinstance(failure, ClientError) else from_call(failure, self._server)
         wait_s = self._wait_s(error)
-        if wait_s is None or wait_s >= self.remaining_s:
+        if wait_s is None or wait_s + _LEAST_S > self.remaining_s:
             if error is failure:
                 raise error
             raise error from failure
         self._sleep(wait_s)
 
     def _wait_s(self, error: ClientError) -> float | None:
-        if isinstance(error, DeadlineError) and not error.reason and self.remaining_s > _FIRST_WAIT_S:
-            return 0.0  # a stream's own deadline passed, while answers were coming or nobody was asking for them
-        # The jitter keeps clients that failed together from coming back together.
         if isinstance(error, BusyError) and error.retry_after_s is not None:
             return error.retry_after_s * random.uniform(1.0, 1.5)  # noqa: S311 - no secret
+        self._failures += 1
+        if self._failures >= MAX_FAILURES:
+            return None
+        if isinstance(error, DeadlineError) and not error.reason:
+            return 0.0  # a stream's own deadline passed, while answers were coming or nobody was asking for them
         if isinstance(error, ServerUnavailableError):
-            self._failures += 1
-            if self._failures < MAX_FAILURES:
-                bound_s = min(_FIRST_WAIT_S * 2.0 ** (self._failures - 1), _MAX_WAIT_S)
-                return bound_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+            # The jitter keeps clients that failed together from coming back together.
+            bound_s = min(_FIRST_WAIT_S * 2.0 ** (self._failures - 1), _MAX_WAIT_S)
+            return bound_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
         return None

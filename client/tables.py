@@ -83,7 +83,7 @@ def _split(source: Path, lines: list[str], problems: list[Problem]) -> list[Row]
     if tabs or (source.suffix.lower() == ".tsv" and "," not in first):
         return [Row(number, line.split("\t"), "tab") for number, line in enumerate(lines, start=1)]
     rows: list[Row] = []
-    reader = csv.reader((line.rstrip() for line in lines), strict=True, skipinitialspace=True)
+    reader = csv.reader((f"{line.rstrip()}\n" for line in lines), strict=True, skipinitialspace=True)
     while True:
         begin = reader.line_num + 1
         try:

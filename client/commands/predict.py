@@ -1,5 +1,6 @@
 """`client predict`: predicts the classes of images."""
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -44,7 +45,7 @@ def predict(
     from client.render import console, print_prediction, short_names
 
     def source(image: str) -> "ImageSource":
-        return click.get_binary_stream("stdin") if image == "-" else image
+        return sys.stdin.buffer if image == "-" else image
 
     names = short_names(images)
     out = console()

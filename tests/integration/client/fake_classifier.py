@@ -1,0 +1,340 @@
+"""A classifier behind a real socket that follows a script and keeps a record: no network, no store, no TensorFlow.
+
+It knows an image by its content: what starts with `bad` is undecodable. The label of an image is its content up to the
+first `-`, so that `cat-1` is predicted as `cat`.
+"""
+
+import contextlib
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf import empty_pb2
+from google.rpc import status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
+from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
+from rpc.channel import MAX_MESSAGE_BYTES
+from rpc.errors import ImageUndecodableError, LastlayerError, ResourceNotFoundError
+from rpc.status import to_status
+
+SERVICE = "lastlayer.v1.Classifier"
+
+
+@dataclass
+class Broken:
+    """A failure on the way: what gRPC says where a connection ends."""
+
+    code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
+
+
+class Hang:
+    """No answer at all, until the caller gives up."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.left = threading.Event()
+
+
+@dataclass
+class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
+    """Fails where the script says so, and otherwise answers like a small classifier."""
+
+    script: dict[str, list[LastlayerError | Broken | Hang | None]] = field(default_factory=dict)
+    """For each method, how its next calls go: None is well. After the script, all is well."""
+    break_after: dict[str, list[int | None]] = field(default_factory=dict)
+    """For each stream, after how many answers its next calls break; None is never."""
+    classes: tuple[str, ...] = ("cat", "dog")
+    models: list[str] = field(default_factory=lambda: ["default"])
+    page_size: int = 2
+    cross_validated: bool = True
+    store: dict[bytes, list[str]] = field(default_factory=dict)
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    """The record: the name of each method that was called, and each message that came."""
+    deadlines: dict[str, float] = field(default_factory=dict)
+
+    def count(self, method: str) -> int:
+        return sum(1 for name, message in self.calls if name == method and message is None)
+
+    def messages(self, method: str) -> list[Any]:
+        return [message for name, message in self.calls if name == method and message is not None]
+
+    def AddExamples(self, request_iterator, context):
+        messages = self._begin("AddExamples", context)
+        for request in request_iterator:
+            self.calls.append(("AddExamples", request))
+            outcomes = [self._outcome(example) for example in request.examples]
+            self._step(messages, context)  # stored, but nobody hears of it
+            yield classifier_pb2.AddExamplesResponse(outcomes=outcomes)
+
+    def _outcome(self, example: classifier_pb2.Example) -> classifier_pb2.ExampleOutcome:
+        sha256 = example.content_sha256 or hashlib.sha256(example.content).digest()
+        label = example.label.strip()
+        outcome = classifier_pb2.ExampleOutcome(
+            id=example.id, content_sha256=sha256, label=label, label_trimmed=label != example.label
+        )
+        if example.content.startswith(b"bad"):
+            outcome.error.CopyFrom(undecodable())
+        elif sha256 in self.store:
+            labels = self.store[sha256]
+            if label not in labels:
+                labels.append(label)
+            if len(labels) > 1:
+                outcome.conflict.labels.extend(labels)
+            else:
+                outcome.present.SetInParent()
+        elif example.WhichOneof("source") == "content_sha256":
+            outcome.content_needed.SetInParent()
+        else:
+            self.store[sha256] = [label]
+            outcome.added.SetInParent()
+        return outcome
+
+    def Train(self, request, context):
+        messages = self._begin("Train", context, request)
+        for step in range(3):
+            self._step(messages, context)
+            yield classifier_pb2.TrainResponse(
+                progress=classifier_pb2.TrainProgress(message=f"step {step // 2}", fraction=step / 3)
+            )
+        self._step(messages, context)
+        version = self._version(request.model, 1)
+        version.dataset = request.dataset or request.model
+        version.recipe = request.recipe
+        yield classifier_pb2.TrainResponse(version=version)
+
+    def Predict(self, request, context):
+        self._begin("Predict", context, request)
+        return self._predictions(request)
+
+    def PredictStream(self, request_iterator, context):
+        messages = self._begin("PredictStream", context)
+        held: classifier_pb2.PredictStreamResponse | None = None
+        for request in request_iterator:
+            self.calls.append(("PredictStream", request))
+            self._step(messages, context)
+            answer = classifier_pb2.PredictStreamResponse(request_id=request.request_id)
+            if request.request.model not in self.models:
+                answer.error.CopyFrom(to_status(ResourceNotFoundError("model", request.request.model)))
+            elif scripted := self._scripted("PredictStreamRequest"):
+                answer.error.CopyFrom(to_status(scripted))
+            else:
+                answer.response.CopyFrom(self._predictions(request.request))
+            if request.request_id == "0" and "reorder" in self.script and held is None:
+                held = answer  # answered after the next one
+                continue
+            yield answer
+            if held is not None:
+                yield held
+                del self.script["reorder"]
+                held = None
+        if held is not None:
+            yield held
+
+    def _predictions(self, request: classifier_pb2.PredictRequest) -> classifier_pb2.PredictResponse:
+        response = classifier_pb2.PredictResponse(model=request.model, version=request.version or 1)
+        for image in request.images:
+            result = response.results.add(id=image.id)
+            if image.content.startswith(b"bad"):
+                result.error.CopyFrom(undecodable())
+                continue
+            best = image.content.decode().split("-")[0]
+            ranked = sorted(self.classes, key=lambda label: label != best)
+            scores = [0.75, *[0.25 / (len(ranked) - 1)] * (len(ranked) - 1)]
+            for label, score in list(zip(ranked, scores, strict=True))[: request.top_k or None]:
+                result.prediction.scores.add(label=label, score=score)
+        return response
+
+    def Evaluate(self, request_iterator, context):
+        messages = self._begin("Evaluate", context)
+        model, count, failed, unknown = "", 0, 0, Counter[str]()
+        for request in request_iterator:
+            self.calls.append(("Evaluate", request))
+            self._step(messages, context)
+            model = model or request.model
+            if model not in self.models:
+                self._fail(ResourceNotFoundError("model", model), context)
+            progress = classifier_pb2.EvaluateProgress()
+            for example in request.examples:
+                label = example.label.strip()
+                result = progress.results.add(id=example.id, label=label, label_known=label in self.classes)
+                result.label_trimmed = label != example.label
+                if example.content.startswith(b"bad"):
+                    result.error.CopyFrom(undecodable())
+                    failed += 1
+                    continue
+                result.predicted.label, result.predicted.score = example.content.decode().split("-")[0], 0.75
+                unknown[label] += label not in self.classes
+                count += label in self.classes
+            yield classifier_pb2.EvaluateResponse(progress=progress)
+        self._step(messages, context)
+        evaluation = classifier_pb2.Evaluation(
+            model=model, version=1, metrics=self._metrics(count), failed_count=failed
+        )
+        for label in +unknown:
+            evaluation.unknown_labels.add(label=label, example_count=unknown[label])
+        yield classifier_pb2.EvaluateResponse(evaluation=evaluation)
+
+    def _metrics(self, count: int) -> types_pb2.Metrics:
+        metrics = types_pb2.Metrics(
+            example_count=count, log_loss=0.5, log_loss_reduction=0.25, micro_accuracy=0.75, macro_accuracy=0.7
+        )
+        for index, label in enumerate(self.classes):
+            metrics.classes.add(label=label, example_count=index, log_loss=index / 10, precision=1, recall=0.5)
+        size = len(self.classes)
+        metrics.confusion_matrix.extend(range(size * size))
+        return metrics
+
+    def _version(self, model: str, number: int) -> classifier_pb2.ModelVersion:
+        version = classifier_pb2.ModelVersion(
+            model=model,
+            version=number,
+            dataset="default",
+            recipe=classifier_pb2.RECIPE_AUTO,
+            taps=["mixed4e", "avgpool0"],
+            l2=0.5,
+            classes=self.classes,
+            example_count=len(self.store),
+            backbone="tiny",
+            backbone_digest="00" * 32,
+            notes=["The class dog has few examples."],
+        )
+        if self.cross_validated:
+            version.cross_validation.CopyFrom(self._metrics(8))
+            version.comparisons.add(
+                recipe=classifier_pb2.RECIPE_TUTORIAL, taps=["softmax2"], cross_validation=self._metrics(8)
+            )
+        version.training_duration.FromMilliseconds(1500)
+        return version
+
+    def _model(self, name: str, default: int = 1) -> classifier_pb2.Model:
+        return classifier_pb2.Model(name=name, default_version=default, version_count=5, classes=self.classes)
+
+    def _dataset(self, name: str) -> classifier_pb2.Dataset:
+        dataset = classifier_pb2.Dataset(name=name, example_count=3, backbone="tiny", conflict_count=1)
+        dataset.classes.add(label="cat", example_count=3)
+        return dataset
+
+    def _page(self, names: list[Any], token: str) -> tuple[list[Any], str]:
+        begin = int(token or 0)
+        end = begin + self.page_size
+        return names[begin:end], str(end) if end < len(names) else ""
+
+    def ListDatasets(self, request, context):
+        self._begin("ListDatasets", context, request)
+        names, token = self._page(self.models, request.page_token)
+        return classifier_pb2.ListDatasetsResponse(datasets=map(self._dataset, names), next_page_token=token)
+
+    def GetDataset(self, request, context):
+        self._begin("GetDataset", context, request)
+        return self._dataset(self._known("dataset", request.name, context))
+
+    def DeleteDataset(self, request, context):
+        self._begin("DeleteDataset", context, request)
+        self._known("dataset", request.name, context)
+        return empty_pb2.Empty()
+
+    def ListModels(self, request, context):
+        self._begin("ListModels", context, request)
+        names, token = self._page(self.models, request.page_token)
+        return classifier_pb2.ListModelsResponse(models=map(self._model, names), next_page_token=token)
+
+    def GetModel(self, request, context):
+        self._begin("GetModel", context, request)
+        return self._model(self._known("model", request.name, context))
+
+    def DeleteModel(self, request, context):
+        self._begin("DeleteModel", context, request)
+        self._known("model", request.name, context)
+        return empty_pb2.Empty()
+
+    def ListModelVersions(self, request, context):
+        self._begin("ListModelVersions", context, request)
+        self._known("model", request.model, context)
+        numbers, token = self._page([5, 4, 3, 2, 1], request.page_token)
+        versions = [self._version(request.model, number) for number in numbers]
+        return classifier_pb2.ListModelVersionsResponse(versions=versions, next_page_token=token)
+
+    def GetModelVersion(self, request, context):
+        self._begin("GetModelVersion", context, request)
+        return self._version(self._known("model", request.model, context), request.version or 1)
+
+    def DeleteModelVersion(self, request, context):
+        self._begin("DeleteModelVersion", context, request)
+        self._known("model", request.model, context)
+        return empty_pb2.Empty()
+
+    def SetDefaultVersion(self, request, context):
+        self._begin("SetDefaultVersion", context, request)
+        return self._model(self._known("model", request.model, context), request.version)
+
+    def _known(self, resource: str, name: str, context: grpc.ServicerContext) -> str:
+        if name not in self.models:
+            self._fail(ResourceNotFoundError(resource, name), context)
+        return name
+
+    def _scripted(self, method: str) -> Any:
+        return self.script[method].pop(0) if self.script.get(method) else None
+
+    def _begin(self, method: str, context: grpc.ServicerContext, request: Any = None) -> Iterator[bool]:
+        """Record a call; fail it where the script says so; return which of its answers break it."""
+        self.calls.append((method, None))
+        if request is not None:
+            self.calls.append((method, request))
+        self.deadlines[method] = context.time_remaining() or 0.0
+        failure = self._scripted(method)
+        if failure is not None:
+            self._fail(failure, context)
+        after = self.break_after[method].pop(0) if self.break_after.get(method) else None
+        return (number == after for number in range(1_000_000))
+
+    def _step(self, breaks: Iterator[bool], context: grpc.ServicerContext) -> None:
+        if next(breaks):
+            self._fail(Broken(), context)
+
+    def _fail(self, failure: LastlayerError | Broken | Hang, context: grpc.ServicerContext) -> NoReturn:
+        if isinstance(failure, Hang):
+            context.add_callback(failure.left.set)
+            failure.entered.set()
+            failure.left.wait()
+            context.abort(grpc.StatusCode.CANCELLED, "the caller has gone")
+        if isinstance(failure, Broken):
+            context.abort(failure.code, "the connection ended")
+        context.abort_with_status(rpc_status.to_status(to_status(failure)))
+        raise AssertionError("unreachable")
+
+
+def undecodable() -> status_pb2.Status:
+    return to_status(ImageUndecodableError("The bytes are no image of a supported format."))
+
+
+@contextlib.contextmanager
+def running(
+    servicer: classifier_pb2_grpc.ClassifierServicer, *, serving: Callable[[str], bool] = lambda name: True
+) -> Iterator[str]:
+    """Run the servicer on a free port, with a health service, and yield its address."""
+    server = grpc.server(
+        futures.ThreadPoolExecutor(8),
+        options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    classifier_pb2_grpc.add_ClassifierServicer_to_server(servicer, server)
+    checks = health.HealthServicer()
+    for name in ("", SERVICE):
+        state = health_pb2.HealthCheckResponse.SERVING if serving(name) else health_pb2.HealthCheckResponse.NOT_SERVING
+        checks.set(name, state)
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()

@@ -1,0 +1,375 @@
+"""The command line against a scripted classifier: what it prints, and how it exits."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from client.cli import main
+from rpc.errors import DatasetNotTrainableError, OverloadedError
+from tests.integration.client.conftest import Photos, Run
+from tests.integration.client.fake_classifier import Broken, FakeClassifier, Hang, running
+
+
+def objects(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+class TestTrain:
+    @pytest.mark.parametrize("form", [0, 1, 2], ids=["folder", "tsv", "csv"])
+    @pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+    def test_all_forms_of_data(self, run: Run, photos: Photos, fake: FakeClassifier, form: int, as_json: bool) -> None:
+        result = run("train", photos.sources()[form], *["--json"] * as_json)
+        assert result.exit_code == 0, result.output
+        assert sorted(fake.store.values()) == [["cat"], ["cat"], ["dog"], ["dog"]]
+        assert "Adding: 4 of 4 images" in result.stderr
+        assert "Training: step 1" in result.stderr
+        if as_json:
+            [version] = objects(result)
+            assert set(version) >= {"model", "version", "classes", "examples", "tap", "recipe", "metrics"}
+            assert (version["model"], version["version"], version["examples"]) == ("default", 1, 4)
+            assert version["classes"] == ["cat", "dog"]
+            assert version["tap"] == "mixed4e+avgpool0"
+            assert version["metrics"] == {
+                "estimate": "cross-validation",
+                "accuracy": 0.75,
+                "macro_accuracy": 0.7,
+                "log_loss": 0.5,
+                "log_loss_reduction": 0.25,
+                "per_class_log_loss": [0.0, 0.1],
+                "confusion_matrix": [[0, 1], [2, 3]],
+                "classes": ["cat", "dog"],
+            }
+        else:
+            assert "Dataset default: 4 added, 0 already there" in result.stdout
+            assert "Version 1 of model default: 4 examples of 2 classes, backbone tiny, 1.5 s" in result.stdout
+            assert "Cross-validated accuracy: 0.7500, LogLoss: 0.5000 (estimates for new images)" in result.stdout
+            assert [line.split() for line in result.stdout.splitlines() if "tutorial" in line] == [
+                ["tutorial", "softmax2", "0.7500", "0.5000"]
+            ]
+            assert "Note: The class dog has few examples." in result.stdout
+
+    def test_again_sends_no_image(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
+        run("train", photos.folder)
+        result = run("train", photos.tsv, "--json")
+        assert objects(result)[0]["present"] == 4
+        assert sum(bool(e.content) for message in fake.messages("AddExamples") for e in message.examples) == 4
+
+    def test_names_go_where_they_should(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
+        run("train", photos.tsv, "--model", "m", "--dataset", "d", "--recipe", "tutorial")
+        request = fake.messages("Train")[0]
+        assert (request.model, request.dataset, fake.messages("AddExamples")[0].dataset) == ("m", "d", "d")
+        run("train", photos.tsv, "--model", "m")
+        assert fake.messages("AddExamples")[-1].dataset == "m"
+
+    def test_images_are_looked_for_where_it_is_said(self, run: Run, photos: Photos, tmp_path: Path) -> None:
+        table = tmp_path / "elsewhere" / "tags.tsv"
+        table.parent.mkdir()
+        table.write_text("cat0.jpg\tcat \n")
+        result = run("train", table, "--images", photos.folder / "cat")
+        assert result.exit_code == 0
+        assert "Note: 1 label had white space around, which was removed." in result.stderr
+
+    def test_some_images_failed(self, run: Run, photos: Photos) -> None:
+        (photos.folder / "cat" / "broken.jpg").write_text("bad")
+        photos.tsv.write_text(photos.tsv.read_text() + "photos/none.jpg\tcat\nphotos/cat/broken.jpg\tcat\n")
+        result = run("train", photos.tsv, "--json")
+        assert result.exit_code == 1
+        assert (
+            f"Failed: photos/none.jpg: {photos.tsv}, line 5: There is no file"
+            f" `{photos.tsv.parent / 'photos/none.jpg'}`.\n"
+        ) in result.stderr
+        assert "Failed: photos/cat/broken.jpg: The bytes are no image of a supported format." in result.stderr
+        assert {entry["error"]["code"] for entry in objects(result)[0]["failed"]} == {"NOT_FOUND", "INVALID_ARGUMENT"}
+
+    def test_conflicts_are_shown(self, run: Run, photos: Photos) -> None:
+        photos.tsv.write_text(photos.tsv.read_text() + "photos/cat/cat0.jpg\tdog\n")
+        result = run("train", photos.tsv)
+        assert result.exit_code == 0
+        assert "4 added, 0 already there, 1 with several labels, not trained on" in result.stdout
+        assert "  photos/cat/cat0.jpg has the labels cat, dog\n" in result.stdout
+
+    def test_nothing_to_train_on(self, run: Run, tmp_path: Path, fake: FakeClassifier) -> None:
+        table = tmp_path / "tags.tsv"
+        table.write_text("none.jpg\tcat\n")
+        result = run("train", table)
+        assert result.exit_code == 2
+        assert "Error: none of the images can be trained on; nothing was trained." in result.stderr
+        assert fake.count("Train") == 0
+
+    def test_wrong_data(self, run: Run, tmp_path: Path) -> None:
+        table = tmp_path / "tags.tsv"
+        table.write_text("a.jpg\nb.jpg\tcat\tmore\n")
+        result = run("train", table)
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert [line[:5] for line in result.stderr.splitlines()] == ["Error", "Error"]
+
+    def test_too_few_examples_for_an_estimate(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
+        fake.cross_validated = False
+        assert "No cross-validated estimate" in run("train", photos.tsv).stdout
+        assert objects(run("train", photos.tsv, "--json"))[0]["metrics"] is None
+
+    def test_a_dataset_that_cannot_be_trained_on(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
+        fake.script["Train"] = [DatasetNotTrainableError("The dataset `default` has one class; two are needed.")]
+        result = run("train", photos.tsv)
+        assert result.exit_code == 2
+        assert "Error: The dataset `default` has one class; two are needed.\n" in result.stderr
+
+
+class TestPredict:
+    def test_people_read_sentences_in_the_order_of_the_arguments(self, run: Run, photos: Photos) -> None:
+        dog, cat = photos.folder / "dog" / "dog1.jpg", photos.folder / "cat" / "cat0.jpg"
+        result = run("predict", dog, cat, dog)
+        assert result.exit_code == 0
+        assert result.stdout == (
+            "Image: dog1.jpg predicted as: dog with score: 0.7500\n"
+            "Image: cat0.jpg predicted as: cat with score: 0.7500\n"
+            "Image: dog1.jpg predicted as: dog with score: 0.7500\n"
+        )
+
+    def test_images_of_the_same_name_are_told_apart(self, run: Run, photos: Photos, tmp_path: Path) -> None:
+        (tmp_path / "cat0.jpg").write_text("dog-9")
+        result = run("predict", photos.folder / "cat" / "cat0.jpg", tmp_path / "cat0.jpg")
+        assert f"Image: {tmp_path / 'cat0.jpg'} predicted as: dog" in result.stdout
+
+    def test_programs_read_all_scores(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
+        fake.classes = ("cat", "dog", "größe 🦆")
+        image = photos.folder / "dog" / "dog1.jpg"
+        [answer] = objects(run("predict", image, "--json"))
+        assert list(answer) == ["image", "label", "score", "scores", "model", "version"]
+        assert (answer["image"], answer["label"], answer["score"]) == (str(image), "dog", 0.75)
+        assert [entry["label"] for entry in answer["scores"]] == ["dog", "cat", "größe 🦆"]
+        assert sum(entry["score"] for entry in answer["scores"]) == 1
+        [answer] = objects(run("predict", image, "--json", "--top-k", 2, "--version", 7))
+        assert len(answer["scores"]) == 2
+        assert answer["version"] == 7
+
+    def test_several_classes_for_people(self, run: Run, photos: Photos) -> None:
+        result = run("predict", photos.folder / "dog" / "dog1.jpg", "--top-k", 2)
+        assert result.stdout.splitlines()[1] == "  cat: 0.2500"
+
+    @pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+    def test_standard_input(self, run: Run, as_json: bool) -> None:
+        result = run("predict", "-", *["--json"] * as_json, stdin=b"cat-1")
+        assert result.exit_code == 0
+        if as_json:
+            assert objects(result)[0]["image"] == "-"
+        else:
+            assert result.stdout == "Image: - predicted as: cat with score: 0.7500\n"
+        assert run("predict", "-", "-").exit_code == 2
+
+    def test_what_fails_fails_alone(self, run: Run, photos: Photos, tmp_path: Path) -> None:
+        bad = tmp_path / "bad.jpg"
+        bad.write_text("bad")
+        good = photos.folder / "cat" / "cat0.jpg"
+        result = run("predict", tmp_path / "none.jpg", good, bad, photos.folder, "--json")
+        assert result.exit_code == 1
+        none, fine, broken, folder = objects(result)
+        assert none == {
+            "image": str(tmp_path / "none.jpg"),
+            "error": {
+                "code": "NOT_FOUND",
+                "reason": "FILE_NOT_FOUND",
+                "message": f"There is no file `{tmp_path / 'none.jpg'}`.",
+            },
+        }
+        assert fine["label"] == "cat"
+        assert broken["error"]["reason"] == "IMAGE_UNDECODABLE"
+        assert "is a folder; name the image files in it" in folder["error"]["message"]
+        text = run("predict", tmp_path / "none.jpg", good)
+        assert text.exit_code == 1
+        assert text.stdout.startswith("Image: cat0.jpg")
+        assert text.stderr.startswith("Failed: none.jpg: There is no file")
+
+    def test_a_file_name_cannot_control_the_terminal(self, run: Run, tmp_path: Path) -> None:
+        image = tmp_path / "[red]\x1b[31m\n.jpg"
+        image.write_text("cat-1")
+        result = run("predict", image)
+        assert result.stdout == "Image: [red]\\x1b[31m\\n.jpg predicted as: cat with score: 0.7500\n"
+
+    @pytest.mark.skipif(os.name != "posix", reason="file names are bytes on POSIX alone")
+    def test_a_file_name_that_is_no_unicode(self, run: Run, tmp_path: Path) -> None:
+        image = tmp_path / "\udcff.jpg"
+        try:
+            image.write_text("cat-1")
+        except OSError:
+            pytest.skip("this file system takes only names in Unicode")
+        assert run("predict", image).stdout == "Image: \\udcff.jpg predicted as: cat with score: 0.7500\n"
+        assert objects(run("predict", image, "--json"))[0]["image"] == str(image)
+
+    def test_an_unknown_model(self, run: Run, photos: Photos) -> None:
+        result = run("predict", photos.folder / "cat" / "cat0.jpg", "--model", "none")
+        assert result.exit_code == 2
+        assert result.stderr == "Error: There is no model `none`.\n"
+
+    def test_a_busy_server_is_waited_for(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
+        fake.script["PredictStream"] = [OverloadedError("Full.", retry_after_s=0.001)] * 3
+        assert run("predict", photos.folder / "cat" / "cat0.jpg").exit_code == 0
+
+
+class TestEvaluate:
+    def test_for_people(self, run: Run, photos: Photos) -> None:
+        (photos.folder / "cat" / "wrong.jpg").write_text("dog-7")
+        result = run("evaluate", photos.folder)
+        assert result.exit_code == 0
+        lines = result.stdout.splitlines()
+        assert lines[0] == "Image: cat/wrong.jpg predicted as: dog with score: 0.7500, but is: cat"
+        assert "Accuracy is: 0.7500 (4 of 5 right)" in lines
+        assert "LogLoss is: 0.5000" in lines
+        assert "PerClassLogLoss is: cat 0.0000, dog 0.1000" in lines
+        assert "LogLossReduction is: 0.2500" in lines
+        assert [line.split() for line in lines[-3:]] == [["cat", "dog"], ["cat", "0", "1"], ["dog", "2", "3"]]
+
+    def test_for_programs(self, run: Run, photos: Photos) -> None:
+        photos.tsv.write_text(photos.tsv.read_text() + "photos/cat/cat1.jpg\tcow\nphotos/none.jpg\tcat\n")
+        result = run("evaluate", photos.tsv, "--json")
+        assert result.exit_code == 1
+        [answer] = objects(result)
+        expected = {
+            "examples": 4,
+            "accuracy": 0.75,
+            "log_loss": 0.5,
+            "log_loss_reduction": 0.25,
+            "per_class_log_loss": [0.0, 0.1],
+            "confusion_matrix": [[0, 1], [2, 3]],
+            "classes": ["cat", "dog"],
+            "model": "default",
+            "version": 1,
+            "unknown_labels": {"cow": 1},
+        }
+        assert {key: answer[key] for key in expected} == expected
+        assert answer["failed"][0]["image"] == "photos/none.jpg"
+
+    def test_unknown_labels_are_named(self, run: Run, photos: Photos) -> None:
+        photos.tsv.write_text(photos.tsv.read_text() + "photos/cat/cat1.jpg\tcow\n")
+        assert (
+            "Not evaluated: 1 with the label cow, which the model does not know" in run("evaluate", photos.tsv).stdout
+        )
+
+    def test_a_version_may_be_named(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
+        run("evaluate", photos.tsv, "--version", 3, "--model", "default")
+        assert fake.messages("Evaluate")[0].version == 3
+
+    def test_an_unknown_model(self, run: Run, photos: Photos) -> None:
+        result = run("evaluate", photos.tsv, "--model", "none")
+        assert result.exit_code == 2
+        assert result.stderr.endswith("Error: There is no model `none`.\n")
+
+
+class TestResources:
+    def test_lists(self, run: Run, fake: FakeClassifier) -> None:
+        fake.models = ["default", "flowers", "waste"]
+        for command, key in (("models", "model"), ("datasets", "dataset")):
+            text = run(command)
+            assert text.exit_code == 0
+            assert [line.split()[0] for line in text.stdout.splitlines()] == [key, *fake.models]
+            assert [entry[key] for entry in objects(run(command, "--json"))] == fake.models
+            assert run(command, "list").stdout == text.stdout
+
+    def test_empty_lists_say_what_to_do(self, run: Run, fake: FakeClassifier) -> None:
+        fake.models = []
+        assert run("models").stdout == "There are no models yet; `client train DATA` makes one.\n"
+        assert run("datasets").stdout == "There are no datasets yet; `client train DATA` makes one.\n"
+        assert run("models", "--json").stdout == ""
+
+    def test_show(self, run: Run) -> None:
+        text = run("models", "show", "default").stdout
+        assert [line.split()[0] for line in text.splitlines()[2:]] == ["5", "4", "3", "2", "1"]
+        assert "1 (default)" in text
+        versions = objects(run("models", "show", "default", "--json"))
+        assert [entry["default"] for entry in versions] == [False, False, False, False, True]
+        assert "cat 3" in run("datasets", "show", "default").stdout
+        assert objects(run("datasets", "show", "default", "--json"))[0]["classes"] == {"cat": 3}
+        assert run("datasets", "show", "none").exit_code == 2
+
+    def test_set_default(self, run: Run, fake: FakeClassifier) -> None:
+        assert run("models", "set-default", "default", 3).stdout == "Model default now uses version 3.\n"
+        assert objects(run("models", "set-default", "default", 2, "--json"))[0]["default_version"] == 2
+        assert fake.messages("SetDefaultVersion")[0].version == 3
+
+    def test_delete(self, run: Run, fake: FakeClassifier) -> None:
+        refused = run("models", "delete", "default")
+        assert refused.exit_code == 2
+        assert "--yes" in refused.stderr
+        assert fake.calls == []
+        assert run("models", "delete", "default", "--version", 2, "--yes").stdout == "Deleted version 2 of default.\n"
+        assert run("models", "delete", "default", "--yes").stdout == "Deleted model default with all its versions.\n"
+        assert run("datasets", "delete", "default", "--yes").stdout == "Deleted dataset default.\n"
+        assert objects(run("datasets", "delete", "default", "--yes", "--json")) == [{"deleted": {"dataset": "default"}}]
+        assert [fake.count(name) for name in ("DeleteModelVersion", "DeleteModel", "DeleteDataset")] == [1, 1, 2]
+
+    def test_status(self, run: Run, server: str) -> None:
+        result = run("status")
+        assert result.exit_code == 0
+        assert result.stdout == (
+            f"Server: {server}\nserver: SERVING\nlastlayer.v1.Classifier: SERVING\nBackbone: tiny\n"
+        )
+        assert objects(run("status", "--json"))[0]["serving"] is True
+
+    def test_status_of_a_server_that_is_starting(self, fake: FakeClassifier) -> None:
+        with running(fake, serving=lambda name: False) as address:
+            result = CliRunner().invoke(main, ["status", "--server", address])
+        assert result.exit_code == 3
+        assert "server: NOT_SERVING" in result.stdout
+
+
+class TestFailures:
+    def test_a_server_that_is_not_there(self, photos: Photos) -> None:
+        with socket.socket() as reserved:  # bound, but not listening: nobody else can answer
+            reserved.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{reserved.getsockname()[1]}"
+            for arguments in (
+                ["status"],
+                ["models"],
+                ["train", str(photos.folder)],
+                ["evaluate", str(photos.folder)],
+                ["predict", str(photos.folder / "cat" / "cat0.jpg")],
+            ):
+                result = CliRunner().invoke(main, [*arguments, "--server", address])
+                assert result.exit_code == 3
+                assert result.stdout == ""
+                assert result.stderr == (
+                    f"Error: The server at {address} cannot be reached; start it with `make up` or `docker compose up`,"
+                    " or name another with --server HOST:PORT or LASTLAYER_SERVER.\n"
+                )
+
+    def test_a_server_that_goes_away_for_good(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
+        fake.script["Train"] = [Broken()] * 9
+        assert run("train", photos.folder).exit_code == 3
+
+    def test_wrong_use(self, run: Run, photos: Photos) -> None:
+        for arguments in (
+            ["nonsense"],
+            ["predict"],
+            ["train"],
+            ["train", photos.tsv, "--recipe", "magic"],
+            ["predict", "x.jpg", "--top-k", "0"],
+            ["status", "--server", "localhost"],
+            ["status", "--timeout", "0"],
+            ["train", photos.folder, "--images", photos.folder],
+        ):
+            result = run(*arguments)
+            assert result.exit_code == 2, arguments
+            assert "Error: " in result.stderr
+
+    @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a POSIX signal")
+    @pytest.mark.parametrize("method", ["AddExamples", "Train"])
+    def test_interrupted(self, server: str, photos: Photos, fake: FakeClassifier, method: str) -> None:
+        fake.script[method] = [hang := Hang()]
+        arguments = [sys.executable, "-m", "client", "train", str(photos.folder), "--server", server]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert hang.entered.wait(timeout=30)
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert stdout == ""
+        assert stderr.splitlines()[-1] == "Interrupted."
+        assert hang.left.wait(timeout=30), "the server heard of it"

@@ -1,0 +1,77 @@
+"""What `import client` offers, what it costs, and what help says."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import client
+from client.cli import main
+
+
+def test_the_list_of_names_is_what_there_is() -> None:
+    assert sorted(client.__all__) == client.__all__
+    for name in client.__all__:
+        assert getattr(client, name) is not None
+    assert set(client.__all__) <= set(dir(client))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = client.nonsense
+
+
+def test_every_public_error_and_result_is_listed() -> None:
+    import client.errors
+    import client.results
+
+    for module in (client.errors, client.results):
+        own = {
+            name
+            for name, value in vars(module).items()
+            if isinstance(value, type) and value.__module__ == module.__name__
+        }
+        assert own <= set(client.__all__)
+
+
+HEAVY = ("tensorflow", "sklearn", "numpy", "keras", "PIL", "sqlalchemy")
+
+
+@pytest.mark.parametrize(
+    ("program", "absent"),
+    [
+        ("import client", (*HEAVY, "grpc", "google.protobuf", "rich", "click")),
+        ("import client.cli", (*HEAVY, "grpc", "google.protobuf", "rich")),
+        ("import client; client.read_data", (*HEAVY, "grpc", "google.protobuf", "rich", "click")),
+        ("import client; client.Client", (*HEAVY, "rich", "click")),
+        (
+            "import client.cli; assert client.cli.main(['--help'], standalone_mode=False) == 0",
+            (*HEAVY, "grpc", "google.protobuf", "rich"),
+        ),
+    ],
+)
+def test_only_what_is_needed_is_imported(program: str, absent: tuple[str, ...]) -> None:
+    program += f"; import sys; print([name for name in {absent!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def commands(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    below = command.commands if isinstance(command, click.Group) else {}
+    return [path, *(entry for name, child in below.items() for entry in commands(child, (*path, name)))]
+
+
+@pytest.mark.parametrize("path", commands(main), ids=" ".join)
+def test_help_ends_with_an_example(path: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, [*path, "--help"], prog_name="client")
+    assert result.exit_code == 0
+    _, _, example = result.output.rpartition("Example:\n")
+    lines = [line.strip() for line in example.splitlines()]
+    assert lines
+    shortest = [name for name in path if name != "list"]  # `client models` lists them
+    assert all(line.startswith(" ".join(["client", *shortest])) for line in lines)
+
+
+@pytest.mark.parametrize("path", commands(main), ids=" ".join)
+def test_help_fits_a_terminal(path: tuple[str, ...]) -> None:
+    output = CliRunner().invoke(main, [*path, "--help"], prog_name="client").output
+    assert max(map(len, output.splitlines())) <= 80
