@@ -16,7 +16,10 @@ from typing import Final
 from featurizer.errors import FetchError
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with what is being fetched, the bytes so far, and all its bytes where that is known."""
+"""Called with what is being fetched, the bytes so far, and all its bytes where that is known.
+
+What it raises (no OSError) ends the fetch; what came so far of a download stays and is resumed by the next.
+"""
 
 TIMEOUT_S: Final = 10.0
 """How long a silent network is waited for: until the answer begins, and between two reads."""

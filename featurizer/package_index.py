@@ -54,11 +54,15 @@ def _run_pip(requirement: str, checksum: str, folder: Path, pinned: Path, progre
         cwd=folder,
     ) as pip:
         assert pip.stdout is not None  # noqa: S101 - it was asked for
-        for line in pip.stdout:
-            if match := _PROGRESS.match(line):
-                progress(requirement, int(match[1]), int(match[2]))
-            else:
-                said.append(line.strip())
+        try:
+            for line in pip.stdout:
+                if match := _PROGRESS.match(line):
+                    progress(requirement, int(match[1]), int(match[2]))
+                else:
+                    said.append(line.strip())
+        except BaseException:
+            pip.kill()  # otherwise it would be waited for
+            raise
     if pip.returncode:
         raise FetchError(f"pip could not fetch {requirement}: {_reason(said, checksum)}.")
 

