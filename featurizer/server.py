@@ -56,7 +56,7 @@ def _load(settings: FeaturizerSettings, stopping: threading.Event) -> _Loaded:
     resolved = store.resolve(settings.backbone, progress)
     _log.info("loading %s from %s", resolved.spec.name, resolved.weights)
     # TensorFlow reads it when it is imported, for the first time here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from featurizer.graph import Graph, configure_tensorflow
 
     device = configure_tensorflow()
