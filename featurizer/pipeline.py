@@ -13,7 +13,7 @@ from featurizer.admission import Admission
 from featurizer.backbones import Preprocessing
 from featurizer.batcher import Batcher
 from featurizer.images import decode
-from rpc.errors import DeadlinePassedError, ImageError
+from rpc.errors import DeadlinePassedError, ImageError, NotReadyError
 
 _STREAM_BATCHES: Final = 3
 """How many batches of images of streams are inside at once: one in the graph, one complete, one being decoded."""
@@ -56,6 +56,8 @@ class Pipeline:
         self._decoders = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
         self._batcher: Batcher[tuple[npt.NDArray[np.uint8], Sequence[str]], Vectors]
         self._batcher = Batcher(self._run, max_items=max_batch_images)
+        self._inside: set[asyncio.Task[Vectors | ImageError]] = set()
+        self._stopping = False
         self._image_seconds = 0.05
         """A running mean of what an image costs in the graph, which tells how long a full queue takes."""
 
@@ -82,12 +84,16 @@ class Pipeline:
         taps: Sequence[str],
         deadline: float | None,
     ) -> list[Vectors | ImageError]:
+        if self._stopping:
+            raise NotReadyError("The service is stopping; try again in a moment.")
         tasks = [asyncio.create_task(featurize(image, taps, deadline)) for image in images]
+        self._inside.update(tasks)
         try:
             return await asyncio.gather(*tasks)
         finally:
             for task in tasks:
                 task.cancel()
+            self._inside.difference_update(tasks)
 
     async def _featurize_in_turn(
         self, content: bytes, taps: Sequence[str], deadline: float | None
@@ -118,6 +124,8 @@ class Pipeline:
         return [{tap: vectors[tap][index] for tap in taps} for index, (_, taps) in enumerate(batch)]
 
     async def stop(self) -> None:
-        """Finish what is inside and end the threads."""
+        """Finish what is inside, refuse what comes, and end the threads. Safe to call twice."""
+        self._stopping = True
+        await asyncio.gather(*self._inside, return_exceptions=True)
         await self._batcher.stop()
-        self._decoders.shutdown(cancel_futures=True)
+        self._decoders.shutdown()

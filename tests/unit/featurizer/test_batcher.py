@@ -1,0 +1,191 @@
+"""Items of many callers meet in batches: full, partial, spoiled, late, left alone, and while stopping."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from featurizer.batcher import Batcher
+from rpc.errors import DeadlinePassedError, NotReadyError
+
+LONG_S = 30.0
+"""How long a test waits for what must come; nothing waits for this to pass."""
+
+
+class FakeGraph:
+    """Doubles numbers; waits inside for as long as it is held; fails on the numbers that it is told to."""
+
+    def __init__(self, *, fail_on: Sequence[int] = (), loses_results: bool = False) -> None:
+        self.batches: list[list[int]] = []
+        self.fail_on = set(fail_on)
+        self._loses_results = loses_results
+        self._entered = threading.Semaphore(0)
+        self._free = threading.Event()
+        self._free.set()
+
+    def hold(self) -> None:
+        self._free.clear()
+
+    def release(self) -> None:
+        self._free.set()
+
+    async def entered(self) -> None:
+        """Return once another batch has begun."""
+        assert await asyncio.to_thread(self._entered.acquire, timeout=LONG_S)
+
+    def run(self, items: Sequence[int]) -> list[int]:
+        self.batches.append(list(items))
+        self._entered.release()
+        assert self._free.wait(LONG_S)
+        if bad := self.fail_on.intersection(items):
+            raise RuntimeError(f"cannot take {min(bad)}")
+        return [] if self._loses_results else [2 * item for item in items]
+
+
+@pytest.fixture
+def graph() -> FakeGraph:
+    return FakeGraph()
+
+
+@pytest.fixture
+async def batcher(graph: FakeGraph) -> AsyncIterator[Batcher[int, int]]:
+    batcher = Batcher(graph.run, max_items=4)
+    yield batcher
+    graph.release()
+    await batcher.stop()
+
+
+async def begun(batcher: Batcher[int, int], *items: int, deadline: float | None = None) -> list["asyncio.Task[int]"]:
+    """Submit items and return once they are in the queue, or beyond."""
+    tasks = [asyncio.create_task(batcher.submit(item, deadline=deadline)) for item in items]
+    await asyncio.sleep(0)  # lets each of them run up to its first wait
+    return tasks
+
+
+async def busy(batcher: Batcher[int, int], graph: FakeGraph) -> "asyncio.Task[int]":
+    """Occupy the graph with an item 0 until it is released."""
+    graph.hold()
+    (task,) = await begun(batcher, 0)
+    await graph.entered()
+    return task
+
+
+async def test_a_lone_item_waits_for_nobody(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+    assert await batcher.submit(21) == 42
+    assert graph.batches == [[21]]
+
+
+async def test_what_arrives_while_the_graph_is_busy_goes_together(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+    first = await busy(batcher, graph)
+    rest = await begun(batcher, 1, 2, 3)
+    graph.release()
+    assert await asyncio.gather(first, *rest) == [0, 2, 4, 6]
+    assert graph.batches == [[0], [1, 2, 3]]
+
+
+async def test_a_batch_has_its_limit_and_keeps_the_order(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+    first = await busy(batcher, graph)
+    rest = await begun(batcher, *range(1, 11))
+    graph.release()
+    assert await asyncio.gather(first, *rest) == [2 * item for item in range(11)]
+    assert graph.batches == [[0], [1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
+
+
+async def test_one_bad_item_fails_alone(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+    graph.fail_on = {2}
+    first = await busy(batcher, graph)
+    rest = await begun(batcher, 1, 2, 3)
+    graph.release()
+    outcomes = await asyncio.gather(first, *rest, return_exceptions=True)
+    assert [outcomes[0], outcomes[1], outcomes[3]] == [0, 2, 6]
+    assert str(outcomes[2]) == "cannot take 2"
+    assert graph.batches == [[0], [1, 2, 3], [1], [2], [3]]
+
+
+async def test_a_device_that_fails_fails_the_items_and_not_the_loop(
+    batcher: Batcher[int, int], graph: FakeGraph
+) -> None:
+    graph.fail_on = set(range(10))
+    outcomes = await asyncio.gather(*(batcher.submit(item) for item in range(6)), return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == [f"cannot take {item}" for item in range(6)]
+    graph.fail_on = set()
+    assert await batcher.submit(4) == 8
+
+
+async def test_a_graph_that_loses_results_fails_the_items_and_not_the_loop() -> None:
+    batcher = Batcher(FakeGraph(loses_results=True).run, max_items=4)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="shorter"):
+            await batcher.submit(1)
+    await batcher.stop()
+
+
+async def test_an_item_that_is_too_late_is_never_run(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+    first = await busy(batcher, graph)
+    (late,) = await begun(batcher, 1, deadline=time.monotonic())
+    (timely,) = await begun(batcher, 2, deadline=time.monotonic() + LONG_S)
+    graph.release()
+    assert await asyncio.gather(first, timely) == [0, 4]
+    with pytest.raises(DeadlinePassedError, match="before the work was begun"):
+        await late
+    assert graph.batches == [[0], [2]]
+
+
+async def test_an_item_whose_caller_has_gone_is_never_run(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+    first = await busy(batcher, graph)
+    gone, stays = await begun(batcher, 1, 2)
+    gone.cancel()
+    await asyncio.sleep(0)  # the cancellation arrives
+    graph.release()
+    assert await asyncio.gather(first, stays) == [0, 4]
+    assert graph.batches == [[0], [2]]
+
+
+async def test_a_caller_that_goes_while_its_batch_runs_disturbs_nobody(
+    batcher: Batcher[int, int], graph: FakeGraph
+) -> None:
+    first = await busy(batcher, graph)
+    first.cancel()
+    (second,) = await begun(batcher, 1)
+    graph.release()
+    assert await second == 2
+    assert first.cancelled()
+
+
+async def test_stop_while_busy_finishes_what_waits_and_refuses_what_comes(
+    batcher: Batcher[int, int], graph: FakeGraph
+) -> None:
+    first = await busy(batcher, graph)
+    rest = await begun(batcher, 1, 2)
+    stopping = asyncio.create_task(batcher.stop())
+    await asyncio.sleep(0)  # the stop begins
+    with pytest.raises(NotReadyError, match="stopping"):
+        await batcher.submit(3)
+    graph.release()
+    await stopping
+    assert [task.result() for task in (first, *rest)] == [0, 2, 4]
+    await batcher.stop()
+
+
+async def test_stop_does_not_wait_for_callers_that_have_gone(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+    first = await busy(batcher, graph)
+    (gone,) = await begun(batcher, 1)
+    gone.cancel()
+    await asyncio.sleep(0)  # the cancellation arrives
+    stopping = asyncio.create_task(batcher.stop())
+    graph.release()
+    async with asyncio.timeout(LONG_S):
+        await stopping
+    assert first.result() == 0
+    assert graph.batches == [[0]]
+
+
+async def test_stop_without_work() -> None:
+    graph = FakeGraph()
+    batcher = Batcher(graph.run, max_items=4)
+    await batcher.stop()
+    with pytest.raises(NotReadyError):
+        await batcher.submit(1)
+    assert graph.batches == []

@@ -1,0 +1,165 @@
+"""The way of an image with a scripted network: its own error or vectors, room, deadlines, callers that go."""
+
+import asyncio
+import io
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from featurizer.backbones import Preprocessing
+from featurizer.pipeline import Pipeline, Vectors
+from rpc.errors import DeadlinePassedError, ImageEmptyError, ImageUndecodableError, NotReadyError, OverloadedError
+
+LONG_S = 30.0
+"""How long a test waits for what must come; nothing waits for this to pass."""
+
+
+class FakeNetwork:
+    """Its tap `level` is the mean of red, `area` the number of pixels. Waits inside for as long as it is held."""
+
+    def __init__(self) -> None:
+        self.runs: list[tuple[int, tuple[str, ...]]] = []
+        self._entered = threading.Semaphore(0)
+        self._free = threading.Event()
+        self._free.set()
+
+    def hold(self) -> None:
+        self._free.clear()
+
+    def release(self) -> None:
+        self._free.set()
+
+    async def entered(self) -> None:
+        assert await asyncio.to_thread(self._entered.acquire, timeout=LONG_S)
+
+    def run(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
+        self.runs.append((len(images), tuple(taps)))
+        self._entered.release()
+        assert self._free.wait(LONG_S)
+        every = {
+            "level": images[..., 0].mean((1, 2))[:, None].astype(np.float32),
+            "area": np.full((len(images), 1), images[0, ..., 0].size, np.float32),
+        }
+        return {tap: every[tap] for tap in taps}
+
+
+@pytest.fixture
+def network() -> FakeNetwork:
+    return FakeNetwork()
+
+
+@pytest.fixture
+async def pipeline(network: FakeNetwork) -> AsyncIterator[Pipeline]:
+    pipeline = Pipeline(
+        network,
+        Preprocessing(width=4, height=2, mean=(0, 0, 0), scale=1),
+        max_batch_images=3,
+        max_queued_images=5,
+        max_image_pixels=1000,
+        decode_threads=2,
+    )
+    yield pipeline
+    network.release()
+    await pipeline.stop()
+
+
+def photo(level: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (10, 10), (level, 0, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
+def levels(outcomes: Sequence[Vectors | Exception]) -> list[float]:
+    return [float(outcome["level"][0]) for outcome in outcomes if isinstance(outcome, Mapping)]
+
+
+async def begun(
+    pipeline: Pipeline, *images: bytes, deadline: float | None = None, wait: bool = False
+) -> "asyncio.Task[list[Vectors | Exception]]":
+    """Ask for the level of some images and return once they are admitted, or wait."""
+    task = asyncio.create_task(pipeline.featurize(images, ["level"], deadline=deadline, wait=wait))
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_vectors_come_in_the_order_of_the_images(pipeline: Pipeline) -> None:
+    images = [photo(level) for level in (10, 20, 30, 40, 50)]
+    outcomes = await pipeline.featurize(images, ["area", "level"], deadline=None, wait=False)
+    assert levels(outcomes) == [10, 20, 30, 40, 50]
+    assert all(outcome["area"].tolist() == [8] for outcome in outcomes if isinstance(outcome, Mapping))
+
+
+async def test_a_bad_image_fails_alone(pipeline: Pipeline) -> None:
+    outcomes = await pipeline.featurize([photo(1), b"", b"<html>", photo(2)], ["level"], deadline=None, wait=False)
+    assert levels(outcomes) == [1, 2]
+    assert isinstance(outcomes[1], ImageEmptyError)
+    assert isinstance(outcomes[2], ImageUndecodableError)
+
+
+async def test_callers_with_different_taps_share_a_batch(pipeline: Pipeline, network: FakeNetwork) -> None:
+    network.hold()
+    first = await begun(pipeline, photo(0))
+    await network.entered()
+    second = asyncio.create_task(pipeline.featurize([photo(1)], ["area"], deadline=None, wait=False))
+    third = await begun(pipeline, photo(2))
+    # A call that fails to decode is through when those before it, which take one of two threads each, are as well.
+    for _ in range(2):
+        await pipeline.featurize([b""], ["level"], deadline=None, wait=False)
+    network.release()
+    assert levels(await first) == [0]
+    assert [set(outcome) for outcome in await second if isinstance(outcome, Mapping)] == [{"area"}]
+    assert levels(await third) == [2]
+    assert network.runs[0] == (1, ("level",))
+    assert sum(images for images, _ in network.runs) == 3
+
+
+async def test_calls_without_room_are_refused_while_streams_wait(pipeline: Pipeline, network: FakeNetwork) -> None:
+    network.hold()
+    first = await begun(pipeline, *(photo(level) for level in range(5)))
+    with pytest.raises(OverloadedError) as caught:
+        await pipeline.featurize([photo(9)], ["level"], deadline=None, wait=False)
+    assert 0 < caught.value.retry_after_s < 60
+    stream = await begun(pipeline, *(photo(level) for level in range(100, 140)), wait=True)
+    network.release()
+    assert levels(await first) == [0, 1, 2, 3, 4]
+    assert levels(await stream) == list(range(100, 140))
+    assert levels(await pipeline.featurize([photo(9)], ["level"], deadline=None, wait=False)) == [9]
+
+
+async def test_a_deadline_that_has_passed_costs_no_work(pipeline: Pipeline, network: FakeNetwork) -> None:
+    with pytest.raises(DeadlinePassedError, match="before the image was decoded"):
+        await pipeline.featurize([photo(1)], ["level"], deadline=time.monotonic(), wait=False)
+    assert network.runs == []
+
+
+async def test_a_caller_that_goes_gives_its_places_back(pipeline: Pipeline, network: FakeNetwork) -> None:
+    network.hold()
+    first = await begun(pipeline, photo(0))
+    await network.entered()
+    gone = await begun(pipeline, *(photo(level) for level in range(1, 5)))
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    network.release()
+    assert levels(await first) == [0]
+    assert levels(await pipeline.featurize([photo(9)] * 5, ["level"], deadline=None, wait=False)) == [9] * 5
+    assert sum(images for images, _ in network.runs) == 6
+
+
+async def test_stop_finishes_what_is_inside_and_refuses_what_comes(pipeline: Pipeline, network: FakeNetwork) -> None:
+    network.hold()
+    call = await begun(pipeline, *(photo(level) for level in range(5)))
+    stream = await begun(pipeline, *(photo(level) for level in range(100, 120)), wait=True)
+    stopping = asyncio.create_task(pipeline.stop())
+    await network.entered()
+    network.release()
+    await stopping
+    assert levels(await call) == [0, 1, 2, 3, 4]
+    assert levels(await stream) == list(range(100, 120))
+    with pytest.raises(NotReadyError):
+        await pipeline.featurize([photo(1)], ["level"], deadline=None, wait=False)
