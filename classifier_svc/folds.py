@@ -8,9 +8,9 @@ import numpy.typing as npt
 Indices = npt.NDArray[np.intp]
 
 
-def fold_count(truth: Indices) -> int:
-    """Return a number of folds that suits the dataset: 10 up to 100 examples, where data is dear, and 5 beyond."""
-    return min(len(truth), 10 if len(truth) <= 100 else 5)
+def fold_count(examples: int) -> int:
+    """Return a number of folds that suits a dataset: 10 up to 100 examples, where data is dear, and 5 beyond."""
+    return 10 if examples <= 100 else 5
 
 
 def stratified_folds(truth: Indices, folds: int, seed: int) -> Iterator[tuple[Indices, Indices]]:
@@ -22,7 +22,8 @@ def stratified_folds(truth: Indices, folds: int, seed: int) -> Iterator[tuple[In
     """
     random = np.random.default_rng(seed)
     counts = np.bincount(truth)
-    dealt = np.concatenate([random.permutation(np.flatnonzero(truth == label)) for label in np.flatnonzero(counts > 1)])
+    shuffled = [random.permutation(np.flatnonzero(truth == label)) for label in np.flatnonzero(counts > 1)]
+    dealt = np.concatenate([*shuffled, np.zeros(0, np.intp)])
     assignment = np.full(len(truth), -1)
     assignment[dealt] = np.arange(len(dealt)) % folds
     for fold in range(folds):

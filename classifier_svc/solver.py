@@ -1,7 +1,7 @@
 """Fits a multinomial logistic regression with L2 and L1 penalties, exactly and interruptibly.
 
-The objective is that of ML.NET's LbfgsMaximumEntropy: the mean cross-entropy over the n examples, plus l2 / 2n times the
-sum of the weights' squares, plus l1 / n times the sum of their absolute values. Biases are not penalised, and every
+The objective is that of ML.NET's LbfgsMaximumEntropy: the mean cross-entropy over the n examples, plus l2 / 2n times
+the sum of the weights' squares, plus l1 / n times the sum of their absolute values. Biases are not penalised, and every
 class has weights.
 """
 
@@ -48,8 +48,9 @@ def fit(
     """Return the minimum of the objective.
 
     `features` is float64 [n, d] (float32 where memory is short), `truth` [n] the index of each example's class;
-    `tolerance` is the largest element of the mean objective's gradient at which the fit ends; `start` is where to begin, such as the solution for a neighbouring penalty. Raises TrainingCancelledError soon
-    after `cancelled` turns true.
+    `tolerance` is the largest element of the mean objective's gradient at which the fit ends; `start` is where to
+    begin, such as the solution for a neighbouring penalty. Raises TrainingCancelledError soon after `cancelled` turns
+    true.
     """
     count, dimension = features.shape
     examples = np.arange(count)
@@ -94,5 +95,7 @@ def fit(
         return Solution(solved[:size].reshape(dimension, class_count), solved[size:])
     point = np.concatenate([np.maximum(flat, 0), np.maximum(-flat, 0), begin.biases])
     bounds = [(0, None)] * (2 * size) + [(None, None)] * class_count
-    solved = minimize(split, point, jac=True, method="L-BFGS-B", bounds=bounds, options={**options, "ftol": tolerance * 1e-8}).x
+    solved = minimize(
+        split, point, jac=True, method="L-BFGS-B", bounds=bounds, options={**options, "ftol": tolerance * 1e-8}
+    ).x
     return Solution((solved[:size] - solved[size : 2 * size]).reshape(dimension, class_count), solved[2 * size :])

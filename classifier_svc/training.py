@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from classifier_svc.folds import Indices, fold_count, stratified_folds
 from classifier_svc.head import Head, softmax, unit_length
@@ -26,6 +27,15 @@ SEARCH_EXAMPLES: Final = 1000
 NESTED_EXAMPLES: Final = 400
 """Up to this many examples the estimate repeats the choice within each fold, so that choosing does not flatter it. With
 more, choosing among so few candidates does not matter."""
+
+_SEARCH_TOLERANCE: Final = 1e-4
+"""How exactly the heads are fitted that only serve to choose: their log-loss is then right to three digits."""
+
+_ESTIMATE_TOLERANCE: Final = 3e-4
+"""How exactly the heads are fitted that only serve to estimate."""
+
+COMPARED_EXAMPLES: Final = 1000
+"""Up to this many examples the other recipe is estimated too; beyond, that would take longer than the training."""
 
 _TUTORIAL_PENALTY: Final = 1.0
 _SEED: Final = 20240229
@@ -114,7 +124,14 @@ class _Trainer:
         self._progress(self._message, begin + share * (end - begin))
 
     def solve(
-        self, candidate: _Candidate, rows: Indices, l1: float, l2: float, start: Solution | None = None
+        self,
+        candidate: _Candidate,
+        rows: Indices,
+        l1: float,
+        l2: float,
+        *,
+        tolerance: float = 1e-5,
+        start: Solution | None = None,
     ) -> Solution:
         """Fit some of the examples."""
         return fit(
@@ -123,14 +140,14 @@ class _Trainer:
             self._classes,
             l1=l1,
             l2=l2,
+            tolerance=tolerance,
             start=start,
             cancelled=self._cancelled,
         )
 
-    def folds(self, rows: Indices, seed: int) -> Iterator[tuple[Indices, Indices]]:
+    def folds(self, rows: Indices, count: int, seed: int) -> Iterator[tuple[Indices, Indices]]:
         """Yield what to train on and what to validate on, out of some of the examples."""
-        truth = self._truth[rows]
-        for trained, validated in stratified_folds(truth, fold_count(truth), seed):
+        for trained, validated in stratified_folds(self._truth[rows], count, seed):
             yield rows[trained], rows[validated]
 
     def choose(self, candidates: Sequence[_Candidate], rows: Indices, seed: int) -> _Choice:
@@ -139,29 +156,29 @@ class _Trainer:
         Of equal ones the shallower tap and the stronger penalty are chosen.
         """
         losses = np.zeros((len(candidates), len(L2_PATH)))
-        folds = list(self.folds(rows, seed))
+        folds = list(self.folds(rows, 5, seed))
         for number, candidate in enumerate(candidates):
             for trained, validated in folds:
                 solution: Solution | None = None
                 for step, l2 in enumerate(L2_PATH):
-                    solution = self.solve(candidate, trained, 0, l2, solution)
+                    solution = self.solve(candidate, trained, 0, l2, tolerance=_SEARCH_TOLERANCE, start=solution)
                     right = softmax(solution.scores(candidate.values[validated]))[
                         np.arange(len(validated)), self._truth[validated]
                     ]
                     losses[number, step] -= np.log(np.maximum(right, 1e-15)).sum()
-        best = np.unravel_index(np.argmin(losses.round(9)), losses.shape)
-        return _Choice(candidates[best[0]], 0.0, L2_PATH[best[1]])
+        number, step = divmod(int(np.argmin(losses.round(9))), len(L2_PATH))
+        return _Choice(candidates[number], 0.0, L2_PATH[step])
 
     def estimate(
         self, classes: Sequence[str], rows: Indices, choose: Callable[[Indices, int], _Choice]
     ) -> Metrics | None:
         """Return the cross-validated metrics of a way to choose; None where nothing can be validated."""
-        folds = list(self.folds(rows, _SEED))
+        folds = list(self.folds(rows, fold_count(len(rows)), _SEED))
         probabilities, validated_rows = [], []
         for number, (trained, validated) in enumerate(folds):
             self.tell(number / len(folds))
             choice = choose(trained, number)
-            solution = self.solve(choice.candidate, trained, choice.l1, choice.l2)
+            solution = self.solve(choice.candidate, trained, choice.l1, choice.l2, tolerance=_ESTIMATE_TOLERANCE)
             probabilities.append(softmax(solution.scores(choice.candidate.values[validated])))
             validated_rows.append(validated)
         if not folds:
@@ -186,14 +203,28 @@ def train(
     `progress` is told what is done and the share that is, from 0 to 1. Raises DatasetNotTrainableError,
     RecipeNotSupportedError, or TrainingCancelledError soon after `cancelled` turns true.
     """
-    classes = tuple(dict.fromkeys(labels))
+    classes = tuple(dict.fromkeys(str(label) for label in labels))
     _check(labels, classes)
+    # One thread: on matrices of this size several are slower, and the service goes on answering meanwhile.
+    with threadpool_limits(1, user_api="blas"):
+        return _train(taps, labels, classes, recipe, progress, cancelled)
+
+
+def _train(
+    taps: Sequence[TapFeatures],
+    labels: Sequence[str],
+    classes: tuple[str, ...],
+    recipe: Recipe,
+    progress: Callable[[str, float], None],
+    cancelled: Callable[[], bool],
+) -> Trained:
     index = {label: number for number, label in enumerate(classes)}
     truth = np.array([index[label] for label in labels], np.intp)
     trainer = _Trainer(truth, len(classes), progress, cancelled)
     rows = np.arange(len(truth))
     trainer.stage("preparing the features", 0, 0.02)
-    automatic = [_candidate(tap, unit=True) for tap in taps if not tap.class_scores]
+    # Class scores are what the network makes of its own 1000 classes: worse features, unless there are no others.
+    automatic = [_candidate(tap, unit=True) for tap in taps if not tap.class_scores or len(taps) == 1]
     scores = [tap for tap in taps if tap.class_scores]
     if recipe is Recipe.TUTORIAL and not scores:
         raise RecipeNotSupportedError(
@@ -201,24 +232,24 @@ def train(
             "inception5h and googlenet have them."
         )
     tutorial = [_Choice(_candidate(scores[0], unit=False), _TUTORIAL_PENALTY, _TUTORIAL_PENALTY)] if scores else []
+    compared = len(rows) <= COMPARED_EXAMPLES
     estimates: dict[Recipe, Estimate] = {}
-    if automatic:
-        choice = _choose_auto(trainer, automatic, rows)
-        trainer.stage("cross-validating the recipe auto", 0.3, 0.8)
+    if recipe is Recipe.AUTO or (automatic and compared):
+        chosen = _choose_auto(trainer, automatic, rows)
+        trainer.stage("cross-validating the recipe auto", 0.3, 0.7)
         nested = len(rows) <= NESTED_EXAMPLES
         metrics = trainer.estimate(
-            classes, rows, lambda trained, seed: trainer.choose(automatic, trained, seed) if nested else choice
+            classes, rows, lambda trained, seed: trainer.choose(automatic, trained, seed) if nested else chosen
         )
         if metrics is not None:
-            estimates[Recipe.AUTO] = Estimate(Recipe.AUTO, (choice.candidate.tap,), metrics)
-        chosen = choice
-    if tutorial:
-        trainer.stage("cross-validating the recipe tutorial", 0.8, 0.95)
+            estimates[Recipe.AUTO] = Estimate(Recipe.AUTO, (chosen.candidate.tap,), metrics)
+    if recipe is Recipe.TUTORIAL or (tutorial and compared):
+        trainer.stage("cross-validating the recipe tutorial", 0.7, 0.95)
         metrics = trainer.estimate(classes, rows, lambda _trained, _seed: tutorial[0])
         if metrics is not None:
             estimates[Recipe.TUTORIAL] = Estimate(Recipe.TUTORIAL, (tutorial[0].candidate.tap,), metrics)
-        if recipe is Recipe.TUTORIAL or not automatic:
-            chosen = tutorial[0]
+    if recipe is Recipe.TUTORIAL:
+        chosen = tutorial[0]
     trainer.stage("fitting all examples", 0.95, 1)
     solution = trainer.solve(chosen.candidate, rows, chosen.l1, chosen.l2)
     own = estimates.pop(recipe, None)
@@ -276,7 +307,7 @@ def _head(choice: _Choice, solution: Solution, classes: tuple[str, ...]) -> Head
 
 
 def _notes(labels: Sequence[str], classes: Sequence[str]) -> tuple[str, ...]:
-    counts = {label: 0 for label in classes}
+    counts = dict.fromkeys(classes, 0)
     for label in labels:
         counts[label] += 1
     single = [label for label, count in counts.items() if count == 1]
