@@ -33,7 +33,7 @@ def freeze(spec: BackboneSpec, weights: Path, group: str) -> tuple[tf.compat.v1.
             _load_group(model, weights, group)
         else:
             model.load_weights(weights)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise BackboneError(f"`{weights}` does not hold the weights of {spec.application}: {error}") from error
     layers = {layer.name: layer for layer in model.layers}
     for tap in spec.taps:
@@ -53,17 +53,19 @@ def freeze(spec: BackboneSpec, weights: Path, group: str) -> tuple[tf.compat.v1.
 
 def _load_group(model: Any, weights: Path, group: str) -> None:
     """Set the model's weights from `<group>/layers/<kind>_<n>/vars/<i>`: each layer is named by its class, numbered
-    within it, as Keras 3 stores a model. Raises KeyError or ValueError where anything is missing, left or misshapen.
+    within it, as Keras 3 stores a model. Raises ValueError where anything is missing, left or misshapen.
     """
     with h5py.File(weights, "r") as file:
-        stored = file[f"{group}/layers"]
+        stored = file.get(f"{group}/layers")
+        if stored is None:
+            raise ValueError(f"it has no group `{group}/layers`.")
         seen: Counter[str] = Counter()
         for layer in model.layers:
             kind = _snake_case(type(layer).__name__)
             name = f"{kind}_{seen[kind]}" if seen[kind] else kind
             seen[kind] += 1
-            variables = stored[name].get("vars", {})
-            if len(variables) != len(layer.weights):
+            variables = stored.get(f"{name}/vars", {})
+            if set(variables) != {str(index) for index in range(len(layer.weights))}:
                 raise ValueError(f"`{name}` has {len(variables)} variables instead of {len(layer.weights)}.")
             layer.set_weights([np.asarray(variables[str(index)]) for index in range(len(variables))])
         left = set(stored) - {f"{kind}_{n}" if n else kind for kind, count in seen.items() for n in range(count)}

@@ -1,0 +1,196 @@
+"""Real graphs in TensorFlow: numbers, taps, pruning, and each way in which a graph does not fit its declaration."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tensorflow as tf
+
+from featurizer.backbones import BackboneSpec, TapSpec, builtin, read_backbone
+from featurizer.errors import BackboneError
+from featurizer.graph import Graph, Tap, configure_tensorflow
+from tests.shared import SHARED, needs_shared
+from tests.tiny_backbone import MEAN, SCALE, TAPS, tiny_graph, tiny_weights, write_tiny_backbone
+
+
+@pytest.fixture(scope="module")
+def declaration(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_backbone(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def spec(declaration: Path) -> BackboneSpec:
+    return read_backbone(declaration)
+
+
+@pytest.fixture(scope="module")
+def graph(declaration: Path, spec: BackboneSpec) -> Graph:
+    configure_tensorflow()
+    return Graph(spec, declaration.with_name("graph.pb"))
+
+
+def images(count: int, size: int = 32) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(count).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+def convolved(values: npt.NDArray[Any], kernel: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A convolution with stride 2 and ReLU, in float64 by its definition."""
+    windows = np.lib.stride_tricks.sliding_window_view(values, (3, 3), axis=(1, 2))[:, ::2, ::2]
+    return np.maximum(np.einsum("nyxcij,ijco->nyxo", windows, kernel.astype(np.float64)), 0)
+
+
+def test_the_numbers_are_those_of_the_definition(graph: Graph) -> None:
+    pixels = images(5)
+    vectors = graph.run(pixels, list(TAPS))
+    kernels = tiny_weights()
+    first = convolved((pixels - np.array(MEAN)) * SCALE, kernels["first"])
+    pool = convolved(first, kernels["second"]).mean((1, 2))
+    expected = {"conv": first.mean((1, 2)), "pool": pool, "scores": pool @ kernels["scores"].astype(np.float64)}
+    for tap, dimension in TAPS.items():
+        assert vectors[tap].shape == (5, dimension)
+        assert vectors[tap].dtype == np.float32
+        np.testing.assert_allclose(vectors[tap], expected[tap], rtol=1e-4, atol=1e-5)
+
+
+def test_the_taps_are_described_in_their_order(graph: Graph) -> None:
+    assert graph.taps == (Tap("conv", "spatial_mean", 8), Tap("pool", "vector", 16), Tap("scores", "class_scores", 5))
+
+
+@pytest.mark.parametrize("taps", [["conv"], ["pool"], ["scores", "conv"], ["pool", "conv", "scores"]])
+def test_some_taps_are_the_same_as_among_all(graph: Graph, taps: list[str]) -> None:
+    every = graph.run(images(3), list(TAPS))
+    some = graph.run(images(3), taps)
+    assert list(some) == taps
+    for tap in taps:
+        np.testing.assert_array_equal(some[tap], every[tap])
+
+
+def test_an_image_has_the_same_vector_in_any_batch(graph: Graph) -> None:
+    pixels = images(16)
+    together = graph.run(pixels, list(TAPS))
+    for index in (0, 7, 15):
+        alone = graph.run(pixels[index : index + 1], list(TAPS))
+        for tap in TAPS:
+            np.testing.assert_allclose(alone[tap][0], together[tap][index], rtol=1e-5, atol=1e-6)
+
+
+def test_tensorflow_can_be_configured_again_once_it_is_used(graph: Graph) -> None:
+    graph.run(images(1), ["conv"])
+    assert configure_tensorflow() == configure_tensorflow()
+
+
+def with_tap(spec: BackboneSpec, tensor: str) -> BackboneSpec:
+    return spec.model_copy(update={"taps": (TapSpec(name="mine", tensor=tensor),)})
+
+
+@pytest.mark.parametrize(
+    ("tensor", "said"),
+    [
+        ("convv:0", r"has no tensor `convv:0` for the tap `mine`. The closest that exist: `conv:0`"),
+        ("conv", r"declared as `conv`; a tensor is named like `conv:0`"),
+        ("conv:7", r"cannot be imported: Invalid return output 7 of node 'conv'"),
+        ("pool/reduction_indices:0", r"is int32 of shape \(2,\); float32 of shape \[n, d\] or"),
+        ("Const_2:0", r"the tap `mine` does not yield one vector an image"),
+    ],
+)
+def test_a_tap_that_does_not_fit_is_named(declaration: Path, spec: BackboneSpec, tensor: str, said: str) -> None:
+    with pytest.raises(BackboneError, match=said):
+        Graph(with_tap(spec, tensor), declaration.with_name("graph.pb"))
+
+
+@pytest.mark.parametrize(
+    ("tensor", "said"),
+    [
+        ("inputs:0", "has no tensor `inputs:0` for the input. The closest that exist: `input:0`"),
+        ("conv:0", "the input `conv:0` is a Relu; a float32 Placeholder is needed"),
+    ],
+)
+def test_an_input_that_does_not_fit_is_named(declaration: Path, spec: BackboneSpec, tensor: str, said: str) -> None:
+    with pytest.raises(BackboneError, match=said):
+        Graph(spec.model_copy(update={"input": tensor}), declaration.with_name("graph.pb"))
+
+
+@pytest.mark.parametrize("content", [b"", b"no graph at all", tiny_graph().SerializeToString()[:-40]])
+def test_a_damaged_file_is_named(tmp_path: Path, spec: BackboneSpec, content: bytes) -> None:
+    path = tmp_path / "graph.pb"
+    path.write_bytes(content)
+    with pytest.raises(BackboneError, match=r"graph\.pb` (holds no graph|is no frozen TensorFlow graph)"):
+        Graph(spec, path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, spec: BackboneSpec) -> None:
+    with pytest.raises(BackboneError, match=r"absent\.pb` cannot be read: No such file"):
+        Graph(spec, tmp_path / "absent.pb")
+
+
+def written(graph: tf.Graph, path: Path) -> Path:
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    return path
+
+
+def test_a_graph_for_one_image_alone_is_refused(tmp_path: Path, spec: BackboneSpec) -> None:
+    graph = tf.Graph()
+    with graph.as_default():
+        pixels = tf.compat.v1.placeholder(tf.float32, [1, 32, 32, 3], name="input")
+        tf.reshape(pixels, [1, 32 * 32 * 3], name="flat")
+    with pytest.raises(BackboneError, match="does not take 2 images of 32 x 32"):
+        Graph(with_tap(spec, "flat:0"), written(graph, tmp_path / "one.pb"))
+
+
+def test_a_graph_for_another_size_is_refused(tmp_path: Path, spec: BackboneSpec) -> None:
+    graph = tf.Graph()
+    with graph.as_default():
+        pixels = tf.compat.v1.placeholder(tf.float32, [None, 8, 8, 3], name="input")
+        tf.matmul(tf.reshape(pixels, [-1, 192]), tf.ones([192, 4]), name="scores")
+    with pytest.raises(BackboneError, match="does not yield one vector an image"):
+        Graph(with_tap(spec, "scores:0"), written(graph, tmp_path / "other.pb"))
+
+
+def test_a_second_input_is_named(tmp_path: Path, spec: BackboneSpec) -> None:
+    graph = tf.Graph()
+    with graph.as_default():
+        pixels = tf.compat.v1.placeholder(tf.float32, [None, 32, 32, 3], name="input")
+        keep = tf.compat.v1.placeholder(tf.float32, [], name="keep_probability")
+        tf.multiply(pixels, keep, name="dropped")
+    with pytest.raises(BackboneError, match="need a second input, `keep_probability`"):
+        Graph(with_tap(spec, "dropped:0"), written(graph, tmp_path / "two.pb"))
+
+
+def test_a_graph_that_is_not_frozen_is_refused(tmp_path: Path, spec: BackboneSpec) -> None:
+    graph = tf.Graph()
+    with graph.as_default():
+        pixels = tf.compat.v1.placeholder(tf.float32, [None, 32, 32, 3], name="input")
+        weights = tf.compat.v1.get_variable("weights", [3], use_resource=True)
+        tf.multiply(pixels, weights, name="scaled")
+    with pytest.raises(BackboneError, match="is not frozen: `weights` is a variable"):
+        Graph(with_tap(spec, "scaled:0"), written(graph, tmp_path / "variables.pb"))
+
+
+def test_vectors_that_are_not_finite_are_refused(tmp_path: Path, spec: BackboneSpec) -> None:
+    graph = tf.Graph()
+    with graph.as_default():
+        pixels = tf.compat.v1.placeholder(tf.float32, [None, 32, 32, 3], name="input")
+        tf.math.log(pixels - 1000.0, name="logarithm")
+    with pytest.raises(BackboneError, match="the tap `mine` yields numbers that are not finite"):
+        Graph(with_tap(spec, "logarithm:0"), written(graph, tmp_path / "nan.pb"))
+
+
+@needs_shared
+def test_googlenet_yields_the_golden_vectors() -> None:
+    golden = np.load(SHARED / "models/googlenet/golden.npz")
+    configure_tensorflow()
+    graph = Graph(builtin("googlenet"), SHARED / "models/googlenet/graph.pb")
+    assert [(tap.name, tap.dimension) for tap in graph.taps] == [
+        ("mixed4d", 528),
+        ("mixed4e", 832),
+        ("avgpool0", 1024),
+        ("softmax2_pre_activation", 1000),
+    ]
+    vectors = graph.run(golden["crops"], ["mixed4e", "avgpool0", "softmax2_pre_activation"])
+    for tap, name in {"mixed4e": "mixed4e_mean"}.items() | {(tap, tap) for tap in list(vectors)[1:]}:
+        got, expected = vectors[tap].astype(np.float64), golden[name].astype(np.float64)
+        assert np.abs(got - expected).max() < 1e-3 * np.abs(expected).max()
+        lengths = np.linalg.norm(got, axis=1) * np.linalg.norm(expected, axis=1)
+        assert ((got * expected).sum(1) / lengths).min() > 0.99999
