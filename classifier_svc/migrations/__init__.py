@@ -1,0 +1,1 @@
+"""The store's migrations, run by Alembic whenever the store is opened."""
