@@ -92,7 +92,7 @@ class DatasetStore:
         with self._database.reading() as connection:
             return self._describe(connection, self._find(connection, name))
 
-    def list(self, after: str, limit: int) -> list[Dataset]:
+    def page(self, after: str, limit: int) -> list[Dataset]:
         """Return the datasets by name, those after the name `after`, at most `limit`."""
         query = sa.select(datasets).where(datasets.c.name > after).order_by(datasets.c.name).limit(limit)
         with self._database.reading() as connection:
@@ -127,7 +127,7 @@ class DatasetStore:
                 if count < len(positions):
                     raise BackboneMismatchError(
                         f"{len(positions) - count} of the {len(positions)} examples of the dataset `{name}` have no "
-                        f"features of {backbone.name} ({backbone.digest}), which featurized the newest: add them again.",
+                        f"features of {backbone.name} ({backbone.digest}), which the newest have: add them again.",
                         expected=backbone.digest,
                         actual="",
                     )
@@ -191,7 +191,7 @@ class DatasetStore:
         images = connection.scalar(
             sa.select(sa.func.count(examples.c.content_sha256.distinct())).where(examples.c.dataset_id == row.id)
         )
-        class_counts = {label: count for label, count in counts}
+        class_counts = {row[0]: row[1] for row in counts}
         return Dataset(
             name=row.name,
             backbone=self._backbone(connection, row.backbone_id) if row.backbone_id is not None else None,

@@ -99,7 +99,7 @@ class ModelStore:
         with self._database.reading() as connection:
             return self._describe(connection, self._find(connection, name))
 
-    def list(self, after: str, limit: int) -> list[Model]:
+    def page(self, after: str, limit: int) -> list[Model]:
         """Return the models by name, those after the name `after`, at most `limit`."""
         query = sa.select(models).where(models.c.name > after).order_by(models.c.name).limit(limit)
         with self._database.reading() as connection:
@@ -115,7 +115,7 @@ class ModelStore:
         with self._database.reading() as connection:
             return _version(self._find_version(connection, model, number))
 
-    def list_versions(self, model: str, before: int, limit: int) -> list[Version]:
+    def page_versions(self, model: str, before: int, limit: int) -> list[Version]:
         """Return the versions of a model, the newest first, those below `before` (all where 0), at most `limit`."""
         with self._database.reading() as connection:
             key = self._find(connection, model).id

@@ -157,3 +157,11 @@ class RequestIdReusedError(LastlayerError):
     """A request id was used before with another request."""
 
     reason = "REQUEST_ID_REUSED"
+
+
+class RelayedError(ImageError):
+    """An image's error as another of our services told it, passed on as it came."""
+
+    def __init__(self, reason: str, message: str, metadata: Mapping[str, str]) -> None:
+        super().__init__(message, metadata=metadata)
+        self.reason = reason  # type: ignore[misc]

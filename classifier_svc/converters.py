@@ -1,0 +1,202 @@
+"""Between messages and plain data; knows neither the store nor the network."""
+
+import base64
+import datetime
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf import duration_pb2, timestamp_pb2
+
+from classifier_svc.facts import Facts
+from classifier_svc.ingest import Offered, Outcome, sha256
+from classifier_svc.metrics import Metrics
+from classifier_svc.records import Dataset, Model, Version
+from classifier_svc.training import Recipe
+from classifier_svc.validation import check_id, check_label
+from lastlayer.v1 import classifier_pb2, types_pb2
+from rpc.errors import ImageEmptyError, InvalidFieldError, LastlayerError
+from rpc.status import to_status
+
+_RECIPES = {
+    classifier_pb2.RECIPE_UNSPECIFIED: Recipe.AUTO,
+    classifier_pb2.RECIPE_AUTO: Recipe.AUTO,
+    classifier_pb2.RECIPE_TUTORIAL: Recipe.TUTORIAL,
+}
+_RECIPE_NUMBERS = {Recipe.AUTO: classifier_pb2.RECIPE_AUTO, Recipe.TUTORIAL: classifier_pb2.RECIPE_TUTORIAL}
+
+
+def recipe(number: "classifier_pb2.Recipe") -> Recipe:
+    """Return a recipe; raises InvalidFieldError for a number that this version does not know."""
+    if number not in _RECIPES:
+        raise InvalidFieldError("recipe", f"There is no recipe {number}; RECIPE_AUTO and RECIPE_TUTORIAL are accepted.")
+    return _RECIPES[number]
+
+
+def page_size(requested: int) -> int:
+    """Return how many items a page has; raises InvalidFieldError."""
+    if not 0 <= requested <= 1000:
+        raise InvalidFieldError("page_size", f"The page size is {requested}; 0 (for 100) to 1000 are accepted.")
+    return requested or 100
+
+
+def page_token(last: str) -> str:
+    """Return the token of the page that comes after the item named `last`."""
+    return base64.urlsafe_b64encode(last.encode()).decode()
+
+
+def read_page_token(token: str) -> str:
+    """Return the name in a page token, empty for the first page; raises InvalidFieldError."""
+    try:
+        return base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode()
+    except ValueError as error:
+        raise InvalidFieldError("page_token", "The page token is not one that this service has given.") from error
+
+
+def read_version_token(token: str) -> int:
+    """Return the version number in a page token, 0 for the first page; raises InvalidFieldError."""
+    text = read_page_token(token)
+    if text and not text.isdecimal():
+        raise InvalidFieldError("page_token", "The page token is not one that this service has given.")
+    return int(text or "0")
+
+
+def offered(index: int, example: classifier_pb2.Example) -> Offered:
+    """Return an example as it is offered; what is wrong with it is in its `error`."""
+    field = f"examples[{index}]"
+    kind = example.WhichOneof("source")
+    checksum = sha256(example.content) if kind == "content" else example.content_sha256
+    try:
+        name = check_id(f"{field}.id", example.id)
+        label = check_label(f"{field}.label", example.label)
+        if kind is None:
+            raise InvalidFieldError(field, "The example has neither `content` nor `content_sha256`.")
+        if kind == "content" and not example.content:
+            raise ImageEmptyError("The image has no bytes.")
+        if kind == "content_sha256" and len(checksum) != 32:
+            raise InvalidFieldError(f"{field}.content_sha256", f"A sha256 has 32 bytes, not {len(checksum)}.")
+    except LastlayerError as error:
+        return Offered("", "", b"", b"", error)
+    return Offered(name, label, example.content, checksum)
+
+
+def example_outcome(example: classifier_pb2.Example, offer: Offered, outcome: Outcome) -> classifier_pb2.ExampleOutcome:
+    """Return what became of an example."""
+    message = classifier_pb2.ExampleOutcome(id=example.id, content_sha256=offer.content_sha256)
+    if outcome.error is not None:
+        message.error.CopyFrom(to_status(outcome.error))
+        return message
+    message.label = offer.label
+    message.label_trimmed = offer.label != example.label
+    if outcome.content_needed:
+        message.content_needed.SetInParent()
+    elif len(outcome.labels) > 1:
+        message.conflict.labels.extend(outcome.labels)
+    elif outcome.is_new:
+        message.added.SetInParent()
+    else:
+        message.present.SetInParent()
+    return message
+
+
+def prediction(
+    image_id: str,
+    outcome: npt.NDArray[np.float64] | LastlayerError,
+    classes: Sequence[str],
+    top_k: int,
+) -> classifier_pb2.ImagePrediction:
+    """Return the classes of an image, best first, from their probabilities, float64 [c]."""
+    if isinstance(outcome, LastlayerError):
+        return classifier_pb2.ImagePrediction(id=image_id, error=to_status(outcome))
+    best = np.argsort(-outcome, kind="stable")[: top_k or None]
+    scores = [types_pb2.LabelScore(label=classes[index], score=outcome[index]) for index in best]
+    return classifier_pb2.ImagePrediction(id=image_id, prediction=classifier_pb2.Prediction(scores=scores))
+
+
+def timestamp(moment: datetime.datetime) -> timestamp_pb2.Timestamp:
+    """Return a moment in UTC."""
+    message = timestamp_pb2.Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def dataset(record: Dataset) -> classifier_pb2.Dataset:
+    """Return a dataset."""
+    return classifier_pb2.Dataset(
+        name=record.name,
+        example_count=sum(record.class_counts.values()),
+        classes=[
+            classifier_pb2.ClassCount(label=label, example_count=count) for label, count in record.class_counts.items()
+        ],
+        backbone=record.backbone.name if record.backbone else "",
+        backbone_digest=record.backbone.digest if record.backbone else "",
+        create_time=timestamp(record.create_time),
+        update_time=timestamp(record.update_time),
+        conflict_count=record.conflict_count,
+    )
+
+
+def model(record: Model) -> classifier_pb2.Model:
+    """Return a model."""
+    return classifier_pb2.Model(
+        name=record.name,
+        default_version=record.default_version,
+        version_count=record.version_count,
+        create_time=timestamp(record.create_time),
+        update_time=timestamp(record.update_time),
+        classes=record.classes,
+    )
+
+
+def metrics(values: Metrics) -> types_pb2.Metrics:
+    """Return metrics."""
+    return types_pb2.Metrics(
+        example_count=values.example_count,
+        log_loss=values.log_loss,
+        log_loss_reduction=values.log_loss_reduction,
+        micro_accuracy=values.micro_accuracy,
+        macro_accuracy=values.macro_accuracy,
+        classes=[
+            types_pb2.ClassMetrics(
+                label=entry.label,
+                example_count=entry.example_count,
+                log_loss=entry.log_loss,
+                precision=entry.precision,
+                recall=entry.recall,
+            )
+            for entry in values.classes
+        ],
+        confusion_matrix=[cell for row in values.confusion_matrix for cell in row],
+    )
+
+
+def model_version(record: Version) -> classifier_pb2.ModelVersion:
+    """Return a version."""
+    facts = Facts.from_json(record.facts)
+    duration = duration_pb2.Duration()
+    duration.FromTimedelta(datetime.timedelta(seconds=facts.training_seconds))
+    return classifier_pb2.ModelVersion(
+        model=record.model,
+        version=record.version,
+        dataset=record.dataset,
+        recipe=_RECIPE_NUMBERS[facts.recipe],
+        taps=facts.taps,
+        l1=facts.l1,
+        l2=facts.l2,
+        classes=facts.classes,
+        example_count=facts.example_count,
+        backbone=record.backbone_name,
+        backbone_digest=record.backbone_digest,
+        cross_validation=metrics(facts.cross_validation) if facts.cross_validation else None,
+        comparisons=[
+            classifier_pb2.RecipeEstimate(
+                recipe=_RECIPE_NUMBERS[estimate.recipe],
+                taps=estimate.taps,
+                cross_validation=metrics(estimate.metrics),
+            )
+            for estimate in facts.comparisons
+        ],
+        create_time=timestamp(record.create_time),
+        training_duration=duration,
+        notes=facts.notes,
+    )

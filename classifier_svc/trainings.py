@@ -1,0 +1,140 @@
+"""Runs trainings: one at a time, in a thread, with progress while they run, and cancelled with their caller."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from classifier_svc.datasets import DatasetStore
+from classifier_svc.facts import Facts
+from classifier_svc.models import ModelStore, NewVersion
+from classifier_svc.records import Version
+from classifier_svc.training import Recipe, TapFeatures, Trained, train
+from rpc.errors import OverloadedError
+
+_HEARTBEAT_S: Final = 1.0
+"""How often progress is told again while there is none, so that callers and proxies know that it goes on."""
+
+_MAX_WAITING: Final = 16
+"""How many trainings may wait for their turn."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is."""
+
+    message: str
+    fraction: float
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What to train."""
+
+    model: str
+    dataset: str
+    recipe: Recipe
+    request_id: str
+    request_sha256: bytes
+    """Of the request, so that an id that is used again with another one is noticed."""
+
+
+class Trainings:
+    """Trains versions of models on datasets."""
+
+    def __init__(self, datasets: DatasetStore, models: ModelStore) -> None:
+        self._datasets = datasets
+        self._models = models
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+
+    async def run(self, request: TrainingRequest) -> AsyncIterator[Progress | Version]:
+        """Yield the progress of a training, at least once a second, and last the version, which is then stored.
+
+        Where the iteration ends early the training stops and leaves no version. Raises OverloadedError where too many
+        trainings wait, and what `DatasetStore.training_set` and `train` raise.
+        """
+        if self._waiting >= _MAX_WAITING:
+            raise OverloadedError(f"{self._waiting} trainings wait for their turn.", retry_after_s=30)
+        self._waiting += 1
+        try:
+            while not await _acquired(self._turn):
+                yield Progress("waiting for another training", 0.0)
+        finally:
+            self._waiting -= 1
+        try:
+            async for event in self._run(request):
+                yield event
+        finally:
+            self._turn.release()
+
+    async def _run(self, request: TrainingRequest) -> AsyncIterator[Progress | Version]:
+        if request.request_id:
+            done = await asyncio.to_thread(self._models.find_request, request.request_id, request.request_sha256)
+            if done is not None:
+                yield done
+                return
+        latest = Progress("reading the features", 0.0)
+        cancelled = threading.Event()
+
+        def tell(message: str, fraction: float) -> None:
+            nonlocal latest
+            latest = Progress(message, max(fraction, latest.fraction))
+
+        work = asyncio.create_task(asyncio.to_thread(self._train, request, tell, cancelled))
+        try:
+            told = None
+            while not work.done():
+                if told != latest or told is None:
+                    told = latest
+                    yield told
+                beat = time.monotonic() + _HEARTBEAT_S
+                while not work.done() and told == latest and time.monotonic() < beat:
+                    await asyncio.wait([work], timeout=0.1)
+                if told == latest and not work.done():
+                    yield told
+            yield await asyncio.to_thread(self._store, request, *work.result())
+        finally:
+            cancelled.set()
+            if not work.done():
+                # The thread ends soon after; until then it is still this training's turn.
+                with contextlib.suppress(Exception):
+                    await asyncio.shield(work)
+
+    def _train(
+        self, request: TrainingRequest, tell: Callable[[str, float], None], cancelled: threading.Event
+    ) -> tuple[Trained, Facts, str, str]:
+        started = time.monotonic()
+        examples = self._datasets.training_set(request.dataset)
+        taps = [TapFeatures(tap.name, tap.class_scores, examples.features[tap.name]) for tap in examples.backbone.taps]
+        trained = train(taps, examples.labels, request.recipe, progress=tell, cancelled=cancelled.is_set)
+        facts = Facts.of(trained, len(examples.labels), time.monotonic() - started)
+        return trained, facts, examples.backbone.name, examples.backbone.digest
+
+    def _store(
+        self, request: TrainingRequest, trained: Trained, facts: Facts, backbone_name: str, backbone_digest: str
+    ) -> Version:
+        return self._models.add(
+            NewVersion(
+                model=request.model,
+                dataset=request.dataset,
+                backbone_name=backbone_name,
+                backbone_digest=backbone_digest,
+                facts=facts.to_json(),
+                head=trained.head.to_bytes(),
+                request_id=request.request_id,
+                request_sha256=request.request_sha256,
+            )
+        )
+
+
+async def _acquired(lock: asyncio.Lock) -> bool:
+    """Return whether the lock could be had within a heartbeat."""
+    try:
+        async with asyncio.timeout(_HEARTBEAT_S):
+            return await lock.acquire()
+    except TimeoutError:
+        return False
