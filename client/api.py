@@ -1,6 +1,5 @@
 """The Python client of the classifier: every method of the service, with deadlines, retries and plain results."""
 
-import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
@@ -10,8 +9,9 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from client import wire
+from client.connection import check_server, close_after_interrupt, open_channel
 from client.defaults import DEFAULT_MODEL, DEFAULT_SERVER, DEFAULT_TIMEOUT_S, TRAIN_TIMEOUT_S
-from client.errors import InvalidInputError, ServerError, from_call
+from client.errors import InvalidInputError, NotFoundError, ServerError, from_call
 from client.evaluate import EvaluationRun
 from client.images import ImageSource, LabelledImage
 from client.predict import PredictionStream, Wanted, predict
@@ -30,7 +30,6 @@ from client.results import (
 from client.retry import Patience
 from client.upload import Upload
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
-from rpc.channel import channel_options
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -52,18 +51,17 @@ class Client:
         server: str = DEFAULT_SERVER,
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
-        open_channel: Callable[[str], grpc.Channel] | None = None,
+        open_channel: Callable[[str], grpc.Channel] = open_channel,
     ) -> None:
         """`server` is `host:port`; `timeout_s` is how long to wait for an answer: to a call, or to one message of a
         stream of images. `open_channel` makes the connection, for tests and for channels with options of your own.
         """
-        if not re.fullmatch(r".+:\d{1,5}", server):
-            raise InvalidInputError(f"`{server}` is no server; give it as HOST:PORT, such as {DEFAULT_SERVER}.")
+        check_server(server)
         if not timeout_s > 0:
             raise InvalidInputError(f"A timeout of {timeout_s:g} seconds is not possible; give more than 0.")
         self.server = server
         self._timeout_s = timeout_s
-        self._channel = (open_channel or _open_channel)(server)
+        self._channel = open_channel(server)
         self._stub = classifier_pb2_grpc.ClassifierStub(self._channel)
 
     def __enter__(self) -> Self:
@@ -72,7 +70,10 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if kind is None or issubclass(kind, Exception):
+            self.close()
+        else:
+            close_after_interrupt(self._channel)
 
     def close(self) -> None:
         """Close the connection; the client cannot be used any more."""
@@ -232,8 +233,12 @@ class Client:
         health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types leave its methods out
         services = {}
         for label, name in (("server", ""), (_SERVICE, _SERVICE)):
-            answer = self._call(health.Check, health_pb2.HealthCheckRequest(service=name))
-            services[label] = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+            try:
+                answer = self._call(health.Check, health_pb2.HealthCheckRequest(service=name))
+            except NotFoundError:  # a server of something else
+                services[label] = "SERVICE_UNKNOWN"
+            else:
+                services[label] = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
         backbone = ""
         if all(state == "SERVING" for state in services.values()):
             newest = max(self.list_datasets(), key=lambda dataset: dataset.update_time, default=None)
@@ -257,14 +262,6 @@ class Client:
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
-
-
-def _open_channel(server: str) -> grpc.Channel:
-    # gRPC waits a second before it connects again, longer than our attempts are apart.
-    options: list[tuple[str, str | int]] = [*channel_options(), ("grpc.initial_reconnect_backoff_ms", 100)]
-    if re.match(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\]):", server):
-        options.append(("grpc.enable_http_proxy", 0))  # a proxy does not know this machine's own services
-    return grpc.insecure_channel(server, options=options)
 
 
 def _refuse_single(images: object) -> None:

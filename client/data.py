@@ -1,11 +1,11 @@
 """Reads labelled images: a TSV or CSV of path and label, or a folder with one sub-folder a class."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from client.errors import DataError
-from client.folders import Found, find_images
+from client.folders import find_images
 from client.images import LabelledImage
 from client.tables import Row, is_header, read_rows
 
@@ -20,7 +20,7 @@ class Data:
     """In the order of the file, or sorted by class and name. Whether the images exist is seen when they are read."""
     trimmed: int = 0
     """The number of labels around which white space was removed."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     """One sentence each, such as how many files are no images."""
 
 
@@ -70,10 +70,10 @@ def _problem(row: Row) -> str:
         return f"there is no path; a line is a path, a {row.separator_name} and a label."
     if any(more):
         return f"there is a third column; a line is a path, a {row.separator_name} and a label, and nothing more."
-    return label_problem(label)
+    return _label_problem(label)
 
 
-def label_problem(label: str) -> str:
+def _label_problem(label: str) -> str:
     """Return what is wrong with a label, without white space around it; empty where nothing is."""
     if not label:
         return "the label is empty."
@@ -87,7 +87,7 @@ def label_problem(label: str) -> str:
 
 
 def _from_folder(source: Path) -> Data:
-    found: Found = find_images(source)
+    found = find_images(source)
     if not found.classes:
         raise DataError([f"`{source}` has no sub-folders; give one for each class, with its images in it."])
     examples = []
@@ -96,13 +96,13 @@ def _from_folder(source: Path) -> Data:
     notes = []
     for name, files in found.classes:
         label = name.strip()
-        problem = label_problem(label)
+        problem = _label_problem(label)
         if problem:
             problems.append(f"{source / name}: {problem}")
         if not files:
             notes.append(f"The folder {source / name} holds no images.")
         trimmed += len(files) * (label != name)
-        examples += [LabelledImage(file, label, name=file.relative_to(source).as_posix(), origin="") for file in files]
+        examples += [LabelledImage(file, label, name=file.relative_to(source).as_posix()) for file in files]
     if problems:
         raise DataError(problems)
     if not examples:

@@ -119,6 +119,8 @@ def from_details(details: "ErrorDetails", server: str) -> ClientError:
         )
     elif kind is DeadlineError and not details.reason:
         message = f"The server at {server} did not answer in time; give it longer with --timeout SECONDS."
+    elif code == "UNIMPLEMENTED":
+        message = f"The server at {server} is no classifier, or an older one: it does not know this call."
     elif details.reason == "STORE_FULL":  # coming again does not help
         kind = ServerError
     known = kind(message, code=code, reason=details.reason, metadata=details.metadata)

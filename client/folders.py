@@ -26,10 +26,11 @@ def find_images(root: Path) -> Found:
     Raises `DataError` where a folder cannot be read.
     """
     classes = []
-    folders, skipped = _list(root)
+    folders, files = _list(root)
+    skipped = [root / file.name for file in files]
     for folder in folders:
         images: list[Path] = []
-        _collect(folder, images, skipped, inside=(_identity(root),))
+        _collect(root / folder.name, images, skipped, inside=(_identity(root),))
         classes.append((folder.name, tuple(images)))
     return Found(tuple(classes), tuple(skipped))
 
@@ -40,20 +41,25 @@ def _collect(folder: Path, images: list[Path], skipped: list[Path], inside: tupl
         return
     folders, files = _list(folder)
     for file in files:
+        suffix = os.path.splitext(file.name)[1].lower()  # noqa: PTH122 - a hundred thousand files are common
         # A broken link counts as an image, so that it is reported; a pipe would never end.
-        is_image = file.suffix.lower() in SUFFIXES and (file.is_file() or file.is_symlink())
-        (images if is_image else skipped).append(file)
+        is_image = suffix in SUFFIXES and (file.is_file() or file.is_symlink())
+        (images if is_image else skipped).append(folder / file.name)
     for deeper in folders:
-        _collect(deeper, images, skipped, (*inside, identity))
+        _collect(folder / deeper.name, images, skipped, (*inside, identity))
 
 
-def _list(folder: Path) -> tuple[list[Path], list[Path]]:
+def _list(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
+    """Return the folders and the other entries of a folder, each sorted by name, without the hidden ones."""
     try:
-        entries = sorted(entry.name for entry in os.scandir(folder))
+        with os.scandir(folder) as entries:
+            visible = sorted(
+                (entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name
+            )
     except OSError as error:
         raise DataError([f"The folder `{folder}` cannot be read: {error.strerror}."]) from error
-    paths = [folder / name for name in entries if not name.startswith(".")]
-    return [path for path in paths if path.is_dir()], [path for path in paths if not path.is_dir()]
+    visible.sort(key=lambda entry: entry.name)
+    return [entry for entry in visible if entry.is_dir()], [entry for entry in visible if not entry.is_dir()]
 
 
 def _identity(folder: Path) -> tuple[int, int]:

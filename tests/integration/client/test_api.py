@@ -3,10 +3,12 @@
 import io
 import itertools
 import re
+from concurrent import futures
 from pathlib import Path
 
 import grpc
 import pytest
+from grpc_health.v1 import health, health_pb2_grpc
 
 from client import (
     BusyError,
@@ -353,6 +355,24 @@ class TestServer:
             status = client.status()
         assert not status.serving
         assert status.services["lastlayer.v1.Classifier"] == "NOT_SERVING"
+
+    def test_a_server_of_something_else(self) -> None:
+        server = grpc.server(futures.ThreadPoolExecutor(1), options=[("grpc.so_reuseport", 0)])
+        health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        try:
+            with Client(f"127.0.0.1:{port}") as client:
+                assert client.status().services["lastlayer.v1.Classifier"] == "SERVICE_UNKNOWN"
+                with pytest.raises(ServerError, match="is no classifier, or an older one"):
+                    client.train()
+        finally:
+            server.stop(None).wait()
+
+    def test_a_proxy_is_not_asked_for_this_machine(self, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        with Client(server) as client:
+            assert client.status().serving
 
     def test_no_answer_in_time(self, client: Client, fake: FakeClassifier) -> None:
         fake.script = {method: [Hang()] for method in ("GetModel", "AddExamples", "Train", "PredictStream")}

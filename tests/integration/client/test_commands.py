@@ -361,14 +361,21 @@ class TestFailures:
             assert "Error: " in result.stderr
 
     @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a POSIX signal")
-    @pytest.mark.parametrize("method", ["AddExamples", "Train"])
+    @pytest.mark.parametrize("method", ["AddExamples", "Train", "PredictStream", "GetModel"])
     def test_interrupted(self, server: str, photos: Photos, fake: FakeClassifier, method: str) -> None:
         fake.script[method] = [hang := Hang()]
-        arguments = [sys.executable, "-m", "client", "train", str(photos.folder), "--server", server]
+        command = {
+            "GetModel": ["models", "show", "default"],
+            "PredictStream": ["predict", str(photos.folder / "cat" / "cat0.jpg")],
+        }.get(method, ["train", str(photos.folder)])
+        arguments = [sys.executable, "-m", "client", *command, "--server", server]
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            assert hang.entered.wait(timeout=30)
-            process.send_signal(signal.SIGINT)
-            stdout, stderr = process.communicate(timeout=30)
+            try:
+                assert hang.entered.wait(timeout=30)
+                process.send_signal(signal.SIGINT)
+                stdout, stderr = process.communicate(timeout=30)
+            finally:
+                process.kill()
         assert process.returncode == 130
         assert stdout == ""
         assert stderr.splitlines()[-1] == "Interrupted."
