@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client import DataError, read_data
@@ -132,6 +132,7 @@ class TestTables:
         assert "There is no file or folder" in problems(tmp_path / "none.tsv")[0]
         assert "There is no folder" in problems(table(tmp_path, "a.jpg\tcat\n"), tmp_path / "none")[0]
 
+    @settings(deadline=None)
     @given(st.lists(st.tuples(PATHS, LABELS), min_size=1, max_size=20))
     def test_what_is_written_is_read(
         self, tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
@@ -142,6 +143,7 @@ class TestTables:
         csv.writer(written, quoting=csv.QUOTE_ALL).writerows(rows)
         assert pairs(table(folder, written.getvalue(), "tags.csv")) == rows
 
+    @settings(deadline=None)
     @given(st.binary(max_size=200))
     def test_any_bytes_are_read_or_refused(self, tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
         folder = tmp_path_factory.mktemp("tables")

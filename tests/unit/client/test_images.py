@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client import ImageError
@@ -44,6 +44,7 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
         read_image("a\0b.jpg")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(), max_size=600))
 def test_any_name_can_be_sent(name: str) -> None:
     sent = wire_name(name)
@@ -51,6 +52,7 @@ def test_any_name_can_be_sent(name: str) -> None:
     assert "\0" not in sent
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, MAX_BYTES + 10), max_size=60))
 def test_batches_keep_order_and_bounds(sizes: list[int]) -> None:
     class Sized(bytes):

@@ -2,7 +2,7 @@
 
 import io
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -17,6 +17,7 @@ def test_text_that_controls_or_hides_is_escaped() -> None:
     assert shown("a\x1b[2Jb\nc\u202ed\udcff\u2028") == "a\\x1b[2Jb\\nc\\u202ed\\udcff\\u2028"
 
 
+@settings(deadline=None)
 @given(st.text(st.characters()))
 def test_any_text_can_be_shown_in_a_line(text: str) -> None:
     assert shown(text).encode().decode() == shown(text)
