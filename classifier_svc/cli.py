@@ -1,0 +1,39 @@
+"""The command `classifier-svc`: serves datasets and models."""
+
+import click
+
+# The rest is imported where it is used, so that --help answers at once.
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Train and serve image classifiers on the features of a frozen network."""
+
+
+@main.command(epilog="Example: classifier-svc serve --featurizer dns:///featurizer:50051")
+@click.option("--address", help="HOST:PORT to listen on.  [CLASSIFIER_ADDRESS]")
+@click.option("--featurizer", help="HOST:PORT or gRPC target of the featurizer.  [CLASSIFIER_FEATURIZER]")
+@click.option("--store-url", help="SQLAlchemy URL of the store.  [CLASSIFIER_STORE_URL]")
+def serve(address: str | None, featurizer: str | None, store_url: str | None) -> None:
+    """Serve over gRPC until SIGTERM or Ctrl-C.
+
+    The environment has the other settings; the README lists them.
+    """
+    import asyncio
+
+    from classifier_svc.config import ClassifierSettings
+    from classifier_svc.database import StoreOpenError
+    from classifier_svc.server import running
+    from rpc.logs import setup_logging
+    from rpc.server import BindError, run_until_signal
+    from rpc.settings import SettingsError, load_settings
+
+    try:
+        settings = load_settings(ClassifierSettings, address=address, featurizer=featurizer, store_url=store_url)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
+    setup_logging(settings.log_level, settings.log_format)
+    try:
+        asyncio.run(run_until_signal(running(settings)))
+    except (BindError, StoreOpenError) as error:
+        raise click.ClickException(str(error)) from error
