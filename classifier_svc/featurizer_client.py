@@ -44,7 +44,9 @@ class FeaturizerClient:
         """`target` is `host:port` or any other gRPC target; several addresses are used in turn."""
         self.target = target
         retried = [f"{SERVICE}/GetBackbone", f"{SERVICE}/Featurize"]
-        self._channel = grpc.aio.insecure_channel(target, options=channel_options(retried_methods=retried))
+        # A proxy for the web is none for the service next door; gRPC would use it even for the loopback interface.
+        options = [*channel_options(retried_methods=retried), ("grpc.enable_http_proxy", 0)]
+        self._channel = grpc.aio.insecure_channel(target, options=options)
         self._stub = featurizer_pb2_grpc.FeaturizerStub(self._channel)
 
     async def close(self) -> None:

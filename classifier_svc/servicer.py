@@ -189,7 +189,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         outcomes = await self._predictor.predict(
             version, head, [example.content for example in request.examples], deadline=deadline, patient=True
         )
-        results = []
+        results: list[tuple[classifier_pb2.ExampleEvaluation, Any]] = []
         for example, outcome in zip(request.examples, outcomes, strict=True):
             label = example.label.strip()
             result = classifier_pb2.ExampleEvaluation(id=example.id, label=label, label_trimmed=label != example.label)
