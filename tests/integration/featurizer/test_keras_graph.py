@@ -99,7 +99,7 @@ def test_weights_that_are_left_over_are_refused(nested: Path, tmp_path: Path) ->
 
 
 def test_a_group_that_is_not_there_is_refused(nested: Path) -> None:
-    with pytest.raises(BackboneError, match=r"does not hold the weights of MobileNet: it has no group `layers/other/layers`"):
+    with pytest.raises(BackboneError, match=r"weights of MobileNet: it has no group `layers/other/layers`"):
         Graph(declared(), nested, "layers/other")
 
 

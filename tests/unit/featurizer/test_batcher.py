@@ -127,7 +127,7 @@ async def test_an_item_that_is_too_late_is_never_run(batcher: Batcher[int, int],
     (late,) = await begun(batcher, 1, deadline=time.monotonic())
     (timely,) = await begun(batcher, 2, deadline=time.monotonic() + LONG_S)
     graph.release()
-    assert await asyncio.gather(first, timely) == [0, 4]
+    assert [await first, await timely] == [0, 4]
     with pytest.raises(DeadlinePassedError, match="before the work was begun"):
         await late
     assert graph.batches == [[0], [2]]
@@ -139,7 +139,7 @@ async def test_an_item_whose_caller_has_gone_is_never_run(batcher: Batcher[int, 
     gone.cancel()
     await asyncio.sleep(0)  # the cancellation arrives
     graph.release()
-    assert await asyncio.gather(first, stays) == [0, 4]
+    assert [await first, await stays] == [0, 4]
     assert graph.batches == [[0], [2]]
 
 

@@ -13,7 +13,14 @@ from PIL import Image
 
 from featurizer.backbones import Preprocessing
 from featurizer.pipeline import Pipeline, Vectors
-from rpc.errors import DeadlinePassedError, ImageEmptyError, ImageUndecodableError, NotReadyError, OverloadedError
+from rpc.errors import (
+    DeadlinePassedError,
+    ImageEmptyError,
+    ImageError,
+    ImageUndecodableError,
+    NotReadyError,
+    OverloadedError,
+)
 
 LONG_S = 30.0
 """How long a test waits for what must come; nothing waits for this to pass."""
@@ -74,13 +81,13 @@ def photo(level: int) -> bytes:
     return file.getvalue()
 
 
-def levels(outcomes: Sequence[Vectors | Exception]) -> list[float]:
+def levels(outcomes: Sequence[Vectors | ImageError]) -> list[float]:
     return [float(outcome["level"][0]) for outcome in outcomes if isinstance(outcome, Mapping)]
 
 
 async def begun(
     pipeline: Pipeline, *images: bytes, deadline: float | None = None, wait: bool = False
-) -> "asyncio.Task[list[Vectors | Exception]]":
+) -> "asyncio.Task[list[Vectors | ImageError]]":
     """Ask for the level of some images and return once they are admitted, or wait."""
     task = asyncio.create_task(pipeline.featurize(images, ["level"], deadline=deadline, wait=wait))
     await asyncio.sleep(0)

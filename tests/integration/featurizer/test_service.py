@@ -1,0 +1,299 @@
+"""The featurizer as its callers see it: a real server on a free port with a real, tiny graph."""
+
+import asyncio
+import hashlib
+import io
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from google.rpc import status_pb2
+from PIL import Image
+
+from featurizer.backbones import read_backbone
+from featurizer.config import FeaturizerSettings
+from featurizer.errors import BackboneError
+from featurizer.graph import Graph
+from featurizer.images import decode
+from featurizer.server import running
+from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
+from rpc.channel import MAX_MESSAGE_BYTES, channel_options
+from rpc.probe import is_serving
+from rpc.server import BindError
+from rpc.status import ErrorDetails, read_error, read_status
+from rpc.vectors import unpack
+from tests.shared import SHARED, needs_shared
+from tests.tiny_backbone import TAPS, write_tiny_backbone
+
+LONG_S = 60.0
+"""How long a test waits for what must come; nothing waits for this to pass."""
+
+Stub = Any  # the generated type is of a synchronous stub
+
+
+def settings(folder: Path, backbone: Path | str, **changes: object) -> FeaturizerSettings:
+    values: dict[str, object] = {
+        "home": folder / "home",
+        "backbone": str(backbone),
+        "address": "127.0.0.1:0",
+        "grace_seconds": 5,
+        "max_queued_images": 64,
+        "max_images_per_request": 32,
+        "max_image_megapixels": 1,
+    }
+    return FeaturizerSettings.model_validate(values | changes)
+
+
+@asynccontextmanager
+async def calling(chosen: FeaturizerSettings) -> AsyncIterator[Stub]:
+    async with (
+        running(chosen) as address,
+        grpc.aio.insecure_channel(address, options=channel_options()) as channel,
+    ):
+        yield featurizer_pb2_grpc.FeaturizerStub(channel)
+
+
+@pytest.fixture
+def declaration(tmp_path: Path) -> Path:
+    return write_tiny_backbone(tmp_path / "tiny")
+
+
+@pytest.fixture
+def misfit(declaration: Path) -> Path:
+    """A declaration with a tap that the graph has not."""
+    declaration.write_text(declaration.read_text().replace('"pool:0"', '"pol:0"'))
+    return declaration
+
+
+@pytest.fixture
+async def stub(tmp_path: Path, declaration: Path) -> AsyncIterator[Stub]:
+    async with calling(settings(tmp_path, declaration)) as stub:
+        yield stub
+
+
+def photo(seed: int, kind: str = "PNG", size: tuple[int, int] = (60, 45)) -> bytes:
+    file = io.BytesIO()
+    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    Image.fromarray(values).save(file, kind)
+    return file.getvalue()
+
+
+def slow_photo() -> bytes:
+    """A file of a few kilobytes that takes some ten milliseconds to decode."""
+    file = io.BytesIO()
+    Image.new("RGB", (1000, 1000), "red").save(file, "PNG")
+    return file.getvalue()
+
+
+def request(contents: Iterable[bytes], taps: Iterable[str] = (), digest: str = "") -> featurizer_pb2.FeaturizeRequest:
+    images = [types_pb2.Image(id=f"image {index}", content=content) for index, content in enumerate(contents)]
+    return featurizer_pb2.FeaturizeRequest(images=images, taps=taps, backbone_digest=digest)
+
+
+def vectors(result: featurizer_pb2.ImageFeatures) -> dict[str, np.ndarray]:
+    assert result.WhichOneof("outcome") == "features", result
+    return {vector.tap: unpack(vector.values) for vector in result.features.vectors}
+
+
+def error(result: featurizer_pb2.ImageFeatures) -> ErrorDetails:
+    assert result.WhichOneof("outcome") == "error", result
+    return read_status(result.error)
+
+
+async def failure(call: grpc.aio.UnaryUnaryCall) -> ErrorDetails:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return read_error(caught.value)
+
+
+async def test_the_backbone_is_described(stub: Stub) -> None:
+    backbone = await stub.GetBackbone(featurizer_pb2.GetBackboneRequest())
+    assert (backbone.name, backbone.image_width, backbone.image_height) == ("tiny", 32, 32)
+    assert [(tap.name, tap.dimension) for tap in backbone.taps] == list(TAPS.items())
+    assert [types_pb2.TapKind.Name(tap.kind) for tap in backbone.taps] == [
+        "TAP_KIND_SPATIAL_MEAN",
+        "TAP_KIND_VECTOR",
+        "TAP_KIND_CLASS_SCORES",
+    ]
+    assert len(bytes.fromhex(backbone.digest)) == hashlib.sha256().digest_size
+    assert backbone.device.startswith(("CPU", "GPU"))
+    assert backbone.precision == "float32"
+    assert (backbone.max_images_per_request, backbone.max_image_pixels) == (32, 1_000_000)
+    assert backbone.max_message_bytes == MAX_MESSAGE_BYTES
+
+
+async def test_the_vectors_are_those_of_the_graph(stub: Stub, declaration: Path) -> None:
+    contents = [photo(seed) for seed in range(20)]
+    response = await stub.Featurize(request(contents))
+    graph = Graph(read_backbone(declaration), declaration.with_name("graph.pb"))
+    crops = np.stack([decode(content, width=32, height=32, max_pixels=10_000) for content in contents])
+    expected = graph.run(crops, list(TAPS))
+    assert [result.id for result in response.results] == [f"image {index}" for index in range(20)]
+    for index, result in enumerate(response.results):
+        assert list(vectors(result)) == list(TAPS)
+        for tap, vector in vectors(result).items():
+            np.testing.assert_allclose(vector, expected[tap][index], rtol=1e-4, atol=1e-5)
+
+
+async def test_taps_come_in_the_order_in_which_they_are_asked_for(stub: Stub) -> None:
+    response = await stub.Featurize(request([photo(0)], ["scores", "conv"]))
+    assert list(vectors(response.results[0])) == ["scores", "conv"]
+
+
+async def test_a_bad_image_fails_alone(stub: Stub) -> None:
+    large = photo(0, size=(1200, 1000))
+    response = await stub.Featurize(request([photo(1), b"", b"<html>", large, photo(2)], ["pool"]))
+    assert [result.WhichOneof("outcome") for result in response.results] == [
+        *("features", "error", "error", "error", "features")
+    ]
+    details = [error(result) for result in response.results[1:4]]
+    assert [detail.reason for detail in details] == ["IMAGE_EMPTY", "IMAGE_UNDECODABLE", "IMAGE_TOO_LARGE"]
+    assert all(detail.code == grpc.StatusCode.INVALID_ARGUMENT for detail in details)
+    assert details[2].metadata == {"pixels": "1200000", "max_pixels": "1000000"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "field", "said"),
+    [
+        (request([]), "images", "The request has 0 images; from 1 to 32 are accepted."),
+        (request([b"x"] * 33), "images", "The request has 33 images; from 1 to 32 are accepted."),
+        (request([b"x"], ["pool", "pol"]), "taps[1]", "There is no tap `pol`; there are conv, pool, scores."),
+        (
+            featurizer_pb2.FeaturizeRequest(images=[types_pb2.Image(), types_pb2.Image(id="ä" * 513)]),
+            "images[1].id",
+            "The id has 1026 bytes; at most 1024 are accepted.",
+        ),
+    ],
+)
+async def test_a_wrong_field_is_named(stub: Stub, bad: featurizer_pb2.FeaturizeRequest, field: str, said: str) -> None:
+    details = await failure(stub.Featurize(bad))
+    assert (details.code, details.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert (details.field, details.message) == (field, said)
+
+
+async def test_another_backbone_is_refused(stub: Stub) -> None:
+    backbone = await stub.GetBackbone(featurizer_pb2.GetBackboneRequest())
+    assert len((await stub.Featurize(request([photo(0)], digest=backbone.digest))).results) == 1
+    details = await failure(stub.Featurize(request([photo(0)], digest="0" * 64)))
+    assert (details.code, details.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "BACKBONE_MISMATCH")
+    assert details.metadata == {"expected": "0" * 64, "actual": backbone.digest}
+
+
+async def test_more_than_the_queue_holds_is_refused_with_a_time_to_come_again(stub: Stub) -> None:
+    calls = [stub.Featurize(request([photo(0, size=(350, 350))] * 32)) for _ in range(12)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    refused = [read_error(outcome) for outcome in outcomes if isinstance(outcome, grpc.aio.AioRpcError)]
+    answered = [outcome for outcome in outcomes if isinstance(outcome, featurizer_pb2.FeaturizeResponse)]
+    assert len(refused) + len(answered) == 12
+    assert refused
+    assert answered
+    assert all(len(response.results) == 32 for response in answered)
+    for details in refused:
+        assert (details.code, details.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+        assert details.retry_after_s is not None
+        assert details.retry_after_s > 0
+    assert len((await stub.Featurize(request([photo(0)]))).results) == 1
+
+
+async def test_a_stream_answers_every_request_under_its_id(stub: Stub) -> None:
+    async def requests() -> AsyncIterator[featurizer_pb2.FeaturizeStreamRequest]:
+        for number in range(12):  # more images than the queue of single calls has room for
+            yield featurizer_pb2.FeaturizeStreamRequest(
+                request_id=str(number), request=request([photo(number)] * 16, ["pool"])
+            )
+
+    answers = {answer.request_id: answer.response async for answer in stub.FeaturizeStream(requests())}
+    assert set(answers) == {str(number) for number in range(12)}
+    for number in range(12):
+        alone = await stub.Featurize(request([photo(number)], ["pool"]))
+        for result in answers[str(number)].results:
+            np.testing.assert_allclose(vectors(result)["pool"], vectors(alone.results[0])["pool"], rtol=1e-4, atol=1e-5)
+
+
+async def test_a_bad_request_on_a_stream_fails_alone(stub: Stub) -> None:
+    async def requests() -> AsyncIterator[featurizer_pb2.FeaturizeStreamRequest]:
+        yield featurizer_pb2.FeaturizeStreamRequest(request_id="none", request=request([]))
+        yield featurizer_pb2.FeaturizeStreamRequest(request_id="x" * 1025, request=request([photo(0)]))
+        yield featurizer_pb2.FeaturizeStreamRequest(request_id="good", request=request([photo(0), b""]))
+
+    answers = {answer.request_id: answer async for answer in stub.FeaturizeStream(requests())}
+
+    def refused(status: status_pb2.Status) -> tuple[str, str]:
+        details = read_status(status)
+        return details.reason, details.field
+
+    assert refused(answers["none"].error) == ("INVALID_FIELD", "images")
+    assert refused(answers["x" * 1025].error) == ("INVALID_FIELD", "request_id")
+    good = answers["good"].response.results
+    assert [result.WhichOneof("outcome") for result in good] == ["features", "error"]
+
+
+async def test_a_stream_that_is_given_up_leaves_room_for_others(stub: Stub) -> None:
+    async def requests() -> AsyncIterator[featurizer_pb2.FeaturizeStreamRequest]:
+        for number in range(1000):
+            yield featurizer_pb2.FeaturizeStreamRequest(request_id=str(number), request=request([photo(0)] * 32))
+
+    call = stub.FeaturizeStream(requests())
+    async for _ in call:
+        break
+    call.cancel()
+    assert len((await stub.Featurize(request([photo(0)] * 32), timeout=LONG_S)).results) == 32
+
+
+async def test_a_photo_of_12_megabytes_simply_works(tmp_path: Path, declaration: Path) -> None:
+    content = photo(0, "BMP", size=(2100, 2000))
+    assert len(content) > 12_000_000
+    async with calling(settings(tmp_path, declaration, max_image_megapixels=64)) as stub:
+        response = await stub.Featurize(request([content], ["pool"]))
+        assert vectors(response.results[0])["pool"].shape == (16,)
+
+
+async def test_health_says_serving_until_the_stop(tmp_path: Path, declaration: Path) -> None:
+    async with running(settings(tmp_path, declaration)) as address:
+        for service in ("", "lastlayer.v1.Featurizer"):
+            assert await asyncio.to_thread(is_serving, address, service)
+    assert not await asyncio.to_thread(is_serving, address)
+
+
+async def test_a_port_that_is_taken_is_said(tmp_path: Path, declaration: Path) -> None:
+    async with running(settings(tmp_path, declaration)) as address:
+        with pytest.raises(BindError, match=f"Cannot listen on {address}"):
+            await running(settings(tmp_path, declaration, address=address)).__aenter__()
+
+
+async def test_a_graph_that_does_not_fit_ends_the_start(tmp_path: Path, misfit: Path) -> None:
+    with pytest.raises(BackboneError, match="has no tensor `pol:0` for the tap `pool`"):
+        await running(settings(tmp_path, misfit)).__aenter__()
+
+
+async def test_a_stop_finishes_what_is_in_flight(tmp_path: Path, declaration: Path) -> None:
+    async def requests() -> AsyncIterator[featurizer_pb2.FeaturizeStreamRequest]:
+        for number in range(6):
+            yield featurizer_pb2.FeaturizeStreamRequest(request_id=str(number), request=request([slow_photo()] * 4))
+
+    context = running(settings(tmp_path, declaration))
+    address = await context.__aenter__()
+    async with grpc.aio.insecure_channel(address, options=channel_options()) as channel:
+        stub: Stub = featurizer_pb2_grpc.FeaturizerStub(channel)
+        answers = aiter(stub.FeaturizeStream(requests()))
+        first = await anext(answers)
+        stopping = asyncio.create_task(context.__aexit__(None, None, None))
+        rest = [answer async for answer in answers]
+        await stopping
+    assert {answer.request_id for answer in (first, *rest)} == {str(number) for number in range(6)}
+    assert all(answer.WhichOneof("outcome") == "response" for answer in rest)
+
+
+@needs_shared
+async def test_googlenet_from_a_mirror_recognises_a_toaster(tmp_path: Path) -> None:
+    chosen = settings(tmp_path, "googlenet", mirror=SHARED / "models", max_image_megapixels=64)
+    labels = (SHARED / "models/googlenet/labels.txt").read_text().splitlines()
+    content = (SHARED / "data/tutorial/toaster3.jpg").read_bytes()
+    async with calling(chosen) as stub:
+        response = await stub.Featurize(request([content], ["softmax2_pre_activation"]))
+    scores = vectors(response.results[0])["softmax2_pre_activation"]
+    assert "toaster" in labels[int(scores.argmax())]
