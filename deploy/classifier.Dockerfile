@@ -1,0 +1,35 @@
+# The classifier: scikit-learn, the store (SQLite or PostgreSQL) and its service. Built from the root of the repository:
+#   docker build -f deploy/classifier.Dockerfile -t lastlayer-classifier .
+
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/lastlayer
+WORKDIR /build
+COPY requirements/classifier.txt requirements.txt
+# The tests of SciPy and scikit-learn are a fifth of the image.
+RUN /opt/pip/bin/pip --python /opt/lastlayer/bin/python install --quiet --require-hashes -r requirements.txt \
+ && find /opt/lastlayer -type d -name tests -prune -exec rm -r {} +
+COPY LICENSE README.md pyproject.toml ./
+COPY protos/lastlayer protos/lastlayer
+COPY rpc rpc
+COPY classifier_svc classifier_svc
+# Beside the dependencies, so that the next version of the code is a small layer of its own.
+RUN /opt/pip/bin/pip --python /opt/lastlayer/bin/python install --quiet --no-deps --prefix /opt/code .
+# The volume of the store takes its owner from this folder.
+RUN mkdir -p /var/lib/lastlayer/store
+
+FROM python:3.11-slim-bookworm
+ENV PATH=/opt/lastlayer/bin:$PATH \
+    HOME=/tmp \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    LASTLAYER_HOME=/var/lib/lastlayer \
+    CLASSIFIER_ADDRESS=0.0.0.0:50052
+RUN useradd --uid 10001 --no-create-home --home-dir /var/lib/lastlayer --shell /usr/sbin/nologin lastlayer
+COPY --from=build /opt/lastlayer /opt/lastlayer
+COPY --from=build --chown=10001:10001 /var/lib/lastlayer /var/lib/lastlayer
+COPY --from=build /opt/code /opt/lastlayer
+USER 10001:10001
+EXPOSE 50052
+ENTRYPOINT ["classifier-svc"]
+CMD ["serve"]

@@ -1,0 +1,28 @@
+# The command line. Built from the root of the repository:
+#   docker build -f deploy/client.Dockerfile -t lastlayer-client .
+
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/lastlayer
+WORKDIR /build
+COPY requirements/client.txt requirements.txt
+RUN /opt/pip/bin/pip --python /opt/lastlayer/bin/python install --quiet --require-hashes -r requirements.txt
+COPY LICENSE README.md pyproject.toml ./
+COPY protos/lastlayer protos/lastlayer
+COPY rpc rpc
+COPY client client
+# Beside the dependencies, so that the next version of the code is a small layer of its own.
+RUN /opt/pip/bin/pip --python /opt/lastlayer/bin/python install --quiet --no-deps --prefix /opt/code .
+
+FROM python:3.11-slim-bookworm
+ENV PATH=/opt/lastlayer/bin:$PATH \
+    HOME=/tmp \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+RUN useradd --uid 10001 --no-create-home --home-dir /work --shell /usr/sbin/nologin lastlayer
+COPY --from=build /opt/lastlayer /opt/lastlayer
+COPY --from=build /opt/code /opt/lastlayer
+WORKDIR /work
+USER 10001:10001
+ENTRYPOINT ["client"]
+CMD ["--help"]
