@@ -50,23 +50,14 @@ class ClassifierSettings(ServiceSettings):
         description="where the featurizer is: HOST:PORT, `dns:///NAME:PORT` to balance over all its addresses, or a "
         "list of IP addresses and ports between commas",
     )
-    store_url: str | None = Field(
-        None,
-        description="where data is kept: `sqlite:///PATH` or `postgresql://USER@HOST/DATABASE`; "
+    store_url: str = Field(
+        "",
+        description="where data is kept: `sqlite:///PATH` or `postgresql+psycopg://USER@HOST/DATABASE`; "
         "`store/lastlayer.db` in the home folder where empty",
-    )
-    featurizer_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
-        120, description="how long one request to the featurizer may take where the caller's deadline is later"
-    )
-    max_trainings: Annotated[int, Field(ge=1, le=64)] = Field(
-        2, description="the most trainings that run at once, one a model; each keeps a processor busy"
-    )
-    max_queued_trainings: Annotated[int, Field(ge=0)] = Field(
-        16, description="the most trainings that wait before callers are told to come again"
     )
 
     @property
-    def store_location(self) -> str:
+    def store(self) -> str:
         """The URL of the store."""
         return self.store_url or f"sqlite:///{self.home_folder / 'store' / 'lastlayer.db'}"
 

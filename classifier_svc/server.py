@@ -40,7 +40,7 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
     await server.start()
     try:
         database = await asyncio.to_thread(Database, settings.store)
-        featurizer = FeaturizerClient(settings.featurizer)
+        featurizer = FeaturizerClient(settings.featurizer_target)
         datasets, models = DatasetStore(database), ModelStore(database)
         servicer = ClassifierServicer(
             datasets,
