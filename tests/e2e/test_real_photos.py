@@ -1,0 +1,57 @@
+"""The main job on real photos with a real network, where the folder beside the project has them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.conftest import json_lines, run_client
+from tests.shared import SHARED, needs_shared
+from tools.local import running_services
+
+pytestmark = needs_shared
+
+TUTORIAL = SHARED / "data/tutorial"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("services")
+    environment = {
+        "LASTLAYER_BACKBONE": "googlenet",
+        "LASTLAYER_MIRROR": str(SHARED / "models"),
+        "LASTLAYER_HOME": str(folder / "home"),
+    }
+    with running_services(folder, environment=environment) as (_, classifier):
+        yield classifier.address
+
+
+@pytest.mark.parametrize("recipe", ["auto", "tutorial"])
+def test_the_tutorial(server: str, recipe: str) -> None:
+    [trained] = json_lines(
+        run_client(server, "train", str(TUTORIAL / "tags.tsv"), "--model", recipe, "--recipe", recipe, "--json")
+    )
+    assert trained["examples"] == 8
+    [evaluated] = json_lines(
+        run_client(server, "evaluate", str(TUTORIAL / "test-tags.tsv"), "--model", recipe, "--json")
+    )
+    assert (evaluated["examples"], evaluated["accuracy"]) == (3, 1.0)
+    # What the tutorial's own printed scores give over all three rows.
+    assert evaluated["log_loss"] < 0.0549
+    photos = [str(TUTORIAL / name) for name in ("broccoli2.jpg", "pizza3.jpg", "teddy6.jpg", "toaster3.jpg")]
+    predicted = json_lines(run_client(server, "predict", *photos, "--model", recipe, "--json"))
+    assert [entry["label"] for entry in predicted] == ["food", "food", "toy", "appliance"]
+    assert all(entry["score"] > 0.8 for entry in predicted)
+
+
+def test_the_sentence_of_the_tutorial(server: str) -> None:
+    run_client(server, "train", str(TUTORIAL / "tags.tsv"), "--model", "sentence")
+    finished = run_client(server, "predict", str(TUTORIAL / "toaster3.jpg"), "--model", "sentence")
+    assert finished.stdout.startswith("Image: toaster3.jpg predicted as: appliance with score: 0.9")
+
+
+def test_flowers_are_told_apart_and_the_tutorial_is_compared(server: str) -> None:
+    [trained] = json_lines(run_client(server, "train", str(SHARED / "data/flowers"), "--model", "flowers", "--json"))
+    assert trained["examples"] == 200
+    assert trained["metrics"]["accuracy"] >= 0.84
+    [compared] = trained["comparisons"]
+    assert compared["recipe"] == "tutorial"
