@@ -1,0 +1,113 @@
+"""The recipes on datasets of all sizes, through the one function that trains."""
+
+import numpy as np
+import pytest
+
+from classifier_svc.training import Recipe, TapFeatures, Trained, TrainingCancelledError, train
+from rpc.errors import DatasetNotTrainableError, RecipeNotSupportedError
+
+
+def taps_for(labels: list[str], *, noise: float = 0.5, scores: bool = True) -> list[TapFeatures]:
+    """Return features of which the tap `good` tells the labels apart, and `bad` does not."""
+    random = np.random.default_rng(1)
+    classes = sorted(set(labels))
+    centres = random.normal(size=(len(classes), 24))
+    truth = np.array([classes.index(label) for label in labels], np.intp)
+    good = centres[truth] + noise * random.normal(size=(len(labels), 24)) if labels else np.zeros((0, 24))
+    taps = [
+        TapFeatures("bad", False, random.normal(size=(len(labels), 12)).astype(np.float32)),
+        TapFeatures("good", False, good.astype(np.float32)),
+    ]
+    if scores:
+        taps.append(TapFeatures("scores", True, (3 * good[:, :10]).astype(np.float32)))
+    return taps
+
+
+def train_quietly(taps: list[TapFeatures], labels: list[str], recipe: Recipe = Recipe.AUTO) -> Trained:
+    return train(taps, labels, recipe, progress=lambda message, share: None, cancelled=lambda: False)
+
+
+@pytest.mark.parametrize("each", [2, 3, 10, 40])
+@pytest.mark.parametrize("recipe", list(Recipe))
+def test_both_recipes_learn_from_few_and_from_many(each: int, recipe: Recipe) -> None:
+    labels = ["cat", "dog", "bird"] * each
+    taps = taps_for(labels, noise=0.2)
+    trained = train_quietly(taps, labels, recipe)
+    assert trained.head.classes == ("cat", "dog", "bird")
+    assert trained.head.taps == (("good",) if recipe is Recipe.AUTO else ("scores",))
+    probabilities = trained.head.probabilities({tap.name: tap.values for tap in taps})
+    assert [trained.head.classes[best] for best in probabilities.argmax(1)] == labels
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.example_count == len(labels)
+    assert [estimate.recipe for estimate in trained.comparisons] == [
+        Recipe.TUTORIAL if recipe is Recipe.AUTO else Recipe.AUTO
+    ]
+
+
+def test_the_tutorial_uses_raw_scores_and_its_penalties() -> None:
+    labels = ["a", "b"] * 6
+    head = train_quietly(taps_for(labels), labels, Recipe.TUTORIAL).head
+    assert (head.unit_length, head.l1, head.l2) == (False, 1.0, 1.0)
+
+
+def test_what_cannot_be_told_apart_is_not_promised() -> None:
+    """The estimate repeats the choice in each fold: on noise it must not look better than guessing."""
+    random = np.random.default_rng(8)
+    labels = ["a", "b"] * 40
+    noise = [TapFeatures(f"tap{n}", False, random.normal(size=(80, 30)).astype(np.float32)) for n in range(4)]
+    metrics = train_quietly(noise, labels).cross_validation
+    assert metrics is not None
+    assert metrics.log_loss > 0.65
+    assert 0.3 < metrics.micro_accuracy < 0.7
+
+
+def test_a_class_of_one_example_is_trained_and_said() -> None:
+    labels = ["a"] * 5 + ["b"] * 5 + ["only"]
+    trained = train_quietly(taps_for(labels), labels)
+    assert "only" in trained.head.classes
+    assert any("`only` has only one example" in note for note in trained.notes)
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.example_count == 10
+
+
+def test_many_classes() -> None:
+    labels = [f"class {number}" for number in range(60)] * 3
+    trained = train_quietly(taps_for(labels, noise=0.05, scores=False), labels)
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.micro_accuracy > 0.9
+    assert trained.comparisons == ()
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"), [([], "no examples"), (["a", "a"], "only the class `a`")], ids=["none", "one class"]
+)
+def test_too_little_to_train_on_is_said(labels: list[str], found: str) -> None:
+    with pytest.raises(DatasetNotTrainableError, match=found):
+        train_quietly(taps_for(labels), labels)
+
+
+def test_the_tutorial_needs_class_scores() -> None:
+    labels = ["a", "b"] * 3
+    with pytest.raises(RecipeNotSupportedError, match="class scores"):
+        train_quietly(taps_for(labels, scores=False), labels, Recipe.TUTORIAL)
+
+
+def test_progress_never_goes_back_and_ends_at_one() -> None:
+    told: list[float] = []
+    labels = ["a", "b"] * 10
+    train(taps_for(labels), labels, Recipe.AUTO, progress=lambda _, share: told.append(share), cancelled=lambda: False)
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+
+def test_a_cancelled_training_ends() -> None:
+    labels = ["a", "b"] * 10
+    with pytest.raises(TrainingCancelledError):
+        train(taps_for(labels), labels, Recipe.AUTO, progress=lambda _m, _s: None, cancelled=lambda: True)
+
+
+def test_the_same_examples_give_the_same_head() -> None:
+    labels = ["a", "b", "c"] * 8
+    first, second = (train_quietly(taps_for(labels), labels) for _ in range(2))
+    assert first.head.weights.tobytes() == second.head.weights.tobytes()
+    assert first.cross_validation == second.cross_validation
