@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test lint protos protos-check lock
+.PHONY: help install demo up down test test-compose lint protos protos-check docs lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ down: install ## stop them
 test: install ## run all tests that need no container engine
 	$(BIN)/pytest
 
+test-compose: install ## build the images and run the whole story in containers
+	$(BIN)/python -m tests.compose
+
 lint: install protos-check ## check style, types and the contract
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -37,6 +40,8 @@ protos: .venv-protos/installed ## generate the stubs from protos/
 
 protos-check: .venv-protos/installed
 	PATH="$(CURDIR)/.venv-protos/bin:$$PATH" .venv-protos/bin/python tools/protos.py check
+	# This environment has protobuf 6, the tests' has 7: the stubs load with both.
+	PYTHONPATH=protos .venv-protos/bin/python -c "import lastlayer.v1.featurizer_pb2_grpc, lastlayer.v1.classifier_pb2_grpc"
 
 docs: install ## write the generated parts of the README
 	$(BIN)/python -m tools.docs write

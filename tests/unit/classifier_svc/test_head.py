@@ -1,67 +1,124 @@
-"""The head's probabilities, and its bytes: what was written is read, and nothing else."""
+"""The head: what it predicts, and its bytes, whole and damaged."""
 
-import dataclasses
+import hashlib
+import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from classifier_svc.head import Head, softmax, unit_length
 from rpc.errors import StoreCorruptError
 
 
-@pytest.fixture
-def head() -> Head:
-    random = np.random.default_rng(3)
+def head(*, unit: bool = True, classes: tuple[str, ...] = ("Brötchen", "猫", "a\nb")) -> Head:
+    random = np.random.default_rng(7)
     return Head(
-        taps=("mixed4d", "mixed4e"),
-        unit_length=True,
-        classes=("Grün", "青", 'quo"te'),
-        weights=random.normal(size=(7, 3)).astype(np.float32),
-        biases=random.normal(size=3).astype(np.float32),
-        l1=0.0,
+        taps=("shallow", "deep"),
+        unit_length=unit,
+        classes=classes,
+        weights=random.normal(size=(5, len(classes))).astype(np.float32),
+        biases=random.normal(size=len(classes)).astype(np.float32),
+        l1=0.5,
         l2=0.01,
     )
 
 
-def test_probabilities_are_the_softmax_of_the_taps_side_by_side(head: Head) -> None:
-    random = np.random.default_rng(4)
-    features = {"mixed4d": random.normal(size=(5, 3)), "mixed4e": random.normal(size=(5, 4)), "other": np.zeros((5, 1))}
-    features = {tap: values.astype(np.float32) for tap, values in features.items()}
-    side_by_side = np.hstack([unit_length(features["mixed4d"]), unit_length(features["mixed4e"])])
-    expected = softmax(side_by_side.astype(np.float64) @ head.weights + head.biases)
-    probabilities = head.probabilities(features)
-    assert probabilities == pytest.approx(expected, abs=1e-6)
-    assert probabilities.sum(1) == pytest.approx(np.ones(5), abs=1e-12)
+def features(examples: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(8)
+    return {
+        "unused": random.normal(size=(examples, 4)).astype(np.float32),
+        "deep": random.normal(size=(examples, 2)).astype(np.float32),
+        "shallow": random.normal(size=(examples, 3)).astype(np.float32),
+    }
 
 
-def test_a_missing_tap_is_an_error(head: Head) -> None:
-    with pytest.raises(KeyError):
-        head.probabilities({"mixed4d": np.zeros((1, 3), np.float32)})
+def resealed(content: bytes) -> bytes:
+    return content + hashlib.sha256(content).digest()
+
+
+def test_probabilities_are_the_softmax_of_the_taps_side_by_side() -> None:
+    vectors = features(4)
+    probabilities = head(unit=False).probabilities(vectors)
+    scores = np.hstack([vectors["shallow"], vectors["deep"]]) @ head().weights + head().biases
+    assert probabilities == pytest.approx(np.exp(scores) / np.exp(scores).sum(1, keepdims=True), rel=1e-5)
+    assert probabilities.dtype == np.float64
+    assert probabilities.sum(1) == pytest.approx(np.ones(4), abs=1e-12)
+
+
+def test_unit_length_makes_the_scale_of_a_tap_irrelevant() -> None:
+    vectors = features(4)
+    scaled = {tap: values * np.float32(3) for tap, values in vectors.items()}
+    assert head().probabilities(scaled) == pytest.approx(head().probabilities(vectors), rel=1e-5)
+    assert head(unit=False).probabilities(scaled) != pytest.approx(head(unit=False).probabilities(vectors), rel=1e-2)
+
+
+def test_a_vector_of_zeros_stays() -> None:
+    vectors = np.array([[0, 0], [3, 4]], np.float32)
+    assert unit_length(vectors) == pytest.approx(np.array([[0, 0], [0.6, 0.8]]))
 
 
 def test_large_scores_do_not_overflow() -> None:
-    assert softmax(np.array([[1e5, 0.0], [-1e5, 0.0]])) == pytest.approx(np.array([[1.0, 0.0], [0.0, 1.0]]))
+    assert softmax(np.array([[1e4, 0.0], [-1e4, -1e4]])) == pytest.approx(np.array([[1, 0], [0.5, 0.5]]))
 
 
-def test_a_vector_of_zeros_has_no_length_to_scale() -> None:
-    assert unit_length(np.zeros((1, 3), np.float32)).tolist() == [[0, 0, 0]]
+def test_a_missing_tap_is_an_error() -> None:
+    with pytest.raises(KeyError, match="deep"):
+        head().probabilities({"shallow": np.zeros((1, 3), np.float32)})
 
 
-def test_the_bytes_are_read_back(head: Head) -> None:
-    read = Head.from_bytes(head.to_bytes())
-    assert read.weights.tobytes() == head.weights.tobytes()
-    assert read.biases.tobytes() == head.biases.tobytes()
-    without_arrays = {"weights": None, "biases": None}
-    assert dataclasses.replace(read, **without_arrays) == dataclasses.replace(head, **without_arrays)
+@given(st.lists(st.text(), min_size=2, max_size=5, unique=True), st.booleans())
+def test_bytes_round_trip(classes: list[str], unit: bool) -> None:
+    original = head(unit=unit, classes=tuple(classes))
+    restored = Head.from_bytes(original.to_bytes())
+    assert (restored.taps, restored.unit_length, restored.classes) == (("shallow", "deep"), unit, tuple(classes))
+    assert (restored.l1, restored.l2) == (0.5, 0.01)
+    assert np.array_equal(restored.weights, original.weights)
+    assert np.array_equal(restored.biases, original.biases)
 
 
-def test_any_damage_is_noticed(head: Head) -> None:
-    stored = head.to_bytes()
-    for position in range(0, len(stored), 7):
-        damaged = bytearray(stored)
-        damaged[position] ^= 0x40
-        with pytest.raises(StoreCorruptError):
-            Head.from_bytes(bytes(damaged))
-    for length in (0, 1, 40, len(stored) - 1):
-        with pytest.raises(StoreCorruptError):
-            Head.from_bytes(stored[:length])
+def test_the_format_is_as_documented() -> None:
+    name, header, rest = head().to_bytes().split(b"\n", 2)
+    assert name == b"lastlayer head 1"
+    assert json.loads(header) == {
+        "taps": ["shallow", "deep"],
+        "unit_length": True,
+        "classes": ["Brötchen", "猫", "a\nb"],
+        "dimension": 5,
+        "l1": 0.5,
+        "l2": 0.01,
+    }
+    numbers = np.frombuffer(rest[:-32], "<f4")
+    assert np.array_equal(numbers, np.append(head().weights, head().biases))
+
+
+@given(st.data())
+def test_any_damage_is_noticed(data: st.DataObject) -> None:
+    stored = bytearray(head().to_bytes())
+    position = data.draw(st.integers(0, len(stored) - 1))
+    stored[position] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(StoreCorruptError):
+        Head.from_bytes(bytes(stored))
+
+
+@given(st.integers(0, len(head().to_bytes()) - 1))
+def test_a_cut_is_noticed(length: int) -> None:
+    with pytest.raises(StoreCorruptError):
+        Head.from_bytes(head().to_bytes()[:length])
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        (b"not json", "unknown header"),
+        (b"[1, 2]", "unknown header"),
+        (b'{"taps": ["shallow"], "code": "x"}', "unknown header"),
+        (head().to_bytes().split(b"\n")[1].replace(b'"dimension": 5', b'"dimension": 500000000000'), "another size"),
+        (head().to_bytes().split(b"\n")[1].replace(b'"dimension": 5', b'"dimension": -1'), "another size"),
+    ],
+)
+def test_a_false_header_is_refused_before_anything_is_allocated(header: bytes, sentence: str) -> None:
+    name, _, rest = head().to_bytes().split(b"\n", 2)
+    with pytest.raises(StoreCorruptError, match=sentence):
+        Head.from_bytes(resealed(b"\n".join([name, header, rest[:-32]])))

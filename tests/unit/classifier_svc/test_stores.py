@@ -96,11 +96,11 @@ def test_examples_of_another_backbone_must_be_added_again(datasets: DatasetStore
 
 def test_what_is_not_there_is_said_with_what_is(datasets: DatasetStore, models: ModelStore) -> None:
     datasets.add("fruit", BACKBONE, [])
-    with pytest.raises(ResourceNotFoundError, match="There is no dataset `frut`. There are: fruit."):
+    with pytest.raises(ResourceNotFoundError, match=r"There is no dataset `frut`\. There are: fruit\."):
         datasets.get("frut")
     with pytest.raises(DatasetNotTrainableError, match="`fruit` has no examples"):
         datasets.training_set("fruit")
-    with pytest.raises(ResourceNotFoundError, match="There is no model `m`. No model was trained yet."):
+    with pytest.raises(ResourceNotFoundError, match=r"There is no model `m`\. No model was trained yet\."):
         models.get("m")
 
 
