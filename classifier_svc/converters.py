@@ -2,21 +2,29 @@
 
 import base64
 import datetime
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from google.protobuf import duration_pb2, timestamp_pb2
 
+from classifier_svc.evaluation import EvaluationTally
 from classifier_svc.facts import Facts
 from classifier_svc.ingest import Offered, Outcome, sha256
 from classifier_svc.metrics import Metrics
-from classifier_svc.records import Dataset, Model, Version
+from classifier_svc.records import Dataset, Model, ServedVersion, Version
 from classifier_svc.training import Recipe
-from classifier_svc.validation import check_id, check_label
+from classifier_svc.validation import check_id, check_label, check_name
 from lastlayer.v1 import classifier_pb2, types_pb2
 from rpc.errors import ImageEmptyError, InvalidFieldError, LastlayerError
 from rpc.status import to_status
+
+Message = TypeVar("Message", classifier_pb2.Dataset, classifier_pb2.Model, classifier_pb2.ModelVersion)
+
+_MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
+"""Where a page ends early: the metrics of a version with a thousand classes have megabytes."""
 
 _RECIPES = {
     classifier_pb2.RECIPE_UNSPECIFIED: Recipe.AUTO,
@@ -48,35 +56,52 @@ def page_token(last: str) -> str:
 def read_page_token(token: str) -> str:
     """Return the name in a page token, empty for the first page; raises InvalidFieldError."""
     try:
-        return base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode()
-    except ValueError as error:
+        name = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode()
+        return check_name("page_token", name) if name else ""
+    except (ValueError, InvalidFieldError) as error:
         raise InvalidFieldError("page_token", "The page token is not one that this service has given.") from error
 
 
 def read_version_token(token: str) -> int:
     """Return the version number in a page token, 0 for the first page; raises InvalidFieldError."""
     text = read_page_token(token)
-    if text and not text.isdecimal():
+    if not re.fullmatch(r"(?:[1-9][0-9]{0,8})?", text):
         raise InvalidFieldError("page_token", "The page token is not one that this service has given.")
     return int(text or "0")
 
 
-def offered(index: int, example: classifier_pb2.Example) -> Offered:
-    """Return an example as it is offered; what is wrong with it is in its `error`."""
+def fitting(messages: Iterable[Message]) -> list[Message]:
+    """Return the first of some messages, at least one where there are any: as many as fit into one answer."""
+    fit: list[Message] = []
+    size = 0
+    for message in messages:
+        size += message.ByteSize()
+        if fit and size > _MAX_PAGE_BYTES:
+            break
+        fit.append(message)
+    return fit
+
+
+def offered(index: int, example: classifier_pb2.Example, *, content_needed: bool = False) -> Offered:
+    """Return an example as it is offered; what is wrong with it is in its `error`.
+
+    A checksum alone will do, unless `content_needed` is set. Reads the image whole, which takes a moment.
+    """
     field = f"examples[{index}]"
     kind = example.WhichOneof("source")
-    checksum = sha256(example.content) if kind == "content" else example.content_sha256
+    checksum = sha256(example.content) if example.content else example.content_sha256
     try:
         name = check_id(f"{field}.id", example.id)
         label = check_label(f"{field}.label", example.label)
-        if kind is None:
-            raise InvalidFieldError(field, "The example has neither `content` nor `content_sha256`.")
         if kind == "content" and not example.content:
             raise ImageEmptyError("The image has no bytes.")
-        if kind == "content_sha256" and len(checksum) != 32:
+        if kind is None or (kind == "content_sha256" and content_needed):
+            accepted = "`content`" if content_needed else "`content` or `content_sha256`"
+            raise InvalidFieldError(field, f"The example has no {accepted}.")
+        if len(checksum) != 32:
             raise InvalidFieldError(f"{field}.content_sha256", f"A sha256 has 32 bytes, not {len(checksum)}.")
     except LastlayerError as error:
-        return Offered("", "", b"", b"", error)
+        return Offered("", "", b"", checksum if len(checksum) == 32 else b"", error)
     return Offered(name, label, example.content, checksum)
 
 
@@ -96,6 +121,23 @@ def example_outcome(example: classifier_pb2.Example, offer: Offered, outcome: Ou
         message.added.SetInParent()
     else:
         message.present.SetInParent()
+    return message
+
+
+def example_evaluation(
+    example: classifier_pb2.Example, outcome: npt.NDArray[np.float64] | LastlayerError, classes: Sequence[str]
+) -> classifier_pb2.ExampleEvaluation:
+    """Return what a model makes of an example, from the probabilities of its classes, float64 [c].
+
+    `label_known` is left to the caller.
+    """
+    label = example.label.strip()
+    message = classifier_pb2.ExampleEvaluation(id=example.id, label=label, label_trimmed=label != example.label)
+    if isinstance(outcome, LastlayerError):
+        message.error.CopyFrom(to_status(outcome))
+    else:
+        best = int(outcome.argmax())
+        message.predicted.CopyFrom(types_pb2.LabelScore(label=classes[best], score=outcome[best]))
     return message
 
 
@@ -167,6 +209,19 @@ def metrics(values: Metrics) -> types_pb2.Metrics:
             for entry in values.classes
         ],
         confusion_matrix=[cell for row in values.confusion_matrix for cell in row],
+    )
+
+
+def evaluation(version: ServedVersion, tally: EvaluationTally) -> classifier_pb2.Evaluation:
+    """Return an evaluation of a version."""
+    return classifier_pb2.Evaluation(
+        model=version.model,
+        version=version.version,
+        metrics=metrics(tally.metrics()),
+        failed_count=tally.failed,
+        unknown_labels=[
+            classifier_pb2.ClassCount(label=label, example_count=count) for label, count in tally.unknown_labels.items()
+        ],
     )
 
 

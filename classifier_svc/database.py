@@ -1,7 +1,8 @@
 """Opens the store's database: safe settings for SQLite, migrations, transactions, and its faults as our errors."""
 
 import contextlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,9 +10,11 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from classifier_svc.faults import explained
 from rpc.errors import NotReadyError, StoreCorruptError, StoreFullError, StoreReadOnlyError
 
 BUSY_TIMEOUT_S: Final = 30
@@ -29,16 +32,17 @@ class Database:
 
     def __init__(self, url: str) -> None:
         """Open the database, which is created or brought up to date; raises StoreOpenError."""
+        parsed = _parse(url)
+        self.location = parsed.database or "" if parsed.drivername == "sqlite" else parsed.host or "postgresql"
         try:
-            parsed = make_url(url)
-            self.location = parsed.database or "" if parsed.drivername.startswith("sqlite") else parsed.host or "store"
-            self._engine = _make_engine(url)
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-            raise StoreOpenError(
-                f"The store's URL cannot be used: {error}; `sqlite:///PATH` and `postgresql+psycopg://…` are accepted."
-            ) from error
+            self._engine = _make_engine(parsed)
+        except ModuleNotFoundError as error:
+            raise StoreOpenError("PostgreSQL needs a driver: pip install 'lastlayer[postgres]'.") from error
+        # SQLite's transactions see one state anyway.
+        isolation = {} if parsed.drivername == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        self._snapshots = self._engine.execution_options(**isolation)
         try:
-            if self._engine.dialect.name == "sqlite" and self.location:
+            if self.dialect == "sqlite":
                 Path(self.location).parent.mkdir(parents=True, exist_ok=True)
             self._migrate()
         except OSError as error:
@@ -58,7 +62,7 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """Run the block on one consistent state of the database."""
-        with self._explained(), self._engine.connect() as connection:
+        with self._explained(), self._snapshots.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -67,6 +71,12 @@ class Database:
         options = {"begin_immediate": True}
         with self._explained(), self._engine.execution_options(**options).begin() as connection:
             yield connection
+
+    def insert_new(self, connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
+        """Insert rows, save those that are there already, by any unique constraint."""
+        insert = (postgresql if self.dialect == "postgresql" else sqlite).insert(table)
+        if rows:
+            connection.execute(insert.on_conflict_do_nothing(), rows)
 
     def close(self) -> None:
         """Close all connections."""
@@ -87,23 +97,33 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            text = str(error.orig).lower()
-            if "is full" in text or "no space left" in text:
-                raise StoreFullError(self.location) from error
-            if "readonly" in text or "read-only" in text or "unable to open" in text:
-                raise StoreReadOnlyError(self.location) from error
-            if "malformed" in text or "not a database" in text:
-                raise StoreCorruptError(
-                    f"The store `{self.location}` is damaged; restore it from a copy, or move it away to begin anew."
-                ) from error
-            if error.connection_invalidated or "connect" in text or "locked" in text:
-                raise NotReadyError(f"The store `{self.location}` cannot be reached at the moment.") from error
-            raise
+            known = explained(error, self.location)
+            if known is None:
+                raise
+            raise known from error
+        except json.JSONDecodeError as error:
+            raise StoreCorruptError(f"The store `{self.location}` is damaged: what should be JSON is not.") from error
 
 
-def _make_engine(url: str) -> Engine:
-    if not url.startswith("sqlite"):
-        return sa.create_engine(url, pool_pre_ping=True)
+def _parse(url: str) -> URL:
+    accepted = "`sqlite:///PATH` and `postgresql://USER@HOST/DATABASE` are accepted"
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StoreOpenError(f"The store's URL cannot be used: it is no URL; {accepted}.") from error
+    kind = parsed.drivername.partition("+")[0]
+    if kind in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if kind != "sqlite":
+        raise StoreOpenError(f"The store's URL cannot be used: it begins with `{kind}`; {accepted}.")
+    if parsed.database in (None, "", ":memory:"):
+        raise StoreOpenError(f"The store's URL cannot be used: it names no file; {accepted}.")
+    return parsed.set(drivername="sqlite")
+
+
+def _make_engine(url: URL) -> Engine:
+    if url.drivername != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
 
     @sa.event.listens_for(engine, "connect")

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from classifier_svc.database import Database
@@ -19,6 +18,8 @@ from rpc.vectors import pack, unpack
 _MANY: Final = 500
 """How many values one statement names; databases bound that."""
 
+_FEATURES_LOCK: Final = 0x6C61737466  # any number that nobody else locks in the same database
+
 
 class DatasetStore:
     """The datasets of a database. Its methods block: they are for threads, not for the event loop."""
@@ -29,62 +30,87 @@ class DatasetStore:
     def featurized(self, digest: str, contents: Collection[bytes]) -> set[bytes]:
         """Return those of the images, by sha256, whose features at all taps of a backbone are stored."""
         with self._database.reading() as connection:
-            found: set[bytes] = set()
-            for some in _chunks(sorted(contents)):
-                query = (
-                    sa.select(features.c.content_sha256)
-                    .join(backbones)
-                    .where(backbones.c.digest == digest, features.c.content_sha256.in_(some))
-                    .distinct()  # all taps of an image are stored in one transaction
-                )
-                found.update(connection.scalars(query))
-            return found
+            return self._featurized(connection, digest, contents)
 
-    def add(self, dataset: str, backbone: Backbone, new: Sequence[NewExample]) -> list[AddedExample]:
-        """Store examples, all or none, and return what became of each; they are on disk when this returns."""
+    @staticmethod
+    def _featurized(connection: Connection, digest: str, contents: Collection[bytes]) -> set[bytes]:
+        found: set[bytes] = set()
+        for some in _chunks(sorted(contents)):
+            query = (
+                sa.select(features.c.content_sha256)
+                .join(backbones)
+                .where(backbones.c.digest == digest, features.c.content_sha256.in_(some))
+                .distinct()  # all taps of an image are stored in one transaction
+            )
+            found.update(connection.scalars(query))
+        return found
+
+    def add(self, dataset: str, backbone: Backbone, new: Sequence[NewExample]) -> list[AddedExample | None]:
+        """Store examples, all or none, and return what became of each; they are on disk when this returns.
+
+        None stands for an example that is not stored, as it came without features and they are not stored (any more).
+        """
         with self._database.writing() as connection:
+            self._keep_features(connection, shared=True)
             now = datetime.datetime.now(datetime.UTC)
             backbone_id = self._backbone_id(connection, backbone)
+            self._add_features(connection, backbone_id, new)
+            found = self._featurized(connection, backbone.digest, {example.content_sha256 for example in new})
             dataset_id = self._dataset_id(connection, dataset, now)
-            outcomes = [self._add(connection, dataset_id, backbone_id, example) for example in new]
-            if new:
-                values = {"backbone_id": backbone_id, "update_time": now}
+            outcomes = [
+                self._add(connection, dataset_id, example) if example.content_sha256 in found else None
+                for example in new
+            ]
+            values = {
+                **({"backbone_id": backbone_id} if any(outcome is not None for outcome in outcomes) else {}),
+                **({"update_time": now} if any(outcome is not None and outcome.is_new for outcome in outcomes) else {}),
+            }
+            if values:
                 connection.execute(sa.update(datasets).where(datasets.c.id == dataset_id).values(values))
             return outcomes
 
-    def _add(self, connection: Connection, dataset_id: int, backbone_id: int, example: NewExample) -> AddedExample:
-        if example.vectors is not None:
-            rows = []
-            for tap, vector in example.vectors.items():
+    def _keep_features(self, connection: Connection, *, shared: bool) -> None:
+        """Let no other transaction delete features (or, unless `shared`, add examples) until this one has ended."""
+        if self._database.dialect == "postgresql":  # SQLite has one writer at a time anyway
+            lock = sa.func.pg_advisory_xact_lock_shared if shared else sa.func.pg_advisory_xact_lock
+            connection.execute(sa.select(lock(_FEATURES_LOCK)))
+
+    def _add_features(self, connection: Connection, backbone_id: int, new: Sequence[NewExample]) -> None:
+        rows = []
+        # In one order everywhere, so that transactions do not wait for each other crosswise.
+        for example in sorted(new, key=lambda example: example.content_sha256):
+            for tap, vector in (example.vectors or {}).items():
                 packed = pack(vector)
                 row = {"backbone_id": backbone_id, "content_sha256": example.content_sha256, "tap": tap}
                 rows.append({**row, "vector": packed, "crc32": zlib.crc32(packed)})
-            connection.execute(self._insert(features).on_conflict_do_nothing(), rows)
-        values = {"dataset_id": dataset_id, "content_sha256": example.content_sha256, "label": example.label}
-        inserted = connection.execute(
-            self._insert(examples).values(**values, name=example.name).on_conflict_do_nothing()
-        )
+        self._database.insert_new(connection, features, rows)
+
+    @staticmethod
+    def _add(connection: Connection, dataset_id: int, example: NewExample) -> AddedExample:
         query = (
             sa.select(examples.c.label)
             .where(examples.c.dataset_id == dataset_id, examples.c.content_sha256 == example.content_sha256)
             .order_by(examples.c.id)
         )
-        return AddedExample(inserted.rowcount == 1, tuple(connection.scalars(query)))
-
-    def _insert(self, table: sa.Table) -> Any:
-        return (postgresql if self._database.dialect == "postgresql" else sqlite).insert(table)
+        labels = tuple(connection.scalars(query))
+        if example.label in labels:
+            return AddedExample(False, labels)
+        values = {"dataset_id": dataset_id, "content_sha256": example.content_sha256, "label": example.label}
+        connection.execute(sa.insert(examples).values(**values, name=example.name))
+        return AddedExample(True, (*labels, example.label))
 
     def _backbone_id(self, connection: Connection, backbone: Backbone) -> int:
         taps = [[tap.name, tap.class_scores, tap.dimension] for tap in backbone.taps]
-        values = {"digest": backbone.digest, "name": backbone.name, "taps": taps}
-        connection.execute(self._insert(backbones).values(values).on_conflict_do_nothing())
+        self._database.insert_new(
+            connection, backbones, [{"digest": backbone.digest, "name": backbone.name, "taps": taps}]
+        )
         key: int = connection.scalars(sa.select(backbones.c.id).where(backbones.c.digest == backbone.digest)).one()
         return key
 
     def _dataset_id(self, connection: Connection, name: str, now: datetime.datetime) -> int:
-        values = {"name": name, "create_time": now, "update_time": now}
-        connection.execute(self._insert(datasets).values(values).on_conflict_do_nothing())
-        key: int = connection.scalars(sa.select(datasets.c.id).where(datasets.c.name == name)).one()
+        """Return the key of a dataset, which is created if need be, and which others cannot add to meanwhile."""
+        self._database.insert_new(connection, datasets, [{"name": name, "create_time": now, "update_time": now}])
+        key: int = connection.scalars(sa.select(datasets.c.id).where(datasets.c.name == name).with_for_update()).one()
         return key
 
     def get(self, name: str) -> Dataset:
@@ -101,6 +127,7 @@ class DatasetStore:
     def delete(self, name: str) -> None:
         """Delete a dataset, and the features that only it refers to; raises ResourceNotFoundError."""
         with self._database.writing() as connection:
+            self._keep_features(connection, shared=False)
             key = self._find(connection, name).id
             mine = sa.select(examples.c.content_sha256).where(examples.c.dataset_id == key)
             others = sa.select(examples.c.content_sha256).where(examples.c.dataset_id != key)
@@ -121,23 +148,36 @@ class DatasetStore:
             backbone = self._backbone(connection, dataset.backbone_id)
             labelled = connection.execute(self._unambiguous(dataset.id)).all()
             positions = {row.content_sha256: position for position, row in enumerate(labelled)}
-            arrays = {}
-            for tap in backbone.taps:
-                arrays[tap.name], count = self._read_tap(connection, dataset, tap, positions)
-                if count < len(positions):
-                    raise BackboneMismatchError(
-                        f"{len(positions) - count} of the {len(positions)} examples of the dataset `{name}` have no "
-                        f"features of {backbone.name} ({backbone.digest}), which the newest have: add them again.",
-                        expected=backbone.digest,
-                        actual="",
-                    )
+            self._check_features(connection, dataset, backbone, set(positions))
+            arrays = {tap.name: self._read_tap(connection, dataset, tap, positions) for tap in backbone.taps}
             return TrainingSet(backbone, [row.label for row in labelled], arrays)
+
+    def _check_features(
+        self, connection: Connection, dataset: Any, backbone: Backbone, contents: Collection[bytes]
+    ) -> None:
+        """Raise BackboneMismatchError unless all of a dataset's images have features of its backbone."""
+        missing = set(contents) - self._featurized(connection, backbone.digest, contents)
+        if not missing:
+            return
+        other = connection.execute(
+            sa.select(backbones.c.name, backbones.c.digest)
+            .join(features)
+            .where(features.c.content_sha256 == min(missing))
+            .limit(1)
+        ).one_or_none()
+        actual = f"features of {other.name} ({other.digest})" if other else "no features"
+        raise BackboneMismatchError(
+            f"{len(missing)} of the {len(contents)} examples of the dataset `{dataset.name}` have {actual}, but the "
+            f"newest has features of {backbone.name} ({backbone.digest}); add those {len(missing)} images again.",
+            expected=backbone.digest,
+            actual=other.digest if other else "",
+        )
 
     @staticmethod
     def _read_tap(
         connection: Connection, dataset: Any, tap: Tap, positions: dict[bytes, int]
-    ) -> tuple[np.ndarray[Any, np.dtype[np.float32]], int]:
-        """Return the features of one tap, float32 [n, d], by position, and how many were found."""
+    ) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Return the features of one tap, float32 [n, d], by position."""
         array = np.empty((len(positions), tap.dimension), np.float32)
         wanted = sa.select(examples.c.content_sha256).where(examples.c.dataset_id == dataset.id)
         query = sa.select(features.c.content_sha256, features.c.vector, features.c.crc32).where(
@@ -145,7 +185,6 @@ class DatasetStore:
             features.c.tap == tap.name,
             features.c.content_sha256.in_(wanted),
         )
-        count = 0
         for content, vector, crc32 in connection.execution_options(yield_per=1000).execute(query):
             if len(vector) != 4 * tap.dimension or zlib.crc32(vector) != crc32:
                 raise StoreCorruptError(
@@ -154,8 +193,7 @@ class DatasetStore:
                 )
             if (position := positions.get(content)) is not None:
                 array[position] = unpack(vector)
-                count += 1
-        return array, count
+        return array
 
     @staticmethod
     def _unambiguous(dataset_id: int) -> sa.Select[Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from classifier_svc.metrics import ClassMetrics, Metrics
 from classifier_svc.training import Estimate, Recipe, Trained
+from rpc.errors import StoreCorruptError
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,14 @@ class Facts:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Facts":
-        """Return the facts that `to_json` wrote."""
+        """Return the facts that `to_json` wrote; raises StoreCorruptError for anything else."""
+        try:
+            return cls._read(values)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreCorruptError("What is stored of this version is damaged; train the model again.") from error
+
+    @classmethod
+    def _read(cls, values: Mapping[str, Any]) -> "Facts":
         return cls(
             recipe=Recipe(values["recipe"]),
             taps=tuple(values["taps"]),

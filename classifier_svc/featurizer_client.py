@@ -1,8 +1,10 @@
 """Calls the featurizer: within deadlines and message limits, and with its failures as our errors."""
 
 import asyncio
+import logging
+import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Final, NoReturn
 
 import grpc
@@ -17,17 +19,20 @@ from rpc.errors import (
     BackboneMismatchError,
     DeadlinePassedError,
     FeaturizerUnavailableError,
-    ImageError,
+    InvalidFieldError,
+    LastlayerError,
     OverloadedError,
     RelayedError,
 )
-from rpc.status import read_error, read_status
+from rpc.status import ErrorDetails, read_error, read_status
 from rpc.vectors import unpack
+
+_log = logging.getLogger(__name__)
 
 Vectors = Mapping[str, npt.NDArray[np.float32]]
 
 SERVICE: Final = "lastlayer.v1.Featurizer"
-MAX_CONTENT_BYTES: Final = MAX_MESSAGE_BYTES - 64 * 1024
+MAX_CONTENT_BYTES: Final = MAX_MESSAGE_BYTES - 16 * 1024
 """The most bytes of images in one request, which leaves room for all else in it."""
 
 DEFAULT_TIMEOUT_S: Final = 60.0
@@ -36,6 +41,17 @@ DEFAULT_TIMEOUT_S: Final = 60.0
 _MAX_IMAGES: Final = 64
 """The most images in one request: small enough for answers to flow, and for one caller not to fill the queue."""
 
+_IMAGE_OVERHEAD_BYTES: Final = 16
+"""What the message adds to an image's bytes."""
+
+_UNAVAILABLE: Final = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.CANCELLED,  # its grace period ended
+    grpc.StatusCode.INTERNAL,  # the connection broke within a message
+    grpc.StatusCode.UNIMPLEMENTED,  # something else listens there
+}
+"""What gRPC itself says where the other side is gone."""
+
 
 class FeaturizerClient:
     """A channel to the featurizer, kept open."""
@@ -43,9 +59,10 @@ class FeaturizerClient:
     def __init__(self, target: str) -> None:
         """`target` is `host:port` or any other gRPC target; several addresses are used in turn."""
         self.target = target
-        retried = [f"{SERVICE}/GetBackbone", f"{SERVICE}/Featurize"]
+        retried = [f"{SERVICE}/{method}" for method in ("GetBackbone", "Featurize", "FeaturizeStream")]
         # A proxy for the web is none for the service next door; gRPC would use it even for the loopback interface.
         options = [*channel_options(retried_methods=retried), ("grpc.enable_http_proxy", 0)]
+        self._max_images: int | None = None  # as the featurizer told last
         self._channel = grpc.aio.insecure_channel(target, options=options)
         self._stub = featurizer_pb2_grpc.FeaturizerStub(self._channel)
 
@@ -73,6 +90,7 @@ class FeaturizerClient:
             answer = await self._stub.GetBackbone(featurizer_pb2.GetBackboneRequest(), timeout=_timeout(deadline))
         except grpc.aio.AioRpcError as error:
             self._fail(error)
+        self._max_images = min(answer.max_images_per_request or _MAX_IMAGES, _MAX_IMAGES)
         taps = (Tap(tap.name, tap.kind == types_pb2.TAP_KIND_CLASS_SCORES, tap.dimension) for tap in answer.taps)
         return Backbone(answer.name, answer.digest, tuple(taps))
 
@@ -84,53 +102,94 @@ class FeaturizerClient:
         digest: str,
         deadline: float | None,
         patient: bool = False,
-    ) -> list[Vectors | ImageError]:
+    ) -> list[Vectors | LastlayerError]:
         """Return for each image its vectors at `taps`, or why it has none.
 
-        Where the featurizer is overloaded, a `patient` caller waits as it is told to, within the deadline. Raises
-        BackboneMismatchError where it serves another backbone than `digest`, FeaturizerUnavailableError,
+        A `patient` caller waits where the featurizer has no room, within the deadline, behind callers that are not.
+        Raises BackboneMismatchError where it serves another backbone than `digest`, FeaturizerUnavailableError,
         OverloadedError or DeadlinePassedError.
         """
-        outcomes: list[Vectors | ImageError] = []
-        for part in _parts(images):
+        if self._max_images is None:
+            await self.backbone(deadline)
+        outcomes: dict[int, Vectors | LastlayerError] = {
+            index: _too_large(content) for index, content in enumerate(images) if len(content) > MAX_CONTENT_BYTES
+        }
+        sendable = [(index, content) for index, content in enumerate(images) if index not in outcomes]
+        for part in _parts(sendable, self._max_images or _MAX_IMAGES):
             request = featurizer_pb2.FeaturizeRequest(
-                images=[types_pb2.Image(content=content) for content in part], taps=taps, backbone_digest=digest
+                images=[types_pb2.Image(content=content) for _, content in part], taps=taps, backbone_digest=digest
             )
-            response = await self._featurize(request, deadline, patient)
-            outcomes += [_outcome(result) for result in response.results]
-        return outcomes
+            response = await (self._wait(request, deadline) if patient else self._ask(request, deadline))
+            for (index, _), result in zip(part, response.results, strict=True):
+                outcomes[index] = _outcome(result)
+        return [outcomes[index] for index in range(len(images))]
 
-    async def _featurize(
-        self, request: featurizer_pb2.FeaturizeRequest, deadline: float | None, patient: bool
+    async def _ask(
+        self, request: featurizer_pb2.FeaturizeRequest, deadline: float | None
     ) -> featurizer_pb2.FeaturizeResponse:
+        try:
+            return await self._stub.Featurize(request, timeout=_timeout(deadline))
+        except grpc.aio.AioRpcError as error:
+            self._fail(error)
+
+    async def _wait(
+        self, request: featurizer_pb2.FeaturizeRequest, deadline: float | None
+    ) -> featurizer_pb2.FeaturizeResponse:
+        """Featurize over a stream: its requests wait for room, and leave that of single calls alone."""
         while True:
+            call = self._stub.FeaturizeStream(_only(request), timeout=_timeout(deadline))
             try:
-                return await self._stub.Featurize(request, timeout=_timeout(deadline))
+                answers = [answer async for answer in call]
             except grpc.aio.AioRpcError as error:
-                try:
-                    self._fail(error)
-                except OverloadedError as overloaded:
-                    late = deadline is not None and time.monotonic() + overloaded.retry_after_s >= deadline
-                    if not patient or late:
-                        raise
-                    await asyncio.sleep(overloaded.retry_after_s)
+                self._fail(error)
+            if len(answers) != 1:
+                raise FeaturizerUnavailableError(self.target)
+            if answers[0].HasField("response"):
+                return answers[0].response
+            details = read_status(answers[0].error)
+            wait_s = details.retry_after_s or 1.0
+            late = deadline is not None and time.monotonic() + wait_s >= deadline
+            if details.reason != "OVERLOADED" or late:
+                raise self._meaning(details) or RuntimeError(f"the featurizer failed: {details}")
+            await asyncio.sleep(wait_s * random.uniform(1.0, 1.5))  # noqa: S311 - no secret
 
     def _fail(self, error: grpc.aio.AioRpcError) -> NoReturn:
         """Raise what the featurizer's answer means to our callers."""
         details = read_error(error)
-        if details.code == grpc.StatusCode.UNAVAILABLE:
+        self._max_images = None  # another featurizer may answer next
+        if not details.reason and details.code in _UNAVAILABLE:
+            _log.warning("the featurizer at %s failed: %s: %s", self.target, details.code.name, details.message)
             raise FeaturizerUnavailableError(self.target) from error
+        meaning = self._meaning(details)
+        if meaning is None:
+            raise error
+        raise meaning from error
+
+    def _meaning(self, details: ErrorDetails) -> LastlayerError | None:
+        """Return what a failure means to our callers; None where it is a fault."""
+        if details.code == grpc.StatusCode.UNAVAILABLE:
+            return FeaturizerUnavailableError(self.target)
         if details.code == grpc.StatusCode.DEADLINE_EXCEEDED:
-            raise DeadlinePassedError("The deadline passed while the featurizer was at work.") from error
+            return DeadlinePassedError("The deadline passed while the featurizer was at work.")
         if details.reason == "OVERLOADED":
-            raise OverloadedError(details.message, retry_after_s=details.retry_after_s or 1.0) from error
+            return OverloadedError(details.message, retry_after_s=details.retry_after_s or 1.0)
         if details.reason == "BACKBONE_MISMATCH":
-            raise BackboneMismatchError(
+            return BackboneMismatchError(
                 details.message,
                 expected=details.metadata.get("expected", ""),
                 actual=details.metadata.get("actual", ""),
-            ) from error
-        raise error
+            )
+        return None
+
+
+async def _only(request: featurizer_pb2.FeaturizeRequest) -> AsyncIterator[featurizer_pb2.FeaturizeStreamRequest]:
+    yield featurizer_pb2.FeaturizeStreamRequest(request=request)
+
+
+def _too_large(content: bytes) -> LastlayerError:
+    return InvalidFieldError(
+        "content", f"The image's file has {len(content)} bytes; at most {MAX_CONTENT_BYTES} are accepted."
+    )
 
 
 def _timeout(deadline: float | None) -> float:
@@ -142,21 +201,21 @@ def _timeout(deadline: float | None) -> float:
     return remaining
 
 
-def _parts(images: Sequence[bytes]) -> Iterator[list[bytes]]:
-    """Yield the images in parts that fit into requests."""
-    part: list[bytes] = []
+def _parts(images: Sequence[tuple[int, bytes]], most: int) -> Iterator[list[tuple[int, bytes]]]:
+    """Yield numbered images in parts that fit into requests, at most `most` in each."""
+    part: list[tuple[int, bytes]] = []
     size = 0
-    for image in images:
-        if part and (len(part) == _MAX_IMAGES or size + len(image) > MAX_CONTENT_BYTES):
+    for index, content in images:
+        if part and (len(part) == most or size + len(content) + _IMAGE_OVERHEAD_BYTES > MAX_CONTENT_BYTES):
             yield part
             part, size = [], 0
-        part.append(image)
-        size += len(image)
+        part.append((index, content))
+        size += len(content) + _IMAGE_OVERHEAD_BYTES
     if part:
         yield part
 
 
-def _outcome(result: featurizer_pb2.ImageFeatures) -> Vectors | ImageError:
+def _outcome(result: featurizer_pb2.ImageFeatures) -> Vectors | LastlayerError:
     if result.HasField("error"):
         details = read_status(result.error)
         return RelayedError(details.reason, details.message, details.metadata)

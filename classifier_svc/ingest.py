@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from classifier_svc.datasets import DatasetStore
 from classifier_svc.featurizer_client import FeaturizerClient, Vectors
-from classifier_svc.records import Backbone, NewExample
+from classifier_svc.records import AddedExample, Backbone, NewExample
 from rpc.errors import LastlayerError
+
+_Features = Mapping[bytes, Vectors | LastlayerError]
 
 
 @dataclass(frozen=True)
@@ -36,68 +38,98 @@ class Outcome:
     error: LastlayerError | None = None
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """Some offered examples with all that is needed to store them."""
+
+    offered: Sequence[Offered]
+    features: _Features
+    """By sha256, of the images whose features were not stored, or why they have none."""
+
+
 def sha256(content: bytes) -> bytes:
     """Return the checksum by which an image is known, 32 bytes."""
     return hashlib.sha256(content).digest()
 
 
 class Ingest:
-    """Takes examples into datasets."""
+    """Takes examples into a dataset, over one stream: all are featurized by the backbone that is served at its start.
 
-    def __init__(self, store: DatasetStore, featurizer: FeaturizerClient) -> None:
+    Examples are prepared side by side, and then stored one message after the other: the order in which they came is
+    the order of classes, whichever was featurized first.
+    """
+
+    def __init__(self, store: DatasetStore, featurizer: FeaturizerClient, *, deadline: float | None) -> None:
+        """`deadline` is of `time.monotonic()`."""
         self._store = store
         self._featurizer = featurizer
+        self._deadline = deadline
+        self._backbone: asyncio.Task[Backbone] | None = None
+        self._underway: dict[bytes, asyncio.Task[_Features]] = {}  # by sha256: what featurizes the image
 
-    async def backbone(self, deadline: float | None) -> Backbone:
-        """Return the backbone that featurizes now."""
-        return await self._featurizer.backbone(deadline)
+    async def prepare(self, offered: Sequence[Offered]) -> Prepared:
+        """Featurize what is new among some examples.
 
-    async def add(
-        self, dataset: str, backbone: Backbone, offered: Sequence[Offered], *, deadline: float | None
-    ) -> list[Outcome]:
-        """Take some examples; those that are not refused are on disk when this returns.
-
-        An image whose features are stored, for this dataset or another, is not featurized again. Raises what the
-        featurizer's and the store's methods raise; then none of the examples was taken.
+        An image whose features are stored, for this dataset or another, is not featurized again, and neither is one
+        that the stream has already sent. Raises what the featurizer's methods raise.
         """
-        taken = [example for example in offered if example.error is None]
-        stored = await asyncio.to_thread(
-            self._store.featurized, backbone.digest, {example.content_sha256 for example in taken}
-        )
-        missing = {
-            example.content_sha256: example.content
-            for example in taken
-            if example.content and example.content_sha256 not in stored
-        }
-        taps = [tap.name for tap in backbone.taps]
-        computed = await self._featurizer.featurize(
-            list(missing.values()), taps, digest=backbone.digest, deadline=deadline, patient=True
-        )
-        features = dict(zip(missing, computed, strict=True))
-        outcomes = [_refusal(example, stored, features) for example in offered]
+        backbone = await self._served()
+        wanted = {example.content_sha256: example.content for example in offered if example.content}
+        stored = await asyncio.to_thread(self._store.featurized, backbone.digest, wanted.keys())
+        missing = wanted.keys() - stored
+        new = [content for content in wanted if content in missing and content not in self._underway]
+        if new:
+            task = asyncio.create_task(self._featurize(backbone, {content: wanted[content] for content in new}))
+            self._underway.update(dict.fromkeys(new, task))
+        features: dict[bytes, Vectors | LastlayerError] = {}
+        for task in {self._underway[content] for content in missing}:
+            features.update(await task)
+        return Prepared(offered, {content: features[content] for content in missing})
+
+    async def store(self, dataset: str, prepared: Prepared) -> list[Outcome]:
+        """Store prepared examples; those that are not refused are on disk when this returns."""
+        taken = [example for example in prepared.offered if _refusal(example, prepared.features) is None]
         new = [
-            NewExample(example.name, example.content_sha256, example.label, _vectors(features, example))
-            for example, refused in zip(offered, outcomes, strict=True)
-            if refused is None
+            NewExample(example.name, example.content_sha256, example.label, _vectors(example, prepared.features))
+            for example in taken
         ]
-        added = iter(await asyncio.to_thread(self._store.add, dataset, backbone, new))
-        return [refused or Outcome(is_new=(result := next(added)).is_new, labels=result.labels) for refused in outcomes]
+        added = await asyncio.to_thread(self._store.add, dataset, await self._served(), new)
+        for example in taken:
+            self._underway.pop(example.content_sha256, None)
+        if any(result is None and example.content for example, result in zip(taken, added, strict=True)):
+            # Its features were stored when we looked, and deleted with another dataset since.
+            return await self.store(dataset, await self.prepare(prepared.offered))
+        results = iter(added)
+        return [_refusal(example, prepared.features) or _outcome(next(results)) for example in prepared.offered]
+
+    async def _served(self) -> Backbone:
+        if self._backbone is None:
+            self._backbone = asyncio.create_task(self._featurizer.backbone(self._deadline))
+        return await self._backbone
+
+    async def _featurize(self, backbone: Backbone, contents: Mapping[bytes, bytes]) -> _Features:
+        outcomes = await self._featurizer.featurize(
+            list(contents.values()),
+            [tap.name for tap in backbone.taps],
+            digest=backbone.digest,
+            deadline=self._deadline,
+            patient=True,
+        )
+        return dict(zip(contents, outcomes, strict=True))
 
 
-def _refusal(
-    example: Offered, stored: set[bytes], features: Mapping[bytes, Vectors | LastlayerError]
-) -> Outcome | None:
+def _refusal(example: Offered, features: _Features) -> Outcome | None:
     """Return the outcome of an example that cannot be stored, or None where it can."""
-    if example.error is not None:
-        return Outcome(error=example.error)
-    outcome = features.get(example.content_sha256)
-    if isinstance(outcome, LastlayerError):
-        return Outcome(error=outcome)
-    if outcome is None and example.content_sha256 not in stored:
+    result = example.error or features.get(example.content_sha256)
+    return Outcome(error=result) if isinstance(result, LastlayerError) else None
+
+
+def _vectors(example: Offered, features: _Features) -> Vectors | None:
+    result = features.get(example.content_sha256)
+    return None if isinstance(result, LastlayerError) else result
+
+
+def _outcome(added: AddedExample | None) -> Outcome:
+    if added is None:
         return Outcome(content_needed=True)
-    return None
-
-
-def _vectors(features: Mapping[bytes, Vectors | LastlayerError], example: Offered) -> Vectors | None:
-    outcome = features.get(example.content_sha256)
-    return None if isinstance(outcome, LastlayerError) else outcome
+    return Outcome(is_new=added.is_new, labels=added.labels)

@@ -1,7 +1,7 @@
 """Keeps models: names with immutable, numbered versions, one of which is the default."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from classifier_svc.database import Database
-from classifier_svc.records import Model, Version
+from classifier_svc.records import Model, ServedVersion, Version
 from classifier_svc.schema import models, versions
 from rpc.errors import RequestIdReusedError, ResourceNotFoundError, VersionInUseError
 
@@ -46,8 +46,12 @@ class ModelStore:
             raise RequestIdReusedError(f"The request id `{request_id}` was used before with another request.")
         return _version(row)
 
-    def add(self, new: NewVersion) -> Version:
-        """Store a version under the next number and make it the default, both or neither."""
+    def add(self, new: NewVersion, check: Callable[[], None] = lambda: None) -> Version:
+        """Store a version under the next number and make it the default, both or neither.
+
+        `check` is called last; where it raises, nothing is stored. Where another process was faster with the same
+        request, its version is returned.
+        """
         now = datetime.datetime.now(datetime.UTC)
         try:
             with self._database.writing() as connection:
@@ -68,15 +72,18 @@ class ModelStore:
                 )
                 key = inserted.inserted_primary_key
                 assert key is not None  # noqa: S101 - an insert of one row has one
-                return _version(connection.execute(self._versions().where(versions.c.id == key[0])).one())
+                stored = _version(connection.execute(self._versions().where(versions.c.id == key[0])).one())
+                check()
+                return stored
         except IntegrityError:
             # The same request, sent again to another process, was faster.
             if new.request_id and (version := self.find_request(new.request_id, new.request_sha256)):
                 return version
             raise
 
-    @staticmethod
-    def _next_number(connection: Connection, name: str, now: datetime.datetime) -> tuple[int, int]:
+    def _next_number(self, connection: Connection, name: str, now: datetime.datetime) -> tuple[int, int]:
+        values = {"name": name, "default_version": 0, "last_version": 0, "create_time": now, "update_time": now}
+        self._database.insert_new(connection, models, [values])
         # The update locks the model's row, so that another transaction gets another number.
         updated = connection.execute(
             sa.update(models)
@@ -87,12 +94,8 @@ class ModelStore:
                 update_time=now,
             )
             .returning(models.c.id, models.c.last_version)
-        ).one_or_none()
-        if updated is not None:
-            return updated.id, updated.last_version
-        values = {"name": name, "default_version": 1, "last_version": 1, "create_time": now, "update_time": now}
-        inserted = connection.execute(sa.insert(models).values(values).returning(models.c.id)).one()
-        return inserted.id, 1
+        ).one()
+        return updated.id, updated.last_version
 
     def get(self, name: str) -> Model:
         """Return a model; raises ResourceNotFoundError."""
@@ -127,8 +130,8 @@ class ModelStore:
     def delete_version(self, model: str, number: int) -> None:
         """Delete a version, and with the last one the model; raises ResourceNotFoundError or VersionInUseError."""
         with self._database.writing() as connection:
+            owner = self._find(connection, model, lock=True)
             version = self._find_version(connection, model, number)
-            owner = self._find(connection, model)
             count = connection.scalar(sa.select(sa.func.count()).where(versions.c.model_id == owner.id))
             if count == 1:
                 connection.execute(sa.delete(models).where(models.c.id == owner.id))
@@ -142,9 +145,21 @@ class ModelStore:
     def set_default(self, model: str, number: int) -> Model:
         """Make a version the default; raises ResourceNotFoundError."""
         with self._database.writing() as connection:
+            self._find(connection, model, lock=True)
             self._find_version(connection, model, number)
             connection.execute(sa.update(models).where(models.c.name == model).values(default_version=number))
             return self._describe(connection, self._find(connection, model))
+
+    def resolve(self, model: str, number: int) -> ServedVersion:
+        """Return which version is meant, the default where `number` is 0; raises ResourceNotFoundError."""
+        query = (
+            sa.select(versions.c.id, versions.c.version, versions.c.backbone_name, versions.c.backbone_digest)
+            .join(models)
+            .where(models.c.name == model, versions.c.version == (number or models.c.default_version))
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none() or self._find_version(connection, model, number)
+        return ServedVersion(row.id, model, row.version, row.backbone_name, row.backbone_digest)
 
     def head(self, key: int) -> bytes:
         """Return the head of a version; raises ResourceNotFoundError where it was deleted meanwhile."""
@@ -168,8 +183,9 @@ class ModelStore:
         ).join(models)
 
     @staticmethod
-    def _find(connection: Connection, name: str) -> Any:
-        row = connection.execute(sa.select(models).where(models.c.name == name)).one_or_none()
+    def _find(connection: Connection, name: str, *, lock: bool = False) -> Any:
+        query = sa.select(models).where(models.c.name == name)
+        row = connection.execute(query.with_for_update() if lock else query).one_or_none()
         if row is None:
             names = connection.scalars(sa.select(models.c.name).order_by(models.c.name).limit(5)).all()
             hint = f"There are: {', '.join(names)}." if names else "No model was trained yet."

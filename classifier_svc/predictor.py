@@ -11,8 +11,8 @@ import numpy.typing as npt
 from classifier_svc.featurizer_client import FeaturizerClient
 from classifier_svc.head import Head
 from classifier_svc.models import ModelStore
-from classifier_svc.records import Version
-from rpc.errors import ImageError
+from classifier_svc.records import ServedVersion
+from rpc.errors import BackboneMismatchError, LastlayerError
 
 _CACHED_HEADS: Final = 64
 
@@ -25,31 +25,48 @@ class Predictor:
         self._featurizer = featurizer
         self._heads: OrderedDict[int, Head] = OrderedDict()
 
-    async def version(self, model: str, number: int) -> tuple[Version, Head]:
+    async def version(self, model: str, number: int) -> tuple[ServedVersion, Head]:
         """Return a version, the default where `number` is 0, with its head; raises ResourceNotFoundError."""
-        version = await asyncio.to_thread(self._models.get_version, model, number)
+        version = await asyncio.to_thread(self._models.resolve, model, number)
         head = self._heads.get(version.key)
         if head is None:
             head = Head.from_bytes(await asyncio.to_thread(self._models.head, version.key))
             self._heads[version.key] = head
             if len(self._heads) > _CACHED_HEADS:
                 self._heads.popitem(last=False)
-        self._heads.move_to_end(version.key)
+        else:
+            self._heads.move_to_end(version.key)
         return version, head
 
     async def predict(
-        self, version: Version, head: Head, images: Sequence[bytes], *, deadline: float | None, patient: bool = False
-    ) -> list[npt.NDArray[np.float64] | ImageError]:
+        self,
+        version: ServedVersion,
+        head: Head,
+        images: Sequence[bytes],
+        *,
+        deadline: float | None,
+        patient: bool = False,
+    ) -> list[npt.NDArray[np.float64] | LastlayerError]:
         """Return for each image the probabilities of the head's classes, float64 [c], or why there are none.
 
         Raises what `FeaturizerClient.featurize` raises.
         """
-        outcomes = await self._featurizer.featurize(
-            images, head.taps, digest=version.backbone_digest, deadline=deadline, patient=patient
-        )
-        vectors = [outcome for outcome in outcomes if not isinstance(outcome, ImageError)]
+        try:
+            outcomes = await self._featurizer.featurize(
+                images, head.taps, digest=version.backbone_digest, deadline=deadline, patient=patient
+            )
+        except BackboneMismatchError as error:
+            expected, actual = version.backbone_digest, error.metadata["actual"]
+            raise BackboneMismatchError(
+                f"Version {version.version} of the model `{version.model}` takes features of {version.backbone_name} "
+                f"({expected}), but the featurizer serves another backbone ({actual}); serve {version.backbone_name}, "
+                "or add the images of its dataset again and train the model anew.",
+                expected=expected,
+                actual=actual,
+            ) from error
+        vectors = [outcome for outcome in outcomes if not isinstance(outcome, LastlayerError)]
         if not vectors:
-            return [outcome for outcome in outcomes if isinstance(outcome, ImageError)]
+            return [outcome for outcome in outcomes if isinstance(outcome, LastlayerError)]
         features = {tap: np.stack([vector[tap] for vector in vectors]) for tap in head.taps}
-        rows = iter(head.probabilities(features))
-        return [outcome if isinstance(outcome, ImageError) else next(rows) for outcome in outcomes]
+        rows = iter(await asyncio.to_thread(head.probabilities, features))
+        return [outcome if isinstance(outcome, LastlayerError) else next(rows) for outcome in outcomes]

@@ -100,3 +100,15 @@ class Version:
     facts: Mapping[str, Any]
     """What is known of it, as JSON (see `classifier_svc.facts`)."""
     create_time: datetime.datetime
+
+
+@dataclass(frozen=True)
+class ServedVersion:
+    """What predicting needs to know of a version."""
+
+    key: int
+    """See `Version.key`."""
+    model: str
+    version: int
+    backbone_name: str
+    backbone_digest: str

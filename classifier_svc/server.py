@@ -11,7 +11,6 @@ from classifier_svc.config import ClassifierSettings
 from classifier_svc.database import Database
 from classifier_svc.datasets import DatasetStore
 from classifier_svc.featurizer_client import FeaturizerClient
-from classifier_svc.ingest import Ingest
 from classifier_svc.models import ModelStore
 from classifier_svc.predictor import Predictor
 from classifier_svc.servicer import ClassifierServicer
@@ -45,7 +44,7 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         servicer = ClassifierServicer(
             datasets,
             models,
-            Ingest(datasets, featurizer),
+            featurizer,
             Trainings(datasets, models),
             Predictor(models, featurizer),
         )

@@ -1,10 +1,12 @@
 """The Classifier service: messages in, messages out."""
 
 import asyncio
+import contextlib
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, TypeVar, cast
 
 import grpc
 from google.protobuf import empty_pb2
@@ -12,15 +14,17 @@ from google.protobuf import empty_pb2
 from classifier_svc import converters
 from classifier_svc.datasets import DatasetStore
 from classifier_svc.evaluation import EvaluationTally
+from classifier_svc.featurizer_client import FeaturizerClient
 from classifier_svc.head import Head
-from classifier_svc.ingest import Ingest
+from classifier_svc.ingest import Ingest, Offered, Prepared
 from classifier_svc.models import ModelStore
 from classifier_svc.predictor import Predictor
-from classifier_svc.records import Backbone, Version
+from classifier_svc.records import ServedVersion
 from classifier_svc.trainings import Progress, TrainingRequest, Trainings
 from classifier_svc.validation import MAX_REQUEST_ID_BYTES, check_id, check_name
-from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
-from rpc.errors import ImageEmptyError, InvalidFieldError, LastlayerError
+from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
+from rpc.channel import MAX_MESSAGE_BYTES
+from rpc.errors import InvalidFieldError, LastlayerError
 from rpc.status import to_status
 from rpc.streams import answered
 
@@ -30,20 +34,30 @@ MAX_IMAGES: Final = 256
 _IN_FLIGHT: Final = 3
 """How many messages of one stream are in work at once: one is featurized, one is read, one is stored."""
 
+_MAX_RESPONSE_BYTES: Final = MAX_MESSAGE_BYTES - 64 * 1024
+
 _Context = Any
-Item = TypeVar("Item")
-Message = TypeVar("Message")
+_Evaluated = tuple[classifier_pb2.ExampleEvaluation, Any]
+"""The result of an example, and its probabilities, float64 [c], or None where its image failed."""
+
+Answer = TypeVar("Answer")
+Message = TypeVar("Message", classifier_pb2.Dataset, classifier_pb2.Model, classifier_pb2.ModelVersion)
 
 
 class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
     """Serves datasets and models."""
 
     def __init__(
-        self, datasets: DatasetStore, models: ModelStore, ingest: Ingest, trainings: Trainings, predictor: Predictor
+        self,
+        datasets: DatasetStore,
+        models: ModelStore,
+        featurizer: FeaturizerClient,
+        trainings: Trainings,
+        predictor: Predictor,
     ) -> None:
         self._datasets = datasets
         self._models = models
-        self._ingest = ingest
+        self._featurizer = featurizer
         self._trainings = trainings
         self._predictor = predictor
 
@@ -51,24 +65,22 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         self, request_iterator: Any, context: _Context
     ) -> AsyncIterator[classifier_pb2.AddExamplesResponse]:
         """Take examples into a dataset."""
-        deadline = _deadline(context)
         dataset = _Once("dataset")
-        backbone: asyncio.Future[Backbone] | None = None
+        ingest = Ingest(self._datasets, self._featurizer, deadline=_deadline(context))
 
-        async def answer(request: classifier_pb2.AddExamplesRequest) -> classifier_pb2.AddExamplesResponse:
-            nonlocal backbone
-            name = dataset.read(request.dataset)
-            _check_count("examples", len(request.examples))
-            # All examples of a stream are featurized by the same backbone: the featurizer is told its digest.
-            backbone = backbone or asyncio.ensure_future(self._ingest.backbone(deadline))
-            offered = [converters.offered(index, example) for index, example in enumerate(request.examples)]
-            outcomes = await self._ingest.add(name, await asyncio.shield(backbone), offered, deadline=deadline)
-            return classifier_pb2.AddExamplesResponse(
-                outcomes=map(converters.example_outcome, request.examples, offered, outcomes)
-            )
+        async def prepare(
+            request: classifier_pb2.AddExamplesRequest,
+        ) -> tuple[classifier_pb2.AddExamplesRequest, Prepared]:
+            dataset.read(request.dataset)
+            _check_count("examples", len(request.examples), least=0)
+            return request, await ingest.prepare(await _offered(request.examples))
 
-        async for response in answered(request_iterator, answer, in_flight=_IN_FLIGHT, in_order=True):
-            yield response
+        async with _answered(request_iterator, prepare, in_order=True) as prepared:
+            async for request, ready in prepared:
+                outcomes = await ingest.store(dataset.name, ready)
+                yield classifier_pb2.AddExamplesResponse(
+                    outcomes=map(converters.example_outcome, request.examples, ready.offered, outcomes)
+                )
         if not dataset.name:
             raise InvalidFieldError("dataset", "The stream had no message, and so named no dataset.")
 
@@ -84,12 +96,14 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             request_id=check_id("request_id", request.request_id, MAX_REQUEST_ID_BYTES),
             request_sha256=hashlib.sha256(request.SerializeToString(deterministic=True)).digest(),
         )
-        async for event in self._trainings.run(training):
-            if isinstance(event, Progress):
-                progress = classifier_pb2.TrainProgress(message=event.message, fraction=event.fraction)
-                yield classifier_pb2.TrainResponse(progress=progress)
-            else:
-                yield classifier_pb2.TrainResponse(version=converters.model_version(event))
+        # Closed at once where the caller has gone: the training stops, and the next one has its turn.
+        async with contextlib.aclosing(self._trainings.run(training)) as events:
+            async for event in events:
+                if isinstance(event, Progress):
+                    progress = classifier_pb2.TrainProgress(message=event.message, fraction=event.fraction)
+                    yield classifier_pb2.TrainResponse(progress=progress)
+                else:
+                    yield classifier_pb2.TrainResponse(version=converters.model_version(event))
 
     async def Predict(
         self, request: classifier_pb2.PredictRequest, context: _Context
@@ -106,18 +120,20 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         async def answer(request: classifier_pb2.PredictStreamRequest) -> classifier_pb2.PredictStreamResponse:
             message = classifier_pb2.PredictStreamResponse(request_id=request.request_id)
             try:
+                check_id("request_id", request.request_id)
                 message.response.CopyFrom(await self._predict(request.request, deadline, patient=True))
             except LastlayerError as error:
                 message.error.CopyFrom(to_status(error))
             return message
 
-        async for response in answered(request_iterator, answer, in_flight=_IN_FLIGHT, in_order=False):
-            yield response
+        async with _answered(request_iterator, answer, in_order=False) as responses:
+            async for response in responses:
+                yield response
 
     async def _predict(
         self, request: classifier_pb2.PredictRequest, deadline: float | None, *, patient: bool
     ) -> classifier_pb2.PredictResponse:
-        _check_count("images", len(request.images))
+        _check_count("images", len(request.images), least=1)
         for index, image in enumerate(request.images):
             check_id(f"images[{index}].id", image.id)
         if request.top_k < 0:
@@ -125,7 +141,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         version, head = await self._version(request.model, request.version)
         images = [image.content for image in request.images]
         outcomes = await self._predictor.predict(version, head, images, deadline=deadline, patient=patient)
-        return classifier_pb2.PredictResponse(
+        response = classifier_pb2.PredictResponse(
             results=[
                 converters.prediction(image.id, outcome, head.classes, request.top_k)
                 for image, outcome in zip(request.images, outcomes, strict=True)
@@ -133,6 +149,13 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             model=version.model,
             version=version.version,
         )
+        if response.ByteSize() > _MAX_RESPONSE_BYTES:
+            raise InvalidFieldError(
+                "top_k",
+                f"The answer has {len(head.classes)} classes for each of {len(images)} images, which is too large for "
+                "a message; ask for the best ones with `top_k`, or for fewer images.",
+            )
+        return response
 
     async def Evaluate(
         self, request_iterator: Any, context: _Context
@@ -140,81 +163,69 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         """Compare predictions with labels."""
         deadline = _deadline(context)
         model = _Once("model")
-        loading: asyncio.Future[tuple[Version, Head]] | None = None
+        loading: asyncio.Task[tuple[ServedVersion, Head]] | None = None
 
-        async def answer(
-            request: classifier_pb2.EvaluateRequest,
-        ) -> list[tuple[classifier_pb2.ExampleEvaluation, Any]]:
+        async def answer(request: classifier_pb2.EvaluateRequest) -> list[_Evaluated]:
             nonlocal loading
             name = model.read(request.model)
-            _check_count("examples", len(request.examples))
-            loading = loading or asyncio.ensure_future(self._version(name, request.version))
-            version, head = await asyncio.shield(loading)
-            return await self._evaluate(request, version, head, deadline)
+            _check_count("examples", len(request.examples), least=0)
+            if loading is None:
+                loading = asyncio.create_task(self._version(name, request.version))
+            version, head = await loading
+            return await self._evaluate(request.examples, version, head, deadline)
 
         tally: EvaluationTally | None = None
-        async for results in answered(request_iterator, answer, in_flight=_IN_FLIGHT, in_order=True):
-            assert loading is not None  # noqa: S101 - an answer has loaded it
-            tally = tally or EvaluationTally(loading.result()[1].classes)
-            for result, probabilities in results:
-                result.label_known = tally.add(result.label, probabilities)
-            progress = classifier_pb2.EvaluateProgress(results=[result for result, _ in results])
-            yield classifier_pb2.EvaluateResponse(progress=progress)
-        if tally is None or loading is None:
+        async with _answered(request_iterator, answer, in_order=True) as responses:
+            async for results in responses:
+                assert loading is not None  # noqa: S101 - an answer has loaded it
+                tally = tally or EvaluationTally(loading.result()[1].classes)
+                for result, probabilities in results:
+                    result.label_known = tally.add(result.label, probabilities)
+                progress = classifier_pb2.EvaluateProgress(results=[result for result, _ in results])
+                yield classifier_pb2.EvaluateResponse(progress=progress)
+        if tally is None or loading is None or not tally.seen:
             raise InvalidFieldError("examples", "The stream had no examples; at least one is needed.")
         version, _ = loading.result()
-        yield classifier_pb2.EvaluateResponse(
-            evaluation=classifier_pb2.Evaluation(
-                model=version.model,
-                version=version.version,
-                metrics=converters.metrics(tally.metrics()),
-                failed_count=tally.failed,
-                unknown_labels=[
-                    classifier_pb2.ClassCount(label=label, example_count=count)
-                    for label, count in tally.unknown_labels.items()
-                ],
-            )
-        )
+        yield classifier_pb2.EvaluateResponse(evaluation=converters.evaluation(version, tally))
 
     async def _evaluate(
-        self, request: classifier_pb2.EvaluateRequest, version: Version, head: Head, deadline: float | None
-    ) -> list[tuple[classifier_pb2.ExampleEvaluation, Any]]:
-        """Return for each example its result, and its probabilities, float64 [c], or None where its image failed."""
-        offered = [converters.offered(index, example) for index, example in enumerate(request.examples)]
-        for index, offer in enumerate(offered):
-            if offer.error is None and not offer.content:
-                raise InvalidFieldError(f"examples[{index}].content", "An example to evaluate needs its content.")
-            if offer.error is not None and not isinstance(offer.error, ImageEmptyError):
-                raise offer.error
+        self,
+        examples: Sequence[classifier_pb2.Example],
+        version: ServedVersion,
+        head: Head,
+        deadline: float | None,
+    ) -> list[_Evaluated]:
+        offered = await _offered(examples, content_needed=True)
         outcomes = await self._predictor.predict(
-            version, head, [example.content for example in request.examples], deadline=deadline, patient=True
+            version,
+            head,
+            [offer.content for offer in offered if offer.error is None],
+            deadline=deadline,
+            patient=True,
         )
-        results: list[tuple[classifier_pb2.ExampleEvaluation, Any]] = []
-        for example, outcome in zip(request.examples, outcomes, strict=True):
-            label = example.label.strip()
-            result = classifier_pb2.ExampleEvaluation(id=example.id, label=label, label_trimmed=label != example.label)
-            if isinstance(outcome, LastlayerError):
-                result.error.CopyFrom(to_status(outcome))
-                results.append((result, None))
-            else:
-                best = int(outcome.argmax())
-                result.predicted.CopyFrom(types_pb2.LabelScore(label=head.classes[best], score=outcome[best]))
-                results.append((result, outcome))
+        predicted = iter(outcomes)
+        results: list[_Evaluated] = []
+        for example, offer in zip(examples, offered, strict=True):
+            outcome = offer.error or next(predicted)
+            failed = isinstance(outcome, LastlayerError)
+            result = converters.example_evaluation(example, outcome, head.classes)
+            results.append((result, None if failed else outcome))
         return results
 
-    async def _version(self, model: str, number: int) -> tuple[Version, Head]:
+    async def _version(self, model: str, number: int) -> tuple[ServedVersion, Head]:
         return await self._predictor.version(check_name("model", model), _check_version(number))
 
     async def ListDatasets(
         self, request: classifier_pb2.ListDatasetsRequest, context: _Context
     ) -> classifier_pb2.ListDatasetsResponse:
         """List datasets."""
-        records, token = await _page(
+        after = converters.read_page_token(request.page_token)
+        found, token = await _page(
             request,
-            lambda size: self._datasets.page(converters.read_page_token(request.page_token), size),
-            lambda record: record.name,
+            lambda limit: map(converters.dataset, self._datasets.page(after, limit)),
+            lambda dataset: dataset.name,
         )
-        return classifier_pb2.ListDatasetsResponse(datasets=map(converters.dataset, records), next_page_token=token)
+        return classifier_pb2.ListDatasetsResponse(datasets=found, next_page_token=token)
 
     async def GetDataset(self, request: classifier_pb2.GetDatasetRequest, context: _Context) -> classifier_pb2.Dataset:
         """Get a dataset."""
@@ -229,12 +240,13 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         self, request: classifier_pb2.ListModelsRequest, context: _Context
     ) -> classifier_pb2.ListModelsResponse:
         """List models."""
-        records, token = await _page(
+        after = converters.read_page_token(request.page_token)
+        found, token = await _page(
             request,
-            lambda size: self._models.page(converters.read_page_token(request.page_token), size),
-            lambda record: record.name,
+            lambda limit: map(converters.model, self._models.page(after, limit)),
+            lambda model: model.name,
         )
-        return classifier_pb2.ListModelsResponse(models=map(converters.model, records), next_page_token=token)
+        return classifier_pb2.ListModelsResponse(models=found, next_page_token=token)
 
     async def GetModel(self, request: classifier_pb2.GetModelRequest, context: _Context) -> classifier_pb2.Model:
         """Get a model."""
@@ -251,12 +263,12 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         """List versions."""
         model = check_name("model", request.model)
         before = converters.read_version_token(request.page_token)
-        records, token = await _page(
-            request, lambda size: self._models.page_versions(model, before, size), lambda record: str(record.version)
+        found, token = await _page(
+            request,
+            lambda limit: map(converters.model_version, self._models.page_versions(model, before, limit)),
+            lambda version: str(version.version),
         )
-        return classifier_pb2.ListModelVersionsResponse(
-            versions=map(converters.model_version, records), next_page_token=token
-        )
+        return classifier_pb2.ListModelVersionsResponse(versions=found, next_page_token=token)
 
     async def GetModelVersion(
         self, request: classifier_pb2.GetModelVersionRequest, context: _Context
@@ -281,6 +293,23 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         return converters.model(await asyncio.to_thread(self._models.set_default, model, number))
 
 
+def _answered(
+    requests: Any, answer: Callable[[Any], Awaitable[Answer]], *, in_order: bool
+) -> AbstractAsyncContextManager[AsyncGenerator[Answer, None]]:
+    """Return the answers of a stream's requests; what is in work is cancelled when the block is left."""
+    answers = cast(AsyncGenerator[Answer, None], answered(requests, answer, in_flight=_IN_FLIGHT, in_order=in_order))
+    return contextlib.aclosing(answers)
+
+
+async def _offered(examples: Sequence[classifier_pb2.Example], *, content_needed: bool = False) -> list[Offered]:
+    """Return the examples of a message; in a thread, as their checksums take a while."""
+    return await asyncio.to_thread(
+        lambda: [
+            converters.offered(index, example, content_needed=content_needed) for index, example in enumerate(examples)
+        ]
+    )
+
+
 class _Once:
     """A name that the first message of a stream gives, and that later ones may only repeat."""
 
@@ -298,17 +327,18 @@ class _Once:
 
 
 async def _page(
-    request: Any, read: Callable[[int], Sequence[Item]], name: Callable[[Item], str]
-) -> tuple[Sequence[Item], str]:
-    """Return the items of a page, and the token of the next one, empty where this is the last."""
+    request: Any, read: Callable[[int], Iterable[Message]], name: Callable[[Message], str]
+) -> tuple[list[Message], str]:
+    """Return the messages of a page, and the token of the next one, empty where this is the last."""
     size = converters.page_size(request.page_size)
-    items = await asyncio.to_thread(read, size + 1)
-    return items[:size], converters.page_token(name(items[size - 1])) if len(items) > size else ""
+    found = await asyncio.to_thread(lambda: list(read(size + 1)))
+    page = converters.fitting(found[:size])
+    return page, converters.page_token(name(page[-1])) if len(found) > len(page) else ""
 
 
-def _check_count(field: str, count: int) -> None:
-    if not 1 <= count <= MAX_IMAGES:
-        raise InvalidFieldError(field, f"The message has {count} {field}; from 1 to {MAX_IMAGES} are accepted.")
+def _check_count(field: str, count: int, *, least: int) -> None:
+    if not least <= count <= MAX_IMAGES:
+        raise InvalidFieldError(field, f"The message has {count} {field}; from {least} to {MAX_IMAGES} are accepted.")
 
 
 def _check_version(number: int, least: int = 0) -> int:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +12,7 @@ from classifier_svc.datasets import DatasetStore
 from classifier_svc.facts import Facts
 from classifier_svc.models import ModelStore, NewVersion
 from classifier_svc.records import Version
-from classifier_svc.training import Recipe, TapFeatures, Trained, train
+from classifier_svc.training import Recipe, TapFeatures, Trained, TrainingCancelledError, train
 from rpc.errors import OverloadedError
 
 _HEARTBEAT_S: Final = 1.0
@@ -51,27 +51,34 @@ class Trainings:
         self._turn = asyncio.Lock()
         self._waiting = 0
 
-    async def run(self, request: TrainingRequest) -> AsyncIterator[Progress | Version]:
+    async def run(self, request: TrainingRequest) -> AsyncGenerator[Progress | Version]:
         """Yield the progress of a training, at least once a second, and last the version, which is then stored.
 
         Where the iteration ends early the training stops and leaves no version. Raises OverloadedError where too many
         trainings wait, and what `DatasetStore.training_set` and `train` raise.
         """
         if self._waiting >= _MAX_WAITING:
-            raise OverloadedError(f"{self._waiting} trainings wait for their turn.", retry_after_s=30)
+            raise OverloadedError(f"{self._waiting} trainings wait for their turn; try again later.", retry_after_s=30)
+        turn = asyncio.create_task(self._turn.acquire())
         self._waiting += 1
         try:
-            while not await _acquired(self._turn):
+            while not (await asyncio.wait([turn], timeout=_HEARTBEAT_S))[0]:
                 yield Progress("waiting for another training", 0.0)
+        except BaseException:
+            turn.cancel()
+            if turn.done() and not turn.cancelled():
+                self._turn.release()
+            raise
         finally:
             self._waiting -= 1
         try:
-            async for event in self._run(request):
-                yield event
+            async with contextlib.aclosing(self._run(request)) as events:
+                async for event in events:
+                    yield event
         finally:
             self._turn.release()
 
-    async def _run(self, request: TrainingRequest) -> AsyncIterator[Progress | Version]:
+    async def _run(self, request: TrainingRequest) -> AsyncGenerator[Progress | Version]:
         if request.request_id:
             done = await asyncio.to_thread(self._models.find_request, request.request_id, request.request_sha256)
             if done is not None:
@@ -96,7 +103,7 @@ class Trainings:
                     await asyncio.wait([work], timeout=0.1)
                 if told == latest and not work.done():
                     yield told
-            yield await asyncio.to_thread(self._store, request, *work.result())
+            yield await asyncio.to_thread(self._store, request, cancelled, *work.result())
         finally:
             cancelled.set()
             if not work.done():
@@ -115,8 +122,18 @@ class Trainings:
         return trained, facts, examples.backbone.name, examples.backbone.digest
 
     def _store(
-        self, request: TrainingRequest, trained: Trained, facts: Facts, backbone_name: str, backbone_digest: str
+        self,
+        request: TrainingRequest,
+        cancelled: threading.Event,
+        trained: Trained,
+        facts: Facts,
+        backbone_name: str,
+        backbone_digest: str,
     ) -> Version:
+        def check() -> None:
+            if cancelled.is_set():
+                raise TrainingCancelledError
+
         return self._models.add(
             NewVersion(
                 model=request.model,
@@ -127,14 +144,6 @@ class Trainings:
                 head=trained.head.to_bytes(),
                 request_id=request.request_id,
                 request_sha256=request.request_sha256,
-            )
+            ),
+            check,
         )
-
-
-async def _acquired(lock: asyncio.Lock) -> bool:
-    """Return whether the lock could be had within a heartbeat."""
-    try:
-        async with asyncio.timeout(_HEARTBEAT_S):
-            return await lock.acquire()
-    except TimeoutError:
-        return False

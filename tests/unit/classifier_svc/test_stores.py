@@ -61,7 +61,7 @@ def test_an_acknowledgement_means_on_disk(database: Database) -> None:
 def test_examples_are_kept_once_and_in_order(datasets: DatasetStore) -> None:
     first = datasets.add("d", BACKBONE, [example(2, "toy"), example(1, "food")])
     again = datasets.add("d", BACKBONE, [example(1, "food", stored=True), example(3, "food")])
-    assert [outcome.is_new for outcome in first + again] == [True, True, False, True]
+    assert [outcome is not None and outcome.is_new for outcome in first + again] == [True, True, False, True]
     examples = datasets.training_set("d")
     assert examples.labels == ["toy", "food", "food"]
     assert examples.features["conv"].tolist() == [[2, 2], [1, 1], [3, 3]]
@@ -71,6 +71,7 @@ def test_examples_are_kept_once_and_in_order(datasets: DatasetStore) -> None:
 def test_an_image_with_two_labels_is_a_conflict_that_is_not_trained_on(datasets: DatasetStore) -> None:
     datasets.add("d", BACKBONE, [example(1, "food"), example(2, "toy")])
     [outcome] = datasets.add("d", BACKBONE, [example(1, "toy", stored=True)])
+    assert outcome is not None
     assert outcome.labels == ("food", "toy")
     assert datasets.training_set("d").labels == ["toy"]
     assert (datasets.get("d").class_counts, datasets.get("d").conflict_count) == ({"toy": 1}, 1)
@@ -152,7 +153,8 @@ def test_a_request_makes_one_version(models: ModelStore) -> None:
 
 
 def test_a_failed_write_leaves_nothing(database: Database, datasets: DatasetStore) -> None:
-    bad = NewExample("n", b"1" * 32, None, None)  # type: ignore[arg-type]
+    vectors = example(1, "x").vectors
+    bad = NewExample("n", b"1" * 32, None, vectors)  # type: ignore[arg-type]
     with pytest.raises(sa.exc.IntegrityError):
         datasets.add("d", BACKBONE, [example(1, "x"), bad])
     assert datasets.page("", 10) == []
