@@ -1,7 +1,5 @@
 """Splits examples into folds for cross-validation, stratified by class, for datasets of any size."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
@@ -13,20 +11,28 @@ def fold_count(examples: int) -> int:
     return 10 if examples <= 100 else 5
 
 
-def stratified_folds(truth: Indices, folds: int, seed: int) -> Iterator[tuple[Indices, Indices]]:
-    """Yield the indices to train on and to validate on, for each fold.
+def assign_folds(truth: Indices, folds: int, seed: int) -> Indices:
+    """Return the fold, 0 to `folds` - 1, in which each example is validated, or -1 where it is always trained on.
 
-    Each example of a class with at least 2 examples is validated exactly once, and then at least one of its class is
-    trained on: the classes are dealt out to the folds one after the other, so that each is spread as evenly as can be.
-    The only example of a class is always trained on.
+    `truth` is [n], the classes' indices. The examples of a class are dealt out to the folds one after the other, so
+    that each class is spread as evenly as can be, and at least one example of its class is trained on when an example
+    is validated. The only example of a class is always trained on.
     """
     random = np.random.default_rng(seed)
     counts = np.bincount(truth)
     shuffled = [random.permutation(np.flatnonzero(truth == label)) for label in np.flatnonzero(counts > 1)]
     dealt = np.concatenate([*shuffled, np.zeros(0, np.intp)])
-    assignment = np.full(len(truth), -1)
-    assignment[dealt] = np.arange(len(dealt)) % folds
-    for fold in range(folds):
-        validated = np.flatnonzero(assignment == fold)
-        if len(validated):
-            yield np.flatnonzero(assignment != fold), validated
+    assigned = np.full(len(truth), -1)
+    assigned[dealt] = np.arange(len(dealt)) % folds
+    return assigned
+
+
+def stratified_sample(truth: Indices, examples: int, seed: int) -> Indices:
+    """Return the sorted indices of about that many examples, each class in its proportion and with two at least."""
+    random = np.random.default_rng(seed)
+    share = min(1.0, examples / len(truth))
+    taken = []
+    for label in np.unique(truth):
+        of_class = np.flatnonzero(truth == label)
+        taken.append(random.permutation(of_class)[: max(2, round(share * len(of_class)))])
+    return np.sort(np.concatenate(taken))

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
@@ -17,6 +16,7 @@ Features = Mapping[str, npt.NDArray[np.float32]]
 
 _MAGIC: Final = b"lastlayer head 1\n"
 _CHECKSUM_BYTES: Final = 32
+_NUMBER: Final = np.dtype("<f4")
 
 
 def unit_length(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -30,6 +30,18 @@ def softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     exponentials = np.exp(scores - scores.max(1, keepdims=True))
     probabilities: npt.NDArray[np.float64] = exponentials / exponentials.sum(1, keepdims=True)
     return probabilities
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What the stored bytes say of the arrays that follow."""
+
+    taps: Sequence[str]
+    unit_length: bool
+    classes: Sequence[str]
+    dimension: int
+    l1: float
+    l2: float
 
 
 @dataclass(frozen=True)
@@ -60,23 +72,9 @@ class Head:
         weights [dimension, classes] and the biases [classes] as float32, little-endian, row by row, and the sha256 of
         all that.
         """
-        header = {
-            "taps": self.taps,
-            "unit_length": self.unit_length,
-            "classes": self.classes,
-            "dimension": len(self.weights),
-            "l1": self.l1,
-            "l2": self.l2,
-        }
-        content = b"".join(
-            [
-                _MAGIC,
-                json.dumps(header).encode(),
-                b"\n",
-                self.weights.astype("<f4").tobytes(),
-                self.biases.astype("<f4").tobytes(),
-            ]
-        )
+        header = _Header(self.taps, self.unit_length, self.classes, len(self.weights), self.l1, self.l2)
+        arrays = self.weights.astype(_NUMBER).tobytes() + self.biases.astype(_NUMBER).tobytes()
+        content = _MAGIC + json.dumps(asdict(header)).encode() + b"\n" + arrays
         return content + hashlib.sha256(content).digest()
 
     @classmethod
@@ -86,17 +84,20 @@ class Head:
         if not content.startswith(_MAGIC) or hashlib.sha256(content).digest() != checksum:
             raise StoreCorruptError("The stored head of this version is damaged; train the model again.")
         line, _, arrays = content.removeprefix(_MAGIC).partition(b"\n")
-        header = json.loads(line)
-        dimension, count = int(header["dimension"]), len(header["classes"])
-        values = np.frombuffer(arrays, "<f4")
-        if values.size != math.prod((dimension + 1, count)):
-            raise StoreCorruptError("The stored head of this version has another size than it says.")
+        try:
+            header = _Header(**json.loads(line))
+        except (TypeError, ValueError) as error:
+            raise StoreCorruptError("The stored head of this version has an unknown header.") from error
+        count = len(header.classes)
+        if len(arrays) != (header.dimension + 1) * count * _NUMBER.itemsize:
+            raise StoreCorruptError("The stored head of this version has another size than its header says.")
+        values = np.frombuffer(arrays, _NUMBER)
         return cls(
-            taps=tuple(header["taps"]),
-            unit_length=bool(header["unit_length"]),
-            classes=tuple(header["classes"]),
-            weights=values[: dimension * count].reshape(dimension, count),
-            biases=values[dimension * count :],
-            l1=float(header["l1"]),
-            l2=float(header["l2"]),
+            taps=tuple(header.taps),
+            unit_length=header.unit_length,
+            classes=tuple(header.classes),
+            weights=values[: header.dimension * count].reshape(header.dimension, count),
+            biases=values[header.dimension * count :],
+            l1=header.l1,
+            l2=header.l2,
         )
