@@ -144,4 +144,4 @@ def test_an_unreachable_server_says_how_to_start_one() -> None:
     assert "127.0.0.1:1" in finished.stderr
     assert "make up" in finished.stderr
     with Client("127.0.0.1:1") as client, pytest.raises(ClientError):
-        client.list_models()
+        list(client.list_models())
