@@ -31,8 +31,8 @@ COMPARED_EXAMPLES: Final = 1000
 _TUTORIAL_PENALTY: Final = 1.0
 _SEED: Final = 20240229
 
-_ESTIMATE_TOLERANCE: Final = 1e-4
-_FINAL_TOLERANCE: Final = 1e-6
+_ESTIMATE_TOLERANCE: Final = 3e-4
+_FINAL_TOLERANCE: Final = 1e-5
 _ELASTIC_TOLERANCE: Final = 1e-5
 
 
@@ -144,39 +144,37 @@ class _Auto:
     def estimate(self) -> Estimate | None:
         """Return what cross-validation says of the recipe, the choosing included; None where nothing is validated."""
         self._pulse.stage("cross-validating the recipe auto", 0.4, 0.75)
-        count = len(self._rows)
-        assigned = assign_folds(self._truth, fold_count(count), _SEED)
-        probabilities = np.empty((count, len(self._classes)))
-        folds = np.unique(assigned[assigned >= 0])
-        for done, fold in enumerate(folds):
-            trained, validated = np.flatnonzero(assigned != fold), np.flatnonzero(assigned == fold)
-            begin, share = done / len(folds), 0.9 / len(folds)
-            if count <= NESTED_EXAMPLES:
-                scans = self._search.scan_all(
-                    self._candidates,
-                    trained,
-                    _SEED + 1 + done,
-                    lambda part, begin=begin, share=share: self._pulse.tell(begin + share * part),  # type: ignore[misc]
-                )
-                choice = choose(scans)
-            else:
-                choice = choose(self._scans, assigned != fold)
-            solution = self._fit(choice, trained, _ESTIMATE_TOLERANCE)
-            values = choice.candidate.values(validated, np.float64)
-            probabilities[validated] = softmax(values @ solution[:-1] + solution[-1])
-            self._pulse.tell((done + 1) / len(folds))
+        assigned = assign_folds(self._truth, fold_count(len(self._rows)), _SEED)
+        probabilities = np.empty((len(self._rows), len(self._classes)))
+        choices: dict[tuple[tuple[str, ...], float], tuple[Choice, list[int]]] = {}
+        for fold in np.unique(assigned[assigned >= 0]):
+            choice = self._choose_without(fold, assigned)
+            choices.setdefault((choice.candidate.taps, choice.l2), (choice, []))[1].append(fold)
+            self._pulse.tell(0.7 * (fold + 1) / (assigned.max() + 1))
+        for done, (choice, folds) in enumerate(choices.values()):
+            values = choice.candidate.values(self._rows, np.float32)
+            counted = assigned[:, None] != np.array(folds)
+            solutions = self._search.fit(values, self._truth, counted, choice.l2, _ESTIMATE_TOLERANCE)
+            for number, fold in enumerate(folds):
+                scores = values[assigned == fold] @ solutions[:-1, number] + solutions[-1, number]
+                probabilities[assigned == fold] = softmax(scores.astype(np.float64))
+            self._pulse.tell(0.7 + 0.3 * (done + 1) / len(choices))
         return _estimate(Recipe.AUTO, self._choice.candidate.taps, probabilities, self._truth, assigned, self._classes)
+
+    def _choose_without(self, fold: int, assigned: Indices) -> Choice:
+        """Return what would have been chosen had there not been the examples of a fold."""
+        if len(self._rows) > NESTED_EXAMPLES:
+            return choose(self._scans, assigned != fold)
+        trained = np.flatnonzero(assigned != fold)
+        return choose(self._search.scan_all(self._candidates, trained, _SEED + 1 + fold, lambda _share: None))
 
     def fit(self) -> Head:
         """Return the head of all examples."""
-        solution = self._fit(self._choice, self._rows, _FINAL_TOLERANCE)
-        weights, biases = self._choice.candidate.restore(solution)
-        return _head(self._choice.candidate.taps, True, self._classes, weights, biases, l1=0.0, l2=self._choice.l2)
-
-    def _fit(self, choice: Choice, rows: Indices, tolerance: float) -> npt.NDArray[Any]:
-        values = choice.candidate.values(rows, np.float64)
-        counted = np.ones((len(rows), 1))
-        return self._search.fit(values, self._truth[rows], counted, choice.l2, tolerance)[:, 0]
+        candidate, l2 = self._choice.candidate, self._choice.l2
+        values = candidate.values(self._rows, np.float64)
+        counted = np.ones((len(self._rows), 1))
+        weights, biases = candidate.restore(self._search.fit(values, self._truth, counted, l2, _FINAL_TOLERANCE)[:, 0])
+        return _head(candidate.taps, True, self._classes, weights, biases, l1=0.0, l2=l2)
 
 
 class _Tutorial:
