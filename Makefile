@@ -27,7 +27,7 @@ test: install ## run all tests that need no container engine
 	$(BIN)/pytest
 
 test-compose: install ## build the images and run the whole story in containers
-	$(BIN)/python -m tests.compose
+	$(BIN)/pytest -s tests/compose
 
 lint: install protos-check ## check style, types and the contract
 	$(BIN)/ruff check

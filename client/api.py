@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 _SERVICE: Final = "lastlayer.v1.Classifier"
+_FEATURES: Final = "lastlayer.v1.Classifier/features"
+"""The serving name of what needs the featurizer."""
 _PAGE_SIZE: Final = 1000
 _ResponseT = TypeVar("_ResponseT", bound="Message")
 
@@ -232,7 +234,7 @@ class Client:
         """Return how the server is; raises `ServerUnavailableError` where it cannot be reached."""
         health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types leave its methods out
         services = {}
-        for label, name in (("server", ""), (_SERVICE, _SERVICE)):
+        for label, name in (("server", ""), (_SERVICE, _SERVICE), ("featurizer", _FEATURES)):
             try:
                 answer = self._call(health.Check, health_pb2.HealthCheckRequest(service=name))
             except NotFoundError:  # a server of something else
@@ -240,7 +242,7 @@ class Client:
             else:
                 services[label] = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
         backbone = ""
-        if all(state == "SERVING" for state in services.values()):
+        if services[_SERVICE] == "SERVING":  # which lists datasets with and without a featurizer
             newest = max(self.list_datasets(), key=lambda dataset: dataset.update_time, default=None)
             backbone = newest.backbone if newest is not None else ""
         return ServerStatus(self.server, services, backbone)

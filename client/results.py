@@ -211,7 +211,9 @@ class ServerStatus:
 
     server: str
     services: dict[str, str]
-    """What health says of each service, such as `SERVING`; the server as a whole is `server`."""
+    """What health says, such as `SERVING`: of the `server` as a whole, of the classifier's service by its name, and of
+    what needs the `featurizer`.
+    """
     backbone: str
     """The backbone that featurized the newest example; empty where there is none yet."""
 

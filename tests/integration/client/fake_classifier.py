@@ -328,7 +328,7 @@ def running(
     )
     classifier_pb2_grpc.add_ClassifierServicer_to_server(servicer, server)
     checks = health.HealthServicer()
-    for name in ("", SERVICE):
+    for name in ("", SERVICE, f"{SERVICE}/features"):
         state = health_pb2.HealthCheckResponse.SERVING if serving(name) else health_pb2.HealthCheckResponse.NOT_SERVING
         checks.set(name, state)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)

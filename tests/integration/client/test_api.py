@@ -347,7 +347,15 @@ class TestServer:
     def test_status(self, client: Client) -> None:
         status = client.status()
         assert status.serving
-        assert status.services == {"server": "SERVING", "lastlayer.v1.Classifier": "SERVING"}
+        names = ("server", "lastlayer.v1.Classifier", "featurizer")
+        assert status.services == dict.fromkeys(names, "SERVING")
+        assert status.backbone == "tiny"
+
+    def test_status_without_a_featurizer(self, fake: FakeClassifier) -> None:
+        with running(fake, serving=lambda name: "features" not in name) as address, Client(address) as client:
+            status = client.status()
+        assert not status.serving
+        assert status.services["featurizer"] == "NOT_SERVING"
         assert status.backbone == "tiny"
 
     def test_status_of_a_server_that_is_starting(self, fake: FakeClassifier) -> None:
