@@ -310,7 +310,8 @@ class TestResources:
         result = run("status")
         assert result.exit_code == 0
         assert result.stdout == (
-            f"Server: {server}\nserver: SERVING\nlastlayer.v1.Classifier: SERVING\nfeaturizer: SERVING\nBackbone: tiny\n"
+            f"Server: {server}\nserver: SERVING\nlastlayer.v1.Classifier: SERVING\nfeaturizer: SERVING\n"
+            "Backbone: tiny\n"
         )
         assert objects(run("status", "--json"))[0]["serving"] is True
 
