@@ -25,6 +25,9 @@ _FINALISTS: Final = 3
 _TOLERANCE: Final = 1e-3
 """How exactly the heads are fitted that only serve to choose: their log-loss is then right to two digits."""
 
+_UNVALIDATED_L2: Final = 0.01
+"""Where nothing can be validated: what is usually about the best."""
+
 _WORSE: Final = 1.05
 """A path ends once the log-loss has twice in a row been this many times the least so far."""
 
@@ -78,11 +81,13 @@ def choose(scans: Sequence[Scan], counted: Array | None = None) -> Choice:
 
     `scans` go from the cheapest candidate to the dearest. The cheapest is chosen whose log-loss is within one standard
     error of the least, the error being that of the difference between the two (Hastie, Tibshirani and Friedman, The
-    Elements of Statistical Learning, 7.10, on paired losses).
+    Elements of Statistical Learning, 7.10, on paired losses). Where nothing was validated it is the deepest tap alone.
     """
     validated = ~np.isnan(scans[0].losses[0])
     if counted is not None:
         validated &= counted
+    if not validated.any():
+        return Choice([scan.candidate for scan in scans if len(scan.candidate.taps) == 1][-1], _UNVALIDATED_L2)
     best = []
     for scan in scans:
         losses = scan.losses[:, validated]
@@ -137,6 +142,8 @@ class Search:
         folds = fold_count(len(rows))
         assigned = assign_folds(truth, folds, seed)
         used = np.unique(assigned[assigned >= 0])
+        if not len(used):
+            return Scan(candidate, tuple(path), np.full((len(path), len(rows)), np.nan))
         counted = assigned[:, None] != used
         validated = np.flatnonzero(assigned >= 0)
         column = np.searchsorted(used, assigned[validated])

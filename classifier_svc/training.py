@@ -286,5 +286,7 @@ def _notes(labels: Sequence[str], classes: Sequence[str]) -> tuple[str, ...]:
     single = [label for label, count in counts.items() if count == 1]
     if not single:
         return ()
+    if len(single) == len(classes):
+        return ("Each class has only one example: nothing can be validated, and how good the model is is not known.",)
     named = ", ".join(f"`{label}`" for label in single[:5]) + (" and others" if len(single) > 5 else "")
     return (f"{named} has only one example: it is trained on, but not in the cross-validated estimate.",)

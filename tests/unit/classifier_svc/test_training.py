@@ -23,6 +23,18 @@ def taps_for(labels: list[str], *, noise: float = 0.5, scores: bool = True) -> l
     return taps
 
 
+class Switch:
+    """Says that the training is cancelled when it is asked for the `off_at`-th time."""
+
+    def __init__(self, off_at: int | None) -> None:
+        self.asked = 0
+        self._off_at = off_at
+
+    def __call__(self) -> bool:
+        self.asked += 1
+        return self.asked == self._off_at
+
+
 def train_quietly(taps: list[TapFeatures], labels: list[str], recipe: Recipe = Recipe.AUTO) -> Trained:
     return train(taps, labels, recipe, progress=lambda message, share: None, cancelled=lambda: False)
 
@@ -70,6 +82,68 @@ def test_a_class_of_one_example_is_trained_and_said() -> None:
     assert trained.cross_validation.example_count == 10
 
 
+def test_one_example_of_each_class_is_trained_without_an_estimate() -> None:
+    labels = ["a", "b", "c"]
+    taps = taps_for(labels)
+    trained = train_quietly(taps, labels)
+    assert trained.cross_validation is None
+    assert trained.comparisons == ()
+    assert trained.head.taps == ("good",)
+    assert trained.head.probabilities({tap.name: tap.values for tap in taps}).argmax(1).tolist() == [0, 1, 2]
+    assert any("nothing can be validated" in note for note in trained.notes)
+
+
+def test_a_class_that_cannot_be_validated_without_the_other() -> None:
+    labels = ["a", "a", "b"]
+    trained = train_quietly(taps_for(labels), labels)
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.example_count == 2
+
+
+def test_taps_that_tell_more_together_are_used_together() -> None:
+    random = np.random.default_rng(3)
+    truth = np.arange(160) % 4
+    halves = [truth // 2, truth % 2]
+    taps = [
+        TapFeatures(name, False, (np.eye(2)[half] + 0.3 * random.normal(size=(160, 2))).astype(np.float32))
+        for name, half in zip(("coarse", "fine"), halves, strict=True)
+    ]
+    trained = train_quietly(taps, [f"class {number}" for number in truth])
+    assert trained.head.taps == ("coarse", "fine")
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.micro_accuracy > 0.8
+
+
+def test_one_class_a_hundred_times_as_large() -> None:
+    labels = ["common"] * 200 + ["rare"] * 2
+    trained = train_quietly(taps_for(labels, noise=0.2), labels)
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.example_count == 202
+    assert trained.cross_validation.macro_accuracy == 1
+
+
+def test_more_examples_than_the_search_tries_all_candidates_on() -> None:
+    labels = ["a", "b"] * 600
+    trained = train_quietly(taps_for(labels, scores=False), labels)
+    assert trained.head.taps == ("good",)
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.example_count == 1200
+
+
+def test_a_backbone_of_class_scores_alone() -> None:
+    labels = ["a", "b"] * 5
+    trained = train_quietly(taps_for(labels)[2:], labels)
+    assert (trained.head.taps, trained.head.unit_length) == (("scores",), True)
+
+
+def test_two_hundred_classes_of_two() -> None:
+    labels = [f"class {number}" for number in range(200)] * 2
+    trained = train_quietly(taps_for(labels, noise=0.01, scores=False)[1:], labels)
+    assert len(trained.head.classes) == 200
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.micro_accuracy > 0.9
+
+
 def test_many_classes() -> None:
     labels = [f"class {number}" for number in range(60)] * 3
     trained = train_quietly(taps_for(labels, noise=0.05, scores=False), labels)
@@ -104,6 +178,19 @@ def test_a_cancelled_training_ends() -> None:
     labels = ["a", "b"] * 10
     with pytest.raises(TrainingCancelledError):
         train(taps_for(labels), labels, Recipe.AUTO, progress=lambda _m, _s: None, cancelled=lambda: True)
+
+
+@pytest.mark.parametrize("recipe", list(Recipe))
+def test_a_training_can_be_cancelled_at_any_step(recipe: Recipe) -> None:
+    labels = ["a", "b"] * 4
+    taps = taps_for(labels)
+    whole = Switch(off_at=None)
+    train(taps, labels, recipe, progress=lambda _m, _s: None, cancelled=whole)
+    for step in np.linspace(1, whole.asked, 6).astype(int):
+        switch = Switch(off_at=int(step))
+        with pytest.raises(TrainingCancelledError):
+            train(taps, labels, recipe, progress=lambda _m, _s: None, cancelled=switch)
+        assert switch.asked == step
 
 
 def test_the_same_examples_give_the_same_head() -> None:
