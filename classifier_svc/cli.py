@@ -22,7 +22,7 @@ def serve(address: str | None, featurizer: str | None, store_url: str | None) ->
     import asyncio
 
     from classifier_svc.config import ClassifierSettings
-    from classifier_svc.database import StoreOpenError
+    from classifier_svc.database import StoreOpenError, StoreUrlError
     from classifier_svc.server import running
     from rpc.logs import setup_logging
     from rpc.server import BindError, run_until_signal
@@ -35,5 +35,7 @@ def serve(address: str | None, featurizer: str | None, store_url: str | None) ->
     setup_logging(settings.log_level, settings.log_format)
     try:
         asyncio.run(run_until_signal(running(settings)))
+    except StoreUrlError as error:
+        raise click.UsageError(str(error)) from error
     except (BindError, StoreOpenError) as error:
         raise click.ClickException(str(error)) from error

@@ -27,11 +27,15 @@ class StoreOpenError(Exception):
     """The store cannot be opened. Its text is one sentence for the user."""
 
 
+class StoreUrlError(StoreOpenError):
+    """The URL of the store is no URL of a store."""
+
+
 class Database:
     """A database with the store's tables. Its methods block: they are for threads, not for the event loop."""
 
     def __init__(self, url: str) -> None:
-        """Open the database, which is created or brought up to date; raises StoreOpenError."""
+        """Open the database, which is created or brought up to date; raises StoreOpenError or StoreUrlError."""
         parsed = _parse(url)
         self.location = parsed.database or "" if parsed.drivername == "sqlite" else parsed.host or "postgresql"
         try:
@@ -110,14 +114,14 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StoreOpenError(f"The store's URL cannot be used: it is no URL; {accepted}.") from error
+        raise StoreUrlError(f"The store's URL cannot be used: it is no URL; {accepted}.") from error
     kind = parsed.drivername.partition("+")[0]
     if kind in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
     if kind != "sqlite":
-        raise StoreOpenError(f"The store's URL cannot be used: it begins with `{kind}`; {accepted}.")
+        raise StoreUrlError(f"The store's URL cannot be used: it begins with `{kind}`; {accepted}.")
     if parsed.database in (None, "", ":memory:"):
-        raise StoreOpenError(f"The store's URL cannot be used: it names no file; {accepted}.")
+        raise StoreUrlError(f"The store's URL cannot be used: it names no file; {accepted}.")
     return parsed.set(drivername="sqlite")
 
 
