@@ -59,9 +59,10 @@ class FeaturizerClient:
     def __init__(self, target: str) -> None:
         """`target` is `host:port` or any other gRPC target; several addresses are used in turn."""
         self.target = target
-        retried = [f"{SERVICE}/{method}" for method in ("GetBackbone", "Featurize", "FeaturizeStream")]
+        # Nothing is retried here, as our own callers do: retries at both places would multiply, and the caller's time
+        # would be up before it hears why.
         # A proxy for the web is none for the service next door; gRPC would use it even for the loopback interface.
-        options = [*channel_options(retried_methods=retried), ("grpc.enable_http_proxy", 0)]
+        options = [*channel_options(), ("grpc.enable_http_proxy", 0)]
         self._max_images: int | None = None  # as the featurizer told last
         self._channel = grpc.aio.insecure_channel(target, options=options)
         self._stub = featurizer_pb2_grpc.FeaturizerStub(self._channel)
@@ -156,7 +157,8 @@ class FeaturizerClient:
     def _fail(self, error: grpc.aio.AioRpcError) -> NoReturn:
         """Raise what the featurizer's answer means to our callers."""
         details = read_error(error)
-        self._max_images = None  # another featurizer may answer next
+        if details.code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION):
+            self._max_images = None  # it is another featurizer than the one that told us
         if not details.reason and details.code in _UNAVAILABLE:
             _log.warning("the featurizer at %s failed: %s: %s", self.target, details.code.name, details.message)
             raise FeaturizerUnavailableError(self.target) from error
