@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import grpc
 from google.protobuf import empty_pb2
@@ -297,8 +297,7 @@ def _answered(
     requests: Any, answer: Callable[[Any], Awaitable[Answer]], *, in_order: bool
 ) -> AbstractAsyncContextManager[AsyncGenerator[Answer, None]]:
     """Return the answers of a stream's requests; what is in work is cancelled when the block is left."""
-    answers = cast(AsyncGenerator[Answer, None], answered(requests, answer, in_flight=_IN_FLIGHT, in_order=in_order))
-    return contextlib.aclosing(answers)
+    return contextlib.aclosing(answered(requests, answer, in_flight=_IN_FLIGHT, in_order=in_order))
 
 
 async def _offered(examples: Sequence[classifier_pb2.Example], *, content_needed: bool = False) -> list[Offered]:

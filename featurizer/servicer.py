@@ -1,5 +1,6 @@
 """The Featurizer service: messages in, messages out."""
 
+import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
@@ -59,8 +60,10 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
                 answer.error.CopyFrom(to_status(error))
             return answer
 
-        async for response in answered(request_iterator, answer, in_flight=_IN_FLIGHT, in_order=False):
-            yield response
+        answers = answered(request_iterator, answer, in_flight=_IN_FLIGHT, in_order=False)
+        async with contextlib.aclosing(answers):
+            async for response in answers:
+                yield response
 
     async def _featurize(
         self, request: featurizer_pb2.FeaturizeRequest, *, deadline: float | None, wait: bool

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 Request = TypeVar("Request")
@@ -17,11 +17,11 @@ async def answered(
     *,
     in_flight: int,
     in_order: bool,
-) -> AsyncIterator[Response]:
+) -> AsyncGenerator[Response, None]:
     """Yield the answer of each request, at most `in_flight` of them in work: in the order of the requests, or as soon
     as each is finished.
 
-    What is in work is cancelled where the iteration ends early.
+    What is in work is cancelled when the generator is closed: use it with `contextlib.aclosing`.
     """
     source = aiter(requests)
 

@@ -151,7 +151,8 @@ class ClassifierServicer:
         two seconds, and as the last event the version. Cancelling the call stops the training and leaves no version.
 
         Idempotent where `request_id` is set. Fails with FAILED_PRECONDITION (DATASET_NOT_TRAINABLE, BACKBONE_MISMATCH or
-        RECIPE_NOT_SUPPORTED), or INVALID_ARGUMENT (REQUEST_ID_REUSED).
+        RECIPE_NOT_SUPPORTED), INVALID_ARGUMENT (REQUEST_ID_REUSED), or RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo)
+        where too many trainings wait.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

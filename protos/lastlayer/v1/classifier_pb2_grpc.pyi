@@ -56,7 +56,8 @@ class ClassifierStub:
     two seconds, and as the last event the version. Cancelling the call stops the training and leaves no version.
 
     Idempotent where `request_id` is set. Fails with FAILED_PRECONDITION (DATASET_NOT_TRAINABLE, BACKBONE_MISMATCH or
-    RECIPE_NOT_SUPPORTED), or INVALID_ARGUMENT (REQUEST_ID_REUSED).
+    RECIPE_NOT_SUPPORTED), INVALID_ARGUMENT (REQUEST_ID_REUSED), or RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo)
+    where too many trainings wait.
     """
     Predict: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.PredictRequest, _classifier_pb2.PredictResponse]
     """Predicts the classes of some images. One bad image yields an error for that image alone. Idempotent.
@@ -123,7 +124,8 @@ class ClassifierAsyncStub(ClassifierStub):
     two seconds, and as the last event the version. Cancelling the call stops the training and leaves no version.
 
     Idempotent where `request_id` is set. Fails with FAILED_PRECONDITION (DATASET_NOT_TRAINABLE, BACKBONE_MISMATCH or
-    RECIPE_NOT_SUPPORTED), or INVALID_ARGUMENT (REQUEST_ID_REUSED).
+    RECIPE_NOT_SUPPORTED), INVALID_ARGUMENT (REQUEST_ID_REUSED), or RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo)
+    where too many trainings wait.
     """
     Predict: _aio.UnaryUnaryMultiCallable[_classifier_pb2.PredictRequest, _classifier_pb2.PredictResponse]  # type: ignore[assignment]
     """Predicts the classes of some images. One bad image yields an error for that image alone. Idempotent.
@@ -199,7 +201,8 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         two seconds, and as the last event the version. Cancelling the call stops the training and leaves no version.
 
         Idempotent where `request_id` is set. Fails with FAILED_PRECONDITION (DATASET_NOT_TRAINABLE, BACKBONE_MISMATCH or
-        RECIPE_NOT_SUPPORTED), or INVALID_ARGUMENT (REQUEST_ID_REUSED).
+        RECIPE_NOT_SUPPORTED), INVALID_ARGUMENT (REQUEST_ID_REUSED), or RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo)
+        where too many trainings wait.
         """
 
     @_abc_1.abstractmethod
