@@ -4,12 +4,11 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeVar
 
 import grpc
-from google.protobuf import empty_pb2
 
 from classifier_svc import converters
 from classifier_svc.datasets import DatasetStore
@@ -20,9 +19,10 @@ from classifier_svc.ingest import Ingest, Offered, Prepared
 from classifier_svc.models import ModelStore
 from classifier_svc.predictor import Predictor
 from classifier_svc.records import ServedVersion
+from classifier_svc.resources import ResourceMethods
 from classifier_svc.trainings import Progress, TrainingRequest, Trainings
-from classifier_svc.validation import MAX_REQUEST_ID_BYTES, check_id, check_name
-from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
+from classifier_svc.validation import MAX_REQUEST_ID_BYTES, check_id, check_name, check_version
+from lastlayer.v1 import classifier_pb2
 from rpc.channel import MAX_MESSAGE_BYTES
 from rpc.errors import InvalidFieldError, LastlayerError
 from rpc.status import to_status
@@ -41,11 +41,10 @@ _Evaluated = tuple[classifier_pb2.ExampleEvaluation, Any]
 """The result of an example, and its probabilities, float64 [c], or None where its image failed."""
 
 Answer = TypeVar("Answer")
-Message = TypeVar("Message", classifier_pb2.Dataset, classifier_pb2.Model, classifier_pb2.ModelVersion)
 
 
-class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
-    """Serves datasets and models."""
+class ClassifierServicer(ResourceMethods):
+    """The methods that featurize, train and predict, beside those of resources."""
 
     def __init__(
         self,
@@ -55,8 +54,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         trainings: Trainings,
         predictor: Predictor,
     ) -> None:
-        self._datasets = datasets
-        self._models = models
+        super().__init__(datasets, models)
         self._featurizer = featurizer
         self._trainings = trainings
         self._predictor = predictor
@@ -213,84 +211,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         return results
 
     async def _version(self, model: str, number: int) -> tuple[ServedVersion, Head]:
-        return await self._predictor.version(check_name("model", model), _check_version(number))
-
-    async def ListDatasets(
-        self, request: classifier_pb2.ListDatasetsRequest, context: _Context
-    ) -> classifier_pb2.ListDatasetsResponse:
-        """List datasets."""
-        after = converters.read_page_token(request.page_token)
-        found, token = await _page(
-            request,
-            lambda limit: map(converters.dataset, self._datasets.page(after, limit)),
-            lambda dataset: dataset.name,
-        )
-        return classifier_pb2.ListDatasetsResponse(datasets=found, next_page_token=token)
-
-    async def GetDataset(self, request: classifier_pb2.GetDatasetRequest, context: _Context) -> classifier_pb2.Dataset:
-        """Get a dataset."""
-        return converters.dataset(await asyncio.to_thread(self._datasets.get, check_name("name", request.name)))
-
-    async def DeleteDataset(self, request: classifier_pb2.DeleteDatasetRequest, context: _Context) -> empty_pb2.Empty:
-        """Delete a dataset."""
-        await asyncio.to_thread(self._datasets.delete, check_name("name", request.name))
-        return empty_pb2.Empty()
-
-    async def ListModels(
-        self, request: classifier_pb2.ListModelsRequest, context: _Context
-    ) -> classifier_pb2.ListModelsResponse:
-        """List models."""
-        after = converters.read_page_token(request.page_token)
-        found, token = await _page(
-            request,
-            lambda limit: map(converters.model, self._models.page(after, limit)),
-            lambda model: model.name,
-        )
-        return classifier_pb2.ListModelsResponse(models=found, next_page_token=token)
-
-    async def GetModel(self, request: classifier_pb2.GetModelRequest, context: _Context) -> classifier_pb2.Model:
-        """Get a model."""
-        return converters.model(await asyncio.to_thread(self._models.get, check_name("name", request.name)))
-
-    async def DeleteModel(self, request: classifier_pb2.DeleteModelRequest, context: _Context) -> empty_pb2.Empty:
-        """Delete a model."""
-        await asyncio.to_thread(self._models.delete, check_name("name", request.name))
-        return empty_pb2.Empty()
-
-    async def ListModelVersions(
-        self, request: classifier_pb2.ListModelVersionsRequest, context: _Context
-    ) -> classifier_pb2.ListModelVersionsResponse:
-        """List versions."""
-        model = check_name("model", request.model)
-        before = converters.read_version_token(request.page_token)
-        found, token = await _page(
-            request,
-            lambda limit: map(converters.model_version, self._models.page_versions(model, before, limit)),
-            lambda version: str(version.version),
-        )
-        return classifier_pb2.ListModelVersionsResponse(versions=found, next_page_token=token)
-
-    async def GetModelVersion(
-        self, request: classifier_pb2.GetModelVersionRequest, context: _Context
-    ) -> classifier_pb2.ModelVersion:
-        """Get a version."""
-        model, number = check_name("model", request.model), _check_version(request.version)
-        return converters.model_version(await asyncio.to_thread(self._models.get_version, model, number))
-
-    async def DeleteModelVersion(
-        self, request: classifier_pb2.DeleteModelVersionRequest, context: _Context
-    ) -> empty_pb2.Empty:
-        """Delete a version."""
-        model, number = check_name("model", request.model), _check_version(request.version, least=1)
-        await asyncio.to_thread(self._models.delete_version, model, number)
-        return empty_pb2.Empty()
-
-    async def SetDefaultVersion(
-        self, request: classifier_pb2.SetDefaultVersionRequest, context: _Context
-    ) -> classifier_pb2.Model:
-        """Make a version the default."""
-        model, number = check_name("model", request.model), _check_version(request.version, least=1)
-        return converters.model(await asyncio.to_thread(self._models.set_default, model, number))
+        return await self._predictor.version(check_name("model", model), check_version(number))
 
 
 def _answered(
@@ -325,25 +246,9 @@ class _Once:
         return self.name
 
 
-async def _page(
-    request: Any, read: Callable[[int], Iterable[Message]], name: Callable[[Message], str]
-) -> tuple[list[Message], str]:
-    """Return the messages of a page, and the token of the next one, empty where this is the last."""
-    size = converters.page_size(request.page_size)
-    found = await asyncio.to_thread(lambda: list(read(size + 1)))
-    page = converters.fitting(found[:size])
-    return page, converters.page_token(name(page[-1])) if len(found) > len(page) else ""
-
-
 def _check_count(field: str, count: int, *, least: int) -> None:
     if not least <= count <= MAX_IMAGES:
         raise InvalidFieldError(field, f"The message has {count} {field}; from {least} to {MAX_IMAGES} are accepted.")
-
-
-def _check_version(number: int, least: int = 0) -> int:
-    if number < least:
-        raise InvalidFieldError("version", f"The version is {number}; {least} or more is accepted.")
-    return number
 
 
 def _deadline(context: grpc.aio.ServicerContext[Any, Any]) -> float | None:

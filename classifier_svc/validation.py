@@ -42,3 +42,10 @@ def check_id(field: str, value: str, limit: int = MAX_ID_BYTES) -> str:
     if len(value.encode()) > limit or "\0" in value:
         raise InvalidFieldError(field, f"At most {limit} bytes of UTF-8 without NUL are accepted.")
     return value
+
+
+def check_version(number: int, least: int = 0) -> int:
+    """Return the number of a version; raises InvalidFieldError."""
+    if number < least:
+        raise InvalidFieldError("version", f"The version is {number}; {least} or more is accepted.")
+    return number
