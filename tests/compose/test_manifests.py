@@ -1,0 +1,118 @@
+"""The Kubernetes manifests, rendered with kustomize: valid by the schemas of the API itself. No cluster is needed."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.compose.engine import CommandError, debian_package, run
+from tests.compose.project import ROOT
+
+FOLDER = ROOT / "deploy" / "k8s"
+KUSTOMIZATIONS = sorted(path.parent.relative_to(FOLDER).as_posix() for path in FOLDER.glob("**/kustomization.yaml"))
+KUBERNETES_VERSIONS = ("1.30", "1.37")
+"""The oldest that has all that the manifests use, and the newest that the validator knows."""
+
+yaml: Any = pytest.importorskip("yaml", reason="NO MANIFEST WAS CHECKED: kubernetes-validate is not installed")
+VALIDATOR = (sys.executable, "-m", "kubernetes_validate", "--strict")
+
+Manifest = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def kustomize(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """The command that renders a kustomization; out of a later Debian where this machine has none."""
+    if shutil.which("kustomize"):
+        return ("kustomize", "build")
+    if shutil.which("kubectl"):
+        return ("kubectl", "kustomize")
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        files = debian_package("kustomize", tmp_path_factory.mktemp("kustomize"))
+        return (str(files / "usr/bin/kustomize"), "build")
+    pytest.skip("NO MANIFEST WAS CHECKED: there is neither kustomize nor kubectl")
+
+
+@pytest.fixture(params=KUSTOMIZATIONS)
+def rendered(request: pytest.FixtureRequest, kustomize: tuple[str, ...], tmp_path: Path) -> Path:
+    """A file with all that a kustomization yields."""
+    file = tmp_path / "rendered.yaml"
+    file.write_text(run([*kustomize, str(FOLDER / request.param)]))
+    return file
+
+
+@pytest.fixture
+def manifests(rendered: Path) -> list[Manifest]:
+    return list(yaml.safe_load_all(rendered.read_text()))
+
+
+def of_kind(manifests: list[Manifest], kind: str) -> Iterator[Manifest]:
+    return (manifest for manifest in manifests if manifest["kind"] == kind)
+
+
+@pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
+def test_valid_by_the_schemas(rendered: Path, version: str) -> None:
+    run([*VALIDATOR, "--kubernetes-version", version, str(rendered)])
+
+
+def test_validator_finds_what_is_wrong(rendered: Path) -> None:
+    wrong = rendered.read_text().replace("terminationGracePeriodSeconds", "terminationGraceSeconds")
+    rendered.write_text(wrong)
+    with pytest.raises(CommandError, match="terminationGraceSeconds"):
+        run([*VALIDATOR, str(rendered)])
+
+
+def test_pods_are_restricted(manifests: list[Manifest]) -> None:
+    """By the profile `restricted` of the Pod Security Standards, which the namespace enforces."""
+    pods = [deployment["spec"]["template"]["spec"] for deployment in of_kind(manifests, "Deployment")]
+    assert len(pods) == 2
+    for pod in pods:
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+def test_all_that_is_mounted_is_there(manifests: list[Manifest]) -> None:
+    claims = {claim["metadata"]["name"] for claim in of_kind(manifests, "PersistentVolumeClaim")}
+    for deployment in of_kind(manifests, "Deployment"):
+        pod = deployment["spec"]["template"]["spec"]
+        mounted = {mount["name"] for container in pod["containers"] for mount in container["volumeMounts"]}
+        assert mounted == {volume["name"] for volume in pod["volumes"]}
+        wanted = {volume.get("persistentVolumeClaim", {}).get("claimName") for volume in pod["volumes"]} - {None}
+        assert wanted <= claims
+
+
+def test_selectors_meet_the_pods(manifests: list[Manifest]) -> None:
+    pods = [deployment["spec"]["template"]["metadata"]["labels"] for deployment in of_kind(manifests, "Deployment")]
+    selectors = [service["spec"]["selector"] for service in of_kind(manifests, "Service")]
+    budgets = of_kind(manifests, "PodDisruptionBudget")
+    policies = of_kind(manifests, "NetworkPolicy")
+    selectors += [budget["spec"]["selector"]["matchLabels"] for budget in budgets]
+    selectors += [policy["spec"]["podSelector"]["matchLabels"] for policy in policies]
+    for selector in selectors:
+        assert any(selector.items() <= labels.items() for labels in pods), selector
+
+
+def test_only_the_classifier_reaches_the_featurizer(manifests: list[Manifest]) -> None:
+    [policy] = [policy for policy in of_kind(manifests, "NetworkPolicy") if policy["metadata"]["name"] == "featurizer"]
+    [rule] = policy["spec"]["ingress"]
+    assert rule["from"] == [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "classifier"}}}]
+
+
+def test_one_classifier_unless_the_store_is_shared(manifests: list[Manifest]) -> None:
+    [classifier] = [one for one in of_kind(manifests, "Deployment") if one["metadata"]["name"] == "classifier"]
+    on_sqlite = bool(list(of_kind(manifests, "PersistentVolumeClaim")))
+    if on_sqlite:
+        assert classifier["spec"]["replicas"] == 1
+        assert classifier["spec"]["strategy"]["type"] == "Recreate"
+    else:
+        names = [entry["name"] for entry in classifier["spec"]["template"]["spec"]["containers"][0]["env"]]
+        assert "CLASSIFIER_STORE_URL" in names
