@@ -49,7 +49,7 @@ docs: install ## write the generated parts of the README
 lock: ## resolve the lock files anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header requirements/protos.in -o requirements/protos.txt
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml --extra dev -o requirements/dev.txt
-	for extra in featurizer featurizer-gpu "classifier --extra postgres" client; do \
+	for extra in featurizer featurizer-gpu "classifier --extra postgres" "client --extra report"; do \
 	  uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt \
 	    --extra $$extra -o requirements/$${extra%% *}.txt; \
 	done

@@ -153,6 +153,12 @@ class DeadlinePassedError(LastlayerError):
     reason = "DEADLINE_PASSED"
 
 
+class NotExplainableError(LastlayerError):
+    """The version's features are no spatial means."""
+
+    reason = "NOT_EXPLAINABLE"
+
+
 class RequestIdReusedError(LastlayerError):
     """A request id was used before with another request."""
 

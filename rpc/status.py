@@ -29,6 +29,7 @@ CODES: Final[Mapping[str, grpc.StatusCode]] = {
     "OVERLOADED": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "STORE_FULL": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "STORE_READ_ONLY": grpc.StatusCode.FAILED_PRECONDITION,
+    "NOT_EXPLAINABLE": grpc.StatusCode.FAILED_PRECONDITION,
     "STORE_CORRUPT": grpc.StatusCode.DATA_LOSS,
     "FEATURIZER_UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
     "NOT_READY": grpc.StatusCode.UNAVAILABLE,

@@ -19,12 +19,30 @@ class Recipe(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RECIPE_UNSPECIFIED: _ClassVar[Recipe]
     RECIPE_AUTO: _ClassVar[Recipe]
     RECIPE_TUTORIAL: _ClassVar[Recipe]
+
+class ClassWeight(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CLASS_WEIGHT_UNSPECIFIED: _ClassVar[ClassWeight]
+    CLASS_WEIGHT_NONE: _ClassVar[ClassWeight]
+    CLASS_WEIGHT_BALANCED: _ClassVar[ClassWeight]
+
+class ReviewKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REVIEW_KIND_UNSPECIFIED: _ClassVar[ReviewKind]
+    REVIEW_KIND_SUSPICIOUS_LABELS: _ClassVar[ReviewKind]
+    REVIEW_KIND_MISTAKES: _ClassVar[ReviewKind]
 RECIPE_UNSPECIFIED: Recipe
 RECIPE_AUTO: Recipe
 RECIPE_TUTORIAL: Recipe
+CLASS_WEIGHT_UNSPECIFIED: ClassWeight
+CLASS_WEIGHT_NONE: ClassWeight
+CLASS_WEIGHT_BALANCED: ClassWeight
+REVIEW_KIND_UNSPECIFIED: ReviewKind
+REVIEW_KIND_SUSPICIOUS_LABELS: ReviewKind
+REVIEW_KIND_MISTAKES: ReviewKind
 
 class Dataset(_message.Message):
-    __slots__ = ("name", "example_count", "classes", "backbone", "backbone_digest", "create_time", "update_time", "conflict_count")
+    __slots__ = ("name", "example_count", "classes", "backbone", "backbone_digest", "create_time", "update_time", "conflict_count", "stale_count")
     NAME_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +51,7 @@ class Dataset(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     CONFLICT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    STALE_COUNT_FIELD_NUMBER: _ClassVar[int]
     name: str
     example_count: int
     classes: _containers.RepeatedCompositeFieldContainer[ClassCount]
@@ -41,7 +60,8 @@ class Dataset(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
     conflict_count: int
-    def __init__(self, name: _Optional[str] = ..., example_count: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., conflict_count: _Optional[int] = ...) -> None: ...
+    stale_count: int
+    def __init__(self, name: _Optional[str] = ..., example_count: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., conflict_count: _Optional[int] = ..., stale_count: _Optional[int] = ...) -> None: ...
 
 class ClassCount(_message.Message):
     __slots__ = ("label", "example_count")
@@ -68,7 +88,14 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., default_version: _Optional[int] = ..., version_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., classes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("model", "version", "dataset", "recipe", "taps", "l1", "l2", "classes", "example_count", "backbone", "backbone_digest", "cross_validation", "comparisons", "create_time", "training_duration", "notes")
+    __slots__ = ("model", "version", "dataset", "recipe", "taps", "l1", "l2", "classes", "example_count", "backbone", "backbone_digest", "cross_validation", "comparisons", "create_time", "training_duration", "notes", "class_weight", "calibration", "rejection", "rejection_curve", "trials", "libraries")
+    class LibrariesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +112,12 @@ class ModelVersion(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     TRAINING_DURATION_FIELD_NUMBER: _ClassVar[int]
     NOTES_FIELD_NUMBER: _ClassVar[int]
+    CLASS_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_FIELD_NUMBER: _ClassVar[int]
+    REJECTION_FIELD_NUMBER: _ClassVar[int]
+    REJECTION_CURVE_FIELD_NUMBER: _ClassVar[int]
+    TRIALS_FIELD_NUMBER: _ClassVar[int]
+    LIBRARIES_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     dataset: str
@@ -101,7 +134,57 @@ class ModelVersion(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     training_duration: _duration_pb2.Duration
     notes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., taps: _Optional[_Iterable[str]] = ..., l1: _Optional[float] = ..., l2: _Optional[float] = ..., classes: _Optional[_Iterable[str]] = ..., example_count: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., cross_validation: _Optional[_Union[_types_pb2.Metrics, _Mapping]] = ..., comparisons: _Optional[_Iterable[_Union[RecipeEstimate, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., training_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
+    class_weight: ClassWeight
+    calibration: Calibration
+    rejection: Rejection
+    rejection_curve: _containers.RepeatedCompositeFieldContainer[RejectionPoint]
+    trials: _containers.RepeatedCompositeFieldContainer[Trial]
+    libraries: _containers.ScalarMap[str, str]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., taps: _Optional[_Iterable[str]] = ..., l1: _Optional[float] = ..., l2: _Optional[float] = ..., classes: _Optional[_Iterable[str]] = ..., example_count: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., cross_validation: _Optional[_Union[_types_pb2.Metrics, _Mapping]] = ..., comparisons: _Optional[_Iterable[_Union[RecipeEstimate, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., training_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., class_weight: _Optional[_Union[ClassWeight, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., rejection: _Optional[_Union[Rejection, _Mapping]] = ..., rejection_curve: _Optional[_Iterable[_Union[RejectionPoint, _Mapping]]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ..., libraries: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class Calibration(_message.Message):
+    __slots__ = ("temperature", "log_loss_before", "expected_calibration_error_before")
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    LOG_LOSS_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_CALIBRATION_ERROR_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    temperature: float
+    log_loss_before: float
+    expected_calibration_error_before: float
+    def __init__(self, temperature: _Optional[float] = ..., log_loss_before: _Optional[float] = ..., expected_calibration_error_before: _Optional[float] = ...) -> None: ...
+
+class Rejection(_message.Message):
+    __slots__ = ("threshold", "min_precision")
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    MIN_PRECISION_FIELD_NUMBER: _ClassVar[int]
+    threshold: float
+    min_precision: float
+    def __init__(self, threshold: _Optional[float] = ..., min_precision: _Optional[float] = ...) -> None: ...
+
+class RejectionPoint(_message.Message):
+    __slots__ = ("threshold", "precision", "coverage")
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    threshold: float
+    precision: float
+    coverage: float
+    def __init__(self, threshold: _Optional[float] = ..., precision: _Optional[float] = ..., coverage: _Optional[float] = ...) -> None: ...
+
+class Trial(_message.Message):
+    __slots__ = ("taps", "l2", "log_loss", "log_loss_standard_error", "example_count", "chosen")
+    TAPS_FIELD_NUMBER: _ClassVar[int]
+    L2_FIELD_NUMBER: _ClassVar[int]
+    LOG_LOSS_FIELD_NUMBER: _ClassVar[int]
+    LOG_LOSS_STANDARD_ERROR_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CHOSEN_FIELD_NUMBER: _ClassVar[int]
+    taps: _containers.RepeatedScalarFieldContainer[str]
+    l2: float
+    log_loss: float
+    log_loss_standard_error: float
+    example_count: int
+    chosen: bool
+    def __init__(self, taps: _Optional[_Iterable[str]] = ..., l2: _Optional[float] = ..., log_loss: _Optional[float] = ..., log_loss_standard_error: _Optional[float] = ..., example_count: _Optional[int] = ..., chosen: _Optional[bool] = ...) -> None: ...
 
 class RecipeEstimate(_message.Message):
     __slots__ = ("recipe", "taps", "cross_validation")
@@ -126,12 +209,14 @@ class Example(_message.Message):
     def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., content: _Optional[bytes] = ..., content_sha256: _Optional[bytes] = ...) -> None: ...
 
 class AddExamplesRequest(_message.Message):
-    __slots__ = ("dataset", "examples")
+    __slots__ = ("dataset", "examples", "no_thumbnails")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    NO_THUMBNAILS_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     examples: _containers.RepeatedCompositeFieldContainer[Example]
-    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ...) -> None: ...
+    no_thumbnails: bool
+    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., no_thumbnails: _Optional[bool] = ...) -> None: ...
 
 class AddExamplesResponse(_message.Message):
     __slots__ = ("outcomes",)
@@ -176,16 +261,20 @@ class ExampleOutcome(_message.Message):
     def __init__(self, id: _Optional[str] = ..., content_sha256: _Optional[bytes] = ..., label: _Optional[str] = ..., label_trimmed: _Optional[bool] = ..., added: _Optional[_Union[ExampleOutcome.Added, _Mapping]] = ..., present: _Optional[_Union[ExampleOutcome.Present, _Mapping]] = ..., content_needed: _Optional[_Union[ExampleOutcome.ContentNeeded, _Mapping]] = ..., conflict: _Optional[_Union[ExampleOutcome.Conflict, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class TrainRequest(_message.Message):
-    __slots__ = ("model", "dataset", "recipe", "request_id")
+    __slots__ = ("model", "dataset", "recipe", "request_id", "class_weight", "min_precision")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CLASS_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    MIN_PRECISION_FIELD_NUMBER: _ClassVar[int]
     model: str
     dataset: str
     recipe: Recipe
     request_id: str
-    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    class_weight: ClassWeight
+    min_precision: float
+    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., request_id: _Optional[str] = ..., class_weight: _Optional[_Union[ClassWeight, str]] = ..., min_precision: _Optional[float] = ...) -> None: ...
 
 class TrainResponse(_message.Message):
     __slots__ = ("progress", "version")
@@ -204,16 +293,18 @@ class TrainProgress(_message.Message):
     def __init__(self, message: _Optional[str] = ..., fraction: _Optional[float] = ...) -> None: ...
 
 class PredictRequest(_message.Message):
-    __slots__ = ("model", "version", "images", "top_k")
+    __slots__ = ("model", "version", "images", "top_k", "threshold")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     images: _containers.RepeatedCompositeFieldContainer[_types_pb2.Image]
     top_k: int
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., images: _Optional[_Iterable[_Union[_types_pb2.Image, _Mapping]]] = ..., top_k: _Optional[int] = ...) -> None: ...
+    threshold: float
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., images: _Optional[_Iterable[_Union[_types_pb2.Image, _Mapping]]] = ..., top_k: _Optional[int] = ..., threshold: _Optional[float] = ...) -> None: ...
 
 class PredictResponse(_message.Message):
     __slots__ = ("results", "model", "version")
@@ -236,10 +327,12 @@ class ImagePrediction(_message.Message):
     def __init__(self, id: _Optional[str] = ..., prediction: _Optional[_Union[Prediction, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class Prediction(_message.Message):
-    __slots__ = ("scores",)
+    __slots__ = ("scores", "rejected")
     SCORES_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
     scores: _containers.RepeatedCompositeFieldContainer[_types_pb2.LabelScore]
-    def __init__(self, scores: _Optional[_Iterable[_Union[_types_pb2.LabelScore, _Mapping]]] = ...) -> None: ...
+    rejected: bool
+    def __init__(self, scores: _Optional[_Iterable[_Union[_types_pb2.LabelScore, _Mapping]]] = ..., rejected: _Optional[bool] = ...) -> None: ...
 
 class PredictStreamRequest(_message.Message):
     __slots__ = ("request_id", "request")
@@ -300,18 +393,228 @@ class ExampleEvaluation(_message.Message):
     def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., label_trimmed: _Optional[bool] = ..., label_known: _Optional[bool] = ..., predicted: _Optional[_Union[_types_pb2.LabelScore, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class Evaluation(_message.Message):
-    __slots__ = ("model", "version", "metrics", "failed_count", "unknown_labels")
+    __slots__ = ("model", "version", "metrics", "failed_count", "unknown_labels", "near_duplicates", "near_duplicate_count")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     FAILED_COUNT_FIELD_NUMBER: _ClassVar[int]
     UNKNOWN_LABELS_FIELD_NUMBER: _ClassVar[int]
+    NEAR_DUPLICATES_FIELD_NUMBER: _ClassVar[int]
+    NEAR_DUPLICATE_COUNT_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     metrics: _types_pb2.Metrics
     failed_count: int
     unknown_labels: _containers.RepeatedCompositeFieldContainer[ClassCount]
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., metrics: _Optional[_Union[_types_pb2.Metrics, _Mapping]] = ..., failed_count: _Optional[int] = ..., unknown_labels: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ...) -> None: ...
+    near_duplicates: _containers.RepeatedCompositeFieldContainer[NearDuplicate]
+    near_duplicate_count: int
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., metrics: _Optional[_Union[_types_pb2.Metrics, _Mapping]] = ..., failed_count: _Optional[int] = ..., unknown_labels: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., near_duplicates: _Optional[_Iterable[_Union[NearDuplicate, _Mapping]]] = ..., near_duplicate_count: _Optional[int] = ...) -> None: ...
+
+class NearDuplicate(_message.Message):
+    __slots__ = ("id", "training_id", "training_label", "similarity")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_ID_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_LABEL_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    training_id: str
+    training_label: str
+    similarity: float
+    def __init__(self, id: _Optional[str] = ..., training_id: _Optional[str] = ..., training_label: _Optional[str] = ..., similarity: _Optional[float] = ...) -> None: ...
+
+class ExplainRequest(_message.Message):
+    __slots__ = ("model", "version", "image", "label")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    image: _types_pb2.Image
+    label: str
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., image: _Optional[_Union[_types_pb2.Image, _Mapping]] = ..., label: _Optional[str] = ...) -> None: ...
+
+class Explanation(_message.Message):
+    __slots__ = ("model", "version", "label", "probability", "logit", "bias", "height", "width", "contributions", "region", "prediction")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    LOGIT_FIELD_NUMBER: _ClassVar[int]
+    BIAS_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTIONS_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    PREDICTION_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    label: str
+    probability: float
+    logit: float
+    bias: float
+    height: int
+    width: int
+    contributions: _containers.RepeatedScalarFieldContainer[float]
+    region: _types_pb2.ImageRegion
+    prediction: Prediction
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., label: _Optional[str] = ..., probability: _Optional[float] = ..., logit: _Optional[float] = ..., bias: _Optional[float] = ..., height: _Optional[int] = ..., width: _Optional[int] = ..., contributions: _Optional[_Iterable[float]] = ..., region: _Optional[_Union[_types_pb2.ImageRegion, _Mapping]] = ..., prediction: _Optional[_Union[Prediction, _Mapping]] = ...) -> None: ...
+
+class ExampleSelector(_message.Message):
+    __slots__ = ("content_sha256", "id")
+    CONTENT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    content_sha256: bytes
+    id: str
+    def __init__(self, content_sha256: _Optional[bytes] = ..., id: _Optional[str] = ...) -> None: ...
+
+class StoredExample(_message.Message):
+    __slots__ = ("id", "content_sha256", "labels", "stale", "thumbnail")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    THUMBNAIL_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    content_sha256: bytes
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    stale: bool
+    thumbnail: bytes
+    def __init__(self, id: _Optional[str] = ..., content_sha256: _Optional[bytes] = ..., labels: _Optional[_Iterable[str]] = ..., stale: _Optional[bool] = ..., thumbnail: _Optional[bytes] = ...) -> None: ...
+
+class ListExamplesRequest(_message.Message):
+    __slots__ = ("dataset", "page_size", "page_token", "label", "conflicts_only", "stale_only", "thumbnails")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    CONFLICTS_ONLY_FIELD_NUMBER: _ClassVar[int]
+    STALE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    THUMBNAILS_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    page_size: int
+    page_token: str
+    label: str
+    conflicts_only: bool
+    stale_only: bool
+    thumbnails: bool
+    def __init__(self, dataset: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., label: _Optional[str] = ..., conflicts_only: _Optional[bool] = ..., stale_only: _Optional[bool] = ..., thumbnails: _Optional[bool] = ...) -> None: ...
+
+class ListExamplesResponse(_message.Message):
+    __slots__ = ("examples", "next_page_token")
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    examples: _containers.RepeatedCompositeFieldContainer[StoredExample]
+    next_page_token: str
+    def __init__(self, examples: _Optional[_Iterable[_Union[StoredExample, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class RelabelExamplesRequest(_message.Message):
+    __slots__ = ("dataset", "examples", "label")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    examples: _containers.RepeatedCompositeFieldContainer[ExampleSelector]
+    label: str
+    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[ExampleSelector, _Mapping]]] = ..., label: _Optional[str] = ...) -> None: ...
+
+class RelabelExamplesResponse(_message.Message):
+    __slots__ = ("changed_count", "dataset")
+    CHANGED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    changed_count: int
+    dataset: Dataset
+    def __init__(self, changed_count: _Optional[int] = ..., dataset: _Optional[_Union[Dataset, _Mapping]] = ...) -> None: ...
+
+class RemoveExamplesRequest(_message.Message):
+    __slots__ = ("dataset", "examples")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    examples: _containers.RepeatedCompositeFieldContainer[ExampleSelector]
+    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[ExampleSelector, _Mapping]]] = ...) -> None: ...
+
+class RemoveExamplesResponse(_message.Message):
+    __slots__ = ("removed_count", "dataset")
+    REMOVED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    removed_count: int
+    dataset: Dataset
+    def __init__(self, removed_count: _Optional[int] = ..., dataset: _Optional[_Union[Dataset, _Mapping]] = ...) -> None: ...
+
+class ReviewExamplesRequest(_message.Message):
+    __slots__ = ("model", "version", "kind", "page_size", "thumbnails")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    THUMBNAILS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    kind: ReviewKind
+    page_size: int
+    thumbnails: bool
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., kind: _Optional[_Union[ReviewKind, str]] = ..., page_size: _Optional[int] = ..., thumbnails: _Optional[bool] = ...) -> None: ...
+
+class ReviewExamplesResponse(_message.Message):
+    __slots__ = ("examples", "total_count")
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    examples: _containers.RepeatedCompositeFieldContainer[ReviewedExample]
+    total_count: int
+    def __init__(self, examples: _Optional[_Iterable[_Union[ReviewedExample, _Mapping]]] = ..., total_count: _Optional[int] = ...) -> None: ...
+
+class ReviewedExample(_message.Message):
+    __slots__ = ("example", "label", "label_probability", "suggested_label", "suggested_probability")
+    EXAMPLE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    LABEL_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    SUGGESTED_LABEL_FIELD_NUMBER: _ClassVar[int]
+    SUGGESTED_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    example: StoredExample
+    label: str
+    label_probability: float
+    suggested_label: str
+    suggested_probability: float
+    def __init__(self, example: _Optional[_Union[StoredExample, _Mapping]] = ..., label: _Optional[str] = ..., label_probability: _Optional[float] = ..., suggested_label: _Optional[str] = ..., suggested_probability: _Optional[float] = ...) -> None: ...
+
+class GetHeadRequest(_message.Message):
+    __slots__ = ("model", "version")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+
+class Head(_message.Message):
+    __slots__ = ("model", "version", "backbone", "backbone_digest", "taps", "unit_length", "classes", "weights", "biases")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    BACKBONE_FIELD_NUMBER: _ClassVar[int]
+    BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    TAPS_FIELD_NUMBER: _ClassVar[int]
+    UNIT_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    BIASES_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    backbone: str
+    backbone_digest: str
+    taps: _containers.RepeatedCompositeFieldContainer[HeadTap]
+    unit_length: bool
+    classes: _containers.RepeatedScalarFieldContainer[str]
+    weights: bytes
+    biases: bytes
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., taps: _Optional[_Iterable[_Union[HeadTap, _Mapping]]] = ..., unit_length: _Optional[bool] = ..., classes: _Optional[_Iterable[str]] = ..., weights: _Optional[bytes] = ..., biases: _Optional[bytes] = ...) -> None: ...
+
+class HeadTap(_message.Message):
+    __slots__ = ("name", "dimension")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DIMENSION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    dimension: int
+    def __init__(self, name: _Optional[str] = ..., dimension: _Optional[int] = ...) -> None: ...
 
 class ListDatasetsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

@@ -70,6 +70,36 @@ class ClassifierStub:
                 request_serializer=lastlayer_dot_v1_dot_classifier__pb2.EvaluateRequest.SerializeToString,
                 response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.EvaluateResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/lastlayer.v1.Classifier/Explain',
+                request_serializer=lastlayer_dot_v1_dot_classifier__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.Explanation.FromString,
+                _registered_method=True)
+        self.ListExamples = channel.unary_unary(
+                '/lastlayer.v1.Classifier/ListExamples',
+                request_serializer=lastlayer_dot_v1_dot_classifier__pb2.ListExamplesRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.ListExamplesResponse.FromString,
+                _registered_method=True)
+        self.RelabelExamples = channel.unary_unary(
+                '/lastlayer.v1.Classifier/RelabelExamples',
+                request_serializer=lastlayer_dot_v1_dot_classifier__pb2.RelabelExamplesRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.RelabelExamplesResponse.FromString,
+                _registered_method=True)
+        self.RemoveExamples = channel.unary_unary(
+                '/lastlayer.v1.Classifier/RemoveExamples',
+                request_serializer=lastlayer_dot_v1_dot_classifier__pb2.RemoveExamplesRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.RemoveExamplesResponse.FromString,
+                _registered_method=True)
+        self.ReviewExamples = channel.unary_unary(
+                '/lastlayer.v1.Classifier/ReviewExamples',
+                request_serializer=lastlayer_dot_v1_dot_classifier__pb2.ReviewExamplesRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.ReviewExamplesResponse.FromString,
+                _registered_method=True)
+        self.GetHead = channel.unary_unary(
+                '/lastlayer.v1.Classifier/GetHead',
+                request_serializer=lastlayer_dot_v1_dot_classifier__pb2.GetHeadRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.Head.FromString,
+                _registered_method=True)
         self.ListDatasets = channel.unary_unary(
                 '/lastlayer.v1.Classifier/ListDatasets',
                 request_serializer=lastlayer_dot_v1_dot_classifier__pb2.ListDatasetsRequest.SerializeToString,
@@ -185,6 +215,55 @@ class ClassifierServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """Says where in an image the score of a class comes from: its class activation map, which is exact, as the head is
+        linear in the means over the image. Idempotent.
+
+        Fails like Predict, with FAILED_PRECONDITION (NOT_EXPLAINABLE) where the version's taps are no spatial means, and
+        with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExamples(self, request, context):
+        """Lists the examples of a dataset in order of arrival.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RelabelExamples(self, request, context):
+        """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. All or
+        none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveExamples(self, request, context):
+        """Removes examples from a dataset, with features that no other dataset refers to. All or none. Fails with NOT_FOUND
+        (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReviewExamples(self, request, context):
+        """Lists the training examples of a version that are worth a look: those whose label is probably wrong, or those that
+        it got wrong while they were held out; the worst first. Examples that were relabelled or removed since are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetHead(self, request, context):
+        """Gets the numbers of a version's head, which are all that is needed to predict from feature vectors.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDatasets(self, request, context):
         """Lists the datasets by name.
         """
@@ -283,6 +362,36 @@ def add_ClassifierServicer_to_server(servicer, server):
                     servicer.Evaluate,
                     request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.EvaluateRequest.FromString,
                     response_serializer=lastlayer_dot_v1_dot_classifier__pb2.EvaluateResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.ExplainRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_classifier__pb2.Explanation.SerializeToString,
+            ),
+            'ListExamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExamples,
+                    request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.ListExamplesRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_classifier__pb2.ListExamplesResponse.SerializeToString,
+            ),
+            'RelabelExamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.RelabelExamples,
+                    request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.RelabelExamplesRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_classifier__pb2.RelabelExamplesResponse.SerializeToString,
+            ),
+            'RemoveExamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveExamples,
+                    request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.RemoveExamplesRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_classifier__pb2.RemoveExamplesResponse.SerializeToString,
+            ),
+            'ReviewExamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReviewExamples,
+                    request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.ReviewExamplesRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_classifier__pb2.ReviewExamplesResponse.SerializeToString,
+            ),
+            'GetHead': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHead,
+                    request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.GetHeadRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_classifier__pb2.Head.SerializeToString,
             ),
             'ListDatasets': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDatasets,
@@ -480,6 +589,168 @@ class Classifier:
             '/lastlayer.v1.Classifier/Evaluate',
             lastlayer_dot_v1_dot_classifier__pb2.EvaluateRequest.SerializeToString,
             lastlayer_dot_v1_dot_classifier__pb2.EvaluateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lastlayer.v1.Classifier/Explain',
+            lastlayer_dot_v1_dot_classifier__pb2.ExplainRequest.SerializeToString,
+            lastlayer_dot_v1_dot_classifier__pb2.Explanation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lastlayer.v1.Classifier/ListExamples',
+            lastlayer_dot_v1_dot_classifier__pb2.ListExamplesRequest.SerializeToString,
+            lastlayer_dot_v1_dot_classifier__pb2.ListExamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RelabelExamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lastlayer.v1.Classifier/RelabelExamples',
+            lastlayer_dot_v1_dot_classifier__pb2.RelabelExamplesRequest.SerializeToString,
+            lastlayer_dot_v1_dot_classifier__pb2.RelabelExamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveExamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lastlayer.v1.Classifier/RemoveExamples',
+            lastlayer_dot_v1_dot_classifier__pb2.RemoveExamplesRequest.SerializeToString,
+            lastlayer_dot_v1_dot_classifier__pb2.RemoveExamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReviewExamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lastlayer.v1.Classifier/ReviewExamples',
+            lastlayer_dot_v1_dot_classifier__pb2.ReviewExamplesRequest.SerializeToString,
+            lastlayer_dot_v1_dot_classifier__pb2.ReviewExamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHead(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lastlayer.v1.Classifier/GetHead',
+            lastlayer_dot_v1_dot_classifier__pb2.GetHeadRequest.SerializeToString,
+            lastlayer_dot_v1_dot_classifier__pb2.Head.FromString,
             options,
             channel_credentials,
             insecure,

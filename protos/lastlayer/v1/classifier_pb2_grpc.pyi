@@ -74,6 +74,29 @@ class ClassifierStub:
     once the caller has closed its side. Nothing is stored. Idempotent. Fails with INVALID_ARGUMENT where no example
     was sent.
     """
+    Explain: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ExplainRequest, _classifier_pb2.Explanation]
+    """Says where in an image the score of a class comes from: its class activation map, which is exact, as the head is
+    linear in the means over the image. Idempotent.
+
+    Fails like Predict, with FAILED_PRECONDITION (NOT_EXPLAINABLE) where the version's taps are no spatial means, and
+    with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
+    """
+    ListExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ListExamplesRequest, _classifier_pb2.ListExamplesResponse]
+    """Lists the examples of a dataset in order of arrival."""
+    RelabelExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.RelabelExamplesRequest, _classifier_pb2.RelabelExamplesResponse]
+    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. All or
+    none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+    """
+    RemoveExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.RemoveExamplesRequest, _classifier_pb2.RemoveExamplesResponse]
+    """Removes examples from a dataset, with features that no other dataset refers to. All or none. Fails with NOT_FOUND
+    (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+    """
+    ReviewExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ReviewExamplesRequest, _classifier_pb2.ReviewExamplesResponse]
+    """Lists the training examples of a version that are worth a look: those whose label is probably wrong, or those that
+    it got wrong while they were held out; the worst first. Examples that were relabelled or removed since are left out.
+    """
+    GetHead: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.GetHeadRequest, _classifier_pb2.Head]
+    """Gets the numbers of a version's head, which are all that is needed to predict from feature vectors."""
     ListDatasets: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ListDatasetsRequest, _classifier_pb2.ListDatasetsResponse]
     """Lists the datasets by name."""
     GetDataset: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.GetDatasetRequest, _classifier_pb2.Dataset]
@@ -142,6 +165,29 @@ class ClassifierAsyncStub(ClassifierStub):
     once the caller has closed its side. Nothing is stored. Idempotent. Fails with INVALID_ARGUMENT where no example
     was sent.
     """
+    Explain: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ExplainRequest, _classifier_pb2.Explanation]  # type: ignore[assignment]
+    """Says where in an image the score of a class comes from: its class activation map, which is exact, as the head is
+    linear in the means over the image. Idempotent.
+
+    Fails like Predict, with FAILED_PRECONDITION (NOT_EXPLAINABLE) where the version's taps are no spatial means, and
+    with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
+    """
+    ListExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ListExamplesRequest, _classifier_pb2.ListExamplesResponse]  # type: ignore[assignment]
+    """Lists the examples of a dataset in order of arrival."""
+    RelabelExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.RelabelExamplesRequest, _classifier_pb2.RelabelExamplesResponse]  # type: ignore[assignment]
+    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. All or
+    none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+    """
+    RemoveExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.RemoveExamplesRequest, _classifier_pb2.RemoveExamplesResponse]  # type: ignore[assignment]
+    """Removes examples from a dataset, with features that no other dataset refers to. All or none. Fails with NOT_FOUND
+    (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+    """
+    ReviewExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ReviewExamplesRequest, _classifier_pb2.ReviewExamplesResponse]  # type: ignore[assignment]
+    """Lists the training examples of a version that are worth a look: those whose label is probably wrong, or those that
+    it got wrong while they were held out; the worst first. Examples that were relabelled or removed since are left out.
+    """
+    GetHead: _aio.UnaryUnaryMultiCallable[_classifier_pb2.GetHeadRequest, _classifier_pb2.Head]  # type: ignore[assignment]
+    """Gets the numbers of a version's head, which are all that is needed to predict from feature vectors."""
     ListDatasets: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ListDatasetsRequest, _classifier_pb2.ListDatasetsResponse]  # type: ignore[assignment]
     """Lists the datasets by name."""
     GetDataset: _aio.UnaryUnaryMultiCallable[_classifier_pb2.GetDatasetRequest, _classifier_pb2.Dataset]  # type: ignore[assignment]
@@ -237,6 +283,65 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         once the caller has closed its side. Nothing is stored. Idempotent. Fails with INVALID_ARGUMENT where no example
         was sent.
         """
+
+    @_abc_1.abstractmethod
+    def Explain(
+        self,
+        request: _classifier_pb2.ExplainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classifier_pb2.Explanation, _abc.Awaitable[_classifier_pb2.Explanation]]:
+        """Says where in an image the score of a class comes from: its class activation map, which is exact, as the head is
+        linear in the means over the image. Idempotent.
+
+        Fails like Predict, with FAILED_PRECONDITION (NOT_EXPLAINABLE) where the version's taps are no spatial means, and
+        with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
+        """
+
+    @_abc_1.abstractmethod
+    def ListExamples(
+        self,
+        request: _classifier_pb2.ListExamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classifier_pb2.ListExamplesResponse, _abc.Awaitable[_classifier_pb2.ListExamplesResponse]]:
+        """Lists the examples of a dataset in order of arrival."""
+
+    @_abc_1.abstractmethod
+    def RelabelExamples(
+        self,
+        request: _classifier_pb2.RelabelExamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classifier_pb2.RelabelExamplesResponse, _abc.Awaitable[_classifier_pb2.RelabelExamplesResponse]]:
+        """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. All or
+        none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveExamples(
+        self,
+        request: _classifier_pb2.RemoveExamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classifier_pb2.RemoveExamplesResponse, _abc.Awaitable[_classifier_pb2.RemoveExamplesResponse]]:
+        """Removes examples from a dataset, with features that no other dataset refers to. All or none. Fails with NOT_FOUND
+        (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+        """
+
+    @_abc_1.abstractmethod
+    def ReviewExamples(
+        self,
+        request: _classifier_pb2.ReviewExamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classifier_pb2.ReviewExamplesResponse, _abc.Awaitable[_classifier_pb2.ReviewExamplesResponse]]:
+        """Lists the training examples of a version that are worth a look: those whose label is probably wrong, or those that
+        it got wrong while they were held out; the worst first. Examples that were relabelled or removed since are left out.
+        """
+
+    @_abc_1.abstractmethod
+    def GetHead(
+        self,
+        request: _classifier_pb2.GetHeadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classifier_pb2.Head, _abc.Awaitable[_classifier_pb2.Head]]:
+        """Gets the numbers of a version's head, which are all that is needed to predict from feature vectors."""
 
     @_abc_1.abstractmethod
     def ListDatasets(

@@ -13,24 +13,28 @@ class GetBackboneRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class FeaturizeRequest(_message.Message):
-    __slots__ = ("images", "taps", "backbone_digest")
+    __slots__ = ("images", "taps", "backbone_digest", "thumbnails")
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     TAPS_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    THUMBNAILS_FIELD_NUMBER: _ClassVar[int]
     images: _containers.RepeatedCompositeFieldContainer[_types_pb2.Image]
     taps: _containers.RepeatedScalarFieldContainer[str]
     backbone_digest: str
-    def __init__(self, images: _Optional[_Iterable[_Union[_types_pb2.Image, _Mapping]]] = ..., taps: _Optional[_Iterable[str]] = ..., backbone_digest: _Optional[str] = ...) -> None: ...
+    thumbnails: bool
+    def __init__(self, images: _Optional[_Iterable[_Union[_types_pb2.Image, _Mapping]]] = ..., taps: _Optional[_Iterable[str]] = ..., backbone_digest: _Optional[str] = ..., thumbnails: _Optional[bool] = ...) -> None: ...
 
 class ImageFeatures(_message.Message):
-    __slots__ = ("id", "features", "error")
+    __slots__ = ("id", "features", "error", "thumbnail")
     ID_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    THUMBNAIL_FIELD_NUMBER: _ClassVar[int]
     id: str
     features: FeatureVectors
     error: _status_pb2.Status
-    def __init__(self, id: _Optional[str] = ..., features: _Optional[_Union[FeatureVectors, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+    thumbnail: bytes
+    def __init__(self, id: _Optional[str] = ..., features: _Optional[_Union[FeatureVectors, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., thumbnail: _Optional[bytes] = ...) -> None: ...
 
 class FeatureVectors(_message.Message):
     __slots__ = ("vectors",)
@@ -63,3 +67,37 @@ class FeaturizeStreamResponse(_message.Message):
     response: FeaturizeResponse
     error: _status_pb2.Status
     def __init__(self, request_id: _Optional[str] = ..., response: _Optional[_Union[FeaturizeResponse, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class GetFeatureMapsRequest(_message.Message):
+    __slots__ = ("image", "taps", "backbone_digest")
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    TAPS_FIELD_NUMBER: _ClassVar[int]
+    BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    image: _types_pb2.Image
+    taps: _containers.RepeatedScalarFieldContainer[str]
+    backbone_digest: str
+    def __init__(self, image: _Optional[_Union[_types_pb2.Image, _Mapping]] = ..., taps: _Optional[_Iterable[str]] = ..., backbone_digest: _Optional[str] = ...) -> None: ...
+
+class GetFeatureMapsResponse(_message.Message):
+    __slots__ = ("maps", "region", "backbone_digest")
+    MAPS_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    maps: _containers.RepeatedCompositeFieldContainer[FeatureMap]
+    region: _types_pb2.ImageRegion
+    backbone_digest: str
+    def __init__(self, maps: _Optional[_Iterable[_Union[FeatureMap, _Mapping]]] = ..., region: _Optional[_Union[_types_pb2.ImageRegion, _Mapping]] = ..., backbone_digest: _Optional[str] = ...) -> None: ...
+
+class FeatureMap(_message.Message):
+    __slots__ = ("tap", "height", "width", "dimension", "values")
+    TAP_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    DIMENSION_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    tap: str
+    height: int
+    width: int
+    dimension: int
+    values: bytes
+    def __init__(self, tap: _Optional[str] = ..., height: _Optional[int] = ..., width: _Optional[int] = ..., dimension: _Optional[int] = ..., values: _Optional[bytes] = ...) -> None: ...

@@ -55,6 +55,11 @@ class FeaturizerStub:
                 request_serializer=lastlayer_dot_v1_dot_featurizer__pb2.FeaturizeStreamRequest.SerializeToString,
                 response_deserializer=lastlayer_dot_v1_dot_featurizer__pb2.FeaturizeStreamResponse.FromString,
                 _registered_method=True)
+        self.GetFeatureMaps = channel.unary_unary(
+                '/lastlayer.v1.Featurizer/GetFeatureMaps',
+                request_serializer=lastlayer_dot_v1_dot_featurizer__pb2.GetFeatureMapsRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_featurizer__pb2.GetFeatureMapsResponse.FromString,
+                _registered_method=True)
 
 
 class FeaturizerServicer:
@@ -93,6 +98,16 @@ class FeaturizerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetFeatureMaps(self, request, context):
+        """Computes the feature maps of one image, whose means over height and width are its vectors at those taps. Idempotent.
+
+        Fails like Featurize, with INVALID_ARGUMENT also where a tap is no spatial mean (INVALID_FIELD) and for a bad image
+        (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FeaturizerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -110,6 +125,11 @@ def add_FeaturizerServicer_to_server(servicer, server):
                     servicer.FeaturizeStream,
                     request_deserializer=lastlayer_dot_v1_dot_featurizer__pb2.FeaturizeStreamRequest.FromString,
                     response_serializer=lastlayer_dot_v1_dot_featurizer__pb2.FeaturizeStreamResponse.SerializeToString,
+            ),
+            'GetFeatureMaps': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFeatureMaps,
+                    request_deserializer=lastlayer_dot_v1_dot_featurizer__pb2.GetFeatureMapsRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_featurizer__pb2.GetFeatureMapsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -198,6 +218,33 @@ class Featurizer:
             '/lastlayer.v1.Featurizer/FeaturizeStream',
             lastlayer_dot_v1_dot_featurizer__pb2.FeaturizeStreamRequest.SerializeToString,
             lastlayer_dot_v1_dot_featurizer__pb2.FeaturizeStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFeatureMaps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lastlayer.v1.Featurizer/GetFeatureMaps',
+            lastlayer_dot_v1_dot_featurizer__pb2.GetFeatureMapsRequest.SerializeToString,
+            lastlayer_dot_v1_dot_featurizer__pb2.GetFeatureMapsResponse.FromString,
             options,
             channel_credentials,
             insecure,

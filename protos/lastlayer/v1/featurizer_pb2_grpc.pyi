@@ -54,6 +54,12 @@ class FeaturizerStub:
 
     Requests wait for room in the queue instead of failing with OVERLOADED.
     """
+    GetFeatureMaps: _grpc.UnaryUnaryMultiCallable[_featurizer_pb2.GetFeatureMapsRequest, _featurizer_pb2.GetFeatureMapsResponse]
+    """Computes the feature maps of one image, whose means over height and width are its vectors at those taps. Idempotent.
+
+    Fails like Featurize, with INVALID_ARGUMENT also where a tap is no spatial mean (INVALID_FIELD) and for a bad image
+    (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
+    """
 
 @_typing.type_check_only
 class FeaturizerAsyncStub(FeaturizerStub):
@@ -79,6 +85,12 @@ class FeaturizerAsyncStub(FeaturizerStub):
     they are finished. A stream that is not read is not read from either.
 
     Requests wait for room in the queue instead of failing with OVERLOADED.
+    """
+    GetFeatureMaps: _aio.UnaryUnaryMultiCallable[_featurizer_pb2.GetFeatureMapsRequest, _featurizer_pb2.GetFeatureMapsResponse]  # type: ignore[assignment]
+    """Computes the feature maps of one image, whose means over height and width are its vectors at those taps. Idempotent.
+
+    Fails like Featurize, with INVALID_ARGUMENT also where a tap is no spatial mean (INVALID_FIELD) and for a bad image
+    (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
     """
 
 class FeaturizerServicer(metaclass=_abc_1.ABCMeta):
@@ -120,6 +132,18 @@ class FeaturizerServicer(metaclass=_abc_1.ABCMeta):
         they are finished. A stream that is not read is not read from either.
 
         Requests wait for room in the queue instead of failing with OVERLOADED.
+        """
+
+    @_abc_1.abstractmethod
+    def GetFeatureMaps(
+        self,
+        request: _featurizer_pb2.GetFeatureMapsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_featurizer_pb2.GetFeatureMapsResponse, _abc.Awaitable[_featurizer_pb2.GetFeatureMapsResponse]]:
+        """Computes the feature maps of one image, whose means over height and width are its vectors at those taps. Idempotent.
+
+        Fails like Featurize, with INVALID_ARGUMENT also where a tap is no spatial mean (INVALID_FIELD) and for a bad image
+        (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
         """
 
 def add_FeaturizerServicer_to_server(servicer: FeaturizerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

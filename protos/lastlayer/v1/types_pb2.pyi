@@ -35,6 +35,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
     ERROR_REASON_REQUEST_ID_REUSED: _ClassVar[ErrorReason]
     ERROR_REASON_STORE_READ_ONLY: _ClassVar[ErrorReason]
+    ERROR_REASON_NOT_EXPLAINABLE: _ClassVar[ErrorReason]
 TAP_KIND_UNSPECIFIED: TapKind
 TAP_KIND_SPATIAL_MEAN: TapKind
 TAP_KIND_VECTOR: TapKind
@@ -58,6 +59,7 @@ ERROR_REASON_STORE_CORRUPT: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason
 ERROR_REASON_STORE_READ_ONLY: ErrorReason
+ERROR_REASON_NOT_EXPLAINABLE: ErrorReason
 
 class Image(_message.Message):
     __slots__ = ("id", "content")
@@ -66,6 +68,18 @@ class Image(_message.Message):
     id: str
     content: bytes
     def __init__(self, id: _Optional[str] = ..., content: _Optional[bytes] = ...) -> None: ...
+
+class ImageRegion(_message.Message):
+    __slots__ = ("left", "top", "right", "bottom")
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    RIGHT_FIELD_NUMBER: _ClassVar[int]
+    BOTTOM_FIELD_NUMBER: _ClassVar[int]
+    left: float
+    top: float
+    right: float
+    bottom: float
+    def __init__(self, left: _Optional[float] = ..., top: _Optional[float] = ..., right: _Optional[float] = ..., bottom: _Optional[float] = ...) -> None: ...
 
 class Tap(_message.Message):
     __slots__ = ("name", "kind", "dimension")
@@ -132,7 +146,7 @@ class ClassMetrics(_message.Message):
     def __init__(self, label: _Optional[str] = ..., example_count: _Optional[int] = ..., log_loss: _Optional[float] = ..., precision: _Optional[float] = ..., recall: _Optional[float] = ...) -> None: ...
 
 class Metrics(_message.Message):
-    __slots__ = ("example_count", "log_loss", "log_loss_reduction", "micro_accuracy", "macro_accuracy", "classes", "confusion_matrix")
+    __slots__ = ("example_count", "log_loss", "log_loss_reduction", "micro_accuracy", "macro_accuracy", "classes", "confusion_matrix", "micro_accuracy_interval", "log_loss_interval", "expected_calibration_error", "reliability")
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     LOG_LOSS_FIELD_NUMBER: _ClassVar[int]
     LOG_LOSS_REDUCTION_FIELD_NUMBER: _ClassVar[int]
@@ -140,6 +154,10 @@ class Metrics(_message.Message):
     MACRO_ACCURACY_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     CONFUSION_MATRIX_FIELD_NUMBER: _ClassVar[int]
+    MICRO_ACCURACY_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    LOG_LOSS_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_CALIBRATION_ERROR_FIELD_NUMBER: _ClassVar[int]
+    RELIABILITY_FIELD_NUMBER: _ClassVar[int]
     example_count: int
     log_loss: float
     log_loss_reduction: float
@@ -147,4 +165,30 @@ class Metrics(_message.Message):
     macro_accuracy: float
     classes: _containers.RepeatedCompositeFieldContainer[ClassMetrics]
     confusion_matrix: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, example_count: _Optional[int] = ..., log_loss: _Optional[float] = ..., log_loss_reduction: _Optional[float] = ..., micro_accuracy: _Optional[float] = ..., macro_accuracy: _Optional[float] = ..., classes: _Optional[_Iterable[_Union[ClassMetrics, _Mapping]]] = ..., confusion_matrix: _Optional[_Iterable[int]] = ...) -> None: ...
+    micro_accuracy_interval: Interval
+    log_loss_interval: Interval
+    expected_calibration_error: float
+    reliability: _containers.RepeatedCompositeFieldContainer[ReliabilityBin]
+    def __init__(self, example_count: _Optional[int] = ..., log_loss: _Optional[float] = ..., log_loss_reduction: _Optional[float] = ..., micro_accuracy: _Optional[float] = ..., macro_accuracy: _Optional[float] = ..., classes: _Optional[_Iterable[_Union[ClassMetrics, _Mapping]]] = ..., confusion_matrix: _Optional[_Iterable[int]] = ..., micro_accuracy_interval: _Optional[_Union[Interval, _Mapping]] = ..., log_loss_interval: _Optional[_Union[Interval, _Mapping]] = ..., expected_calibration_error: _Optional[float] = ..., reliability: _Optional[_Iterable[_Union[ReliabilityBin, _Mapping]]] = ...) -> None: ...
+
+class Interval(_message.Message):
+    __slots__ = ("lower", "upper")
+    LOWER_FIELD_NUMBER: _ClassVar[int]
+    UPPER_FIELD_NUMBER: _ClassVar[int]
+    lower: float
+    upper: float
+    def __init__(self, lower: _Optional[float] = ..., upper: _Optional[float] = ...) -> None: ...
+
+class ReliabilityBin(_message.Message):
+    __slots__ = ("lower", "upper", "example_count", "mean_probability", "accuracy")
+    LOWER_FIELD_NUMBER: _ClassVar[int]
+    UPPER_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MEAN_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    lower: float
+    upper: float
+    example_count: int
+    mean_probability: float
+    accuracy: float
+    def __init__(self, lower: _Optional[float] = ..., upper: _Optional[float] = ..., example_count: _Optional[int] = ..., mean_probability: _Optional[float] = ..., accuracy: _Optional[float] = ...) -> None: ...
