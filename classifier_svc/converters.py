@@ -8,14 +8,12 @@ from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf import duration_pb2, timestamp_pb2
+from google.protobuf import timestamp_pb2
 
-from classifier_svc.evaluation import EvaluationTally
-from classifier_svc.facts import Facts
 from classifier_svc.ingest import Offered, Outcome, sha256
-from classifier_svc.metrics import Metrics
-from classifier_svc.records import Dataset, Model, ServedVersion, Version
-from classifier_svc.training import Recipe
+from classifier_svc.recipes import Recipe
+from classifier_svc.records import Dataset, Model
+from classifier_svc.training import ClassWeight
 from classifier_svc.validation import check_id, check_label, check_name
 from lastlayer.v1 import classifier_pb2, types_pb2
 from rpc.errors import ImageEmptyError, InvalidFieldError, LastlayerError
@@ -31,7 +29,16 @@ _RECIPES = {
     classifier_pb2.RECIPE_AUTO: Recipe.AUTO,
     classifier_pb2.RECIPE_TUTORIAL: Recipe.TUTORIAL,
 }
-_RECIPE_NUMBERS = {Recipe.AUTO: classifier_pb2.RECIPE_AUTO, Recipe.TUTORIAL: classifier_pb2.RECIPE_TUTORIAL}
+RECIPE_NUMBERS = {Recipe.AUTO: classifier_pb2.RECIPE_AUTO, Recipe.TUTORIAL: classifier_pb2.RECIPE_TUTORIAL}
+_CLASS_WEIGHTS = {
+    classifier_pb2.CLASS_WEIGHT_UNSPECIFIED: ClassWeight.NONE,
+    classifier_pb2.CLASS_WEIGHT_NONE: ClassWeight.NONE,
+    classifier_pb2.CLASS_WEIGHT_BALANCED: ClassWeight.BALANCED,
+}
+CLASS_WEIGHT_NUMBERS = {
+    ClassWeight.NONE: classifier_pb2.CLASS_WEIGHT_NONE,
+    ClassWeight.BALANCED: classifier_pb2.CLASS_WEIGHT_BALANCED,
+}
 
 
 def recipe(number: "classifier_pb2.Recipe") -> Recipe:
@@ -39,6 +46,38 @@ def recipe(number: "classifier_pb2.Recipe") -> Recipe:
     if number not in _RECIPES:
         raise InvalidFieldError("recipe", f"There is no recipe {number}; RECIPE_AUTO and RECIPE_TUTORIAL are accepted.")
     return _RECIPES[number]
+
+
+def class_weight(number: "classifier_pb2.ClassWeight") -> ClassWeight:
+    """Return how much examples count; raises InvalidFieldError for a number that this version does not know."""
+    if number not in _CLASS_WEIGHTS:
+        raise InvalidFieldError(
+            "class_weight",
+            f"There is no class weight {number}; CLASS_WEIGHT_NONE and CLASS_WEIGHT_BALANCED are accepted.",
+        )
+    return _CLASS_WEIGHTS[number]
+
+
+def min_precision(requested: float) -> float:
+    """Return the precision that is asked for, 0 for none; raises InvalidFieldError."""
+    if not 0 <= requested < 1:
+        raise InvalidFieldError(
+            "min_precision", f"The precision is {requested:g}; from 0 (reject nothing) to below 1 is accepted."
+        )
+    return requested
+
+
+def threshold(request: classifier_pb2.PredictRequest, default: float) -> float:
+    """Return below which probability predictions are rejected, `default` where the request has none; raises
+    InvalidFieldError.
+    """
+    if not request.HasField("threshold"):
+        return default
+    if not 0 <= request.threshold <= 1:
+        raise InvalidFieldError(
+            "threshold", f"The threshold is {request.threshold:g}; from 0 (reject nothing) to 1 is accepted."
+        )
+    return request.threshold
 
 
 def page_size(requested: int) -> int:
@@ -146,13 +185,18 @@ def prediction(
     outcome: npt.NDArray[np.float64] | LastlayerError,
     classes: Sequence[str],
     top_k: int,
+    threshold: float,
 ) -> classifier_pb2.ImagePrediction:
-    """Return the classes of an image, best first, from their probabilities, float64 [c]."""
+    """Return the classes of an image, best first, from their probabilities, float64 [c]; rejected where the best one is
+    less probable than `threshold`.
+    """
     if isinstance(outcome, LastlayerError):
         return classifier_pb2.ImagePrediction(id=image_id, error=to_status(outcome))
     best = np.argsort(-outcome, kind="stable")[: top_k or None]
     scores = [types_pb2.LabelScore(label=classes[index], score=outcome[index]) for index in best]
-    return classifier_pb2.ImagePrediction(id=image_id, prediction=classifier_pb2.Prediction(scores=scores))
+    rejected = bool(outcome[best[0]] < threshold)
+    prediction = classifier_pb2.Prediction(scores=scores, rejected=rejected)
+    return classifier_pb2.ImagePrediction(id=image_id, prediction=prediction)
 
 
 def timestamp(moment: datetime.datetime) -> timestamp_pb2.Timestamp:
@@ -187,71 +231,4 @@ def model(record: Model) -> classifier_pb2.Model:
         create_time=timestamp(record.create_time),
         update_time=timestamp(record.update_time),
         classes=record.classes,
-    )
-
-
-def metrics(values: Metrics) -> types_pb2.Metrics:
-    """Return metrics."""
-    return types_pb2.Metrics(
-        example_count=values.example_count,
-        log_loss=values.log_loss,
-        log_loss_reduction=values.log_loss_reduction,
-        micro_accuracy=values.micro_accuracy,
-        macro_accuracy=values.macro_accuracy,
-        classes=[
-            types_pb2.ClassMetrics(
-                label=entry.label,
-                example_count=entry.example_count,
-                log_loss=entry.log_loss,
-                precision=entry.precision,
-                recall=entry.recall,
-            )
-            for entry in values.classes
-        ],
-        confusion_matrix=[cell for row in values.confusion_matrix for cell in row],
-    )
-
-
-def evaluation(version: ServedVersion, tally: EvaluationTally) -> classifier_pb2.Evaluation:
-    """Return an evaluation of a version."""
-    return classifier_pb2.Evaluation(
-        model=version.model,
-        version=version.version,
-        metrics=metrics(tally.metrics()),
-        failed_count=tally.failed,
-        unknown_labels=[
-            classifier_pb2.ClassCount(label=label, example_count=count) for label, count in tally.unknown_labels.items()
-        ],
-    )
-
-
-def model_version(record: Version) -> classifier_pb2.ModelVersion:
-    """Return a version."""
-    facts = Facts.from_json(record.facts)
-    duration = duration_pb2.Duration()
-    duration.FromTimedelta(datetime.timedelta(seconds=facts.training_seconds))
-    return classifier_pb2.ModelVersion(
-        model=record.model,
-        version=record.version,
-        dataset=record.dataset,
-        recipe=_RECIPE_NUMBERS[facts.recipe],
-        taps=facts.taps,
-        l1=facts.l1,
-        l2=facts.l2,
-        classes=facts.classes,
-        example_count=facts.example_count,
-        backbone=record.backbone_name,
-        backbone_digest=record.backbone_digest,
-        cross_validation=metrics(facts.cross_validation) if facts.cross_validation else None,
-        comparisons=[
-            classifier_pb2.RecipeEstimate(
-                recipe=_RECIPE_NUMBERS[estimate.recipe],
-                taps=estimate.taps,
-                cross_validation=metrics(estimate.metrics),
-            )
-            for estimate in facts.comparisons
-        ],
-        create_time=timestamp(record.create_time),
-        training_duration=duration,
-        notes=facts.notes,
     )

@@ -1,11 +1,15 @@
 """What is known of a version, as the JSON that the store keeps beside its head."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
 
-from classifier_svc.metrics import ClassMetrics, Metrics
-from classifier_svc.training import Estimate, Recipe, Trained
+from classifier_svc.calibration import Calibration
+from classifier_svc.metrics import ClassMetrics, Metrics, ReliabilityBin
+from classifier_svc.recipes import Recipe
+from classifier_svc.rejection import Rejection, RejectionPoint
+from classifier_svc.search import Trial
+from classifier_svc.training import ClassWeight, Estimate, Trained
 from rpc.errors import StoreCorruptError
 
 
@@ -23,9 +27,17 @@ class Facts:
     comparisons: tuple[Estimate, ...]
     notes: tuple[str, ...]
     training_seconds: float
+    class_weight: ClassWeight = ClassWeight.NONE
+    whitening: float = 0.0
+    calibration: Calibration | None = None
+    rejection: Rejection | None = None
+    rejection_curve: tuple[RejectionPoint, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    """The versions of the libraries that it was trained with, by name."""
 
     @classmethod
-    def of(cls, trained: Trained, example_count: int, training_seconds: float) -> "Facts":
+    def of(cls, trained: Trained, example_count: int, training_seconds: float, libraries: Mapping[str, str]) -> "Facts":
         """Return the facts of a training."""
         head = trained.head
         return cls(
@@ -39,12 +51,20 @@ class Facts:
             comparisons=trained.comparisons,
             notes=trained.notes,
             training_seconds=training_seconds,
+            class_weight=trained.class_weight,
+            whitening=trained.whitening,
+            calibration=trained.calibration,
+            rejection=trained.rejection,
+            rejection_curve=trained.rejection_curve,
+            trials=trained.trials,
+            libraries=dict(libraries),
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the facts as JSON values."""
         values = asdict(self)
         values["recipe"] = self.recipe.value
+        values["class_weight"] = self.class_weight.value
         for comparison, estimate in zip(values["comparisons"], self.comparisons, strict=True):
             comparison["recipe"] = estimate.recipe.value
         return values
@@ -73,13 +93,31 @@ class Facts:
             ),
             notes=tuple(values["notes"]),
             training_seconds=values["training_seconds"],
+            **{key: read(values[key]) for key, read in _LATER.items() if values.get(key)},
         )
 
 
+_LATER: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "class_weight": ClassWeight,
+    "whitening": float,
+    "calibration": lambda stored: Calibration(**stored),
+    "rejection": lambda stored: Rejection(**stored),
+    "rejection_curve": lambda stored: tuple(RejectionPoint(**point) for point in stored),
+    "trials": lambda stored: tuple(Trial(**{**trial, "taps": tuple(trial["taps"])}) for trial in stored),
+    "libraries": dict,
+}
+"""What versions that were trained by the first release have not, and how it is read where it is there."""
+
+
 def _metrics(values: Mapping[str, Any]) -> Metrics:
+    later: dict[str, Any] = {
+        key: tuple(values[key]) for key in ("micro_accuracy_interval", "log_loss_interval") if values.get(key)
+    }
     return Metrics(
         **{
             **values,
+            **later,
+            "reliability": tuple(ReliabilityBin(**entry) for entry in values.get("reliability", ())),
             "classes": tuple(ClassMetrics(**entry) for entry in values["classes"]),
             "confusion_matrix": tuple(tuple(row) for row in values["confusion_matrix"]),
         }

@@ -42,6 +42,7 @@ class _Header:
     dimension: int
     l1: float
     l2: float
+    threshold: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Head:
     """float32 [c]."""
     l1: float
     l2: float
+    threshold: float = 0.0
+    """The least probability of the best class with which a prediction is not rejected."""
 
     def probabilities(self, features: Features) -> npt.NDArray[np.float64]:
         """Return the probabilities of the classes, float64 [n, c]; raises KeyError where a tap is missing."""
@@ -68,11 +71,11 @@ class Head:
     def to_bytes(self) -> bytes:
         """Return the head as bytes.
 
-        A line that names the format, a line of JSON (`taps`, `unit_length`, `classes`, `dimension`, `l1`, `l2`), the
-        weights [dimension, classes] and the biases [classes] as float32, little-endian, row by row, and the sha256 of
-        all that.
+        A line that names the format, a line of JSON (`taps`, `unit_length`, `classes`, `dimension`, `l1`, `l2`,
+        `threshold`), the weights [dimension, classes] and the biases [classes] as float32, little-endian, row by row,
+        and the sha256 of all that.
         """
-        header = _Header(self.taps, self.unit_length, self.classes, len(self.weights), self.l1, self.l2)
+        header = _Header(self.taps, self.unit_length, self.classes, len(self.weights), self.l1, self.l2, self.threshold)
         arrays = self.weights.astype(_NUMBER).tobytes() + self.biases.astype(_NUMBER).tobytes()
         content = _MAGIC + json.dumps(asdict(header)).encode() + b"\n" + arrays
         return content + hashlib.sha256(content).digest()
@@ -100,4 +103,5 @@ class Head:
             biases=values[header.dimension * count :],
             l1=header.l1,
             l2=header.l2,
+            threshold=header.threshold,
         )

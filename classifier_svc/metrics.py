@@ -1,4 +1,6 @@
-"""How good predictions are, by ML.NET's definitions (dotnet/machinelearning, MulticlassClassificationMetrics)."""
+"""How good predictions are: ML.NET's metrics (dotnet/machinelearning, MulticlassClassificationMetrics), how sure one
+can be of them, and whether probabilities mean what they say.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +11,25 @@ import numpy.typing as npt
 
 _LEAST_PROBABILITY: Final = 1e-15
 """ML.NET clamps the true class's probability to this before it takes the logarithm."""
+
+
+_BINS: Final = 10
+_SURE: Final = 1.959963984540054
+"""How many standard errors a 95 % interval has to either side."""
+
+Interval = tuple[float, float]
+"""The lower and the upper end of a range in which a number lies with 95 % confidence."""
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """The predictions whose best class has about the same probability."""
+
+    lower: float
+    upper: float
+    example_count: int
+    mean_probability: float
+    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -40,6 +61,14 @@ class Metrics:
     classes: tuple[ClassMetrics, ...]
     confusion_matrix: tuple[tuple[int, ...], ...]
     """Rows are the truth, columns the prediction, both in the order of `classes`."""
+    micro_accuracy_interval: Interval | None = None
+    """None where there are no examples."""
+    log_loss_interval: Interval | None = None
+    """None where there are fewer than two examples."""
+    expected_calibration_error: float = 0.0
+    """See `calibration_error`."""
+    reliability: tuple[ReliabilityBin, ...] = ()
+    """The bins that have examples, by rising probability."""
 
 
 def evaluate(probabilities: npt.NDArray[np.float64], truth: npt.NDArray[np.intp], classes: Sequence[str]) -> Metrics:
@@ -59,7 +88,12 @@ def evaluate(probabilities: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]
     log_loss = float(losses.mean()) if len(truth) else 0.0
     frequencies = examples[examples > 0] / max(1, len(truth))
     entropy = float(-(frequencies * np.log(frequencies)).sum())
+    bins = reliability(probabilities, truth)
     return Metrics(
+        micro_accuracy_interval=wilson_interval(int(right.sum()), len(truth)),
+        log_loss_interval=_mean_interval(losses),
+        expected_calibration_error=calibration_error(bins),
+        reliability=bins,
         example_count=len(truth),
         log_loss=log_loss,
         log_loss_reduction=(entropy - log_loss) / entropy if entropy > 0 else None,
@@ -77,3 +111,51 @@ def evaluate(probabilities: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]
         ),
         confusion_matrix=tuple(tuple(int(cell) for cell in row) for row in confusion),
     )
+
+
+def wilson_interval(right: int, count: int) -> Interval | None:
+    """Return the 95 % interval of a share, `right` of `count` (Wilson, 1927), sound for few examples too."""
+    if not count:
+        return None
+    share, squared = right / count, _SURE**2
+    centre = (share + squared / (2 * count)) / (1 + squared / count)
+    reach = _SURE / (1 + squared / count) * np.sqrt(share * (1 - share) / count + squared / (4 * count**2))
+    return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
+
+
+def _mean_interval(losses: npt.NDArray[np.float64]) -> Interval | None:
+    if len(losses) < 2:
+        return None
+    reach = _SURE * float(losses.std(ddof=1)) / np.sqrt(len(losses))
+    return max(0.0, float(losses.mean() - reach)), float(losses.mean() + reach)
+
+
+def reliability(probabilities: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]) -> tuple[ReliabilityBin, ...]:
+    """Return how often predictions are right by how probable they are said to be, in ten bins of equal width."""
+    if not len(truth):
+        return ()
+    best = probabilities.max(1)
+    right = probabilities.argmax(1) == truth
+    numbers = np.minimum((best * _BINS).astype(np.intp), _BINS - 1)
+    bins = []
+    for number in np.unique(numbers):
+        inside = numbers == number
+        bins.append(
+            ReliabilityBin(
+                lower=number / _BINS,
+                upper=(number + 1) / _BINS,
+                example_count=int(inside.sum()),
+                mean_probability=float(best[inside].mean()),
+                accuracy=float(right[inside].mean()),
+            )
+        )
+    return tuple(bins)
+
+
+def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
+    """Return the expected calibration error (Guo et al., On Calibration of Modern Neural Networks, 2017): the mean
+    distance between probability and accuracy over the bins, weighted by their examples; 0 where there are none.
+    """
+    total = sum(entry.example_count for entry in bins)
+    distances = (entry.example_count * abs(entry.mean_probability - entry.accuracy) for entry in bins)
+    return sum(distances) / max(1, total)

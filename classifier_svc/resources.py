@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from google.protobuf import empty_pb2
 
-from classifier_svc import converters
+from classifier_svc import converters, version_converters
 from classifier_svc.datasets import DatasetStore
 from classifier_svc.models import ModelStore
 from classifier_svc.validation import check_name, check_version
@@ -73,7 +73,7 @@ class ResourceMethods(classifier_pb2_grpc.ClassifierServicer):
         before = converters.read_version_token(request.page_token)
         found, token = await _page(
             request,
-            lambda limit: map(converters.model_version, self._models.page_versions(model, before, limit)),
+            lambda limit: map(version_converters.model_version, self._models.page_versions(model, before, limit)),
             lambda version: str(version.version),
         )
         return classifier_pb2.ListModelVersionsResponse(versions=found, next_page_token=token)
@@ -83,7 +83,7 @@ class ResourceMethods(classifier_pb2_grpc.ClassifierServicer):
     ) -> classifier_pb2.ModelVersion:
         """Get a version."""
         model, number = check_name("model", request.model), check_version(request.version)
-        return converters.model_version(await asyncio.to_thread(self._models.get_version, model, number))
+        return version_converters.model_version(await asyncio.to_thread(self._models.get_version, model, number))
 
     async def DeleteModelVersion(
         self, request: classifier_pb2.DeleteModelVersionRequest, context: _Context

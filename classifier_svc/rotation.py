@@ -33,7 +33,7 @@ class Rotated:
     mean: Array
     """float64 [d], what was subtracted."""
     directions: Array
-    """[d, r], orthonormal columns: values = (features - mean) @ directions."""
+    """[d, r], orthogonal columns: values = (features - mean) @ directions."""
 
     def restore(self, weights: Array) -> tuple[Array, Array]:
         """Return weights [r, c] on the values as weights float64 [d, c] on the features, and what to add to biases."""
@@ -55,6 +55,21 @@ def rotate(features: npt.NDArray[np.float32]) -> Rotated:
         return Rotated(centred @ vectors, mean, vectors)
     lengths = np.sqrt(variances[kept])
     return Rotated(vectors * lengths, mean, centred.T @ (vectors / lengths))
+
+
+def whiten(rotated: Rotated, strength: float) -> Rotated:
+    """Return rotated features with the spread of their directions made more alike, without changing it as a whole.
+
+    A direction is divided by its standard deviation to the power of `strength`: 0 leaves it, 1 would be whitening. A
+    penalty on weights then weighs less in the directions in which features hardly vary.
+    """
+    spread = np.sqrt((rotated.values.astype(np.float64) ** 2).mean(0))
+    if not len(spread):
+        return rotated
+    scales = spread**-strength
+    scales *= np.sqrt((spread**2).sum() / ((spread * scales) ** 2).sum())
+    scales = scales.astype(rotated.values.dtype)
+    return Rotated(rotated.values * scales, rotated.mean, rotated.directions * scales)
 
 
 def split(features: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import grpc
 
-from classifier_svc import converters
+from classifier_svc import converters, version_converters
 from classifier_svc.datasets import DatasetStore
 from classifier_svc.evaluation import EvaluationTally
 from classifier_svc.featurizer_client import FeaturizerClient
@@ -91,6 +91,8 @@ class ClassifierServicer(ResourceMethods):
             model=model,
             dataset=check_name("dataset", request.dataset or model),
             recipe=converters.recipe(request.recipe),
+            class_weight=converters.class_weight(request.class_weight),
+            min_precision=converters.min_precision(request.min_precision),
             request_id=check_id("request_id", request.request_id, MAX_REQUEST_ID_BYTES),
             request_sha256=hashlib.sha256(request.SerializeToString(deterministic=True)).digest(),
         )
@@ -101,7 +103,7 @@ class ClassifierServicer(ResourceMethods):
                     progress = classifier_pb2.TrainProgress(message=event.message, fraction=event.fraction)
                     yield classifier_pb2.TrainResponse(progress=progress)
                 else:
-                    yield classifier_pb2.TrainResponse(version=converters.model_version(event))
+                    yield classifier_pb2.TrainResponse(version=version_converters.model_version(event))
 
     async def Predict(
         self, request: classifier_pb2.PredictRequest, context: _Context
@@ -137,11 +139,12 @@ class ClassifierServicer(ResourceMethods):
         if request.top_k < 0:
             raise InvalidFieldError("top_k", f"The number of classes is {request.top_k}; 0 (for all) or more.")
         version, head = await self._version(request.model, request.version)
+        threshold = converters.threshold(request, head.threshold)
         images = [image.content for image in request.images]
         outcomes = await self._predictor.predict(version, head, images, deadline=deadline, patient=patient)
         response = classifier_pb2.PredictResponse(
             results=[
-                converters.prediction(image.id, outcome, head.classes, request.top_k)
+                converters.prediction(image.id, outcome, head.classes, request.top_k, threshold)
                 for image, outcome in zip(request.images, outcomes, strict=True)
             ],
             model=version.model,
@@ -184,7 +187,7 @@ class ClassifierServicer(ResourceMethods):
         if tally is None or loading is None or not tally.seen:
             raise InvalidFieldError("examples", "The stream had no examples; at least one is needed.")
         version, _ = loading.result()
-        yield classifier_pb2.EvaluateResponse(evaluation=converters.evaluation(version, tally))
+        yield classifier_pb2.EvaluateResponse(evaluation=version_converters.evaluation(version, tally))
 
     async def _evaluate(
         self,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib.metadata
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -11,8 +12,9 @@ from typing import Final
 from classifier_svc.datasets import DatasetStore
 from classifier_svc.facts import Facts
 from classifier_svc.models import ModelStore, NewVersion
+from classifier_svc.recipes import Recipe, TapFeatures
 from classifier_svc.records import Version
-from classifier_svc.training import Recipe, TapFeatures, Trained, TrainingCancelledError, train
+from classifier_svc.training import ClassWeight, TrainingCancelledError, train
 from rpc.errors import OverloadedError
 
 _HEARTBEAT_S: Final = 1.0
@@ -37,6 +39,8 @@ class TrainingRequest:
     model: str
     dataset: str
     recipe: Recipe
+    class_weight: ClassWeight
+    min_precision: float
     request_id: str
     request_sha256: bytes
     """Of the request, so that an id that is used again with another one is noticed."""
@@ -103,7 +107,7 @@ class Trainings:
                     await asyncio.wait([work], timeout=0.1)
                 if told == latest and not work.done():
                     yield told
-            yield await asyncio.to_thread(self._store, request, cancelled, *work.result())
+            yield await asyncio.to_thread(self._store, work.result(), cancelled)
         finally:
             cancelled.set()
             if not work.done():
@@ -113,37 +117,39 @@ class Trainings:
 
     def _train(
         self, request: TrainingRequest, tell: Callable[[str, float], None], cancelled: threading.Event
-    ) -> tuple[Trained, Facts, str, str]:
+    ) -> NewVersion:
         started = time.monotonic()
         examples = self._datasets.training_set(request.dataset)
         taps = [TapFeatures(tap.name, tap.class_scores, examples.features[tap.name]) for tap in examples.backbone.taps]
-        trained = train(taps, examples.labels, request.recipe, progress=tell, cancelled=cancelled.is_set)
-        facts = Facts.of(trained, len(examples.labels), time.monotonic() - started)
-        return trained, facts, examples.backbone.name, examples.backbone.digest
+        trained = train(
+            taps,
+            examples.labels,
+            request.recipe,
+            class_weight=request.class_weight,
+            min_precision=request.min_precision,
+            progress=tell,
+            cancelled=cancelled.is_set,
+        )
+        facts = Facts.of(trained, len(examples.labels), time.monotonic() - started, _libraries())
+        return NewVersion(
+            model=request.model,
+            dataset=request.dataset,
+            backbone_name=examples.backbone.name,
+            backbone_digest=examples.backbone.digest,
+            facts=facts.to_json(),
+            head=trained.head.to_bytes(),
+            request_id=request.request_id,
+            request_sha256=request.request_sha256,
+        )
 
-    def _store(
-        self,
-        request: TrainingRequest,
-        cancelled: threading.Event,
-        trained: Trained,
-        facts: Facts,
-        backbone_name: str,
-        backbone_digest: str,
-    ) -> Version:
+    def _store(self, version: NewVersion, cancelled: threading.Event) -> Version:
         def check() -> None:
             if cancelled.is_set():
                 raise TrainingCancelledError
 
-        return self._models.add(
-            NewVersion(
-                model=request.model,
-                dataset=request.dataset,
-                backbone_name=backbone_name,
-                backbone_digest=backbone_digest,
-                facts=facts.to_json(),
-                head=trained.head.to_bytes(),
-                request_id=request.request_id,
-                request_sha256=request.request_sha256,
-            ),
-            check,
-        )
+        return self._models.add(version, check)
+
+
+def _libraries() -> dict[str, str]:
+    """Return the versions of what has a say in a head's numbers."""
+    return {name: importlib.metadata.version(name) for name in ("lastlayer", "numpy", "scipy")}

@@ -88,7 +88,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., default_version: _Optional[int] = ..., version_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., classes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("model", "version", "dataset", "recipe", "taps", "l1", "l2", "classes", "example_count", "backbone", "backbone_digest", "cross_validation", "comparisons", "create_time", "training_duration", "notes", "class_weight", "calibration", "rejection", "rejection_curve", "trials", "libraries")
+    __slots__ = ("model", "version", "dataset", "recipe", "taps", "l1", "l2", "classes", "example_count", "backbone", "backbone_digest", "cross_validation", "comparisons", "create_time", "training_duration", "notes", "class_weight", "calibration", "rejection", "rejection_curve", "trials", "libraries", "whitening")
     class LibrariesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -118,6 +118,7 @@ class ModelVersion(_message.Message):
     REJECTION_CURVE_FIELD_NUMBER: _ClassVar[int]
     TRIALS_FIELD_NUMBER: _ClassVar[int]
     LIBRARIES_FIELD_NUMBER: _ClassVar[int]
+    WHITENING_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     dataset: str
@@ -140,7 +141,8 @@ class ModelVersion(_message.Message):
     rejection_curve: _containers.RepeatedCompositeFieldContainer[RejectionPoint]
     trials: _containers.RepeatedCompositeFieldContainer[Trial]
     libraries: _containers.ScalarMap[str, str]
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., taps: _Optional[_Iterable[str]] = ..., l1: _Optional[float] = ..., l2: _Optional[float] = ..., classes: _Optional[_Iterable[str]] = ..., example_count: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., cross_validation: _Optional[_Union[_types_pb2.Metrics, _Mapping]] = ..., comparisons: _Optional[_Iterable[_Union[RecipeEstimate, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., training_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., class_weight: _Optional[_Union[ClassWeight, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., rejection: _Optional[_Union[Rejection, _Mapping]] = ..., rejection_curve: _Optional[_Iterable[_Union[RejectionPoint, _Mapping]]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ..., libraries: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    whitening: float
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., taps: _Optional[_Iterable[str]] = ..., l1: _Optional[float] = ..., l2: _Optional[float] = ..., classes: _Optional[_Iterable[str]] = ..., example_count: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., cross_validation: _Optional[_Union[_types_pb2.Metrics, _Mapping]] = ..., comparisons: _Optional[_Iterable[_Union[RecipeEstimate, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., training_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., class_weight: _Optional[_Union[ClassWeight, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., rejection: _Optional[_Union[Rejection, _Mapping]] = ..., rejection_curve: _Optional[_Iterable[_Union[RejectionPoint, _Mapping]]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ..., libraries: _Optional[_Mapping[str, str]] = ..., whitening: _Optional[float] = ...) -> None: ...
 
 class Calibration(_message.Message):
     __slots__ = ("temperature", "log_loss_before", "expected_calibration_error_before")
@@ -171,20 +173,22 @@ class RejectionPoint(_message.Message):
     def __init__(self, threshold: _Optional[float] = ..., precision: _Optional[float] = ..., coverage: _Optional[float] = ...) -> None: ...
 
 class Trial(_message.Message):
-    __slots__ = ("taps", "l2", "log_loss", "log_loss_standard_error", "example_count", "chosen")
+    __slots__ = ("taps", "l2", "log_loss", "log_loss_standard_error", "example_count", "chosen", "whitening")
     TAPS_FIELD_NUMBER: _ClassVar[int]
     L2_FIELD_NUMBER: _ClassVar[int]
     LOG_LOSS_FIELD_NUMBER: _ClassVar[int]
     LOG_LOSS_STANDARD_ERROR_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     CHOSEN_FIELD_NUMBER: _ClassVar[int]
+    WHITENING_FIELD_NUMBER: _ClassVar[int]
     taps: _containers.RepeatedScalarFieldContainer[str]
     l2: float
     log_loss: float
     log_loss_standard_error: float
     example_count: int
     chosen: bool
-    def __init__(self, taps: _Optional[_Iterable[str]] = ..., l2: _Optional[float] = ..., log_loss: _Optional[float] = ..., log_loss_standard_error: _Optional[float] = ..., example_count: _Optional[int] = ..., chosen: _Optional[bool] = ...) -> None: ...
+    whitening: float
+    def __init__(self, taps: _Optional[_Iterable[str]] = ..., l2: _Optional[float] = ..., log_loss: _Optional[float] = ..., log_loss_standard_error: _Optional[float] = ..., example_count: _Optional[int] = ..., chosen: _Optional[bool] = ..., whitening: _Optional[float] = ...) -> None: ...
 
 class RecipeEstimate(_message.Message):
     __slots__ = ("recipe", "taps", "cross_validation")

@@ -1,5 +1,7 @@
 """Between messages and plain data, and what is refused on the way."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -113,10 +115,10 @@ def test_outcomes(outcome: Outcome, kind: str) -> None:
 
 
 def test_predictions_are_sorted_and_ties_keep_the_order_of_the_classes() -> None:
-    message = converters.prediction("i", np.array([0.2, 0.4, 0.4]), ("a", "b", "c"), 0)
+    message = converters.prediction("i", np.array([0.2, 0.4, 0.4]), ("a", "b", "c"), 0, 0.0)
     assert [score.label for score in message.prediction.scores] == ["b", "c", "a"]
     assert [
-        score.label for score in converters.prediction("i", np.array([0.6, 0.4]), ("a", "b"), 1).prediction.scores
+        score.label for score in converters.prediction("i", np.array([0.6, 0.4]), ("a", "b"), 1, 0.0).prediction.scores
     ] == ["a"]
 
 
@@ -124,3 +126,30 @@ def test_predictions_are_sorted_and_ties_keep_the_order_of_the_classes() -> None
 def test_page_sizes_are_bounded(size: int) -> None:
     with pytest.raises(InvalidFieldError):
         converters.page_size(size)
+
+
+@pytest.mark.parametrize(("threshold", "rejected"), [(0.0, False), (0.6, False), (0.61, True), (1.0, True)])
+def test_a_prediction_below_the_threshold_is_rejected_with_its_best_guess(threshold: float, rejected: bool) -> None:
+    message = converters.prediction("i", np.array([0.6, 0.4]), ("a", "b"), 1, threshold)
+    assert message.prediction.rejected is rejected
+    assert message.prediction.scores[0].label == "a"
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, math.nan])
+def test_a_threshold_is_a_probability(threshold: float) -> None:
+    assert converters.threshold(classifier_pb2.PredictRequest(), 0.3) == 0.3
+    assert converters.threshold(classifier_pb2.PredictRequest(threshold=0), 0.3) == 0
+    with pytest.raises(InvalidFieldError, match="from 0"):
+        converters.threshold(classifier_pb2.PredictRequest(threshold=threshold), 0.3)
+
+
+@pytest.mark.parametrize("precision", [-0.1, 1.0, math.nan])
+def test_a_precision_is_below_one(precision: float) -> None:
+    assert converters.min_precision(0.95) == 0.95
+    with pytest.raises(InvalidFieldError, match="below 1"):
+        converters.min_precision(precision)
+
+
+def test_an_unknown_class_weight_is_refused() -> None:
+    with pytest.raises(InvalidFieldError, match="CLASS_WEIGHT_BALANCED"):
+        converters.class_weight(7)  # type: ignore[arg-type]

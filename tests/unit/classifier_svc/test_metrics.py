@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from classifier_svc.metrics import Metrics, evaluate
+from classifier_svc.metrics import Metrics, calibration_error, evaluate, reliability, wilson_interval
 
 CLASSES = ("food", "toy", "appliance")
 
@@ -115,3 +115,47 @@ def test_the_frequencies_as_prediction_reduce_nothing(examples: int, classes: in
     frequencies = np.bincount(truth, minlength=classes) / examples
     metrics = evaluate(np.tile(frequencies, (examples, 1)), truth, [str(number) for number in range(classes)])
     assert metrics.log_loss_reduction == pytest.approx(0, abs=1e-12)
+
+
+def test_wilsons_interval_by_the_book() -> None:
+    # 81 of 263: Newcombe, Two-sided confidence intervals for the single proportion (1998), table I, method 3.
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
+    assert wilson_interval(29, 29) == pytest.approx((0.8830, 1), abs=5e-5)
+    assert wilson_interval(0, 0) is None
+
+
+def test_the_intervals_hold_the_numbers_and_shrink_with_examples() -> None:
+    few, many = (evaluate(*predictions(3, examples, 4), list("abcd")) for examples in (30, 3000))
+    for metrics in (few, many):
+        for value, interval in (
+            (metrics.micro_accuracy, metrics.micro_accuracy_interval),
+            (metrics.log_loss, metrics.log_loss_interval),
+        ):
+            assert interval is not None
+            assert interval[0] < value < interval[1]
+    assert many.log_loss_interval is not None
+    assert few.log_loss_interval is not None
+    assert np.ptp(many.log_loss_interval) < np.ptp(few.log_loss_interval) / 5
+    assert evaluate(np.array([[0.9, 0.1]]), np.array([0]), ["a", "b"]).log_loss_interval is None
+
+
+def test_the_calibration_error_by_hand() -> None:
+    probabilities = np.array([[0.95, 0.05], [0.91, 0.09], [0.55, 0.45], [0.4, 0.6]])
+    bins = reliability(probabilities, np.array([0, 1, 0, 0]))
+    assert [(entry.lower, entry.upper, entry.example_count) for entry in bins] == [
+        (0.5, 0.6, 1),
+        (0.6, 0.7, 1),
+        (0.9, 1.0, 2),
+    ]
+    assert [entry.accuracy for entry in bins] == [1, 0, 0.5]
+    assert [entry.mean_probability for entry in bins] == pytest.approx([0.55, 0.6, 0.93])
+    assert calibration_error(bins) == pytest.approx((0.45 + 0.6 + 2 * 0.43) / 4)
+
+
+def test_probabilities_that_mean_what_they_say_have_next_to_no_calibration_error() -> None:
+    random = np.random.default_rng(4)
+    probabilities = random.dirichlet(np.ones(3), 20_000)
+    truth = (probabilities.cumsum(1) > random.random((20_000, 1))).argmax(1)
+    assert calibration_error(reliability(probabilities, truth)) < 0.015
+    assert calibration_error(reliability(probabilities**3 / (probabilities**3).sum(1, keepdims=True), truth)) > 0.1

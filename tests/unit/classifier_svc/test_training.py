@@ -1,9 +1,13 @@
 """The recipes on datasets of all sizes, through the one function that trains."""
 
+import json
+
 import numpy as np
 import pytest
 
-from classifier_svc.training import Recipe, TapFeatures, Trained, TrainingCancelledError, train
+from classifier_svc.facts import Facts
+from classifier_svc.recipes import Recipe, TapFeatures
+from classifier_svc.training import ClassWeight, Trained, TrainingCancelledError, train
 from rpc.errors import DatasetNotTrainableError, RecipeNotSupportedError
 
 
@@ -35,8 +39,23 @@ class Switch:
         return self.asked == self._off_at
 
 
-def train_quietly(taps: list[TapFeatures], labels: list[str], recipe: Recipe = Recipe.AUTO) -> Trained:
-    return train(taps, labels, recipe, progress=lambda message, share: None, cancelled=lambda: False)
+def train_quietly(
+    taps: list[TapFeatures],
+    labels: list[str],
+    recipe: Recipe = Recipe.AUTO,
+    *,
+    class_weight: ClassWeight = ClassWeight.NONE,
+    min_precision: float = 0.0,
+) -> Trained:
+    return train(
+        taps,
+        labels,
+        recipe,
+        class_weight=class_weight,
+        min_precision=min_precision,
+        progress=lambda message, share: None,
+        cancelled=lambda: False,
+    )
 
 
 @pytest.mark.parametrize("each", [2, 3, 10, 40])
@@ -198,3 +217,102 @@ def test_the_same_examples_give_the_same_head() -> None:
     first, second = (train_quietly(taps_for(labels), labels) for _ in range(2))
     assert first.head.weights.tobytes() == second.head.weights.tobytes()
     assert first.cross_validation == second.cross_validation
+
+
+def test_balanced_weights_find_the_rare_class() -> None:
+    labels = ["common"] * 300 + ["rare"] * 12
+    taps = taps_for(labels, noise=3.0, scores=False)
+    plain, balanced = (
+        train_quietly(taps, labels, class_weight=weight).cross_validation
+        for weight in (ClassWeight.NONE, ClassWeight.BALANCED)
+    )
+    assert plain is not None
+    assert balanced is not None
+    assert balanced.classes[1].recall > plain.classes[1].recall
+    assert balanced.macro_accuracy > plain.macro_accuracy
+
+
+def test_the_tutorial_takes_no_class_weights() -> None:
+    labels = ["a", "b"] * 3
+    with pytest.raises(RecipeNotSupportedError, match="use the recipe `auto`"):
+        train_quietly(taps_for(labels), labels, Recipe.TUTORIAL, class_weight=ClassWeight.BALANCED)
+
+
+def test_a_threshold_keeps_its_promise_on_held_out_examples() -> None:
+    labels = ["a", "b", "c"] * 60
+    trained = train_quietly(taps_for(labels, noise=2.5, scores=False), labels, min_precision=0.9)
+    assert trained.rejection is not None
+    assert trained.held_out is not None
+    assert trained.head.threshold == trained.rejection.threshold > 0
+    accepted = trained.held_out.probabilities.max(1) >= trained.rejection.threshold
+    right = trained.held_out.probabilities.argmax(1) == trained.held_out.truth
+    assert right[accepted].mean() >= 0.9 > right.mean()
+    assert trained.rejection_curve[0].precision == pytest.approx(right.mean())
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c", "d"]])
+def test_a_threshold_needs_held_out_examples(labels: list[str]) -> None:
+    with pytest.raises(DatasetNotTrainableError, match="nothing can be held out"):
+        train_quietly(taps_for(labels), labels, min_precision=0.9)
+
+
+def test_the_head_is_as_sure_as_it_was_right() -> None:
+    """Held-out probabilities are calibrated, and the head's weights have the temperature in them."""
+    random = np.random.default_rng(3)
+    labels = [f"class {number}" for number in np.arange(300) % 3]
+    taps = taps_for(labels, noise=2.0, scores=False)[1:]
+    flipped = [labels[(row + 1) % 300] if random.random() < 0.25 else labels[row] for row in range(300)]
+    trained = train_quietly(taps, flipped)
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.expected_calibration_error < 0.1
+    if trained.calibration is not None:
+        assert trained.cross_validation.log_loss < trained.calibration.log_loss_before
+
+
+def test_the_tutorial_stays_as_it_was_fitted() -> None:
+    labels = ["a", "b"] * 60
+    trained = train_quietly(taps_for(labels, noise=2.0), labels, Recipe.TUTORIAL)
+    assert trained.calibration is None
+    assert trained.trials == ()
+
+
+def test_what_was_tried_is_told() -> None:
+    labels = ["cat", "dog", "bird"] * 20
+    trained = train_quietly(taps_for(labels, noise=0.2), labels)
+    assert [trial.taps for trial in trained.trials] == [("bad",), ("good",), ("bad", "good")]
+    chosen = [trial for trial in trained.trials if trial.chosen]
+    assert [trial.taps for trial in chosen] == [trained.head.taps]
+    assert chosen[0].l2 == trained.head.l2
+    assert chosen[0].example_count == 60
+
+
+def test_every_example_that_can_be_is_held_out() -> None:
+    labels = ["a"] * 5 + ["b"] * 5 + ["only"]
+    held_out = train_quietly(taps_for(labels), labels).held_out
+    assert held_out is not None
+    assert held_out.rows.tolist() == list(range(10))
+    assert held_out.truth.tolist() == [0] * 5 + [1] * 5
+    assert held_out.probabilities.sum(1) == pytest.approx(np.ones(10))
+
+
+def test_facts_are_read_as_they_were_written() -> None:
+    labels = ["a", "b", "c"] * 60
+    trained = train_quietly(taps_for(labels, noise=2.5), labels, min_precision=0.8)
+    facts = Facts.of(trained, 180, 1.5, {"numpy": "2"})
+    stored = json.loads(json.dumps(facts.to_json()))
+    assert Facts.from_json(stored) == facts
+
+
+def test_facts_of_the_first_release_are_read() -> None:
+    labels = ["a", "b"] * 10
+    facts = Facts.of(train_quietly(taps_for(labels), labels), 20, 1.5, {})
+    stored = json.loads(json.dumps(facts.to_json()))
+    for key in ("class_weight", "whitening", "calibration", "rejection", "rejection_curve", "trials", "libraries"):
+        del stored[key]
+    for key in ("micro_accuracy_interval", "log_loss_interval", "expected_calibration_error", "reliability"):
+        del stored["cross_validation"][key]
+        del stored["comparisons"][0]["metrics"][key]
+    read = Facts.from_json(stored)
+    assert (read.taps, read.example_count, read.trials, read.rejection) == (facts.taps, 20, (), None)
+    assert read.cross_validation is not None
+    assert read.cross_validation.micro_accuracy_interval is None
