@@ -45,6 +45,25 @@ async def test_the_best_classes_alone(stub) -> None:
     assert len(result.prediction.scores) == 2
 
 
+async def test_what_is_less_probable_than_the_threshold_is_rejected(stub) -> None:
+    await train_anew(stub)
+    [plain] = (await predict(stub, [b"cat-9"])).results
+    assert not plain.prediction.rejected
+    [strict] = (await predict(stub, [b"cat-9"], threshold=1.0)).results
+    assert strict.prediction.rejected
+    assert strict.prediction.scores == plain.prediction.scores
+
+
+async def test_the_threshold_of_the_version_holds_unless_the_request_has_one(stub) -> None:
+    await add(stub, "m", examples("cat", 6) + examples("dog", 6))
+    threshold = (await train(stub, min_precision=0.99)).rejection.threshold
+    images = [b"cat-9", b"owl-1", b"owl-2"]
+    for result in (await predict(stub, images)).results:
+        assert result.prediction.rejected == (result.prediction.scores[0].score < threshold)
+    assert any(result.prediction.rejected for result in (await predict(stub, images)).results)
+    assert not any(result.prediction.rejected for result in (await predict(stub, images, threshold=0.0)).results)
+
+
 async def test_one_call_of_the_featurizer_for_the_taps_that_the_head_takes(stub, fake: FakeFeaturizer) -> None:
     await train_anew(stub)
     fake.requests.clear()
@@ -93,6 +112,8 @@ async def test_a_model_made_anew_is_not_taken_for_the_one_before(stub) -> None:
         ({"images": [types_pb2.Image(id="x" * 1025, content=b"x")]}, "images[0].id", "At most 1024 bytes"),
         ({"top_k": -1}, "top_k", "The number of classes is -1; 0 (for all) or more."),
         ({"version": -1}, "version", "The version is -1; 0 or more is accepted."),
+        ({"threshold": 1.5}, "threshold", "The threshold is 1.5; from 0 (reject nothing) to 1 is accepted."),
+        ({"threshold": float("nan")}, "threshold", "The threshold is nan; "),
     ],
 )
 async def test_a_wrong_request_names_its_field(stub, fields, field: str, sentence: str) -> None:

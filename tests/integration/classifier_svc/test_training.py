@@ -168,3 +168,52 @@ async def test_a_dataset_that_is_not_there(stub) -> None:
     assert (details.code, details.reason) == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND")
     assert details.message == "There is no dataset `m`. There are: cats."
     assert details.metadata == {"resource": "dataset", "name": "m"}
+
+
+async def test_a_version_says_how_it_was_chosen_and_how_sure_its_numbers_are(stub) -> None:
+    version = await train_anew(stub)
+    assert version.class_weight == classifier_pb2.CLASS_WEIGHT_NONE
+    assert [list(trial.taps) for trial in version.trials] == [["conv"]]
+    assert version.trials[0].chosen
+    assert version.trials[0].example_count == 12
+    assert version.cross_validation.micro_accuracy_interval.lower < 1
+    assert version.cross_validation.micro_accuracy_interval.upper == 1
+    assert version.cross_validation.HasField("log_loss_interval")
+    assert sum(entry.example_count for entry in version.cross_validation.reliability) == 12
+    assert set(version.libraries) == {"lastlayer", "numpy", "scipy"}
+    assert not version.HasField("rejection")
+    assert version.rejection_curve[0].coverage == 1
+
+
+async def test_class_weights(stub) -> None:
+    await add(stub, "m", examples("cat", 12) + examples("dog", 3))
+    version = await train(stub, class_weight=classifier_pb2.CLASS_WEIGHT_BALANCED)
+    assert version.class_weight == classifier_pb2.CLASS_WEIGHT_BALANCED
+
+
+async def test_a_precision_that_is_asked_for_sets_a_threshold(stub) -> None:
+    await add(stub, "m", examples("cat", 6) + examples("dog", 6))
+    version = await train(stub, min_precision=0.9)
+    assert version.rejection.min_precision == 0.9
+    assert 0.5 <= version.rejection.threshold <= 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "reason", "sentence"),
+    [
+        ({"class_weight": 9}, "INVALID_ARGUMENT", "INVALID_FIELD", "There is no class weight 9; "),
+        ({"min_precision": 1.0}, "INVALID_ARGUMENT", "INVALID_FIELD", "The precision is 1; "),
+        ({"min_precision": float("nan")}, "INVALID_ARGUMENT", "INVALID_FIELD", "The precision is nan; "),
+        (
+            {"recipe": classifier_pb2.RECIPE_TUTORIAL, "class_weight": classifier_pb2.CLASS_WEIGHT_BALANCED},
+            "FAILED_PRECONDITION",
+            "RECIPE_NOT_SUPPORTED",
+            "The recipe `tutorial` counts all examples the same",
+        ),
+    ],
+)
+async def test_wishes_that_cannot_be_met(stub, fields, code: str, reason: str, sentence: str) -> None:
+    await add(stub, "m", examples("cat", 3) + examples("dog", 3))
+    details = await failure(stub.Train(Request(model="m", **fields)))
+    assert (details.code.name, details.reason) == (code, reason)
+    assert details.message.startswith(sentence)
