@@ -63,9 +63,9 @@ def whiten(rotated: Rotated, strength: float) -> Rotated:
     A direction is divided by its standard deviation to the power of `strength`: 0 leaves it, 1 would be whitening. A
     penalty on weights then weighs less in the directions in which features hardly vary.
     """
-    spread = np.sqrt((rotated.values.astype(np.float64) ** 2).mean(0))
-    if not len(spread):
+    if not strength or not rotated.values.size:
         return rotated
+    spread = np.sqrt((rotated.values.astype(np.float64) ** 2).mean(0))
     scales = spread**-strength
     scales *= np.sqrt((spread**2).sum() / ((spread * scales) ** 2).sum())
     scales = scales.astype(rotated.values.dtype)
