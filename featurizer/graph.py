@@ -1,4 +1,7 @@
-"""Runs a frozen network: pixels in, the vectors of its taps out. With `keras_graph`, all that knows TensorFlow."""
+"""Runs a frozen network: pixels in, the vectors of its taps out.
+
+With `keras_graph` and `spatial`, all that knows TensorFlow.
+"""
 
 import difflib
 import logging
@@ -15,6 +18,7 @@ from google.protobuf.message import DecodeError
 from featurizer.backbones import BackboneSpec
 from featurizer.errors import BackboneError
 from featurizer.processors import available_processors
+from featurizer.spatial import feature_map
 
 TapKind = Literal["spatial_mean", "vector", "class_scores"]
 
@@ -60,8 +64,9 @@ class Graph:
             graph_def, input_name = _read_graph(weights), spec.input
             tensors = {tap.name: tap.tensor for tap in spec.taps}
         _check_tensors(graph_def, input_name, tensors, weights)
-        self._function, self._inputs, self._outputs = _import(spec, graph_def, input_name, tensors, weights)
+        self._function, self._inputs, self._outputs, self._maps = _import(spec, graph_def, input_name, tensors, weights)
         self._pruned: dict[int, Callable[[tf.Tensor], list[tf.Tensor]]] = {}
+        self._map: Callable[[tf.Tensor], list[tf.Tensor]] | None = None
         self.taps = self._warm_up(weights)
         """The taps, from the shallowest to the deepest."""
 
@@ -77,6 +82,19 @@ class Graph:
         count = 1 + max(names.index(tap) for tap in taps)
         outputs = self._up_to(count)(tf.constant(images))
         return {tap: outputs[names.index(tap)].numpy() for tap in taps}
+
+    def maps(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+        """Return the feature maps of images at some taps, each a spatial mean.
+
+        `images` is uint8 [n, height, width, 3], RGB; each result is float32 [n, h, w, d], whose mean over h and w is
+        what `run` returns.
+        """
+        if self._map is None:
+            # Made when it is first needed, as it keeps the weights once more. One for all taps: maps are asked for one
+            # image at a time, where it matters little how deep the network is run.
+            self._map = self._function.prune(self._inputs, list(self._maps.values()))
+        found = dict(zip(self._maps, self._map(tf.constant(images)), strict=True))
+        return {tap: found[tap].numpy() for tap in taps}
 
     def _up_to(self, count: int) -> Callable[[tf.Tensor], list[tf.Tensor]]:
         if count not in self._pruned:
@@ -103,8 +121,8 @@ class Graph:
                 )
             if not np.isfinite(vectors[declared.name]).all():
                 raise BackboneError(f"`{weights}`: the tap `{declared.name}` yields numbers that are not finite.")
-            spatial = self._outputs[declared.name].op.type == "Mean"
-            kind: TapKind = "class_scores" if declared.class_scores else "spatial_mean" if spatial else "vector"
+            kind: TapKind = "spatial_mean" if declared.name in self._maps else "vector"
+            kind = "class_scores" if declared.class_scores else kind
             taps.append(Tap(declared.name, kind, vectors[declared.name].shape[1]))
         return tuple(taps)
 
@@ -154,11 +172,15 @@ def _needed(
 
 def _import(
     spec: BackboneSpec, graph_def: tf.compat.v1.GraphDef, input_name: str, tensors: dict[str, str], path: Path
-) -> tuple[Any, list[tf.Tensor], dict[str, tf.Tensor]]:
-    """Wrap the graph so that it takes uint8 pixels and yields one vector a tap; return function, inputs, outputs."""
+) -> tuple[Any, list[tf.Tensor], dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+    """Wrap the graph so that it takes uint8 pixels and yields one vector a tap.
+
+    Returns the function, its inputs, its outputs, and the maps of the taps that are means of one.
+    """
     size = spec.preprocessing
     needed = _needed(graph_def, input_name, tensors, path)
     outputs: dict[str, tf.Tensor] = {}
+    maps: dict[str, tf.Tensor] = {}
 
     def build(images: tf.Tensor) -> list[tf.Tensor]:
         pixels = (tf.cast(images, tf.float32) - tf.constant(size.mean, tf.float32)) * size.scale
@@ -170,6 +192,8 @@ def _import(
                     f"{output.shape}; float32 of shape [n, d] or [n, height, width, d] is needed."
                 )
             outputs[name] = tf.reduce_mean(output, [1, 2]) if output.shape.rank == 4 else tf.identity(output)
+            if (mapped := feature_map(output)) is not None:
+                maps[name] = mapped
         return list(outputs.values())
 
     signature = tf.TensorSpec([None, size.height, size.width, 3], tf.uint8)
@@ -177,4 +201,4 @@ def _import(
         function = tf.compat.v1.wrap_function(build, [signature])
     except (ValueError, tf.errors.InvalidArgumentError) as error:
         raise BackboneError(f"`{path}` cannot be imported: {str(error).splitlines()[0]}") from error
-    return function, function.inputs, outputs
+    return function, function.inputs, outputs, maps

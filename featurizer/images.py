@@ -5,7 +5,7 @@ Colour profiles are not applied. Training and prediction both come through here;
 """
 
 import io
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,36 @@ _TRANSPOSITIONS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes each orientation of EXIF; from 5 on they swap width and height."""
+"""What undoes each orientation of EXIF."""
+
+# Each is the first of these that it is in, followed by the others.
+_SWAPPING: Final = (
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSVERSE,
+    Image.Transpose.ROTATE_90,
+)
+_MIRRORING_ACROSS: Final = (
+    Image.Transpose.FLIP_LEFT_RIGHT,
+    Image.Transpose.ROTATE_180,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSVERSE,
+)
+_MIRRORING_DOWN: Final = (
+    Image.Transpose.FLIP_TOP_BOTTOM,
+    Image.Transpose.ROTATE_180,
+    Image.Transpose.ROTATE_90,
+    Image.Transpose.TRANSVERSE,
+)
+
+
+class Region(NamedTuple):
+    """A rectangle of an upright image, as shares of its width and height, from 0 to 1."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 def decode(content: bytes, *, width: int, height: int, max_pixels: int) -> npt.NDArray[np.uint8]:
@@ -41,21 +70,25 @@ def decode(content: bytes, *, width: int, height: int, max_pixels: int) -> npt.N
 
     Raises ImageEmptyError, ImageTooLargeError (more than `max_pixels` pixels) or ImageUndecodableError.
     """
+    return decode_region(content, width=width, height=height, max_pixels=max_pixels)[0]
+
+
+def decode_region(content: bytes, *, width: int, height: int, max_pixels: int) -> tuple[npt.NDArray[np.uint8], Region]:
+    """Return what `decode` returns, and the part of the upright image that it shows."""
     if not content:
         raise ImageEmptyError("The image has no bytes.")
     image = _load(content, width, height, max_pixels)
     transposition = _TRANSPOSITIONS.get(_orientation(image))
-    swapped = transposition is not None and transposition not in (
-        Image.Transpose.FLIP_LEFT_RIGHT,
-        Image.Transpose.FLIP_TOP_BOTTOM,
-        Image.Transpose.ROTATE_180,
-    )
     white = _white_level(image)
-    crop = _cover(_resizable(image), *((height, width) if swapped else (width, height)))
+    target = (height, width) if transposition in _SWAPPING else (width, height)
+    box = _kept(image.size, *target)
+    # What is kept is resampled alone.
+    crop = _resizable(image).resize(target, Image.Resampling.BILINEAR, box=box)
     # The rest comes after the crop, where there is less to turn and to convert.
     if transposition is not None:
         crop = crop.transpose(transposition)
-    return np.asarray(_on_white(crop) if white is None else _to_eight_bits(crop, white))
+    pixels = np.asarray(_on_white(crop) if white is None else _to_eight_bits(crop, white))
+    return pixels, _upright(box, image.size, transposition)
 
 
 def _load(content: bytes, width: int, height: int, max_pixels: int) -> Image.Image:
@@ -136,15 +169,29 @@ def _resizable(image: Image.Image) -> Image.Image:
         ) from error
 
 
-def _cover(image: Image.Image, width: int, height: int) -> Image.Image:
-    """Return the centre of the image after scaling it to just cover width x height, resampling only what is kept."""
-    scale = max(width / image.width, height / image.height)
-    scaled_width = max(width, round(image.width * scale))
-    scaled_height = max(height, round(image.height * scale))
+def _kept(size: tuple[int, int], width: int, height: int) -> tuple[float, float, float, float]:
+    """Return what of an image is the centre of it once it is scaled to just cover width x height, in its pixels."""
+    scale = max(width / size[0], height / size[1])
+    scaled_width = max(width, round(size[0] * scale))
+    scaled_height = max(height, round(size[1] * scale))
     left, top = (scaled_width - width) // 2, (scaled_height - height) // 2
-    across, down = image.width / scaled_width, image.height / scaled_height
-    box = (left * across, top * down, (left + width) * across, (top + height) * down)
-    return image.resize((width, height), Image.Resampling.BILINEAR, box=box)
+    across, down = size[0] / scaled_width, size[1] / scaled_height
+    return (left * across, top * down, (left + width) * across, (top + height) * down)
+
+
+def _upright(
+    box: tuple[float, float, float, float], size: tuple[int, int], transposition: Image.Transpose | None
+) -> Region:
+    """Return a box of an image of this size as a part of the image once it is turned."""
+    left, right = box[0] / size[0], box[2] / size[0]
+    top, bottom = box[1] / size[1], box[3] / size[1]
+    if transposition in _SWAPPING:
+        left, top, right, bottom = top, left, bottom, right
+    if transposition in _MIRRORING_ACROSS:
+        left, right = 1 - right, 1 - left
+    if transposition in _MIRRORING_DOWN:
+        top, bottom = 1 - bottom, 1 - top
+    return Region(left, top, right, bottom)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, Protocol
+from contextlib import AbstractContextManager
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from featurizer.admission import Admission
 from featurizer.backbones import Preprocessing
 from featurizer.batcher import Batcher
-from featurizer.images import decode
+from featurizer.images import Region, decode_region
 from rpc.errors import DeadlinePassedError, ImageError, NotReadyError
 
 _STREAM_BATCHES: Final = 3
@@ -21,12 +22,30 @@ _STREAM_BATCHES: Final = 3
 Vectors = Mapping[str, npt.NDArray[np.float32]]
 """The vector of one image at each tap, float32 [d]."""
 
+Maps = Mapping[str, npt.NDArray[np.float32]]
+"""The feature map of one image at each tap, float32 [h, w, d]."""
+
+Outcome = TypeVar("Outcome")
+
+
+class _Wanted(NamedTuple):
+    """An image with what is to be computed of it."""
+
+    pixels: npt.NDArray[np.uint8]
+    taps: Sequence[str]
+    maps: bool
+    """Whether the feature maps are wanted, and not the vectors."""
+
 
 class Network(Protocol):
     """What the pipeline needs of a graph (see `featurizer.graph.Graph`)."""
 
     def run(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
         """Return float32 [n, d] for each tap of uint8 [n, height, width, 3]."""
+        ...
+
+    def maps(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
+        """Return float32 [n, h, w, d] for each tap, a spatial mean, of uint8 [n, height, width, 3]."""
         ...
 
 
@@ -54,9 +73,9 @@ class Pipeline:
             call_images=max_queued_images, stream_images=_STREAM_BATCHES * max_batch_images + decode_threads
         )
         self._decoders = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
-        self._batcher: Batcher[tuple[npt.NDArray[np.uint8], Sequence[str]], Vectors]
+        self._batcher: Batcher[_Wanted, Vectors | Maps]
         self._batcher = Batcher(self._run, max_items=max_batch_images)
-        self._inside: set[asyncio.Task[Vectors | ImageError]] = set()
+        self._inside: set[asyncio.Task[Any]] = set()
         self._stopping = False
         self._image_seconds = 0.05
         """A running mean of what an image costs in the graph, which tells how long a full queue takes."""
@@ -71,22 +90,28 @@ class Pipeline:
         done.
         """
         if wait:
-            return await self._all(self._featurize_in_turn, images, taps, deadline)
+            return await self._all(self._featurize_in_turn(image, taps, deadline) for image in images)
+        with self._admitted(len(images)):
+            return await self._all(self._featurize_one(image, taps, deadline) for image in images)
+
+    async def feature_maps(self, image: bytes, taps: Sequence[str], *, deadline: float | None) -> tuple[Maps, Region]:
+        """Return the feature maps of an image at `taps`, each a spatial mean, and the part of it that they cover.
+
+        Raises ImageError, OverloadedError or DeadlinePassedError.
+        """
+        with self._admitted(1):
+            [mapped] = await self._all(self._map(content, taps, deadline) for content in (image,))
+            return mapped
+
+    def _admitted(self, images: int) -> AbstractContextManager[None]:
         # By the time that half of the queue is done there is room for most requests.
         retry_after_s = max(0.1, self._image_seconds * self._admission.taken / 2)
-        with self._admission.call(len(images), retry_after_s=retry_after_s):
-            return await self._all(self._featurize_one, images, taps, deadline)
+        return self._admission.call(images, retry_after_s=retry_after_s)
 
-    async def _all(
-        self,
-        featurize: Callable[[bytes, Sequence[str], float | None], Coroutine[Any, Any, Vectors | ImageError]],
-        images: Sequence[bytes],
-        taps: Sequence[str],
-        deadline: float | None,
-    ) -> list[Vectors | ImageError]:
+    async def _all(self, work: Iterable[Coroutine[Any, Any, Outcome]]) -> list[Outcome]:
         if self._stopping:
             raise NotReadyError("The service is stopping; try again in a moment.")
-        tasks = [asyncio.create_task(featurize(image, taps, deadline)) for image in images]
+        tasks = [asyncio.create_task(part) for part in work]
         self._inside.update(tasks)
         try:
             return await asyncio.gather(*tasks)
@@ -104,24 +129,36 @@ class Pipeline:
     async def _featurize_one(self, content: bytes, taps: Sequence[str], deadline: float | None) -> Vectors | ImageError:
         loop = asyncio.get_running_loop()
         try:
-            pixels = await loop.run_in_executor(self._decoders, self._decode, content, deadline)
+            pixels, _ = await loop.run_in_executor(self._decoders, self._decode, content, deadline)
         except ImageError as error:
             return error
-        return await self._batcher.submit((pixels, taps), deadline=deadline)
+        return await self._batcher.submit(_Wanted(pixels, taps, maps=False), deadline=deadline)
 
-    def _decode(self, content: bytes, deadline: float | None) -> npt.NDArray[np.uint8]:
+    async def _map(self, content: bytes, taps: Sequence[str], deadline: float | None) -> tuple[Maps, Region]:
+        loop = asyncio.get_running_loop()
+        pixels, region = await loop.run_in_executor(self._decoders, self._decode, content, deadline)
+        return await self._batcher.submit(_Wanted(pixels, taps, maps=True), deadline=deadline), region
+
+    def _decode(self, content: bytes, deadline: float | None) -> tuple[npt.NDArray[np.uint8], Region]:
         if deadline is not None and deadline <= time.monotonic():
             raise DeadlinePassedError("The deadline passed before the image was decoded.")
         size = self._preprocessing
-        return decode(content, width=size.width, height=size.height, max_pixels=self._max_image_pixels)
+        return decode_region(content, width=size.width, height=size.height, max_pixels=self._max_image_pixels)
 
-    def _run(self, batch: Sequence[tuple[npt.NDArray[np.uint8], Sequence[str]]]) -> list[Vectors]:
-        """Run a batch through the graph, up to the deepest tap that any of its images asks for."""
+    def _run(self, batch: Sequence[_Wanted]) -> list[Vectors | Maps]:
+        """Run a batch through the graph: the images whose vectors are wanted together, and so those of maps."""
         started = time.monotonic()
-        asked = {tap for _, taps in batch for tap in taps}
-        vectors = self._network.run(np.stack([pixels for pixels, _ in batch]), sorted(asked))
+        results: dict[int, Vectors | Maps] = {}
+        for maps, compute in ((False, self._network.run), (True, self._network.maps)):
+            part = [index for index, item in enumerate(batch) if item.maps == maps]
+            if part:
+                # Up to the deepest tap that any of the images asks for.
+                asked = {tap for index in part for tap in batch[index].taps}
+                found = compute(np.stack([batch[index].pixels for index in part]), sorted(asked))
+                for row, index in enumerate(part):
+                    results[index] = {tap: found[tap][row] for tap in batch[index].taps}
         self._image_seconds += 0.1 * ((time.monotonic() - started) / len(batch) - self._image_seconds)
-        return [{tap: vectors[tap][index] for tap in taps} for index, (_, taps) in enumerate(batch)]
+        return [results[index] for index in range(len(batch))]
 
     async def stop(self) -> None:
         """Finish what is inside, refuse what comes, and end the threads. Safe to call twice."""

@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import grpc
+import numpy as np
+import numpy.typing as npt
 from google.rpc import status_pb2
 
 from featurizer.pipeline import Pipeline, Vectors
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
+from rpc.channel import MAX_MESSAGE_BYTES
 from rpc.errors import BackboneMismatchError, ImageError, InvalidFieldError, LastlayerError
 from rpc.status import to_status
 from rpc.streams import answered
@@ -19,6 +22,9 @@ _IN_FLIGHT: Final = 4
 """How many requests of one stream are in work at once: enough to keep the graph busy while answers travel."""
 
 _MAX_ID_BYTES: Final = 1024
+
+_MAX_MAP_BYTES: Final = MAX_MESSAGE_BYTES - 64 * 1024
+"""The most bytes of maps in an answer, which leaves room for all else in it."""
 
 
 class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
@@ -65,6 +71,25 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
             async for response in answers:
                 yield response
 
+    async def GetFeatureMaps(
+        self, request: featurizer_pb2.GetFeatureMapsRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> featurizer_pb2.GetFeatureMapsResponse:
+        """Return the feature maps of one image."""
+        taps = self._check_maps(request)
+        maps, region = await self._pipeline.feature_maps(request.image.content, taps, deadline=_deadline(context))
+        size = sum(array.nbytes for array in maps.values())
+        if size > _MAX_MAP_BYTES:
+            raise InvalidFieldError(
+                "taps",
+                f"The maps of these taps have {size} bytes, but an answer holds at most {_MAX_MAP_BYTES}; ask for "
+                "fewer of them.",
+            )
+        return featurizer_pb2.GetFeatureMapsResponse(
+            maps=[_map(tap, maps[tap]) for tap in taps],
+            region=types_pb2.ImageRegion(**region._asdict()),
+            backbone_digest=self._backbone.digest,
+        )
+
     async def _featurize(
         self, request: featurizer_pb2.FeaturizeRequest, *, deadline: float | None, wait: bool
     ) -> featurizer_pb2.FeaturizeResponse:
@@ -84,20 +109,45 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
             )
         for index, image in enumerate(request.images):
             _check_id(f"images[{index}].id", image.id)
-        taps = list(dict.fromkeys(request.taps)) or self._taps
+        taps = self._known(request.taps) or self._taps
+        self._check_digest(request.backbone_digest)
+        return taps
+
+    def _check_maps(self, request: featurizer_pb2.GetFeatureMapsRequest) -> list[str]:
+        """Return the taps whose maps are asked for; raises InvalidFieldError or BackboneMismatchError."""
+        _check_id("image.id", request.image.id)
+        # Another backbone has other taps: that it is another one is the better news.
+        self._check_digest(request.backbone_digest)
+        spatial = [tap.name for tap in self._backbone.taps if tap.kind == types_pb2.TAP_KIND_SPATIAL_MEAN]
+        known = f"those that are spatial means are {', '.join(spatial)}" if spatial else "none of its taps is one"
+        if not request.taps:
+            raise InvalidFieldError("taps", f"No tap is asked for, and at least one is needed; {known}.")
+        taps = self._known(request.taps)
         for index, tap in enumerate(request.taps):
+            if tap not in spatial:
+                raise InvalidFieldError(
+                    f"taps[{index}]",
+                    f"The tap `{tap}` of {self._backbone.name} is no spatial mean, and so has no map; {known}.",
+                )
+        return taps
+
+    def _known(self, asked: Sequence[str]) -> list[str]:
+        """Return the taps that are asked for, each once; raises InvalidFieldError where there is no such tap."""
+        for index, tap in enumerate(asked):
             if tap not in self._taps:
                 raise InvalidFieldError(
                     f"taps[{index}]", f"There is no tap `{tap[:100]}`; there are {', '.join(self._taps)}."
                 )
-        if request.backbone_digest and request.backbone_digest != self._backbone.digest:
+        return list(dict.fromkeys(asked))
+
+    def _check_digest(self, digest: str) -> None:
+        if digest and digest != self._backbone.digest:
             raise BackboneMismatchError(
                 f"The featurizer serves {self._backbone.name} with the digest {self._backbone.digest}, but "
-                f"{request.backbone_digest[:64]} was asked for.",
-                expected=request.backbone_digest[:64],
+                f"{digest[:64]} was asked for.",
+                expected=digest[:64],
                 actual=self._backbone.digest,
             )
-        return taps
 
 
 def _check_id(field: str, value: str) -> None:
@@ -112,6 +162,11 @@ def _result(image_id: str, outcome: Vectors | ImageError, taps: Sequence[str]) -
         return featurizer_pb2.ImageFeatures(id=image_id, error=status)
     vectors = [types_pb2.FeatureVector(tap=tap, values=pack(outcome[tap])) for tap in taps]
     return featurizer_pb2.ImageFeatures(id=image_id, features=featurizer_pb2.FeatureVectors(vectors=vectors))
+
+
+def _map(tap: str, values: npt.NDArray[np.float32]) -> featurizer_pb2.FeatureMap:
+    height, width, dimension = values.shape
+    return featurizer_pb2.FeatureMap(tap=tap, height=height, width=width, dimension=dimension, values=pack(values))
 
 
 def _deadline(context: grpc.aio.ServicerContext[Any, Any]) -> float | None:

@@ -56,7 +56,11 @@ def test_the_numbers_are_those_of_the_definition(graph: Graph) -> None:
 
 
 def test_the_taps_are_described_in_their_order(graph: Graph) -> None:
-    assert graph.taps == (Tap("conv", "spatial_mean", 8), Tap("pool", "vector", 16), Tap("scores", "class_scores", 5))
+    assert graph.taps == (
+        Tap("conv", "spatial_mean", 8),
+        Tap("pool", "spatial_mean", 16),
+        Tap("scores", "class_scores", 5),
+    )
 
 
 @pytest.mark.parametrize("taps", [["conv"], ["pool"], ["scores", "conv"], ["pool", "conv", "scores"]])
@@ -195,3 +199,67 @@ def test_googlenet_yields_the_golden_vectors() -> None:
         assert np.abs(got - expected).max() < 1e-3 * np.abs(expected).max()
         lengths = np.linalg.norm(got, axis=1) * np.linalg.norm(expected, axis=1)
         assert ((got * expected).sum(1) / lengths).min() > 0.99999
+
+
+def test_the_mean_of_a_map_is_the_vector(graph: Graph) -> None:
+    taps = ["pool", "conv"]
+    maps, vectors = graph.maps(images(3), taps), graph.run(images(3), taps)
+    assert {tap: values.shape for tap, values in maps.items()} == {"pool": (3, 7, 7, 16), "conv": (3, 15, 15, 8)}
+    for tap in taps:
+        assert maps[tap].dtype == np.float32
+        np.testing.assert_allclose(maps[tap].mean((1, 2), np.float64), vectors[tap], rtol=1e-5)
+
+
+POOLINGS: dict[str, tuple[Any, str]] = {
+    "mean": (lambda conv: tf.reduce_mean(conv, [1, 2], name="pooled"), "spatial_mean"),
+    "mean that keeps its axes": (
+        lambda conv: tf.squeeze(tf.reduce_mean(conv, [-3, -2], keepdims=True), [1, 2], name="pooled"),
+        "spatial_mean",
+    ),
+    "pooling over all": (lambda conv: tf.nn.avg_pool2d(conv, 15, 1, "VALID", name="pooled"), "spatial_mean"),
+    "pooling over all, flattened": (
+        lambda conv: tf.reshape(tf.nn.avg_pool2d(conv, 15, 1, "VALID"), [-1, 8], name="pooled"),
+        "spatial_mean",
+    ),
+    "maximum": (lambda conv: tf.reduce_max(conv, [1, 2], name="pooled"), "vector"),
+    "mean over one axis": (lambda conv: tf.reshape(tf.reduce_mean(conv, [1]), [-1, 120], name="pooled"), "vector"),
+    "pooling over a part, flattened": (
+        lambda conv: tf.reshape(tf.nn.avg_pool2d(conv, 14, 14, "VALID"), [-1, 8], name="pooled"),
+        "vector",
+    ),
+    "pooled twice, flattened": (
+        lambda conv: tf.reshape(tf.nn.avg_pool2d(conv, 5, 5, "VALID"), [-1, 72], name="pooled"),
+        "vector",
+    ),
+}
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_the_map_behind_the_network_s_own_pooling_is_found(declaration: Path, tmp_path: Path, pooling: str) -> None:
+    pool, kind = POOLINGS[pooling]
+    with tf.Graph().as_default() as definition:
+        pixels = tf.compat.v1.placeholder(tf.float32, [None, None, None, 3], name="input")
+        pixels = tf.ensure_shape(pixels, [None, 32, 32, 3])
+        pool(tf.nn.conv2d(pixels, tf.constant(tiny_weights()["first"]), strides=2, padding="VALID"))
+    path = tmp_path / "graph.pb"
+    path.write_bytes(definition.as_graph_def().SerializeToString())
+    spec = read_backbone(declaration).model_copy(update={"taps": (TapSpec(name="pooled", tensor="pooled:0"),)})
+    graph = Graph(spec, path)
+    assert [tap.kind for tap in graph.taps] == [kind]
+    if kind == "spatial_mean":
+        mapped = graph.maps(images(2), ["pooled"])["pooled"]
+        assert mapped.shape == (2, 15, 15, 8)
+        vectors = graph.run(images(2), ["pooled"])["pooled"]
+        np.testing.assert_allclose(mapped.mean((1, 2), np.float64), vectors, rtol=1e-5, atol=1e-5)
+
+
+@needs_shared
+def test_the_mean_of_a_map_of_googlenet_is_the_vector() -> None:
+    graph = Graph(builtin("googlenet"), SHARED / "models/googlenet/graph.pb")
+    taps = [tap.name for tap in graph.taps if tap.kind == "spatial_mean"]
+    assert taps == ["mixed4d", "mixed4e", "avgpool0"]
+    pixels = images(2, 224)
+    maps, vectors = graph.maps(pixels, taps), graph.run(pixels, taps)
+    assert [maps[tap].shape[1:3] for tap in taps] == [(14, 14), (14, 14), (7, 7)]
+    for tap in taps:
+        np.testing.assert_allclose(maps[tap].mean((1, 2), np.float64), vectors[tap], rtol=1e-5, atol=1e-7)

@@ -27,10 +27,14 @@ LONG_S = 30.0
 
 
 class FakeNetwork:
-    """Its tap `level` is the mean of red, `area` the number of pixels. Waits inside for as long as it is held."""
+    """Its tap `level` is the mean of red, `area` the number of pixels; a map is red itself.
+
+    Waits inside for as long as it is held.
+    """
 
     def __init__(self) -> None:
         self.runs: list[tuple[int, tuple[str, ...]]] = []
+        self.mapped: list[tuple[int, tuple[str, ...]]] = []
         self._entered = threading.Semaphore(0)
         self._free = threading.Event()
         self._free.set()
@@ -46,13 +50,21 @@ class FakeNetwork:
 
     def run(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
         self.runs.append((len(images), tuple(taps)))
-        self._entered.release()
-        assert self._free.wait(LONG_S)
+        self._wait()
         every = {
             "level": images[..., 0].mean((1, 2))[:, None].astype(np.float32),
             "area": np.full((len(images), 1), images[0, ..., 0].size, np.float32),
         }
         return {tap: every[tap] for tap in taps}
+
+    def maps(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
+        self.mapped.append((len(images), tuple(taps)))
+        self._wait()
+        return {tap: images[..., :1].astype(np.float32) for tap in taps}
+
+    def _wait(self) -> None:
+        self._entered.release()
+        assert self._free.wait(LONG_S)
 
 
 @pytest.fixture
@@ -170,3 +182,69 @@ async def test_stop_finishes_what_is_inside_and_refuses_what_comes(pipeline: Pip
     assert levels(await stream) == list(range(100, 120))
     with pytest.raises(NotReadyError):
         await pipeline.featurize([photo(1)], ["level"], deadline=None, wait=False)
+
+
+async def test_maps_and_the_region_that_they_cover(pipeline: Pipeline, network: FakeNetwork) -> None:
+    maps, region = await pipeline.feature_maps(photo(7), ["level"], deadline=None)
+    assert maps["level"].tolist() == [[[7.0]] * 4] * 2
+    assert region == (0, 0.25, 1, 0.75)
+    assert (network.mapped, network.runs) == ([(1, ("level",))], [])
+
+
+async def test_maps_and_vectors_share_a_batch(pipeline: Pipeline, network: FakeNetwork) -> None:
+    network.hold()
+    first = await begun(pipeline, photo(0))
+    await network.entered()
+    mapped = asyncio.create_task(pipeline.feature_maps(photo(1), ["level"], deadline=None))
+    second = await begun(pipeline, photo(2))
+    for _ in range(2):  # as above: those before them are decoded
+        await pipeline.featurize([b""], ["level"], deadline=None, wait=False)
+    network.release()
+    assert levels(await first) == [0]
+    maps, _ = await mapped
+    assert maps["level"].mean() == 1
+    assert levels(await second) == [2]
+
+
+async def test_maps_fail_as_vectors_do(pipeline: Pipeline, network: FakeNetwork) -> None:
+    with pytest.raises(ImageUndecodableError):
+        await pipeline.feature_maps(b"<html>", ["level"], deadline=None)
+    with pytest.raises(DeadlinePassedError):
+        await pipeline.feature_maps(photo(1), ["level"], deadline=time.monotonic())
+    network.hold()
+    full = await begun(pipeline, *(photo(level) for level in range(5)))
+    with pytest.raises(OverloadedError):
+        await pipeline.feature_maps(photo(1), ["level"], deadline=None)
+    network.release()
+    await full
+    assert network.mapped == []
+
+
+async def test_a_caller_that_waits_for_maps_and_goes_gives_its_place_back(
+    pipeline: Pipeline, network: FakeNetwork
+) -> None:
+    network.hold()
+    first = await begun(pipeline, photo(0))
+    await network.entered()
+    gone = asyncio.create_task(pipeline.feature_maps(photo(1), ["level"], deadline=None))
+    await asyncio.sleep(0)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    network.release()
+    await first
+    assert levels(await pipeline.featurize([photo(9)] * 5, ["level"], deadline=None, wait=False)) == [9] * 5
+    assert network.mapped == []
+
+
+async def test_stop_finishes_maps_and_refuses_further_ones(pipeline: Pipeline, network: FakeNetwork) -> None:
+    network.hold()
+    mapped = asyncio.create_task(pipeline.feature_maps(photo(3), ["level"], deadline=None))
+    await network.entered()
+    stopping = asyncio.create_task(pipeline.stop())
+    network.release()
+    await stopping
+    maps, _ = await mapped
+    assert maps["level"].mean() == 3
+    with pytest.raises(NotReadyError):
+        await pipeline.feature_maps(photo(3), ["level"], deadline=None)
