@@ -116,7 +116,7 @@ async def test_the_backbone_is_described(stub: Stub) -> None:
     assert [(tap.name, tap.dimension) for tap in backbone.taps] == list(TAPS.items())
     assert [types_pb2.TapKind.Name(tap.kind) for tap in backbone.taps] == [
         "TAP_KIND_SPATIAL_MEAN",
-        "TAP_KIND_VECTOR",
+        "TAP_KIND_SPATIAL_MEAN",
         "TAP_KIND_CLASS_SCORES",
     ]
     assert len(bytes.fromhex(backbone.digest)) == hashlib.sha256().digest_size
@@ -297,3 +297,67 @@ async def test_googlenet_from_a_mirror_recognises_a_toaster(tmp_path: Path) -> N
         response = await stub.Featurize(request([content], ["softmax2_pre_activation"]))
     scores = vectors(response.results[0])["softmax2_pre_activation"]
     assert "toaster" in labels[int(scores.argmax())]
+
+
+def map_request(content: bytes, taps: Iterable[str], digest: str = "") -> featurizer_pb2.GetFeatureMapsRequest:
+    return featurizer_pb2.GetFeatureMapsRequest(
+        image=types_pb2.Image(content=content), taps=taps, backbone_digest=digest
+    )
+
+
+async def test_the_mean_of_a_map_is_the_vector(stub: Stub) -> None:
+    content = photo(1)
+    answer = await stub.GetFeatureMaps(map_request(content, ["pool", "conv"]))
+    assert [(entry.tap, entry.height, entry.width, entry.dimension) for entry in answer.maps] == [
+        ("pool", 7, 7, 16),
+        ("conv", 15, 15, 8),
+    ]
+    featurized = await stub.Featurize(request([content]))
+    assert answer.backbone_digest == featurized.backbone_digest
+    expected = vectors(featurized.results[0])
+    for entry in answer.maps:
+        values = unpack(entry.values).reshape(entry.height, entry.width, entry.dimension)
+        np.testing.assert_allclose(values.mean((0, 1), np.float64), expected[entry.tap], rtol=1e-5)
+    assert (answer.region.top, answer.region.bottom) == (0, 1)
+    # 60 x 45 pixels are scaled to 43 x 32, of which the 32 in the middle are kept.
+    assert (answer.region.left, answer.region.right) == pytest.approx((5 / 43, 37 / 43))
+
+
+@pytest.mark.parametrize(
+    ("taps", "field", "sentence"),
+    [
+        ([], "taps", "No tap is asked for, and at least one is needed; those that are spatial means are conv, pool."),
+        (["conv", "nosuch"], "taps[1]", "There is no tap `nosuch`; there are conv, pool, scores."),
+        (
+            ["conv", "pool", "scores"],
+            "taps[2]",
+            "The tap `scores` of tiny is no spatial mean, and so has no map; those that are spatial means are conv, "
+            "pool.",
+        ),
+    ],
+)
+async def test_taps_without_a_map(stub: Stub, taps: list[str], field: str, sentence: str) -> None:
+    found = await failure(stub.GetFeatureMaps(map_request(photo(1), taps)))
+    assert (found.code, found.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert (found.field, found.message) == (field, sentence)
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"", "IMAGE_EMPTY"), (b"<html>", "IMAGE_UNDECODABLE")])
+async def test_a_bad_image_has_no_maps(stub: Stub, content: bytes, reason: str) -> None:
+    found = await failure(stub.GetFeatureMaps(map_request(content, ["conv"])))
+    assert (found.code, found.reason) == (grpc.StatusCode.INVALID_ARGUMENT, reason)
+
+
+async def test_maps_of_another_backbone_are_refused_whatever_the_taps(stub: Stub) -> None:
+    found = await failure(stub.GetFeatureMaps(map_request(photo(1), ["other"], "0" * 64)))
+    assert (found.code, found.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "BACKBONE_MISMATCH")
+
+
+async def test_maps_that_no_message_holds_are_refused(tmp_path: Path, declaration: Path) -> None:
+    # `conv` has 849 x 849 cells of 8 numbers, `pool` 424 x 424 of 16: 23 and 11.5 million bytes.
+    declaration.write_text(declaration.read_text().replace("= 32", "= 1700"))
+    async with calling(settings(tmp_path, declaration)) as stub:
+        found = await failure(stub.GetFeatureMaps(map_request(photo(1), ["conv", "pool"])))
+        assert (found.code, found.field) == (grpc.StatusCode.INVALID_ARGUMENT, "taps")
+        assert "an answer holds at most" in found.message
+        assert len((await stub.GetFeatureMaps(map_request(photo(1), ["conv"]))).maps) == 1

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from featurizer.images import decode
+from featurizer.images import decode, decode_region
 from rpc.errors import ImageEmptyError, ImageError, ImageTooLargeError, ImageUndecodableError
 
 ORIENTATION = 0x0112
@@ -158,6 +158,34 @@ def test_a_turned_image_is_cropped_as_it_is_seen() -> None:
     assert crop.shape == (20, 40, 3)
     assert (crop[:, :18] == (0, 0, 255)).all()
     assert (crop[:, 22:] == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("size", [(61, 40), (40, 61)], ids=["wide", "tall"])
+@pytest.mark.parametrize(
+    ("orientation", "turned"),
+    [
+        (1, None),
+        (2, Image.Transpose.FLIP_LEFT_RIGHT),
+        (3, Image.Transpose.ROTATE_180),
+        (4, Image.Transpose.FLIP_TOP_BOTTOM),
+        (5, Image.Transpose.TRANSPOSE),
+        (6, Image.Transpose.ROTATE_90),
+        (7, Image.Transpose.TRANSVERSE),
+        (8, Image.Transpose.ROTATE_270),
+    ],
+)
+def test_the_region_is_what_the_pixels_show(
+    size: tuple[int, int], orientation: int, turned: Image.Transpose | None
+) -> None:
+    across, down = np.meshgrid(np.linspace(0, 255, size[0]), np.linspace(0, 255, size[1]))
+    upright = Image.fromarray(np.stack([across, down, across], 2).astype(np.uint8))
+    stored = upright if turned is None else upright.transpose(turned)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    crop, region = decode_region(encoded(stored, exif=exif), width=30, height=20, max_pixels=10_000)
+    box = (region.left * size[0], region.top * size[1], region.right * size[0], region.bottom * size[1])
+    expected = np.asarray(upright.resize((30, 20), Image.Resampling.BILINEAR, box=box))
+    assert np.abs(crop.astype(int) - expected).max() <= 1
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of that very thing
