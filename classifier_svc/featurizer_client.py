@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from grpc_health.v1 import health_pb2
 
+from classifier_svc.explaining import Maps, Region
 from classifier_svc.records import Backbone, Tap
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 from rpc.channel import MAX_MESSAGE_BYTES, channel_options
@@ -21,6 +22,7 @@ from rpc.errors import (
     FeaturizerUnavailableError,
     InvalidFieldError,
     LastlayerError,
+    NotExplainableError,
     OverloadedError,
     RelayedError,
 )
@@ -37,6 +39,9 @@ MAX_CONTENT_BYTES: Final = MAX_MESSAGE_BYTES - 16 * 1024
 
 DEFAULT_TIMEOUT_S: Final = 60.0
 """How long a call may take whose caller set no deadline."""
+
+_IMAGE_REASONS: Final = ("IMAGE_EMPTY", "IMAGE_UNDECODABLE", "IMAGE_TOO_LARGE")
+"""Why a single image fails."""
 
 _MAX_IMAGES: Final = 64
 """The most images in one request: small enough for answers to flow, and for one caller not to fill the queue."""
@@ -125,6 +130,44 @@ class FeaturizerClient:
                 outcomes[index] = _outcome(result)
         return [outcomes[index] for index in range(len(images))]
 
+    async def spatial_means(self, *, digest: str, deadline: float | None) -> list[str]:
+        """Return the taps that have feature maps; raises BackboneMismatchError as `featurize` does."""
+        try:
+            answer = await self._stub.GetBackbone(featurizer_pb2.GetBackboneRequest(), timeout=_timeout(deadline))
+        except grpc.aio.AioRpcError as error:
+            self._fail(error)
+        if answer.digest != digest:
+            raise BackboneMismatchError("Another backbone is served.", expected=digest, actual=answer.digest)
+        return [tap.name for tap in answer.taps if tap.kind == types_pb2.TAP_KIND_SPATIAL_MEAN]
+
+    async def feature_maps(
+        self, image: bytes, taps: Sequence[str], *, digest: str, deadline: float | None
+    ) -> tuple[Maps, Region]:
+        """Return the maps of an image at some of the `spatial_means`, and the part of it that they cover.
+
+        Raises what `featurize` raises, RelayedError or InvalidFieldError for a bad image, and NotExplainableError where
+        the maps are too large for a message.
+        """
+        if len(image) > MAX_CONTENT_BYTES:
+            raise _too_large(image, "image.content")
+        request = featurizer_pb2.GetFeatureMapsRequest(
+            image=types_pb2.Image(content=image), taps=taps, backbone_digest=digest
+        )
+        try:
+            answer = await self._stub.GetFeatureMaps(request, timeout=_timeout(deadline))
+        except grpc.aio.AioRpcError as error:
+            details = read_error(error)
+            if details.reason in _IMAGE_REASONS:
+                raise RelayedError(details.reason, details.message, details.metadata) from error
+            if details.reason == "INVALID_FIELD" and details.field == "taps":
+                raise NotExplainableError(details.message) from error
+            self._fail(error)
+        region = answer.region
+        maps = {
+            entry.tap: unpack(entry.values).reshape(entry.height, entry.width, entry.dimension) for entry in answer.maps
+        }
+        return maps, Region(region.left, region.top, region.right, region.bottom)
+
     async def _ask(
         self, request: featurizer_pb2.FeaturizeRequest, deadline: float | None
     ) -> featurizer_pb2.FeaturizeResponse:
@@ -188,9 +231,9 @@ async def _only(request: featurizer_pb2.FeaturizeRequest) -> AsyncIterator[featu
     yield featurizer_pb2.FeaturizeStreamRequest(request=request)
 
 
-def _too_large(content: bytes) -> LastlayerError:
+def _too_large(content: bytes, field: str = "content") -> LastlayerError:
     return InvalidFieldError(
-        "content", f"The image's file has {len(content)} bytes; at most {MAX_CONTENT_BYTES} are accepted."
+        field, f"The image's file has {len(content)} bytes; at most {MAX_CONTENT_BYTES} are accepted."
     )
 
 

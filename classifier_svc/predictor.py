@@ -1,4 +1,7 @@
-"""Predicts: one call of the featurizer for all images of a request, and the version's head on what it returns."""
+"""Predicts: one call of the featurizer for all images of a request, and the version's head on what it returns.
+
+Explains in the same way.
+"""
 
 import asyncio
 from collections import OrderedDict
@@ -8,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from classifier_svc.explaining import ActivationMap, Region, activation_map, check_explainable
 from classifier_svc.featurizer_client import FeaturizerClient
 from classifier_svc.head import Head
 from classifier_svc.models import ModelStore
@@ -56,17 +60,39 @@ class Predictor:
                 images, head.taps, digest=version.backbone_digest, deadline=deadline, patient=patient
             )
         except BackboneMismatchError as error:
-            expected, actual = version.backbone_digest, error.metadata["actual"]
-            raise BackboneMismatchError(
-                f"Version {version.version} of the model `{version.model}` takes features of {version.backbone_name} "
-                f"({expected}), but the featurizer serves another backbone ({actual}); serve {version.backbone_name}, "
-                "or add the images of its dataset again and train the model anew.",
-                expected=expected,
-                actual=actual,
-            ) from error
+            raise _mismatch(version, error) from error
         vectors = [outcome for outcome in outcomes if not isinstance(outcome, LastlayerError)]
         if not vectors:
             return [outcome for outcome in outcomes if isinstance(outcome, LastlayerError)]
         features = {tap: np.stack([vector[tap] for vector in vectors]) for tap in head.taps}
         rows = iter(await asyncio.to_thread(head.probabilities, features))
         return [outcome if isinstance(outcome, LastlayerError) else next(rows) for outcome in outcomes]
+
+    async def explain(
+        self, version: ServedVersion, head: Head, image: bytes, label: str, *, deadline: float | None
+    ) -> tuple[ActivationMap, Region]:
+        """Return where the score of a class, the image's best one where empty, comes from, and what part of the image
+        the cells cover.
+
+        Raises NotExplainableError, InvalidFieldError for an unknown class, or what `FeaturizerClient.feature_maps`
+        raises.
+        """
+        digest = version.backbone_digest
+        try:
+            spatial_means = await self._featurizer.spatial_means(digest=digest, deadline=deadline)
+            check_explainable(head.taps, spatial_means, f"Version {version.version} of the model `{version.model}`")
+            maps, region = await self._featurizer.feature_maps(image, head.taps, digest=digest, deadline=deadline)
+        except BackboneMismatchError as error:
+            raise _mismatch(version, error) from error
+        return await asyncio.to_thread(activation_map, head, maps, label), region
+
+
+def _mismatch(version: ServedVersion, error: BackboneMismatchError) -> BackboneMismatchError:
+    expected, actual = version.backbone_digest, error.metadata["actual"]
+    return BackboneMismatchError(
+        f"Version {version.version} of the model `{version.model}` takes features of {version.backbone_name} "
+        f"({expected}), but the featurizer serves another backbone ({actual}); serve {version.backbone_name}, "
+        "or add the images of its dataset again and train the model anew.",
+        expected=expected,
+        actual=actual,
+    )

@@ -158,6 +158,15 @@ class ClassifierServicer(ResourceMethods):
             )
         return response
 
+    async def Explain(self, request: classifier_pb2.ExplainRequest, context: _Context) -> classifier_pb2.Explanation:
+        """Say where in an image a score comes from."""
+        check_id("image.id", request.image.id)
+        version, head = await self._version(request.model, request.version)
+        explained, region = await self._predictor.explain(
+            version, head, request.image.content, request.label, deadline=_deadline(context)
+        )
+        return version_converters.explanation(version, head, explained, region)
+
     async def Evaluate(
         self, request_iterator: Any, context: _Context
     ) -> AsyncIterator[classifier_pb2.EvaluateResponse]:

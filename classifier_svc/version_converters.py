@@ -5,9 +5,11 @@ import datetime
 from google.protobuf import duration_pb2
 
 from classifier_svc.calibration import Calibration
-from classifier_svc.converters import CLASS_WEIGHT_NUMBERS, RECIPE_NUMBERS, timestamp
+from classifier_svc.converters import CLASS_WEIGHT_NUMBERS, RECIPE_NUMBERS, prediction, timestamp
 from classifier_svc.evaluation import EvaluationTally
+from classifier_svc.explaining import ActivationMap, Region
 from classifier_svc.facts import Facts
+from classifier_svc.head import Head
 from classifier_svc.metrics import Interval, Metrics
 from classifier_svc.records import ServedVersion, Version
 from classifier_svc.rejection import Rejection
@@ -63,6 +65,26 @@ def evaluation(version: ServedVersion, tally: EvaluationTally) -> classifier_pb2
         unknown_labels=[
             classifier_pb2.ClassCount(label=label, example_count=count) for label, count in tally.unknown_labels.items()
         ],
+    )
+
+
+def explanation(
+    version: ServedVersion, head: Head, explained: ActivationMap, region: Region
+) -> classifier_pb2.Explanation:
+    """Return where the score of a class of a version comes from."""
+    height, width = explained.contributions.shape
+    return classifier_pb2.Explanation(
+        model=version.model,
+        version=version.version,
+        label=explained.label,
+        probability=explained.probability,
+        logit=explained.logit,
+        bias=explained.bias,
+        height=height,
+        width=width,
+        contributions=explained.contributions.ravel(),
+        region=types_pb2.ImageRegion(**region._asdict()),
+        prediction=prediction("", explained.probabilities, head.classes, 0, head.threshold).prediction,
     )
 
 

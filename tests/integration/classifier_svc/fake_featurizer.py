@@ -58,6 +58,8 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
     """How the next requests of images go: None is well. After the script, all is well."""
     requests: list[tuple[str, featurizer_pb2.FeaturizeRequest]] = field(default_factory=list)
     """The record: the method and the request, in order."""
+    mapped: list[featurizer_pb2.GetFeatureMapsRequest] = field(default_factory=list)
+    """The record of the requests of maps."""
     deadlines: list[float | None] = field(default_factory=list)
 
     @property
@@ -90,6 +92,33 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
             await _abort(context, error)
         except grpc.RpcError as error:
             await context.abort(error.args[0], "broken on the way")
+
+    async def GetFeatureMaps(self, request, context):
+        self.deadlines.append(context.time_remaining())
+        self.mapped.append(request)
+        try:
+            if request.backbone_digest != self.digest:
+                raise BackboneMismatchError(
+                    "Another backbone is served.", expected=request.backbone_digest, actual=self.digest
+                )
+            if request.image.content.startswith(b"bad"):
+                raise ImageUndecodableError("The bytes are no image.")
+            if request.image.content.startswith(b"huge"):
+                raise InvalidFieldError("taps", "The maps are too large.")
+        except LastlayerError as error:
+            await _abort(context, error)
+        known = {tap.name: tap.dimension for tap in self.taps}
+        maps = {tap: map_of(request.image.content, tap, known[tap]) for tap in request.taps}
+        return featurizer_pb2.GetFeatureMapsResponse(
+            maps=[
+                featurizer_pb2.FeatureMap(
+                    tap=tap, height=len(cells), width=len(cells[0]), dimension=known[tap], values=pack(cells)
+                )
+                for tap, cells in maps.items()
+            ],
+            region=types_pb2.ImageRegion(left=0.25, top=0, right=0.75, bottom=1),
+            backbone_digest=self.digest,
+        )
 
     async def FeaturizeStream(self, request_iterator, context):
         self.deadlines.append(context.time_remaining())
@@ -138,6 +167,13 @@ def vector_of(content: bytes, tap: str, dimension: int) -> np.ndarray:
     kind = np.random.default_rng(_seed(content.partition(b"-")[0], tap)).normal(size=dimension)
     own = np.random.default_rng(_seed(content, tap)).normal(size=dimension)
     return (3 * kind + 0.3 * own).astype(np.float32)
+
+
+def map_of(content: bytes, tap: str, dimension: int) -> np.ndarray:
+    """Return the map of an image, float32 [2, 3, dimension], whose mean is its `vector_of`."""
+    noise = np.random.default_rng(_seed(content, f"map of {tap}")).normal(size=(2, 3, dimension))
+    noise -= noise.mean((0, 1))
+    return (vector_of(content, tap, dimension) + noise).astype(np.float32)
 
 
 def _seed(content: bytes, tap: str) -> int:
