@@ -67,7 +67,7 @@ class FeaturizerClient:
         # Nothing is retried here, as our own callers do: retries at both places would multiply, and the caller's time
         # would be up before it hears why.
         # A proxy for the web is none for the service next door; gRPC would use it even for the loopback interface.
-        options = [*channel_options(), ("grpc.enable_http_proxy", 0)]
+        options = [*channel_options(watched_service=SERVICE), ("grpc.enable_http_proxy", 0)]
         self._max_images: int | None = None  # as the featurizer told last
         self._channel = grpc.aio.insecure_channel(target, options=options)
         self._stub = featurizer_pb2_grpc.FeaturizerStub(self._channel)
