@@ -13,7 +13,7 @@ from client.connection import check_server, close_after_interrupt, open_channel
 from client.defaults import DEFAULT_MODEL, DEFAULT_SERVER, DEFAULT_TIMEOUT_S, TRAIN_TIMEOUT_S
 from client.errors import InvalidInputError, NotFoundError, ServerError, from_call
 from client.evaluate import EvaluationRun
-from client.images import ImageSource, LabelledImage
+from client.images import ImageSource, LabelledImage, name_of, read_image, wire_name
 from client.predict import PredictionStream, Wanted, predict
 from client.results import (
     AddedExamples,
@@ -21,6 +21,7 @@ from client.results import (
     Evaluation,
     ExampleEvaluation,
     ExampleOutcome,
+    Explanation,
     Model,
     ModelVersion,
     Prediction,
@@ -29,7 +30,7 @@ from client.results import (
 )
 from client.retry import Patience
 from client.upload import Upload
-from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
+from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -178,6 +179,23 @@ class Client:
         patience = Patience(self.server, self._timeout_s)
         wanted = Wanted(model, version, top_k)
         return PredictionStream(self._stub, images, wanted, server=self.server, patience=patience).predictions()
+
+    def explain(
+        self, image: ImageSource, *, model: str = DEFAULT_MODEL, version: int = 0, label: str = ""
+    ) -> Explanation:
+        """Return where in an image the score of a class comes from: of `label`, or of the best class where empty.
+
+        Raises `ImageError` where the image cannot be read, `FailedPreconditionError` where the version is of a kind
+        that cannot be explained.
+        """
+        name = name_of(image, 0)
+        request = classifier_pb2.ExplainRequest(
+            model=model,
+            version=version,
+            image=types_pb2.Image(id=wire_name(name), content=read_image(image)),
+            label=label,
+        )
+        return wire.explanation(name, self._call(self._stub.Explain, request))
 
     # Datasets, models, versions
 

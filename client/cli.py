@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from client.commands.evaluate import evaluate
+from client.commands.explain import explain
 from client.commands.options import INTERRUPTED, SERVER_FAILED, WRONG_INPUT
 from client.commands.predict import predict
 from client.commands.resources import datasets, models, status
@@ -66,5 +67,5 @@ def main() -> None:
     """Train image classifiers from a few labelled photos, and predict with them."""
 
 
-for command in (train, evaluate, predict, models, datasets, status):
+for command in (train, evaluate, predict, explain, models, datasets, status):
     main.add_command(command)

@@ -10,6 +10,7 @@ from client.results import (
     AddedExamples,
     Dataset,
     Evaluation,
+    Explanation,
     Metrics,
     Model,
     ModelVersion,
@@ -42,6 +43,23 @@ def prediction_json(prediction: Prediction) -> Json:
         "scores": [{"label": entry.label, "score": entry.score} for entry in prediction.scores],
         "model": prediction.model,
         "version": prediction.version,
+    }
+
+
+def explanation_json(explanation: Explanation) -> Json:
+    """Return where in an image a score comes from; `contributions` are the rows of the grid."""
+    region = explanation.region
+    return {
+        "image": explanation.prediction.image,
+        "label": explanation.label,
+        "score": explanation.probability,
+        "logit": explanation.logit,
+        "bias": explanation.bias,
+        "contributions": [list(row) for row in explanation.contributions],
+        "region": {"left": region.left, "top": region.top, "right": region.right, "bottom": region.bottom},
+        "scores": [{"label": entry.label, "score": entry.score} for entry in explanation.prediction.scores],
+        "model": explanation.prediction.model,
+        "version": explanation.prediction.version,
     }
 
 

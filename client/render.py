@@ -13,6 +13,7 @@ from client.results import (
     Dataset,
     Evaluation,
     ExampleEvaluation,
+    Explanation,
     Metrics,
     Model,
     ModelVersion,
@@ -33,6 +34,17 @@ def print_prediction(out: Console, name: str, prediction: Prediction) -> None:
     _line(out, f"Image: {shown(name)} predicted as: {shown(prediction.label)} with score: {prediction.score:.4f}")
     for score in prediction.scores[1:]:
         _line(out, f"  {shown(score.label)}: {score.score:.4f}")
+
+
+def print_explanation(out: Console, name: str, explanation: Explanation) -> None:
+    """Print which class of an image is explained, and what its score is made of."""
+    _line(out, f"Image: {shown(name)} as: {shown(explanation.label)} with score: {explanation.probability:.4f}")
+    cells = [cell for row in explanation.contributions for cell in row]
+    _line(
+        out,
+        f"Logit: {explanation.logit:.4f}, of which {sum(cell for cell in cells if cell > 0):+.4f} for it,"
+        f" {sum(cell for cell in cells if cell < 0):+.4f} against it and {explanation.bias:+.4f} of every image",
+    )
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:

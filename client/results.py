@@ -46,6 +46,36 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageRegion:
+    """A rectangle of an upright image, as shares of its width and height, from 0 to 1."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Where in an image the score of a class comes from."""
+
+    label: str
+    """The class that is explained."""
+    probability: float
+    """Its probability, from 0 to 1."""
+    logit: float
+    """Its score before softmax: the sum of `contributions` and `bias`."""
+    bias: float
+    """The part of the score that is the same for every image."""
+    contributions: tuple[tuple[float, ...], ...]
+    """What each cell of the region adds to the score, row by row: positive where it speaks for the class."""
+    region: ImageRegion
+    """The part of the upright image that the cells cover, in equal parts."""
+    prediction: Prediction
+    """What the image is predicted as."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExampleOutcome:
     """What became of one example."""
 

@@ -13,6 +13,8 @@ from client.results import (
     Evaluation,
     ExampleEvaluation,
     ExampleOutcome,
+    Explanation,
+    ImageRegion,
     LabelScore,
     Metrics,
     Model,
@@ -42,6 +44,21 @@ def prediction(name: str, result: classifier_pb2.ImagePrediction, model: str, ve
         return Prediction(name, (), model, version, image_error(result.error))
     scores = tuple(LabelScore(score.label, score.score) for score in result.prediction.scores)
     return Prediction(name, scores, model, version)
+
+
+def explanation(name: str, message: classifier_pb2.Explanation) -> Explanation:
+    """Return where in an image a score comes from."""
+    flat, width, region = message.contributions, message.width, message.region
+    answer = classifier_pb2.ImagePrediction(prediction=message.prediction)
+    return Explanation(
+        label=message.label,
+        probability=message.probability,
+        logit=message.logit,
+        bias=message.bias,
+        contributions=tuple(tuple(flat[row * width : (row + 1) * width]) for row in range(message.height)),
+        region=ImageRegion(region.left, region.top, region.right, region.bottom),
+        prediction=prediction(name, answer, message.model, message.version),
+    )
 
 
 def example_outcome(name: str, outcome: classifier_pb2.ExampleOutcome) -> ExampleOutcome:
