@@ -6,7 +6,9 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/lastlayer
 WORKDIR /build
 COPY requirements/client.txt requirements.txt
-RUN /opt/pip/bin/pip --python /opt/lastlayer/bin/python install --quiet --require-hashes -r requirements.txt
+# The tests of NumPy and matplotlib are a tenth of the image.
+RUN /opt/pip/bin/pip --python /opt/lastlayer/bin/python install --quiet --require-hashes -r requirements.txt \
+ && find /opt/lastlayer -type d -name tests -prune -exec rm -r {} +
 COPY LICENSE README.md pyproject.toml ./
 COPY protos/lastlayer protos/lastlayer
 COPY rpc rpc
@@ -17,6 +19,7 @@ RUN /opt/pip/bin/pip --python /opt/lastlayer/bin/python install --quiet --no-dep
 FROM python:3.11-slim-bookworm
 ENV PATH=/opt/lastlayer/bin:$PATH \
     HOME=/tmp \
+    MPLCONFIGDIR=/tmp/matplotlib \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 RUN useradd --uid 10001 --no-create-home --home-dir /work --shell /usr/sbin/nologin lastlayer

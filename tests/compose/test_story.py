@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from client import Client
 from client.errors import ClientError
@@ -82,6 +84,17 @@ def test_predict_in_the_clients_container(project: Project, photos: Photos, reco
     predicted = [json.loads(line) for line in lines if line.startswith("{")]
     record_property("result", ", ".join(f"{entry['label']} {entry['score']:.3f}" for entry in predicted))
     assert {entry["image"]: entry["label"] for entry in predicted} == photos.held_out
+
+
+def test_clients_container_writes_into_the_folder(project: Project, photos: Photos, record_property: Record) -> None:
+    uid = os.getuid() or 12345  # whoever the folder belongs to, and not root
+    folder = photos.folder / "written"
+    folder.mkdir()
+    os.chown(folder, uid, -1)
+    project.client("explain", next(iter(photos.held_out)), "-o", "written/why.png", user=f"{uid}:{uid}")
+    with Image.open(folder / "why.png") as picture:
+        record_property("result", f"explain: a picture of {picture.width} x {picture.height}")
+    assert (folder / "why.png").stat().st_uid == uid
 
 
 def test_predict_from_the_host(server: str, photos: Photos, record_property: Record) -> None:
