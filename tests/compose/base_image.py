@@ -16,7 +16,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tests.compose.engine import CommandError, Engine, NoEngineError, run
+from tests.compose.engine import Engine, NoEngineError
+from tests.programs import CommandError, can_use_debian, install, run
 
 BASE: Final = "python:3.11-slim-bookworm"
 _SUITE: Final = "bookworm"
@@ -33,12 +34,15 @@ def provide_base_image(engine: Engine) -> str:
     with contextlib.suppress(CommandError, subprocess.TimeoutExpired):
         engine.docker("pull", "--quiet", BASE, timeout_s=600)
         return "pulled"
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+    if not can_use_debian():
         raise NoEngineError(f"{BASE} cannot be pulled, and only root on a Debian machine can make a stand-in for it")
-    run(["apt-get", "install", "-qq", "-y", "--no-install-recommends", "debootstrap"], timeout_s=600)
     root = engine.folder / "base"
     packages = "--include=python3,python3-venv,ca-certificates"
-    run(["debootstrap", "--variant=minbase", packages, _SUITE, str(root)], timeout_s=900)
+    try:
+        install(["debootstrap"])
+        run(["debootstrap", "--variant=minbase", packages, _SUITE, str(root)], timeout_s=900)
+    except (CommandError, subprocess.TimeoutExpired) as error:
+        raise NoEngineError(f"{BASE} can neither be pulled nor made: {error}") from error
     _equip(root)
     archive = engine.folder / "base.tar"
     run(["tar", "--create", "--file", str(archive), "--directory", str(root), "."])

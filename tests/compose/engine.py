@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.compose.packet_filter import packet_filter_kept
+from tests.programs import CommandError, can_use_debian, debian_package, install, run
+
 _START_TIMEOUT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 60.0
 _PACKAGES: Final = ("docker.io", "docker-compose", "iptables")
@@ -43,37 +46,6 @@ class Engine:
         return run(["docker", *arguments], self.environment, check=check, timeout_s=timeout_s)
 
 
-class CommandError(AssertionError):
-    """A command failed. Its text has the command and the end of what it printed."""
-
-
-def run(
-    command: Sequence[str],
-    environment: dict[str, str] | None = None,
-    *,
-    check: bool = True,
-    timeout_s: float = 300,
-    cwd: Path | None = None,
-) -> str:
-    """Run a command and return what it printed, standard error included; raises `CommandError` where it fails."""
-    done = subprocess.run(
-        command,
-        env={**os.environ, **(environment or {})},
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        timeout=timeout_s,
-        check=False,
-    )
-    if check and done.returncode:
-        end = "\n".join(done.stdout.splitlines()[-40:])
-        raise CommandError(f"`{' '.join(command)}` ended with status {done.returncode}:\n{end}")
-    return done.stdout
-
-
 @contextlib.contextmanager
 def engine() -> Iterator[Engine]:
     """Yield an engine; one that had to be started is stopped, and its data removed. Raises `NoEngineError`."""
@@ -85,9 +57,12 @@ def engine() -> Iterator[Engine]:
                 raise NoEngineError("there is an engine, but neither `docker compose` nor `docker-compose`")
             yield Engine({}, composes, own=False, folder=folder)
             return
-        if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        if not can_use_debian():
             raise NoEngineError("no container engine answers, and only root on a Debian machine can start one")
-        _install(_PACKAGES)
+        try:
+            install(_PACKAGES)
+        except (CommandError, subprocess.TimeoutExpired) as error:
+            raise NoEngineError(f"the packages of an engine cannot be installed: {error}") from error
         environment = {
             "DOCKER_HOST": f"unix://{folder / 'docker.sock'}",
             "DOCKER_CONFIG": str(folder / "client"),
@@ -96,7 +71,7 @@ def engine() -> Iterator[Engine]:
             "COMPOSE_DOCKER_CLI_BUILD": "0",
         }
         _add_compose_2(folder)
-        with _daemon(folder, environment):
+        with packet_filter_kept(), _daemon(folder, environment):
             yield Engine(environment, _composes(environment), own=True, folder=folder)
 
 
@@ -118,12 +93,6 @@ def _composes(environment: dict[str, str]) -> list[tuple[str, ...]]:
     return found
 
 
-def _install(packages: Sequence[str]) -> None:
-    environment = {"DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "update", "-qq"], environment, timeout_s=600)
-    run(["apt-get", "install", "-qq", "-y", *packages], environment, timeout_s=600)
-
-
 def _add_compose_2(folder: Path) -> None:
     """Add Compose 2 out of a later Debian where the machine's own has 1.29 alone; without, its tests are skipped."""
     if "2." in run(["docker-compose", "version", "--short"], check=False):
@@ -133,26 +102,6 @@ def _add_compose_2(folder: Path) -> None:
         plugins = folder / "client" / "cli-plugins"
         plugins.mkdir(parents=True)
         shutil.copy(package / "usr/libexec/docker/cli-plugins/docker-compose", plugins)
-
-
-def debian_package(name: str, folder: Path, suite: str = "trixie") -> Path:
-    """Return a folder below `folder` with the files of a package of another Debian; nothing is installed."""
-    state = folder / f"debian-{name}"
-    (state / "lists").mkdir(parents=True)
-    (state / "cache").mkdir()
-    sources = state / "sources.list"
-    keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    sources.write_text(f"deb [signed-by={keys}] http://deb.debian.org/debian {suite} main\n")
-    options = [
-        *("-qq", "-o", f"Dir::Etc::sourcelist={sources}", "-o", "Dir::Etc::sourceparts=-"),
-        *("-o", f"Dir::State::lists={state / 'lists'}", "-o", f"Dir::Cache={state / 'cache'}"),
-        *("-o", "APT::Sandbox::User=root"),
-    ]
-    run(["apt-get", *options, "update"], timeout_s=600)
-    run(["apt-get", *options, "download", name], cwd=state, timeout_s=600)
-    [file] = state.glob("*.deb")
-    run(["dpkg-deb", "--extract", str(file), str(state / "files")])
-    return state / "files"
 
 
 @contextlib.contextmanager
@@ -172,11 +121,12 @@ def _daemon(folder: Path, environment: dict[str, str]) -> Iterator[None]:
         while not _answers(environment):
             if process.poll() is not None or time.monotonic() > deadline:
                 end = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-                raise AssertionError(f"dockerd does not start; the end of its log:\n{end}")
+                raise NoEngineError(f"dockerd does not start; the end of its log:\n{end}")
             time.sleep(0.2)
         yield
     finally:
         _stop(process, environment)
+        run(["umount", str(folder / "data")], check=False)  # which the daemon mounts upon itself
         if not bridge_was_there:
             run(["ip", "link", "delete", "docker0"], check=False)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.compose.engine import CommandError, Engine, run
+from tests.compose.engine import Engine
+from tests.programs import CommandError, run
 
 ROOT = Path(__file__).resolve().parents[2]
 POLL_S = 0.5

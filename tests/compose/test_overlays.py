@@ -5,8 +5,9 @@ import os
 
 import pytest
 
-from tests.compose.engine import CommandError, Engine
+from tests.compose.engine import Engine
 from tests.compose.project import ROOT, Project
+from tests.programs import CommandError
 
 OVERLAYS = sorted(path.name for path in ROOT.glob("docker-compose.*.yml"))
 COMBINATIONS = [chosen for count in range(len(OVERLAYS) + 1) for chosen in itertools.combinations(OVERLAYS, count)]

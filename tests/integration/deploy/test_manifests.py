@@ -1,6 +1,5 @@
 """The Kubernetes manifests, rendered with kustomize: valid by the schemas of the API itself. No cluster is needed."""
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -8,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.compose.engine import CommandError, debian_package, run
-from tests.compose.project import ROOT
+from tests.programs import CommandError, can_use_debian, debian_package, run
 
-FOLDER = ROOT / "deploy" / "k8s"
+FOLDER = Path(__file__).resolve().parents[3] / "deploy" / "k8s"
 KUSTOMIZATIONS = sorted(path.parent.relative_to(FOLDER).as_posix() for path in FOLDER.glob("**/kustomization.yaml"))
 KUBERNETES_VERSIONS = ("1.30", "1.37")
 """The oldest that has all that the manifests use, and the newest that the validator knows."""
 
-yaml: Any = pytest.importorskip("yaml", reason="NO MANIFEST WAS CHECKED: kubernetes-validate is not installed")
 VALIDATOR = (sys.executable, "-m", "kubernetes_validate", "--strict")
 
 Manifest = dict[str, Any]
@@ -30,7 +28,7 @@ def kustomize(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
         return ("kustomize", "build")
     if shutil.which("kubectl"):
         return ("kubectl", "kustomize")
-    if shutil.which("apt-get") and os.geteuid() == 0:
+    if can_use_debian():
         files = debian_package("kustomize", tmp_path_factory.mktemp("kustomize"))
         return (str(files / "usr/bin/kustomize"), "build")
     pytest.skip("NO MANIFEST WAS CHECKED: there is neither kustomize nor kubectl")
