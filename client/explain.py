@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from client.fonts import font_for
 from client.results import Explanation
+from client.text import shown
 
 _SIDE: Final = (720, 1600)
 """The least and the most pixels of a picture's longer side."""
@@ -115,13 +116,13 @@ def _caption(width: int, explanation: Explanation, name: str) -> Image.Image:
     pen = ImageDraw.Draw(strip)
     legend = round(9 * unit)
     room = width - legend - 3 * unit
-    prediction = explanation.prediction
+    prediction, named = explanation.prediction, shown(explanation.label)
     share = f"   {100 * explanation.probability:.1f} %"
-    large = font_for(explanation.label, round(1.5 * unit))
-    label = _shortened(pen, explanation.label, large, room - pen.textlength(share, large))
+    large = font_for(named, round(1.5 * unit))
+    label = _shortened(pen, named, large, room - pen.textlength(share, large))
     pen.text((unit, 1.9 * unit), label + share, _INK, large, anchor="ls")
     small = font_for(name, round(0.85 * unit))
-    about = _shortened(pen, f"{name}   {prediction.model}:{prediction.version}", small, room)
+    about = _shortened(pen, f"{shown(name)}   {prediction.model}:{prediction.version}", small, room)
     pen.text((unit, 3.4 * unit), about, _PALE, small, anchor="ls")
     _legend(strip, (width - unit - legend, unit), (legend, unit))
     return strip

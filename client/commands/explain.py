@@ -84,7 +84,7 @@ def _check(target: Path, image: Path) -> None:
         import client.explain  # noqa: F401 - only whether it can be
     except ImportError as error:
         raise ClientError(
-            f"Drawing needs {error.name}, which is not installed: `pip install 'lastlayer[report]'` does that."
+            "Drawing needs Pillow and NumPy, which are not installed: `pip install 'lastlayer[report]'` does that."
         ) from error
 
 

@@ -21,7 +21,7 @@ from grpc_status import rpc_status
 
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 from rpc.channel import MAX_MESSAGE_BYTES
-from rpc.errors import ImageUndecodableError, LastlayerError, ResourceNotFoundError
+from rpc.errors import ImageUndecodableError, InvalidFieldError, LastlayerError, ResourceNotFoundError
 from rpc.status import to_status
 
 SERVICE = "lastlayer.v1.Classifier"
@@ -150,6 +150,29 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
             for label, score in list(zip(ranked, scores, strict=True))[: request.top_k or None]:
                 result.prediction.scores.add(label=label, score=score)
         return response
+
+    def Explain(self, request, context):
+        self._begin("Explain", context, request)
+        self._known("model", request.model, context)
+        if request.image.content.startswith(b"bad"):
+            self._fail(ImageUndecodableError("The bytes are no image of a supported format."), context)
+        label = request.label or self.classes[0]
+        if label not in self.classes:
+            self._fail(InvalidFieldError("label", f"The model knows no class `{label}`."), context)
+        explanation = classifier_pb2.Explanation(
+            model=request.model,
+            version=request.version or 1,
+            label=label,
+            probability=0.75,
+            logit=2.0,
+            bias=0.5,
+            height=2,
+            width=3,
+            contributions=[1.0, 0.5, 0.25, -0.25, 0.0, 0.0],
+            region=types_pb2.ImageRegion(left=0.25, top=0, right=0.75, bottom=1),
+        )
+        explanation.prediction.scores.add(label=label, score=0.75)
+        return explanation
 
     def Evaluate(self, request_iterator, context):
         messages = self._begin("Evaluate", context)
