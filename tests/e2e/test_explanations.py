@@ -54,7 +54,8 @@ def test_what_speaks_for_a_toaster_lies_on_the_toaster(server: str, tmp_path: Pa
     assert top < speaking_for.sum(1) @ y < bottom
     inside = speaking_for[np.ix_((y > top) & (y < bottom), (x > left) & (x < right))].sum()
     assert inside > 0.8
-    assert Image.open(picture).size[0] >= size[0]
+    with Image.open(picture) as drawn:
+        assert drawn.width >= size[0]
 
 
 def _middles(cells: int) -> np.ndarray:

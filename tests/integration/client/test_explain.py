@@ -59,7 +59,8 @@ def test_a_picture_is_drawn_here(run: Run, photo: Path, here: Path) -> None:
     assert "Logit: 2.0000, of which +1.7500 for it, -0.2500 against it and +0.5000 of every image" in result.stdout
     assert "Written: cat-explained.png" in result.stdout
     assert [path.name for path in here.iterdir()] == ["cat-explained.png"]
-    pixels = np.asarray(Image.open(here / "cat-explained.png"))
+    with Image.open(here / "cat-explained.png") as picture:
+        pixels = np.asarray(picture)
     assert (pixels[5:400, :150] == 128).all()  # outside the region
     assert (pixels[5:400, 200:500] != 128).any()
 
@@ -67,7 +68,8 @@ def test_a_picture_is_drawn_here(run: Run, photo: Path, here: Path) -> None:
 @pytest.mark.parametrize(("name", "kind"), [("a.png", "PNG"), ("a.JPG", "JPEG"), ("a.webp", "WEBP")])
 def test_the_name_says_the_format(run: Run, photo: Path, here: Path, name: str, kind: str) -> None:
     assert run("explain", photo, "-o", name, "--label", "dog").exit_code == 0
-    assert Image.open(here / name).format == kind
+    with Image.open(here / name) as picture:
+        assert picture.format == kind
 
 
 def test_the_numbers(run: Run, photo: Path, here: Path) -> None:
@@ -141,9 +143,8 @@ def test_without_pillow_it_says_what_to_install(photo: Path, server: str) -> Non
     environment = {**os.environ, "LASTLAYER_SERVER": server}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 2
-    assert (
-        done.stderr
-        == "Error: Drawing needs PIL, which is not installed: `pip install 'lastlayer[report]'` does that.\n"
-    )
+    assert done.stderr.startswith("Error: Drawing needs Pillow and NumPy")
+    assert "pip install 'lastlayer[report]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, json.loads(done.stdout)["label"]) == (0, "cat")
