@@ -47,7 +47,7 @@ def test_image_holds_only_what_is_its_own(service: str, foreign: str, project: P
     assert project.engine.docker("run", "--rm", *python, *foreign.split()).strip() == "10001 []"
 
 
-def test_up(project: Project, record_property: Record) -> None:
+def test_up(project: Project, photos: Photos, record_property: Record) -> None:
     project.compose("up", "--detach", timeout_s=1800)
     project.wait_until_healthy("featurizer")
     project.wait_until_healthy("classifier")
@@ -55,6 +55,7 @@ def test_up(project: Project, record_property: Record) -> None:
     checks = project.inspect(featurizer)["State"]["Health"]["Log"]
     healthy = next(check["End"] for check in checks if check["ExitCode"] == 0)
     assert healthy < project.inspect(classifier)["State"]["StartedAt"]
+    assert f"fetching {'/mirror/' if photos.mirror else ''}" in project.logs("featurizer", 1000)
     record_property("result", f"with {project.version()}")
 
 
