@@ -19,7 +19,14 @@ from lastlayer.v1 import classifier_pb2, types_pb2
 from rpc.errors import ImageEmptyError, InvalidFieldError, LastlayerError
 from rpc.status import to_status
 
-Message = TypeVar("Message", classifier_pb2.Dataset, classifier_pb2.Model, classifier_pb2.ModelVersion)
+Message = TypeVar(
+    "Message",
+    classifier_pb2.Dataset,
+    classifier_pb2.Model,
+    classifier_pb2.ModelVersion,
+    classifier_pb2.ReviewedExample,
+    classifier_pb2.StoredExample,
+)
 
 _MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
 """Where a page ends early: the metrics of a version with a thousand classes have megabytes."""
@@ -219,6 +226,7 @@ def dataset(record: Dataset) -> classifier_pb2.Dataset:
         create_time=timestamp(record.create_time),
         update_time=timestamp(record.update_time),
         conflict_count=record.conflict_count,
+        stale_count=record.stale_count,
     )
 
 

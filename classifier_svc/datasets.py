@@ -9,16 +9,15 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from classifier_svc import dataset_queries as queries
 from classifier_svc.database import Database
-from classifier_svc.records import AddedExample, Backbone, Dataset, NewExample, Tap, TrainingSet
-from classifier_svc.schema import backbones, datasets, examples, features
-from rpc.errors import BackboneMismatchError, DatasetNotTrainableError, ResourceNotFoundError, StoreCorruptError
+from classifier_svc.records import AddedExample, Backbone, Dataset, NewExample, Tap, TapExamples, TrainingSet
+from classifier_svc.schema import backbones, datasets, examples, features, thumbnails
+from rpc.errors import BackboneMismatchError, DatasetNotTrainableError, StoreCorruptError
 from rpc.vectors import pack, unpack
 
-_MANY: Final = 500
-"""How many values one statement names; databases bound that."""
-
-_FEATURES_LOCK: Final = 0x6C61737466  # any number that nobody else locks in the same database
+_NAMED: Final = 5
+"""How many images an error names."""
 
 
 class DatasetStore:
@@ -30,20 +29,7 @@ class DatasetStore:
     def featurized(self, digest: str, contents: Collection[bytes]) -> set[bytes]:
         """Return those of the images, by sha256, whose features at all taps of a backbone are stored."""
         with self._database.reading() as connection:
-            return self._featurized(connection, digest, contents)
-
-    @staticmethod
-    def _featurized(connection: Connection, digest: str, contents: Collection[bytes]) -> set[bytes]:
-        found: set[bytes] = set()
-        for some in _chunks(sorted(contents)):
-            query = (
-                sa.select(features.c.content_sha256)
-                .join(backbones)
-                .where(backbones.c.digest == digest, features.c.content_sha256.in_(some))
-                .distinct()  # all taps of an image are stored in one transaction
-            )
-            found.update(connection.scalars(query))
-        return found
+            return queries.featurized(connection, digest, contents)
 
     def add(self, dataset: str, backbone: Backbone, new: Sequence[NewExample]) -> list[AddedExample | None]:
         """Store examples, all or none, and return what became of each; they are on disk when this returns.
@@ -51,12 +37,15 @@ class DatasetStore:
         None stands for an example that is not stored, as it came without features and they are not stored (any more).
         """
         with self._database.writing() as connection:
-            self._keep_features(connection, shared=True)
+            queries.keep_features(self._database, connection, shared=True)
             now = datetime.datetime.now(datetime.UTC)
             backbone_id = self._backbone_id(connection, backbone)
             self._add_features(connection, backbone_id, new)
-            found = self._featurized(connection, backbone.digest, {example.content_sha256 for example in new})
+            found = queries.featurized(connection, backbone.digest, {example.content_sha256 for example in new})
             dataset_id = self._dataset_id(connection, dataset, now)
+            self._add_thumbnails(
+                connection, dataset_id, [example for example in new if example.content_sha256 in found]
+            )
             outcomes = [
                 self._add(connection, dataset_id, example) if example.content_sha256 in found else None
                 for example in new
@@ -69,12 +58,6 @@ class DatasetStore:
                 connection.execute(sa.update(datasets).where(datasets.c.id == dataset_id).values(values))
             return outcomes
 
-    def _keep_features(self, connection: Connection, *, shared: bool) -> None:
-        """Let no other transaction delete features (or, unless `shared`, add examples) until this one has ended."""
-        if self._database.dialect == "postgresql":  # SQLite has one writer at a time anyway
-            lock = sa.func.pg_advisory_xact_lock_shared if shared else sa.func.pg_advisory_xact_lock
-            connection.execute(sa.select(lock(_FEATURES_LOCK)))
-
     def _add_features(self, connection: Connection, backbone_id: int, new: Sequence[NewExample]) -> None:
         rows = []
         # In one order everywhere, so that transactions do not wait for each other crosswise.
@@ -84,6 +67,19 @@ class DatasetStore:
                 row = {"backbone_id": backbone_id, "content_sha256": example.content_sha256, "tap": tap}
                 rows.append({**row, "vector": packed, "crc32": zlib.crc32(packed)})
         self._database.insert_new(connection, features, rows)
+
+    def _add_thumbnails(self, connection: Connection, dataset_id: int, new: Sequence[NewExample]) -> None:
+        """Keep the thumbnails of examples, and take over those that other datasets have of the same images."""
+        pictures = {example.content_sha256: example.thumbnail for example in new if example.thumbnail}
+        wanted = sorted({example.content_sha256 for example in new if example.takes_thumbnail} - pictures.keys())
+        for some in queries.chunks(wanted):
+            query = sa.select(thumbnails.c.content_sha256, thumbnails.c.jpeg)
+            found = connection.execute(query.where(thumbnails.c.content_sha256.in_(some)))
+            pictures.update((row.content_sha256, row.jpeg) for row in found)
+        rows = [
+            {"dataset_id": dataset_id, "content_sha256": content, "jpeg": jpeg} for content, jpeg in pictures.items()
+        ]
+        self._database.insert_new(connection, thumbnails, rows)
 
     @staticmethod
     def _add(connection: Connection, dataset_id: int, example: NewExample) -> AddedExample:
@@ -116,24 +112,47 @@ class DatasetStore:
     def get(self, name: str) -> Dataset:
         """Return a dataset; raises ResourceNotFoundError."""
         with self._database.reading() as connection:
-            return self._describe(connection, self._find(connection, name))
+            return queries.describe(connection, queries.find(connection, name))
 
     def page(self, after: str, limit: int) -> list[Dataset]:
         """Return the datasets by name, those after the name `after`, at most `limit`."""
         query = sa.select(datasets).where(datasets.c.name > after).order_by(datasets.c.name).limit(limit)
         with self._database.reading() as connection:
-            return [self._describe(connection, row) for row in connection.execute(query).all()]
+            return [queries.describe(connection, row) for row in connection.execute(query).all()]
 
     def delete(self, name: str) -> None:
         """Delete a dataset, and the features that only it refers to; raises ResourceNotFoundError."""
         with self._database.writing() as connection:
-            self._keep_features(connection, shared=False)
-            key = self._find(connection, name).id
+            queries.keep_features(self._database, connection, shared=False)
+            key = queries.find(connection, name).id
             mine = sa.select(examples.c.content_sha256).where(examples.c.dataset_id == key)
             others = sa.select(examples.c.content_sha256).where(examples.c.dataset_id != key)
             orphans = features.c.content_sha256.in_(mine), features.c.content_sha256.not_in(others)
             connection.execute(sa.delete(features).where(*orphans))
             connection.execute(sa.delete(datasets).where(datasets.c.id == key))
+
+    def tap_features(self, name: str, digest: str, tap: str) -> TapExamples | None:
+        """Return the examples that training uses, with their features at one tap of a backbone; None where there is no
+        such dataset, or its features are of another backbone. Raises StoreCorruptError.
+        """
+        with self._database.reading() as connection:
+            dataset = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
+            if dataset is None or dataset.backbone_id is None:
+                return None
+            backbone = queries.find_backbone(connection, dataset.backbone_id)
+            read = next((known for known in backbone.taps if known.name == tap), None)
+            if backbone.digest != digest or read is None:
+                return None
+            labelled = connection.execute(queries.unambiguous(dataset.id)).all()
+            known = queries.featurized(connection, digest, [row.content_sha256 for row in labelled])
+            labelled = [row for row in labelled if row.content_sha256 in known]
+            positions = {row.content_sha256: position for position, row in enumerate(labelled)}
+            names = connection.execute(
+                sa.select(examples.c.id, examples.c.name).where(examples.c.dataset_id == dataset.id)
+            )
+            by_key = {row.id: row.name for row in names}
+            vectors = self._read_tap(connection, dataset, read, positions)
+            return TapExamples([by_key[row.first] for row in labelled], [row.label for row in labelled], vectors)
 
     def training_set(self, name: str) -> TrainingSet:
         """Return what training uses of a dataset: the images with exactly one label, in order of arrival.
@@ -142,21 +161,21 @@ class DatasetStore:
         images were featurized by another backbone than the newest ones, or StoreCorruptError.
         """
         with self._database.reading() as connection:
-            dataset = self._find(connection, name)
+            dataset = queries.find(connection, name)
             if dataset.backbone_id is None:
                 raise DatasetNotTrainableError(f"The dataset `{name}` has no examples.")
-            backbone = self._backbone(connection, dataset.backbone_id)
-            labelled = connection.execute(self._unambiguous(dataset.id)).all()
+            backbone = queries.find_backbone(connection, dataset.backbone_id)
+            labelled = connection.execute(queries.unambiguous(dataset.id)).all()
             positions = {row.content_sha256: position for position, row in enumerate(labelled)}
             self._check_features(connection, dataset, backbone, set(positions))
             arrays = {tap.name: self._read_tap(connection, dataset, tap, positions) for tap in backbone.taps}
-            return TrainingSet(backbone, [row.label for row in labelled], arrays)
+            return TrainingSet(backbone, list(positions), [row.label for row in labelled], arrays)
 
     def _check_features(
         self, connection: Connection, dataset: Any, backbone: Backbone, contents: Collection[bytes]
     ) -> None:
         """Raise BackboneMismatchError unless all of a dataset's images have features of its backbone."""
-        missing = set(contents) - self._featurized(connection, backbone.digest, contents)
+        missing = set(contents) - queries.featurized(connection, backbone.digest, contents)
         if not missing:
             return
         other = connection.execute(
@@ -166,9 +185,17 @@ class DatasetStore:
             .limit(1)
         ).one_or_none()
         actual = f"features of {other.name} ({other.digest})" if other else "no features"
+        some = sorted(missing)[:_NAMED]
+        names = connection.scalars(
+            sa.select(examples.c.name)
+            .where(examples.c.dataset_id == dataset.id, examples.c.content_sha256.in_(some))
+            .order_by(examples.c.id)
+        ).all()
+        named = ", ".join(f"`{name}`" for name in names if name) + (" and others" if len(missing) > _NAMED else "")
         raise BackboneMismatchError(
             f"{len(missing)} of the {len(contents)} examples of the dataset `{dataset.name}` have {actual}, but the "
-            f"newest has features of {backbone.name} ({backbone.digest}); add those {len(missing)} images again.",
+            f"newest has features of {backbone.name} ({backbone.digest}); add those {len(missing)} images again"
+            + (f": {named}." if named.startswith("`") else "."),
             expected=backbone.digest,
             actual=other.digest if other else "",
         )
@@ -194,51 +221,3 @@ class DatasetStore:
             if (position := positions.get(content)) is not None:
                 array[position] = unpack(vector)
         return array
-
-    @staticmethod
-    def _unambiguous(dataset_id: int) -> sa.Select[Any]:
-        return (
-            sa.select(
-                examples.c.content_sha256,
-                sa.func.min(examples.c.label).label("label"),
-                sa.func.min(examples.c.id).label("first"),
-            )
-            .where(examples.c.dataset_id == dataset_id)
-            .group_by(examples.c.content_sha256)
-            .having(sa.func.count() == 1)
-            .order_by("first")
-        )
-
-    def _find(self, connection: Connection, name: str) -> Any:
-        row = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
-        if row is None:
-            names = connection.scalars(sa.select(datasets.c.name).order_by(datasets.c.name).limit(5)).all()
-            raise ResourceNotFoundError("dataset", name, f"There are: {', '.join(names)}." if names else "")
-        return row
-
-    @staticmethod
-    def _backbone(connection: Connection, key: int) -> Backbone:
-        row = connection.execute(sa.select(backbones).where(backbones.c.id == key)).one()
-        return Backbone(row.name, row.digest, tuple(Tap(*tap) for tap in row.taps))
-
-    def _describe(self, connection: Connection, row: Any) -> Dataset:
-        single = self._unambiguous(row.id).subquery()
-        counts = connection.execute(
-            sa.select(single.c.label, sa.func.count()).group_by(single.c.label).order_by(sa.func.min(single.c.first))
-        ).all()
-        images = connection.scalar(
-            sa.select(sa.func.count(examples.c.content_sha256.distinct())).where(examples.c.dataset_id == row.id)
-        )
-        class_counts = {row[0]: row[1] for row in counts}
-        return Dataset(
-            name=row.name,
-            backbone=self._backbone(connection, row.backbone_id) if row.backbone_id is not None else None,
-            class_counts=class_counts,
-            conflict_count=(images or 0) - sum(class_counts.values()),
-            create_time=row.create_time,
-            update_time=row.update_time,
-        )
-
-
-def _chunks(values: Sequence[bytes]) -> list[Sequence[bytes]]:
-    return [values[start : start + _MANY] for start in range(0, len(values), _MANY)]

@@ -6,6 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier_svc.metrics import Metrics, evaluate
+from classifier_svc.neighbours import NearDuplicate, near_duplicates
+from classifier_svc.predictor import Predicted
+from classifier_svc.records import TapExamples
 
 
 class EvaluationTally:
@@ -16,6 +19,8 @@ class EvaluationTally:
         self._index = {label: number for number, label in enumerate(classes)}
         self._probabilities: list[npt.NDArray[np.float64]] = []
         self._truth: list[int] = []
+        self._names: list[str] = []
+        self._vectors: list[npt.NDArray[np.float32]] = []
         self.failed = 0
         """The examples whose image could not be predicted."""
         self.unknown_labels: Counter[str] = Counter()
@@ -26,19 +31,25 @@ class EvaluationTally:
         """All examples."""
         return len(self._truth) + self.failed + self.unknown_labels.total()
 
-    def add(self, label: str, probabilities: npt.NDArray[np.float64] | None) -> bool:
-        """Count an example, `probabilities` (float64 [c]) being None where its image failed; return whether the model
-        knows its label.
-        """
+    def add(self, name: str, label: str, predicted: Predicted | None) -> bool:
+        """Count an example, `predicted` being None where its image failed; return whether the model knows its label."""
         known = label in self._index
-        if probabilities is None:
+        if predicted is None:
             self.failed += 1
         elif known:
             self._truth.append(self._index[label])
-            self._probabilities.append(probabilities)
+            self._probabilities.append(predicted.probabilities)
+            self._names.append(name)
+            self._vectors.append(predicted.vector)
         else:
             self.unknown_labels[label] += 1
         return known
+
+    def near_duplicates(self, training: TapExamples) -> list[NearDuplicate]:
+        """Return those of the examples that are, or nearly are, training examples, at the deepest tap of the head."""
+        if not self._names:
+            return []
+        return near_duplicates(self._names, np.stack(self._vectors), training)
 
     def metrics(self) -> Metrics:
         """Return the metrics of the examples with known labels."""

@@ -5,7 +5,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 import grpc
 import numpy as np
@@ -32,6 +32,15 @@ from rpc.vectors import unpack
 _log = logging.getLogger(__name__)
 
 Vectors = Mapping[str, npt.NDArray[np.float32]]
+
+
+class Featurized(NamedTuple):
+    """What the featurizer made of an image."""
+
+    vectors: Vectors
+    thumbnail: bytes
+    """A small JPEG of it; empty where it was not asked for."""
+
 
 SERVICE: Final = "lastlayer.v1.Featurizer"
 MAX_CONTENT_BYTES: Final = MAX_MESSAGE_BYTES - 16 * 1024
@@ -108,8 +117,9 @@ class FeaturizerClient:
         digest: str,
         deadline: float | None,
         patient: bool = False,
-    ) -> list[Vectors | LastlayerError]:
-        """Return for each image its vectors at `taps`, or why it has none.
+        thumbnails: bool = False,
+    ) -> list[Featurized | LastlayerError]:
+        """Return for each image its vectors at `taps`, and its thumbnail where those are wanted, or why it has none.
 
         A `patient` caller waits where the featurizer has no room, within the deadline, behind callers that are not.
         Raises BackboneMismatchError where it serves another backbone than `digest`, FeaturizerUnavailableError,
@@ -117,13 +127,16 @@ class FeaturizerClient:
         """
         if self._max_images is None:
             await self.backbone(deadline)
-        outcomes: dict[int, Vectors | LastlayerError] = {
+        outcomes: dict[int, Featurized | LastlayerError] = {
             index: _too_large(content) for index, content in enumerate(images) if len(content) > MAX_CONTENT_BYTES
         }
         sendable = [(index, content) for index, content in enumerate(images) if index not in outcomes]
         for part in _parts(sendable, self._max_images or _MAX_IMAGES):
             request = featurizer_pb2.FeaturizeRequest(
-                images=[types_pb2.Image(content=content) for _, content in part], taps=taps, backbone_digest=digest
+                images=[types_pb2.Image(content=content) for _, content in part],
+                taps=taps,
+                backbone_digest=digest,
+                thumbnails=thumbnails,
             )
             response = await (self._wait(request, deadline) if patient else self._ask(request, deadline))
             for (index, _), result in zip(part, response.results, strict=True):
@@ -260,8 +273,8 @@ def _parts(images: Sequence[tuple[int, bytes]], most: int) -> Iterator[list[tupl
         yield part
 
 
-def _outcome(result: featurizer_pb2.ImageFeatures) -> Vectors | LastlayerError:
+def _outcome(result: featurizer_pb2.ImageFeatures) -> Featurized | LastlayerError:
     if result.HasField("error"):
         details = read_status(result.error)
         return RelayedError(details.reason, details.message, details.metadata)
-    return {vector.tap: unpack(vector.values) for vector in result.features.vectors}
+    return Featurized({vector.tap: unpack(vector.values) for vector in result.features.vectors}, result.thumbnail)

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from classifier_svc.datasets import DatasetStore
-from classifier_svc.featurizer_client import FeaturizerClient, Vectors
+from classifier_svc.featurizer_client import Featurized, FeaturizerClient
 from classifier_svc.records import AddedExample, Backbone, NewExample
 from rpc.errors import LastlayerError
 
-_Features = Mapping[bytes, Vectors | LastlayerError]
+_Features = Mapping[bytes, Featurized | LastlayerError]
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class Ingest:
 
     def __init__(self, store: DatasetStore, featurizer: FeaturizerClient, *, deadline: float | None) -> None:
         """`deadline` is of `time.monotonic()`."""
+        self.thumbnails = True
+        """Whether small pictures of the examples are kept."""
         self._store = store
         self._featurizer = featurizer
         self._deadline = deadline
@@ -81,7 +83,7 @@ class Ingest:
         if new:
             task = asyncio.create_task(self._featurize(backbone, {content: wanted[content] for content in new}))
             self._underway.update(dict.fromkeys(new, task))
-        features: dict[bytes, Vectors | LastlayerError] = {}
+        features: dict[bytes, Featurized | LastlayerError] = {}
         for task in {self._underway[content] for content in missing}:
             features.update(await task)
         return Prepared(offered, {content: features[content] for content in missing})
@@ -89,10 +91,7 @@ class Ingest:
     async def store(self, dataset: str, prepared: Prepared) -> list[Outcome]:
         """Store prepared examples; those that are not refused are on disk when this returns."""
         taken = [example for example in prepared.offered if _refusal(example, prepared.features) is None]
-        new = [
-            NewExample(example.name, example.content_sha256, example.label, _vectors(example, prepared.features))
-            for example in taken
-        ]
+        new = [self._new(example, prepared.features) for example in taken]
         added = await asyncio.to_thread(self._store.add, dataset, await self._served(), new)
         for example in taken:
             self._underway.pop(example.content_sha256, None)
@@ -101,6 +100,18 @@ class Ingest:
             return await self.store(dataset, await self.prepare(prepared.offered))
         results = iter(added)
         return [_refusal(example, prepared.features) or _outcome(next(results)) for example in prepared.offered]
+
+    def _new(self, example: Offered, features: _Features) -> NewExample:
+        found = features.get(example.content_sha256)
+        known = found if isinstance(found, Featurized) else None
+        return NewExample(
+            name=example.name,
+            content_sha256=example.content_sha256,
+            label=example.label,
+            vectors=known.vectors if known else None,
+            thumbnail=known.thumbnail if known else b"",
+            takes_thumbnail=self.thumbnails,
+        )
 
     async def _served(self) -> Backbone:
         if self._backbone is None:
@@ -114,6 +125,7 @@ class Ingest:
             digest=backbone.digest,
             deadline=self._deadline,
             patient=True,
+            thumbnails=self.thumbnails,
         )
         return dict(zip(contents, outcomes, strict=True))
 
@@ -122,11 +134,6 @@ def _refusal(example: Offered, features: _Features) -> Outcome | None:
     """Return the outcome of an example that cannot be stored, or None where it can."""
     result = example.error or features.get(example.content_sha256)
     return Outcome(error=result) if isinstance(result, LastlayerError) else None
-
-
-def _vectors(example: Offered, features: _Features) -> Vectors | None:
-    result = features.get(example.content_sha256)
-    return None if isinstance(result, LastlayerError) else result
 
 
 def _outcome(added: AddedExample | None) -> Outcome:

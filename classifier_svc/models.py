@@ -1,7 +1,7 @@
 """Keeps models: names with immutable, numbered versions, one of which is the default."""
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from classifier_svc.database import Database
 from classifier_svc.records import Model, ServedVersion, Version
-from classifier_svc.schema import models, versions
+from classifier_svc.schema import backbones, models, versions
 from rpc.errors import RequestIdReusedError, ResourceNotFoundError, VersionInUseError
 
 
@@ -27,6 +27,8 @@ class NewVersion:
     head: bytes
     request_id: str = ""
     request_sha256: bytes = b""
+    held_out: bytes | None = None
+    """See `classifier_svc.held_out`; None where nothing was validated."""
 
 
 class ModelStore:
@@ -68,6 +70,7 @@ class ModelStore:
                         create_time=now,
                         request_id=new.request_id or None,
                         request_sha256=new.request_sha256 or None,
+                        held_out=new.held_out,
                     )
                 )
                 key = inserted.inserted_primary_key
@@ -168,6 +171,21 @@ class ModelStore:
         if head is None:
             raise ResourceNotFoundError("version", str(key), "It was deleted a moment ago.")
         return bytes(head)
+
+    def tap_dimensions(self, version: Version, taps: Sequence[str]) -> list[int]:
+        """Return the numbers of elements of the vectors that a version takes, tap by tap."""
+        query = sa.select(backbones.c.taps).where(backbones.c.digest == version.backbone_digest)
+        with self._database.reading() as connection:
+            dimensions = {name: dimension for name, _, dimension in connection.scalars(query).one()}
+        return [dimensions[tap] for tap in taps]
+
+    def held_out(self, key: int) -> bytes | None:
+        """Return the held-out results of a version, None where it has none; see `head`."""
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(versions.c.held_out).where(versions.c.id == key)).one_or_none()
+        if row is None:
+            raise ResourceNotFoundError("version", str(key), "It was deleted a moment ago.")
+        return bytes(row.held_out) if row.held_out is not None else None
 
     @staticmethod
     def _versions() -> sa.Select[Any]:

@@ -6,7 +6,7 @@ Explains in the same way.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,15 @@ from classifier_svc.records import ServedVersion
 from rpc.errors import BackboneMismatchError, LastlayerError
 
 _CACHED_HEADS: Final = 64
+
+
+class Predicted(NamedTuple):
+    """What a version makes of an image."""
+
+    probabilities: npt.NDArray[np.float64]
+    """Of the head's classes, float64 [c]."""
+    vector: npt.NDArray[np.float32]
+    """At the deepest tap of the head, float32 [d]."""
 
 
 class Predictor:
@@ -50,8 +59,8 @@ class Predictor:
         *,
         deadline: float | None,
         patient: bool = False,
-    ) -> list[npt.NDArray[np.float64] | LastlayerError]:
-        """Return for each image the probabilities of the head's classes, float64 [c], or why there are none.
+    ) -> list[Predicted | LastlayerError]:
+        """Return what a version makes of each image, or why nothing.
 
         Raises what `FeaturizerClient.featurize` raises.
         """
@@ -61,12 +70,15 @@ class Predictor:
             )
         except BackboneMismatchError as error:
             raise _mismatch(version, error) from error
-        vectors = [outcome for outcome in outcomes if not isinstance(outcome, LastlayerError)]
-        if not vectors:
+        found = [outcome for outcome in outcomes if not isinstance(outcome, LastlayerError)]
+        if not found:
             return [outcome for outcome in outcomes if isinstance(outcome, LastlayerError)]
-        features = {tap: np.stack([vector[tap] for vector in vectors]) for tap in head.taps}
+        features = {tap: np.stack([outcome.vectors[tap] for outcome in found]) for tap in head.taps}
         rows = iter(await asyncio.to_thread(head.probabilities, features))
-        return [outcome if isinstance(outcome, LastlayerError) else next(rows) for outcome in outcomes]
+        return [
+            outcome if isinstance(outcome, LastlayerError) else Predicted(next(rows), outcome.vectors[head.taps[-1]])
+            for outcome in outcomes
+        ]
 
     async def explain(
         self, version: ServedVersion, head: Head, image: bytes, label: str, *, deadline: float | None

@@ -41,6 +41,24 @@ class Dataset:
     """The images with several labels."""
     create_time: datetime.datetime
     update_time: datetime.datetime
+    stale_count: int = 0
+    """The images whose features are of another backbone than the dataset's: they must be added again."""
+
+
+@dataclass(frozen=True)
+class StoredExample:
+    """An example as it is stored."""
+
+    key: int
+    """Its place in the order of arrival."""
+    name: str
+    """The name under which it was first added."""
+    content_sha256: bytes
+    labels: tuple[str, ...]
+    """In order of first appearance; more than one is a conflict."""
+    stale: bool
+    thumbnail: bytes = b""
+    """Empty where it was not asked for, or not kept."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +70,10 @@ class NewExample:
     label: str
     vectors: Mapping[str, npt.NDArray[np.float32]] | None
     """Its features by tap, float32 [d]; None where they are stored already."""
+    thumbnail: bytes = b""
+    """A small picture of it, as a JPEG; empty where there is none."""
+    takes_thumbnail: bool = False
+    """Whether that of another dataset is taken over where there is none."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +90,21 @@ class TrainingSet:
     """The examples of a dataset that training uses."""
 
     backbone: Backbone
+    contents: Sequence[bytes]
+    """The sha256 of the images."""
     labels: Sequence[str]
     features: Mapping[str, npt.NDArray[np.float32]]
     """By tap: float32 [n, d]."""
+
+
+@dataclass(frozen=True)
+class TapExamples:
+    """The examples of a dataset that training uses, at one tap."""
+
+    names: Sequence[str]
+    labels: Sequence[str]
+    vectors: npt.NDArray[np.float32]
+    """float32 [n, d]."""
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,14 @@ features = Table(
     Column("crc32", BigInteger, nullable=False),  # of the vector's bytes
 )
 
+thumbnails = Table(
+    "thumbnails",
+    metadata,
+    Column("dataset_id", _Key, ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True),
+    Column("content_sha256", LargeBinary(32), primary_key=True, index=True),
+    Column("jpeg", LargeBinary, nullable=False),
+)
+
 models = Table(
     "models",
     metadata,
@@ -106,6 +114,7 @@ versions = Table(
     Column("create_time", UtcDateTime, nullable=False),
     Column("request_id", Text, unique=True),
     Column("request_sha256", LargeBinary(32)),
+    Column("held_out", LargeBinary),  # see `classifier_svc.held_out`; none where nothing was validated
     UniqueConstraint("model_id", "version"),
     # Without it SQLite may give the key of a deleted row to a new one.
     sqlite_autoincrement=True,

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from classifier_svc.config import ClassifierSettings
+from classifier_svc.curation import ExampleStore
 from classifier_svc.database import Database
 from classifier_svc.datasets import DatasetStore
 from classifier_svc.featurizer_client import FeaturizerClient
@@ -44,6 +45,7 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         servicer = ClassifierServicer(
             datasets,
             models,
+            ExampleStore(database),
             featurizer,
             Trainings(datasets, models),
             Predictor(models, featurizer),

@@ -9,17 +9,21 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeVar
 
 import grpc
+import numpy as np
+import numpy.typing as npt
 
 from classifier_svc import converters, version_converters
+from classifier_svc.curation import ExampleStore
 from classifier_svc.datasets import DatasetStore
 from classifier_svc.evaluation import EvaluationTally
+from classifier_svc.example_methods import ExampleMethods
 from classifier_svc.featurizer_client import FeaturizerClient
 from classifier_svc.head import Head
 from classifier_svc.ingest import Ingest, Offered, Prepared
 from classifier_svc.models import ModelStore
-from classifier_svc.predictor import Predictor
+from classifier_svc.neighbours import NearDuplicate
+from classifier_svc.predictor import Predicted, Predictor
 from classifier_svc.records import ServedVersion
-from classifier_svc.resources import ResourceMethods
 from classifier_svc.trainings import Progress, TrainingRequest, Trainings
 from classifier_svc.validation import MAX_REQUEST_ID_BYTES, check_id, check_name, check_version
 from lastlayer.v1 import classifier_pb2
@@ -37,24 +41,25 @@ _IN_FLIGHT: Final = 3
 _MAX_RESPONSE_BYTES: Final = MAX_MESSAGE_BYTES - 64 * 1024
 
 _Context = Any
-_Evaluated = tuple[classifier_pb2.ExampleEvaluation, Any]
-"""The result of an example, and its probabilities, float64 [c], or None where its image failed."""
+_Evaluated = tuple[classifier_pb2.ExampleEvaluation, Predicted | None]
+"""The result of an example, and what was predicted, or None where its image failed."""
 
 Answer = TypeVar("Answer")
 
 
-class ClassifierServicer(ResourceMethods):
-    """The methods that featurize, train and predict, beside those of resources."""
+class ClassifierServicer(ExampleMethods):
+    """The methods that featurize, train and predict, beside those of what is stored."""
 
     def __init__(
         self,
         datasets: DatasetStore,
         models: ModelStore,
+        examples: ExampleStore,
         featurizer: FeaturizerClient,
         trainings: Trainings,
         predictor: Predictor,
     ) -> None:
-        super().__init__(datasets, models)
+        super().__init__(datasets, models, examples)
         self._featurizer = featurizer
         self._trainings = trainings
         self._predictor = predictor
@@ -69,6 +74,8 @@ class ClassifierServicer(ResourceMethods):
         async def prepare(
             request: classifier_pb2.AddExamplesRequest,
         ) -> tuple[classifier_pb2.AddExamplesRequest, Prepared]:
+            if not dataset.name:
+                ingest.thumbnails = not request.no_thumbnails
             dataset.read(request.dataset)
             _check_count("examples", len(request.examples), least=0)
             return request, await ingest.prepare(await _offered(request.examples))
@@ -144,7 +151,7 @@ class ClassifierServicer(ResourceMethods):
         outcomes = await self._predictor.predict(version, head, images, deadline=deadline, patient=patient)
         response = classifier_pb2.PredictResponse(
             results=[
-                converters.prediction(image.id, outcome, head.classes, request.top_k, threshold)
+                converters.prediction(image.id, _probabilities(outcome), head.classes, request.top_k, threshold)
                 for image, outcome in zip(request.images, outcomes, strict=True)
             ],
             model=version.model,
@@ -189,14 +196,20 @@ class ClassifierServicer(ResourceMethods):
             async for results in responses:
                 assert loading is not None  # noqa: S101 - an answer has loaded it
                 tally = tally or EvaluationTally(loading.result()[1].classes)
-                for result, probabilities in results:
-                    result.label_known = tally.add(result.label, probabilities)
+                for result, predicted in results:
+                    result.label_known = tally.add(result.id, result.label, predicted)
                 progress = classifier_pb2.EvaluateProgress(results=[result for result, _ in results])
                 yield classifier_pb2.EvaluateResponse(progress=progress)
         if tally is None or loading is None or not tally.seen:
             raise InvalidFieldError("examples", "The stream had no examples; at least one is needed.")
-        version, _ = loading.result()
-        yield classifier_pb2.EvaluateResponse(evaluation=version_converters.evaluation(version, tally))
+        version, head = loading.result()
+        duplicates = await asyncio.to_thread(self._near_duplicates, version, head, tally)
+        yield classifier_pb2.EvaluateResponse(evaluation=version_converters.evaluation(version, tally, duplicates))
+
+    def _near_duplicates(self, version: ServedVersion, head: Head, tally: EvaluationTally) -> list[NearDuplicate]:
+        dataset = self._models.get_version(version.model, version.version).dataset
+        training = self._datasets.tap_features(dataset, version.backbone_digest, head.taps[-1])
+        return tally.near_duplicates(training) if training else []
 
     async def _evaluate(
         self,
@@ -217,13 +230,16 @@ class ClassifierServicer(ResourceMethods):
         results: list[_Evaluated] = []
         for example, offer in zip(examples, offered, strict=True):
             outcome = offer.error or next(predicted)
-            failed = isinstance(outcome, LastlayerError)
-            result = converters.example_evaluation(example, outcome, head.classes)
-            results.append((result, None if failed else outcome))
+            result = converters.example_evaluation(example, _probabilities(outcome), head.classes)
+            results.append((result, None if isinstance(outcome, LastlayerError) else outcome))
         return results
 
     async def _version(self, model: str, number: int) -> tuple[ServedVersion, Head]:
         return await self._predictor.version(check_name("model", model), check_version(number))
+
+
+def _probabilities(outcome: Predicted | LastlayerError) -> npt.NDArray[np.float64] | LastlayerError:
+    return outcome if isinstance(outcome, LastlayerError) else outcome.probabilities
 
 
 def _answered(

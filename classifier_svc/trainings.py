@@ -5,16 +5,17 @@ import contextlib
 import importlib.metadata
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from classifier_svc.datasets import DatasetStore
 from classifier_svc.facts import Facts
+from classifier_svc.held_out import HeldOut
 from classifier_svc.models import ModelStore, NewVersion
 from classifier_svc.recipes import Recipe, TapFeatures
 from classifier_svc.records import Version
-from classifier_svc.training import ClassWeight, TrainingCancelledError, train
+from classifier_svc.training import ClassWeight, Trained, TrainingCancelledError, train
 from rpc.errors import OverloadedError
 
 _HEARTBEAT_S: Final = 1.0
@@ -138,6 +139,7 @@ class Trainings:
             backbone_digest=examples.backbone.digest,
             facts=facts.to_json(),
             head=trained.head.to_bytes(),
+            held_out=_held_out(trained, examples.contents),
             request_id=request.request_id,
             request_sha256=request.request_sha256,
         )
@@ -148,6 +150,14 @@ class Trainings:
                 raise TrainingCancelledError
 
         return self._models.add(version, check)
+
+
+def _held_out(trained: Trained, contents: Sequence[bytes]) -> bytes | None:
+    held_out = trained.held_out
+    if held_out is None:
+        return None
+    validated = [contents[row] for row in held_out.rows]
+    return HeldOut.of(validated, held_out.truth, held_out.probabilities).to_bytes()
 
 
 def _libraries() -> dict[str, str]:

@@ -1,6 +1,8 @@
 """From what is known of versions, and of how good predictions are, to messages."""
 
 import datetime
+from collections.abc import Sequence
+from typing import Final
 
 from google.protobuf import duration_pb2
 
@@ -11,6 +13,7 @@ from classifier_svc.explaining import ActivationMap, Region
 from classifier_svc.facts import Facts
 from classifier_svc.head import Head
 from classifier_svc.metrics import Interval, Metrics
+from classifier_svc.neighbours import NearDuplicate
 from classifier_svc.records import ServedVersion, Version
 from classifier_svc.rejection import Rejection
 from lastlayer.v1 import classifier_pb2, types_pb2
@@ -55,7 +58,12 @@ def _interval(ends: Interval | None) -> types_pb2.Interval | None:
     return types_pb2.Interval(lower=ends[0], upper=ends[1]) if ends else None
 
 
-def evaluation(version: ServedVersion, tally: EvaluationTally) -> classifier_pb2.Evaluation:
+_MAX_NEAR_DUPLICATES: Final = 100
+
+
+def evaluation(
+    version: ServedVersion, tally: EvaluationTally, duplicates: Sequence[NearDuplicate]
+) -> classifier_pb2.Evaluation:
     """Return an evaluation of a version."""
     return classifier_pb2.Evaluation(
         model=version.model,
@@ -65,6 +73,16 @@ def evaluation(version: ServedVersion, tally: EvaluationTally) -> classifier_pb2
         unknown_labels=[
             classifier_pb2.ClassCount(label=label, example_count=count) for label, count in tally.unknown_labels.items()
         ],
+        near_duplicates=[
+            classifier_pb2.NearDuplicate(
+                id=near.name,
+                training_id=near.training_name,
+                training_label=near.training_label,
+                similarity=near.similarity,
+            )
+            for near in duplicates[:_MAX_NEAR_DUPLICATES]
+        ],
+        near_duplicate_count=len(duplicates),
     )
 
 

@@ -52,6 +52,21 @@ _MIRRORING_DOWN: Final = (
 )
 
 
+_THUMBNAIL_PIXELS: Final = 160
+"""The most pixels that a thumbnail has across and down."""
+
+
+class Decoded(NamedTuple):
+    """What was made of an image file."""
+
+    pixels: npt.NDArray[np.uint8]
+    """The centre of it, uint8 [height, width, 3], RGB."""
+    region: "Region"
+    """The part of the upright image that the pixels show."""
+    thumbnail: bytes
+    """The whole upright image as a small JPEG; empty where it was not wanted."""
+
+
 class Region(NamedTuple):
     """A rectangle of an upright image, as shares of its width and height, from 0 to 1."""
 
@@ -70,11 +85,11 @@ def decode(content: bytes, *, width: int, height: int, max_pixels: int) -> npt.N
 
     Raises ImageEmptyError, ImageTooLargeError (more than `max_pixels` pixels) or ImageUndecodableError.
     """
-    return decode_region(content, width=width, height=height, max_pixels=max_pixels)[0]
+    return decode_whole(content, width=width, height=height, max_pixels=max_pixels).pixels
 
 
-def decode_region(content: bytes, *, width: int, height: int, max_pixels: int) -> tuple[npt.NDArray[np.uint8], Region]:
-    """Return what `decode` returns, and the part of the upright image that it shows."""
+def decode_whole(content: bytes, *, width: int, height: int, max_pixels: int, thumbnail: bool = False) -> Decoded:
+    """Return what `decode` returns, the part of the upright image that it shows, and a thumbnail where it is wanted."""
     if not content:
         raise ImageEmptyError("The image has no bytes.")
     image = _load(content, width, height, max_pixels)
@@ -82,13 +97,27 @@ def decode_region(content: bytes, *, width: int, height: int, max_pixels: int) -
     white = _white_level(image)
     target = (height, width) if transposition in _SWAPPING else (width, height)
     box = _kept(image.size, *target)
+    resizable = _resizable(image)
     # What is kept is resampled alone.
-    crop = _resizable(image).resize(target, Image.Resampling.BILINEAR, box=box)
+    crop = resizable.resize(target, Image.Resampling.BILINEAR, box=box)
     # The rest comes after the crop, where there is less to turn and to convert.
     if transposition is not None:
         crop = crop.transpose(transposition)
     pixels = np.asarray(_on_white(crop) if white is None else _to_eight_bits(crop, white))
-    return pixels, _upright(box, image.size, transposition)
+    picture = _thumbnail(resizable, white, transposition) if thumbnail else b""
+    return Decoded(pixels, _upright(box, image.size, transposition), picture)
+
+
+def _thumbnail(image: Image.Image, white: float | None, transposition: Image.Transpose | None) -> bytes:
+    scale = min(1.0, _THUMBNAIL_PIXELS / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    small = image.resize(size, Image.Resampling.BILINEAR)
+    if transposition is not None:
+        small = small.transpose(transposition)
+    upright = _on_white(small) if white is None else _to_eight_bits(small, white)
+    stream = io.BytesIO()
+    upright.save(stream, "JPEG", quality=80)
+    return stream.getvalue()
 
 
 def _load(content: bytes, width: int, height: int, max_pixels: int) -> Image.Image:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from featurizer.admission import Admission
 from featurizer.backbones import Preprocessing
 from featurizer.batcher import Batcher
-from featurizer.images import Region, decode_region
+from featurizer.images import Decoded, Region, decode_whole
 from rpc.errors import DeadlinePassedError, ImageError, NotReadyError
 
 _STREAM_BATCHES: Final = 3
@@ -26,6 +26,14 @@ Maps = Mapping[str, npt.NDArray[np.float32]]
 """The feature map of one image at each tap, float32 [h, w, d]."""
 
 Outcome = TypeVar("Outcome")
+
+
+class Featurized(NamedTuple):
+    """The features of an image."""
+
+    vectors: Vectors
+    thumbnail: bytes = b""
+    """A small JPEG of it; empty where it was not wanted."""
 
 
 class _Wanted(NamedTuple):
@@ -81,18 +89,24 @@ class Pipeline:
         """A running mean of what an image costs in the graph, which tells how long a full queue takes."""
 
     async def featurize(
-        self, images: Sequence[bytes], taps: Sequence[str], *, deadline: float | None, wait: bool
-    ) -> list[Vectors | ImageError]:
-        """Return for each image its vectors at `taps`, or why it has none.
+        self,
+        images: Sequence[bytes],
+        taps: Sequence[str],
+        *,
+        deadline: float | None,
+        wait: bool,
+        thumbnails: bool = False,
+    ) -> list[Featurized | ImageError]:
+        """Return for each image its vectors at `taps`, with its thumbnail where those are wanted, or why it has none.
 
         `deadline` is of `time.monotonic()`. Where there is no room, the images wait for it as those of a stream do, or
         OverloadedError is raised. Raises DeadlinePassedError. What is not begun when the caller is cancelled is not
         done.
         """
         if wait:
-            return await self._all(self._featurize_in_turn(image, taps, deadline) for image in images)
+            return await self._all(self._featurize_in_turn(image, taps, deadline, thumbnails) for image in images)
         with self._admitted(len(images)):
-            return await self._all(self._featurize_one(image, taps, deadline) for image in images)
+            return await self._all(self._featurize_one(image, taps, deadline, thumbnails) for image in images)
 
     async def feature_maps(self, image: bytes, taps: Sequence[str], *, deadline: float | None) -> tuple[Maps, Region]:
         """Return the feature maps of an image at `taps`, each a spatial mean, and the part of it that they cover.
@@ -121,29 +135,38 @@ class Pipeline:
             self._inside.difference_update(tasks)
 
     async def _featurize_in_turn(
-        self, content: bytes, taps: Sequence[str], deadline: float | None
-    ) -> Vectors | ImageError:
+        self, content: bytes, taps: Sequence[str], deadline: float | None, thumbnail: bool
+    ) -> Featurized | ImageError:
         async with self._admission.stream_image():
-            return await self._featurize_one(content, taps, deadline)
+            return await self._featurize_one(content, taps, deadline, thumbnail)
 
-    async def _featurize_one(self, content: bytes, taps: Sequence[str], deadline: float | None) -> Vectors | ImageError:
+    async def _featurize_one(
+        self, content: bytes, taps: Sequence[str], deadline: float | None, thumbnail: bool
+    ) -> Featurized | ImageError:
         loop = asyncio.get_running_loop()
         try:
-            pixels, _ = await loop.run_in_executor(self._decoders, self._decode, content, deadline)
+            decoded = await loop.run_in_executor(self._decoders, self._decode, content, deadline, thumbnail)
         except ImageError as error:
             return error
-        return await self._batcher.submit(_Wanted(pixels, taps, maps=False), deadline=deadline)
+        vectors = await self._batcher.submit(_Wanted(decoded.pixels, taps, maps=False), deadline=deadline)
+        return Featurized(vectors, decoded.thumbnail)
 
     async def _map(self, content: bytes, taps: Sequence[str], deadline: float | None) -> tuple[Maps, Region]:
         loop = asyncio.get_running_loop()
-        pixels, region = await loop.run_in_executor(self._decoders, self._decode, content, deadline)
-        return await self._batcher.submit(_Wanted(pixels, taps, maps=True), deadline=deadline), region
+        decoded = await loop.run_in_executor(self._decoders, self._decode, content, deadline, False)
+        return await self._batcher.submit(_Wanted(decoded.pixels, taps, maps=True), deadline=deadline), decoded.region
 
-    def _decode(self, content: bytes, deadline: float | None) -> tuple[npt.NDArray[np.uint8], Region]:
+    def _decode(self, content: bytes, deadline: float | None, thumbnail: bool) -> Decoded:
         if deadline is not None and deadline <= time.monotonic():
             raise DeadlinePassedError("The deadline passed before the image was decoded.")
         size = self._preprocessing
-        return decode_region(content, width=size.width, height=size.height, max_pixels=self._max_image_pixels)
+        return decode_whole(
+            content,
+            width=size.width,
+            height=size.height,
+            max_pixels=self._max_image_pixels,
+            thumbnail=thumbnail,
+        )
 
     def _run(self, batch: Sequence[_Wanted]) -> list[Vectors | Maps]:
         """Run a batch through the graph: the images whose vectors are wanted together, and so those of maps."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from google.rpc import status_pb2
 
-from featurizer.pipeline import Pipeline, Vectors
+from featurizer.pipeline import Featurized, Pipeline
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 from rpc.channel import MAX_MESSAGE_BYTES
 from rpc.errors import BackboneMismatchError, ImageError, InvalidFieldError, LastlayerError
@@ -95,7 +95,11 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
     ) -> featurizer_pb2.FeaturizeResponse:
         taps = self._check(request)
         outcomes = await self._pipeline.featurize(
-            [image.content for image in request.images], taps, deadline=deadline, wait=wait
+            [image.content for image in request.images],
+            taps,
+            deadline=deadline,
+            wait=wait,
+            thumbnails=request.thumbnails,
         )
         results = [_result(image.id, outcome, taps) for image, outcome in zip(request.images, outcomes, strict=True)]
         return featurizer_pb2.FeaturizeResponse(results=results, backbone_digest=self._backbone.digest)
@@ -156,12 +160,14 @@ def _check_id(field: str, value: str) -> None:
         raise InvalidFieldError(field, f"The id has {size} bytes; at most {_MAX_ID_BYTES} are accepted.")
 
 
-def _result(image_id: str, outcome: Vectors | ImageError, taps: Sequence[str]) -> featurizer_pb2.ImageFeatures:
+def _result(image_id: str, outcome: Featurized | ImageError, taps: Sequence[str]) -> featurizer_pb2.ImageFeatures:
     if isinstance(outcome, ImageError):
         status: status_pb2.Status = to_status(outcome)
         return featurizer_pb2.ImageFeatures(id=image_id, error=status)
-    vectors = [types_pb2.FeatureVector(tap=tap, values=pack(outcome[tap])) for tap in taps]
-    return featurizer_pb2.ImageFeatures(id=image_id, features=featurizer_pb2.FeatureVectors(vectors=vectors))
+    vectors = [types_pb2.FeatureVector(tap=tap, values=pack(outcome.vectors[tap])) for tap in taps]
+    return featurizer_pb2.ImageFeatures(
+        id=image_id, features=featurizer_pb2.FeatureVectors(vectors=vectors), thumbnail=outcome.thumbnail
+    )
 
 
 def _map(tap: str, values: npt.NDArray[np.float32]) -> featurizer_pb2.FeatureMap:

@@ -257,7 +257,7 @@ async def test_another_backbone_needs_the_images_again(stub, fake: FakeFeaturize
     assert (details.code, details.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "BACKBONE_MISMATCH")
     assert details.metadata == {"expected": "b" * 64, "actual": "a" * 64}
     assert details.message.startswith("4 of the 6 examples of the dataset `d` have features of fake (aaaa")
-    assert details.message.endswith("add those 4 images again.")
+    assert details.message.endswith("again: `cat-2.jpg`, `dog-0.jpg`, `dog-1.jpg`, `dog-2.jpg`.")
     assert kinds(await add(stub, "d", everything)) == ["present"] * 6
     assert (await train(stub, "d")).backbone == "newer"
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from featurizer.images import decode, decode_region
+from featurizer.images import decode, decode_whole
 from rpc.errors import ImageEmptyError, ImageError, ImageTooLargeError, ImageUndecodableError
 
 ORIENTATION = 0x0112
@@ -182,7 +182,7 @@ def test_the_region_is_what_the_pixels_show(
     stored = upright if turned is None else upright.transpose(turned)
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    crop, region = decode_region(encoded(stored, exif=exif), width=30, height=20, max_pixels=10_000)
+    crop, region, _ = decode_whole(encoded(stored, exif=exif), width=30, height=20, max_pixels=10_000)
     box = (region.left * size[0], region.top * size[1], region.right * size[0], region.bottom * size[1])
     expected = np.asarray(upright.resize((30, 20), Image.Resampling.BILINEAR, box=box))
     assert np.abs(crop.astype(int) - expected).max() <= 1
@@ -306,3 +306,32 @@ def test_damage_ends_in_pixels_or_in_a_clear_refusal(kind: str, changes: list[tu
         content[int(place * len(content))] = value
     with contextlib.suppress(ImageError):
         pixels(bytes(content))
+
+
+@pytest.mark.parametrize(("size", "expected"), [((640, 320), (160, 80)), ((30, 900), (5, 160)), ((40, 30), (40, 30))])
+def test_a_thumbnail_shows_the_whole_image_in_small(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    content = encoded(Image.new("RGB", size, (200, 30, 30)))
+    thumbnail = decode_whole(content, width=24, height=24, max_pixels=10**6, thumbnail=True).thumbnail
+    with Image.open(io.BytesIO(thumbnail)) as small:
+        assert (small.format, small.size) == ("JPEG", expected)
+        red, green, _ = np.asarray(small)[small.height // 2, small.width // 2]
+    assert red > 180 > 60 > green
+
+
+def test_a_thumbnail_is_upright_and_white_behind_what_is_transparent() -> None:
+    stored = Image.new("RGBA", (60, 20), (0, 0, 0, 0))
+    stored.paste((0, 0, 255, 255), (0, 0, 20, 20))  # blue at the left
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise: blue comes to the top
+    content = encoded(stored, exif=exif)
+    thumbnail = decode_whole(content, width=10, height=10, max_pixels=10**6, thumbnail=True).thumbnail
+    with Image.open(io.BytesIO(thumbnail)) as small:
+        assert small.size == (20, 60)
+        pixels = np.asarray(small)
+    assert pixels[8, 10, 2] > 200 > 80 > pixels[8, 10, 0]
+    assert pixels[50, 10].min() > 240
+
+
+def test_no_thumbnail_is_made_unless_it_is_wanted() -> None:
+    content = encoded(Image.new("RGB", (40, 30)))
+    assert decode_whole(content, width=24, height=24, max_pixels=10**6).thumbnail == b""

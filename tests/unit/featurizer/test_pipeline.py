@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from featurizer.backbones import Preprocessing
-from featurizer.pipeline import Pipeline, Vectors
+from featurizer.pipeline import Featurized, Pipeline
 from rpc.errors import (
     DeadlinePassedError,
     ImageEmptyError,
@@ -93,13 +93,13 @@ def photo(level: int) -> bytes:
     return file.getvalue()
 
 
-def levels(outcomes: Sequence[Vectors | ImageError]) -> list[float]:
-    return [float(outcome["level"][0]) for outcome in outcomes if isinstance(outcome, Mapping)]
+def levels(outcomes: Sequence[Featurized | ImageError]) -> list[float]:
+    return [float(outcome.vectors["level"][0]) for outcome in outcomes if isinstance(outcome, Featurized)]
 
 
 async def begun(
     pipeline: Pipeline, *images: bytes, deadline: float | None = None, wait: bool = False
-) -> "asyncio.Task[list[Vectors | ImageError]]":
+) -> "asyncio.Task[list[Featurized | ImageError]]":
     """Ask for the level of some images and return once they are admitted, or wait."""
     task = asyncio.create_task(pipeline.featurize(images, ["level"], deadline=deadline, wait=wait))
     await asyncio.sleep(0)
@@ -110,7 +110,7 @@ async def test_vectors_come_in_the_order_of_the_images(pipeline: Pipeline) -> No
     images = [photo(level) for level in (10, 20, 30, 40, 50)]
     outcomes = await pipeline.featurize(images, ["area", "level"], deadline=None, wait=False)
     assert levels(outcomes) == [10, 20, 30, 40, 50]
-    assert all(outcome["area"].tolist() == [8] for outcome in outcomes if isinstance(outcome, Mapping))
+    assert all(outcome.vectors["area"].tolist() == [8] for outcome in outcomes if isinstance(outcome, Featurized))
 
 
 async def test_a_bad_image_fails_alone(pipeline: Pipeline) -> None:
@@ -131,7 +131,7 @@ async def test_callers_with_different_taps_share_a_batch(pipeline: Pipeline, net
         await pipeline.featurize([b""], ["level"], deadline=None, wait=False)
     network.release()
     assert levels(await first) == [0]
-    assert [set(outcome) for outcome in await second if isinstance(outcome, Mapping)] == [{"area"}]
+    assert [set(outcome.vectors) for outcome in await second if isinstance(outcome, Featurized)] == [{"area"}]
     assert levels(await third) == [2]
     assert network.runs[0] == (1, ("level",))
     assert sum(images for images, _ in network.runs) == 3
