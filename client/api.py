@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -22,10 +22,13 @@ from client.results import (
     ExampleEvaluation,
     ExampleOutcome,
     Explanation,
+    Head,
     Model,
     ModelVersion,
     Prediction,
+    Review,
     ServerStatus,
+    StoredExample,
     TrainProgress,
 )
 from client.retry import Patience
@@ -39,6 +42,8 @@ _SERVICE: Final = "lastlayer.v1.Classifier"
 _FEATURES: Final = "lastlayer.v1.Classifier/features"
 """The serving name of what needs the featurizer."""
 _PAGE_SIZE: Final = 1000
+ExampleKey: TypeAlias = str | bytes
+"""An example's id, or the first 4 to 32 bytes of its image's sha256."""
 _ResponseT = TypeVar("_ResponseT", bound="Message")
 
 
@@ -89,17 +94,20 @@ class Client:
         examples: Iterable[LabelledImage],
         *,
         dataset: str = DEFAULT_MODEL,
+        thumbnails: bool = True,
         on_outcome: Callable[[ExampleOutcome], None] | None = None,
     ) -> AddedExamples:
         """Add labelled images to a dataset, which is created if need be; images that are there already are not sent.
 
-        `on_outcome` hears of each example as it becomes known, not in order. May be repeated without harm.
+        `thumbnails` is whether the server keeps small pictures of them, for reports. `on_outcome` hears of
+        each example as it becomes known, not in order. May be repeated without harm.
         """
         counts = {"added": 0, "present": 0}
         trimmed = 0
         conflicts: list[ExampleOutcome] = []
         failed: list[ExampleOutcome] = []
-        upload = Upload(self._stub, examples, dataset=dataset, patience=Patience(self.server, self._timeout_s))
+        patience = Patience(self.server, self._timeout_s)
+        upload = Upload(self._stub, examples, dataset=dataset, thumbnails=thumbnails, patience=patience)
         for outcome in upload.outcomes():
             trimmed += outcome.label_trimmed
             if outcome.status in counts:
@@ -116,18 +124,30 @@ class Client:
         *,
         dataset: str = "",
         recipe: str = "auto",
+        class_weight: str = "none",
+        min_precision: float = 0.0,
         timeout_s: float = TRAIN_TIMEOUT_S,
         on_progress: Callable[[TrainProgress], None] | None = None,
     ) -> ModelVersion:
         """Train a new version of a model on a dataset (the model's name where empty) and make it the default.
 
-        `recipe` is `auto` or `tutorial`; `timeout_s` is for the whole training.
+        `recipe` is `auto` or `tutorial`; `class_weight` is `none`, or `balanced` so that every class counts the same.
+        With a `min_precision` the version rejects predictions so that of the others at least that share is right.
+        `timeout_s` is for the whole training.
         """
         if recipe not in wire.RECIPES:
             raise InvalidInputError(f"There is no recipe `{recipe}`; give one of {', '.join(wire.RECIPES)}.")
+        if class_weight not in wire.CLASS_WEIGHTS:
+            accepted = ", ".join(wire.CLASS_WEIGHTS)
+            raise InvalidInputError(f"There is no class weight `{class_weight}`; give one of {accepted}.")
         # The key makes a repeated call yield the version of the first one, even where only the answer was lost.
         request = classifier_pb2.TrainRequest(
-            model=model, dataset=dataset, recipe=wire.RECIPES[recipe], request_id=str(uuid.uuid4())
+            model=model,
+            dataset=dataset,
+            recipe=wire.RECIPES[recipe],
+            class_weight=wire.CLASS_WEIGHTS[class_weight],
+            min_precision=min_precision,
+            request_id=str(uuid.uuid4()),
         )
         patience = Patience(self.server, timeout_s)
         while True:
@@ -162,22 +182,37 @@ class Client:
     # Predictions
 
     def predict(
-        self, images: Iterable[ImageSource], *, model: str = DEFAULT_MODEL, version: int = 0, top_k: int = 0
+        self,
+        images: Iterable[ImageSource],
+        *,
+        model: str = DEFAULT_MODEL,
+        version: int = 0,
+        top_k: int = 0,
+        threshold: float | None = None,
     ) -> list[Prediction]:
         """Return one prediction for each image, in order; an image that fails has its `error` set.
 
         Each image is a path, bytes or an open file. `version` 0 is the model's default, `top_k` 0 means all classes.
+        A prediction whose best class is less probable than `threshold` is rejected; the version says where None.
         """
         _refuse_single(images)
-        return predict(self._stub, images, Wanted(model, version, top_k), server=self.server, timeout_s=self._timeout_s)
+        return predict(
+            self._stub, images, Wanted(model, version, top_k, threshold), server=self.server, timeout_s=self._timeout_s
+        )
 
     def predict_stream(
-        self, images: Iterable[ImageSource], *, model: str = DEFAULT_MODEL, version: int = 0, top_k: int = 0
+        self,
+        images: Iterable[ImageSource],
+        *,
+        model: str = DEFAULT_MODEL,
+        version: int = 0,
+        top_k: int = 0,
+        threshold: float | None = None,
     ) -> Iterator[Prediction]:
         """Yield what `predict` returns, for any number of images, while later ones are still being read."""
         _refuse_single(images)
         patience = Patience(self.server, self._timeout_s)
-        wanted = Wanted(model, version, top_k)
+        wanted = Wanted(model, version, top_k, threshold)
         return PredictionStream(self._stub, images, wanted, server=self.server, patience=patience).predictions()
 
     def explain(
@@ -196,6 +231,59 @@ class Client:
             label=label,
         )
         return wire.explanation(name, self._call(self._stub.Explain, request))
+
+    # The examples of datasets
+
+    def list_examples(
+        self,
+        dataset: str,
+        *,
+        label: str = "",
+        conflicts_only: bool = False,
+        stale_only: bool = False,
+        thumbnails: bool = False,
+    ) -> Iterator[StoredExample]:
+        """Yield the examples of a dataset in order of arrival: all, or those with a label, with several labels, or
+        whose image must be added again.
+        """
+        request = classifier_pb2.ListExamplesRequest(
+            dataset=dataset,
+            page_size=_PAGE_SIZE,
+            label=label,
+            conflicts_only=conflicts_only,
+            stale_only=stale_only,
+            thumbnails=thumbnails,
+        )
+        for page in self._pages(self._stub.ListExamples, request):
+            yield from map(wire.stored_example, page.examples)
+
+    def relabel_examples(self, dataset: str, examples: Iterable[ExampleKey], label: str) -> tuple[int, Dataset]:
+        """Give examples a label in place of all that they have, all or none; return how many changed, and the dataset.
+
+        An example is named by its id, or by the first 4 to 32 bytes of its image's sha256.
+        """
+        request = classifier_pb2.RelabelExamplesRequest(dataset=dataset, examples=map(_selector, examples), label=label)
+        answer = self._call(self._stub.RelabelExamples, request)
+        return answer.changed_count, wire.dataset(answer.dataset)
+
+    def remove_examples(self, dataset: str, examples: Iterable[ExampleKey]) -> tuple[int, Dataset]:
+        """Remove examples, named as for `relabel_examples`, all or none; return how many, and the dataset."""
+        request = classifier_pb2.RemoveExamplesRequest(dataset=dataset, examples=map(_selector, examples))
+        answer = self._call(self._stub.RemoveExamples, request, repeat=False)
+        return answer.removed_count, wire.dataset(answer.dataset)
+
+    def review_examples(
+        self, model: str, *, version: int = 0, kind: str = "suspicious", limit: int = 100, thumbnails: bool = False
+    ) -> Review:
+        """Return training examples that are worth a look, the worst first: those with `suspicious` labels, or the
+        `mistakes` of the version on examples that were held out.
+        """
+        if kind not in wire.REVIEW_KINDS:
+            raise InvalidInputError(f"There is no kind `{kind}`; give one of {', '.join(wire.REVIEW_KINDS)}.")
+        request = classifier_pb2.ReviewExamplesRequest(
+            model=model, version=version, kind=wire.REVIEW_KINDS[kind], page_size=limit, thumbnails=thumbnails
+        )
+        return wire.review(self._call(self._stub.ReviewExamples, request))
 
     # Datasets, models, versions
 
@@ -235,6 +323,10 @@ class Client:
         """Return one version of a model; 0 is its default."""
         request = classifier_pb2.GetModelVersionRequest(model=model, version=version)
         return wire.model_version(self._call(self._stub.GetModelVersion, request))
+
+    def get_head(self, model: str, version: int = 0) -> Head:
+        """Return the numbers of a version's head; 0 is the model's default version."""
+        return wire.head(self._call(self._stub.GetHead, classifier_pb2.GetHeadRequest(model=model, version=version)))
 
     def delete_version(self, model: str, version: int) -> None:
         """Delete one version of a model; the default one only where it is the last."""
@@ -282,6 +374,12 @@ class Client:
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
+
+
+def _selector(example: ExampleKey) -> classifier_pb2.ExampleSelector:
+    if isinstance(example, bytes):
+        return classifier_pb2.ExampleSelector(content_sha256=example)
+    return classifier_pb2.ExampleSelector(id=example)
 
 
 def _refuse_single(images: object) -> None:

@@ -6,12 +6,14 @@ from typing import Any
 
 import click
 
+from client.commands.curate import add, relabel, remove, review
 from client.commands.evaluate import evaluate
 from client.commands.explain import explain
 from client.commands.options import INTERRUPTED, SERVER_FAILED, WRONG_INPUT
 from client.commands.predict import predict
 from client.commands.resources import datasets, models, status
 from client.commands.train import train
+from client.commands.versions import compare, export, rollback
 from client.errors import ClientError, ServerError
 
 _EPILOG = """\b
@@ -67,5 +69,20 @@ def main() -> None:
     """Train image classifiers from a few labelled photos, and predict with them."""
 
 
-for command in (train, evaluate, predict, explain, models, datasets, status):
+for command in (
+    add,
+    train,
+    evaluate,
+    predict,
+    explain,
+    review,
+    relabel,
+    remove,
+    compare,
+    rollback,
+    export,
+    models,
+    datasets,
+    status,
+):
     main.add_command(command)

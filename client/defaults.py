@@ -10,3 +10,4 @@ DEFAULT_TIMEOUT_S: Final = 60.0
 TRAIN_TIMEOUT_S: Final = 3600.0
 """How long a training may take."""
 RECIPES: Final = ("auto", "tutorial")
+CLASS_WEIGHTS: Final = ("none", "balanced")

@@ -1,5 +1,6 @@
 """Results for programs: what `--json` prints, one object a line, in UTF-8."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -15,7 +16,9 @@ from client.results import (
     Model,
     ModelVersion,
     Prediction,
+    ReviewedExample,
     ServerStatus,
+    StoredExample,
 )
 
 Json = dict[str, Any]
@@ -41,6 +44,7 @@ def prediction_json(prediction: Prediction) -> Json:
         "label": prediction.label,
         "score": prediction.score,
         "scores": [{"label": entry.label, "score": entry.score} for entry in prediction.scores],
+        "rejected": prediction.rejected,
         "model": prediction.model,
         "version": prediction.version,
     }
@@ -73,6 +77,9 @@ def metrics_json(metrics: Metrics) -> Json:
         "per_class_log_loss": [entry.log_loss for entry in metrics.classes],
         "confusion_matrix": [list(row) for row in metrics.confusion_matrix],
         "classes": [entry.label for entry in metrics.classes],
+        "accuracy_interval": metrics.accuracy_interval and list(metrics.accuracy_interval),
+        "log_loss_interval": metrics.log_loss_interval and list(metrics.log_loss_interval),
+        "expected_calibration_error": metrics.expected_calibration_error,
     }
 
 
@@ -103,13 +110,23 @@ def version_json(version: ModelVersion) -> Json:
         "create_time": version.create_time.isoformat(),
         "training_duration_s": version.training_duration_s,
         "notes": list(version.notes),
+        "class_weight": version.class_weight,
+        "whitening": version.whitening,
+        "calibration": version.calibration and dataclasses.asdict(version.calibration),
+        "rejection": version.rejection and dataclasses.asdict(version.rejection),
+        "trials": [dataclasses.asdict(trial) for trial in version.trials],
+        "libraries": version.libraries,
     }
 
 
 def training_json(version: ModelVersion, added: AddedExamples, trimmed: int) -> Json:
     """Return a version with what became of the examples that were sent for it."""
+    return {**version_json(version), **added_json(added, trimmed)}
+
+
+def added_json(added: AddedExamples, trimmed: int) -> Json:
+    """Return what became of examples that were sent."""
     return {
-        **version_json(version),
         "added": added.added,
         "present": added.present,
         "trimmed_labels": trimmed,
@@ -136,6 +153,8 @@ def evaluation_json(evaluation: Evaluation, trimmed: int) -> Json:
             for entry in evaluation.failed
             if entry.error is not None
         ],
+        "near_duplicates": [dataclasses.asdict(near) for near in evaluation.near_duplicates],
+        "near_duplicate_count": evaluation.near_duplicate_count,
     }
 
 
@@ -158,6 +177,7 @@ def dataset_json(dataset: Dataset) -> Json:
         "examples": dataset.example_count,
         "classes": dataset.classes,
         "conflicts": dataset.conflict_count,
+        "stale": dataset.stale_count,
         "backbone": dataset.backbone,
         "backbone_digest": dataset.backbone_digest,
         "create_time": dataset.create_time.isoformat(),
@@ -172,4 +192,25 @@ def status_json(status: ServerStatus) -> Json:
         "serving": status.serving,
         "services": status.services,
         "backbone": status.backbone or None,
+    }
+
+
+def example_json(example: StoredExample) -> Json:
+    """Return an example of a dataset."""
+    return {
+        "id": example.id,
+        "sha256": example.sha256.hex(),
+        "labels": list(example.labels),
+        "stale": example.stale,
+    }
+
+
+def reviewed_json(reviewed: ReviewedExample) -> Json:
+    """Return a training example that is worth a look."""
+    return {
+        **example_json(reviewed.example),
+        "label": reviewed.label,
+        "label_probability": reviewed.label_probability,
+        "suggested_label": reviewed.suggested_label,
+        "suggested_probability": reviewed.suggested_probability,
     }

@@ -28,6 +28,8 @@ class Wanted:
     model: str
     version: int
     top_k: int
+    threshold: float | None
+    """None for that of the version."""
 
     def request(self, batch: list[tuple[_Key, bytes]]) -> classifier_pb2.PredictRequest:
         """Return the request for some images."""
@@ -35,6 +37,7 @@ class Wanted:
             model=self.model,
             version=self.version,
             top_k=self.top_k,
+            threshold=self.threshold,
             images=[types_pb2.Image(id=wire_name(name), content=content) for (_, name), content in batch],
         )
 

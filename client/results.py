@@ -1,7 +1,7 @@
 """What the client answers with: plain, frozen values without any type of the wire."""
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from client.errors import ImageError
 
@@ -26,6 +26,8 @@ class Prediction:
     version: int
     error: ImageError | None = None
     """Why the image has no prediction."""
+    rejected: bool = False
+    """Whether the best class is too improbable to be relied on: what the image shows is unknown."""
 
     @property
     def label(self) -> str:
@@ -126,6 +128,17 @@ class ClassMetrics:
 
 
 @dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """The predictions whose best class has about the same probability."""
+
+    lower: float
+    upper: float
+    example_count: int
+    mean_probability: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """How good predictions were, by ML.NET's definitions."""
 
@@ -142,6 +155,14 @@ class Metrics:
     """One entry for each class of the model."""
     confusion_matrix: tuple[tuple[int, ...], ...]
     """Rows are true classes, columns predicted ones, in the order of `classes`."""
+    accuracy_interval: tuple[float, float] | None = None
+    """The 95 % confidence interval of `accuracy`; None where it is not known."""
+    log_loss_interval: tuple[float, float] | None = None
+    """The 95 % confidence interval of `log_loss`; None where it is not known."""
+    expected_calibration_error: float = 0.0
+    """The mean distance between probability and accuracy over the bins of `reliability`."""
+    reliability: tuple[ReliabilityBin, ...] = ()
+    """How often predictions are right by how probable they are said to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +172,49 @@ class RecipeEstimate:
     recipe: str
     taps: tuple[str, ...]
     cross_validation: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How a version's probabilities were made to mean what they say."""
+
+    temperature: float
+    """What all scores were divided by; above 1, they were too sure."""
+    log_loss_before: float
+    expected_calibration_error_before: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Predictions whose best class is less probable than `threshold` are rejected."""
+
+    threshold: float
+    min_precision: float
+    """The precision that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionPoint:
+    """What rejecting at a threshold does to held-out examples."""
+
+    threshold: float
+    precision: float
+    coverage: float
+    """The share of predictions that is not rejected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Features that the search tried, at their best strength of regularisation."""
+
+    taps: tuple[str, ...]
+    l2: float
+    log_loss: float
+    """Cross-validated; choosing by it makes it a little too good."""
+    log_loss_standard_error: float
+    example_count: int
+    chosen: bool
+    whitening: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +239,19 @@ class ModelVersion:
     create_time: datetime.datetime
     training_duration_s: float
     notes: tuple[str, ...]
+    class_weight: str = "none"
+    """`none` or `balanced`."""
+    calibration: Calibration | None = None
+    """None where probabilities are as fitted."""
+    rejection: Rejection | None = None
+    """None where no prediction is rejected."""
+    rejection_curve: tuple[RejectionPoint, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    """What the search tried, from the cheapest features to the dearest."""
+    libraries: dict[str, str] = field(default_factory=dict)
+    """The versions of the libraries that it was trained with."""
+    whitening: float = 0.0
+    """How much the features were whitened for the penalty's sake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +281,77 @@ class Dataset:
     backbone_digest: str
     create_time: datetime.datetime
     update_time: datetime.datetime
+    stale_count: int = 0
+    """The images that must be added again before it can be trained on, as another backbone featurized them."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExample:
+    """An example of a dataset."""
+
+    id: str
+    """What it was called when it was first added."""
+    sha256: bytes
+    """Of its file, 32 bytes."""
+    labels: tuple[str, ...]
+    """More than one is a conflict."""
+    stale: bool
+    """Whether its image must be added again, as another backbone featurized it."""
+    thumbnail: bytes = b""
+    """A small JPEG; empty where it was not asked for, or not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedExample:
+    """A training example that is worth a look."""
+
+    example: StoredExample
+    label: str
+    label_probability: float
+    """The probability of its label while it was held out."""
+    suggested_label: str
+    suggested_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Training examples that are worth a look, the worst first."""
+
+    examples: tuple[ReviewedExample, ...]
+    total_count: int
+    """How many there are, which may be more than were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A version's numbers: softmax(x * weights + biases)."""
+
+    model: str
+    version: int
+    backbone: str
+    backbone_digest: str
+    taps: tuple[str, ...]
+    """The taps whose vectors, side by side, are x."""
+    dimensions: tuple[int, ...]
+    """The numbers of elements of their vectors."""
+    unit_length: bool
+    """Whether the vector of each tap is divided by its Euclidean length first."""
+    classes: tuple[str, ...]
+    weights: bytes
+    """float32, little-endian, row by row: the sum of `dimensions` by the number of classes."""
+    biases: bytes
+    """float32, little-endian: the number of classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearDuplicate:
+    """An evaluated image that is, or nearly is, a training image."""
+
+    image: str
+    training_id: str
+    training_label: str
+    similarity: float
+    """The cosine of their feature vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +381,9 @@ class Evaluation:
     failed: tuple[ExampleEvaluation, ...]
     trimmed: int
     """The number of labels around which the server removed white space."""
+    near_duplicates: tuple[NearDuplicate, ...] = ()
+    """Images that are, or nearly are, training images, which flatters the metrics: the most similar ones."""
+    near_duplicate_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

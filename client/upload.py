@@ -43,11 +43,13 @@ class Upload:
         examples: Iterable[LabelledImage],
         *,
         dataset: str,
+        thumbnails: bool,
         patience: Patience,
     ) -> None:
         """`patience` bounds how long the server may answer nothing."""
         self._stub = stub
         self._dataset = dataset
+        self._thumbnails = thumbnails
         self._patience = patience
         self._failed: deque[ExampleOutcome] = deque()  # failures of our own that are not yet reported
         self._items = self._hashed(examples)
@@ -79,6 +81,7 @@ class Upload:
         while True:
             while request is not None:
                 request.dataset = self._dataset
+                request.no_thumbnails = not self._thumbnails
                 stream.send(request)
                 more = len(self._in_flight) < MAX_IN_FLIGHT and time.monotonic() < leave_at
                 request = self._next_request() if more else None

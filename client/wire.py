@@ -1,26 +1,36 @@
 """Messages of the contract as the client's plain results."""
 
 import datetime
-from typing import Any
+from typing import Any, Literal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import status_pb2
 
 from client.errors import ImageError
 from client.results import (
+    Calibration,
     ClassMetrics,
     Dataset,
     Evaluation,
     ExampleEvaluation,
     ExampleOutcome,
     Explanation,
+    Head,
     ImageRegion,
     LabelScore,
     Metrics,
     Model,
     ModelVersion,
+    NearDuplicate,
     Prediction,
     RecipeEstimate,
+    Rejection,
+    RejectionPoint,
+    ReliabilityBin,
+    Review,
+    ReviewedExample,
+    StoredExample,
+    Trial,
 )
 from lastlayer.v1 import classifier_pb2, types_pb2
 from rpc.status import read_status
@@ -28,6 +38,15 @@ from rpc.status import read_status
 RECIPES = {
     "auto": classifier_pb2.RECIPE_AUTO,
     "tutorial": classifier_pb2.RECIPE_TUTORIAL,
+}
+CLASS_WEIGHTS = {
+    "none": classifier_pb2.CLASS_WEIGHT_NONE,
+    "balanced": classifier_pb2.CLASS_WEIGHT_BALANCED,
+}
+_CLASS_WEIGHT_NAMES: dict[Any, str] = {number: name for name, number in CLASS_WEIGHTS.items()}
+REVIEW_KINDS = {
+    "suspicious": classifier_pb2.REVIEW_KIND_SUSPICIOUS_LABELS,
+    "mistakes": classifier_pb2.REVIEW_KIND_MISTAKES,
 }
 _RECIPE_NAMES = {number: name for name, number in RECIPES.items()}
 
@@ -43,7 +62,7 @@ def prediction(name: str, result: classifier_pb2.ImagePrediction, model: str, ve
     if result.HasField("error"):
         return Prediction(name, (), model, version, image_error(result.error))
     scores = tuple(LabelScore(score.label, score.score) for score in result.prediction.scores)
-    return Prediction(name, scores, model, version)
+    return Prediction(name, scores, model, version, rejected=result.prediction.rejected)
 
 
 def explanation(name: str, message: classifier_pb2.Explanation) -> Explanation:
@@ -88,7 +107,19 @@ def example_evaluation(name: str, result: classifier_pb2.ExampleEvaluation) -> E
 def evaluation(message: classifier_pb2.Evaluation, failed: tuple[ExampleEvaluation, ...], trimmed: int) -> Evaluation:
     """Return an evaluation together with the images that are in no metric."""
     unknown = {entry.label: entry.example_count for entry in message.unknown_labels}
-    return Evaluation(message.model, message.version, metrics(message.metrics), unknown, failed, trimmed)
+    return Evaluation(
+        message.model,
+        message.version,
+        metrics(message.metrics),
+        unknown,
+        failed,
+        trimmed,
+        near_duplicates=tuple(
+            NearDuplicate(near.id, near.training_id, near.training_label, near.similarity)
+            for near in message.near_duplicates
+        ),
+        near_duplicate_count=message.near_duplicate_count,
+    )
 
 
 def metrics(message: types_pb2.Metrics) -> Metrics:
@@ -106,7 +137,23 @@ def metrics(message: types_pb2.Metrics) -> Metrics:
             for entry in message.classes
         ),
         confusion_matrix=tuple(tuple(flat[row * size : (row + 1) * size]) for row in range(size)),
+        accuracy_interval=_interval(message, "micro_accuracy_interval"),
+        log_loss_interval=_interval(message, "log_loss_interval"),
+        expected_calibration_error=message.expected_calibration_error,
+        reliability=tuple(
+            ReliabilityBin(entry.lower, entry.upper, entry.example_count, entry.mean_probability, entry.accuracy)
+            for entry in message.reliability
+        ),
     )
+
+
+def _interval(
+    message: types_pb2.Metrics, name: Literal["micro_accuracy_interval", "log_loss_interval"]
+) -> tuple[float, float] | None:
+    if not message.HasField(name):  # the server is an older one, or there are too few examples
+        return None
+    interval = getattr(message, name)
+    return interval.lower, interval.upper
 
 
 def model_version(message: classifier_pb2.ModelVersion) -> ModelVersion:
@@ -131,6 +178,34 @@ def model_version(message: classifier_pb2.ModelVersion) -> ModelVersion:
         create_time=_time(message.create_time),
         training_duration_s=message.training_duration.ToNanoseconds() / 1e9,
         notes=tuple(message.notes),
+        class_weight=_CLASS_WEIGHT_NAMES.get(message.class_weight, "none"),
+        calibration=Calibration(
+            message.calibration.temperature,
+            message.calibration.log_loss_before,
+            message.calibration.expected_calibration_error_before,
+        )
+        if message.HasField("calibration")
+        else None,
+        rejection=Rejection(message.rejection.threshold, message.rejection.min_precision)
+        if message.HasField("rejection")
+        else None,
+        rejection_curve=tuple(
+            RejectionPoint(point.threshold, point.precision, point.coverage) for point in message.rejection_curve
+        ),
+        trials=tuple(
+            Trial(
+                taps=tuple(trial.taps),
+                l2=trial.l2,
+                log_loss=trial.log_loss,
+                log_loss_standard_error=trial.log_loss_standard_error,
+                example_count=trial.example_count,
+                chosen=trial.chosen,
+                whitening=trial.whitening,
+            )
+            for trial in message.trials
+        ),
+        libraries=dict(message.libraries),
+        whitening=message.whitening,
     )
 
 
@@ -157,6 +232,43 @@ def dataset(message: classifier_pb2.Dataset) -> Dataset:
         backbone_digest=message.backbone_digest,
         create_time=_time(message.create_time),
         update_time=_time(message.update_time),
+        stale_count=message.stale_count,
+    )
+
+
+def stored_example(message: classifier_pb2.StoredExample) -> StoredExample:
+    """Return an example of a dataset."""
+    return StoredExample(message.id, message.content_sha256, tuple(message.labels), message.stale, message.thumbnail)
+
+
+def review(message: classifier_pb2.ReviewExamplesResponse) -> Review:
+    """Return training examples that are worth a look."""
+    examples = (
+        ReviewedExample(
+            example=stored_example(entry.example),
+            label=entry.label,
+            label_probability=entry.label_probability,
+            suggested_label=entry.suggested_label,
+            suggested_probability=entry.suggested_probability,
+        )
+        for entry in message.examples
+    )
+    return Review(tuple(examples), message.total_count)
+
+
+def head(message: classifier_pb2.Head) -> Head:
+    """Return a version's numbers."""
+    return Head(
+        model=message.model,
+        version=message.version,
+        backbone=message.backbone,
+        backbone_digest=message.backbone_digest,
+        taps=tuple(tap.name for tap in message.taps),
+        dimensions=tuple(tap.dimension for tap in message.taps),
+        unit_length=message.unit_length,
+        classes=tuple(message.classes),
+        weights=message.weights,
+        biases=message.biases,
     )
 
 

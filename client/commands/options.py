@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -52,12 +53,37 @@ def version_option(function: FunctionT) -> FunctionT:
     )(function)
 
 
-def data_argument(function: FunctionT) -> FunctionT:
-    """Add DATA and `--images`."""
-    function = click.option(
+def images_option(function: FunctionT) -> FunctionT:
+    """Add `--images`."""
+    return click.option(
         "--images",
         type=click.Path(path_type=Path),
         metavar="DIR",
         help="The folder that the paths in DATA are relative to; the one that DATA is in if not given.",
     )(function)
-    return click.argument("data", type=click.Path(path_type=Path))(function)
+
+
+def data_argument(function: FunctionT) -> FunctionT:
+    """Add DATA and `--images`."""
+    return click.argument("data", type=click.Path(path_type=Path))(images_option(function))
+
+
+def thumbnails_option(function: FunctionT) -> FunctionT:
+    """Add `--no-thumbnails`."""
+    return click.option(
+        "--no-thumbnails", is_flag=True, help="Let the server keep no small pictures of the images, for reports."
+    )(function)
+
+
+def yes_option(function: FunctionT) -> FunctionT:
+    """Add `--yes`."""
+    return click.option("--yes", is_flag=True, help="Delete without asking.")(function)
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before something is deleted, unless that was said already; raises where nobody can be asked."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("Deleting needs --yes where nobody can be asked.")
+    click.confirm(question, abort=True, err=True)

@@ -21,12 +21,19 @@ Example:
 @model_option
 @version_option
 @click.option("--top-k", type=click.IntRange(min=1), metavar="K", help="How many of the best classes to show.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Call a prediction unknown whose best class is less probable; as the version says if not given.",
+)
 @server_options
 def predict(
     images: tuple[str, ...],
     model: str,
     version: int | None,
     top_k: int | None,
+    threshold: float | None,
     server: str,
     timeout_s: float | None,
     as_json: bool,
@@ -53,7 +60,9 @@ def predict(
     # People see the best class unless they ask for more; programs see all of them.
     wanted = top_k or (0 if as_json else 1)
     with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
-        predictions = client.predict_stream(map(source, images), model=model, version=version or 0, top_k=wanted)
+        predictions = client.predict_stream(
+            map(source, images), model=model, version=version or 0, top_k=wanted, threshold=threshold
+        )
         for image, prediction in zip(images, predictions, strict=True):
             if prediction.error is not None:
                 status = SOME_FAILED

@@ -1,10 +1,8 @@
 """`client models`, `client datasets` and `client status`: what the server has, and how it is."""
 
-import sys
-
 import click
 
-from client.commands.options import DONE, SERVER_FAILED, server_options
+from client.commands.options import DONE, SERVER_FAILED, confirm, server_options, yes_option
 from client.defaults import DEFAULT_TIMEOUT_S
 
 
@@ -19,17 +17,6 @@ class _ListingGroup(click.Group):
 
 def _example(command: str) -> str:
     return f"\b\nExample:\n  {command}"
-
-
-def _confirm(question: str, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise click.UsageError("Deleting needs --yes where nobody can be asked.")
-    click.confirm(question, abort=True, err=True)
-
-
-_yes_option = click.option("--yes", is_flag=True, help="Delete without asking.")
 
 
 @click.group(cls=_ListingGroup, epilog=_example("client models show flowers"))
@@ -97,7 +84,7 @@ def set_default(model: str, version: int, server: str, timeout_s: float | None, 
 @models.command("delete", epilog=_example("client models delete flowers --version 1 --yes"))
 @click.argument("model")
 @click.option("--version", type=click.IntRange(min=1), metavar="N", help="Delete this version alone.")
-@_yes_option
+@yes_option
 @server_options
 def delete_model(
     model: str, version: int | None, yes: bool, server: str, timeout_s: float | None, as_json: bool
@@ -108,7 +95,7 @@ def delete_model(
     from client.text import shown
 
     what = f"model {shown(model)} with all its versions" if version is None else f"version {version} of {shown(model)}"
-    _confirm(f"Delete {what}?", yes)
+    confirm(f"Delete {what}?", yes)
     with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
         if version is None:
             client.delete_model(model)
@@ -146,25 +133,40 @@ def list_datasets(server: str, timeout_s: float | None, as_json: bool) -> int:
 
 @datasets.command("show", epilog=_example("client datasets show flowers"))
 @click.argument("dataset")
+@click.option("--examples", is_flag=True, help="List the examples themselves.")
+@click.option("--label", default="", metavar="LABEL", help="With --examples: only those with this label.")
 @server_options
-def show_dataset(dataset: str, server: str, timeout_s: float | None, as_json: bool) -> int:
-    """Show the classes of DATASET and how many examples they have."""
+def show_dataset(dataset: str, examples: bool, label: str, server: str, timeout_s: float | None, as_json: bool) -> int:
+    """Show the classes of DATASET, and which examples are not trained on; or list its examples."""
     from client.api import Client
-    from client.machine import dataset_json, print_json
-    from client.render import console, print_datasets
+    from client.machine import dataset_json, example_json, print_json
+    from client.render import console, print_dataset, print_examples
 
+    if label and not examples:
+        raise click.UsageError("--label goes with --examples.")
     with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
-        known = client.get_dataset(dataset)
-    if as_json:
-        print_json(dataset_json(known))
+        if examples:
+            found = list(client.list_examples(dataset, label=label))
+        else:
+            known = client.get_dataset(dataset)
+            conflicts = list(client.list_examples(dataset, conflicts_only=True)) if known.conflict_count else []
+            stale = list(client.list_examples(dataset, stale_only=True)) if known.stale_count else []
+    if examples and as_json:
+        for example in found:
+            print_json(example_json(example))
+    elif examples:
+        print_examples(console(), found)
+    elif as_json:
+        listed = {"conflicting": list(map(example_json, conflicts)), "to_add_again": list(map(example_json, stale))}
+        print_json({**dataset_json(known), **listed})
     else:
-        print_datasets(console(), [known])
+        print_dataset(console(), known, conflicts, stale)
     return DONE
 
 
 @datasets.command("delete", epilog=_example("client datasets delete flowers --yes"))
 @click.argument("dataset")
-@_yes_option
+@yes_option
 @server_options
 def delete_dataset(dataset: str, yes: bool, server: str, timeout_s: float | None, as_json: bool) -> int:
     """Delete DATASET with its examples; models that were trained on it stay."""
@@ -172,7 +174,7 @@ def delete_dataset(dataset: str, yes: bool, server: str, timeout_s: float | None
     from client.machine import print_json
     from client.text import shown
 
-    _confirm(f"Delete dataset {shown(dataset)} with its examples?", yes)
+    confirm(f"Delete dataset {shown(dataset)} with its examples?", yes)
     with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
         client.delete_dataset(dataset)
     if as_json:

@@ -1,6 +1,7 @@
-"""`client train`: adds labelled images to a dataset and trains a model on it."""
+"""`client train`: adds labelled images to a dataset, if any are given, and trains a model on it."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,19 +9,27 @@ from client.commands.options import (
     DONE,
     SOME_FAILED,
     WRONG_INPUT,
-    data_argument,
+    images_option,
     model_option,
     server_options,
+    thumbnails_option,
 )
-from client.defaults import DEFAULT_TIMEOUT_S, RECIPES, TRAIN_TIMEOUT_S
+from client.defaults import CLASS_WEIGHTS, DEFAULT_TIMEOUT_S, RECIPES, TRAIN_TIMEOUT_S
+
+if TYPE_CHECKING:
+    from client.api import Client
+    from client.data import Data
+    from client.results import AddedExamples, ModelVersion
 
 _EPILOG = """\b
 Example:
-  client train photos/ --model flowers"""
+  client train photos/ --model flowers
+  client train --model flowers"""
 
 
 @click.command(epilog=_EPILOG)
-@data_argument
+@click.argument("data", type=click.Path(path_type=Path), required=False)
+@images_option
 @model_option
 @click.option("--dataset", default="", metavar="NAME", help="The dataset; it has the model's name if not given.")
 @click.option(
@@ -30,49 +39,83 @@ Example:
     show_default=True,
     help="How to train: `auto` chooses by cross-validation, `tutorial` does what the ML.NET tutorial does.",
 )
+@click.option(
+    "--class-weight",
+    type=click.Choice(CLASS_WEIGHTS),
+    default=CLASS_WEIGHTS[0],
+    show_default=True,
+    help="`balanced` lets every class count the same, however many examples it has.",
+)
+@click.option(
+    "--min-precision",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    metavar="P",
+    help="Make predictions unknown that are too improbable, so that of the others this share is right.",
+)
+@thumbnails_option
 @server_options
 def train(
-    data: Path,
+    data: Path | None,
     images: Path | None,
     model: str,
     dataset: str,
     recipe: str,
+    class_weight: str,
+    min_precision: float,
+    no_thumbnails: bool,
     server: str,
     timeout_s: float | None,
     as_json: bool,
 ) -> int:
-    """Train a model on the labelled images of DATA.
+    """Train a model on the labelled images of DATA, or on what is stored.
 
     DATA is a TSV or CSV file of path and label, or a folder with one sub-folder a class. Its images are added to the
     dataset; those that are there already are not sent again. An image that fails is named, and the rest is trained on.
+    Without DATA nothing is sent.
     """
     from client.api import Client
-    from client.commands.reports import tell_failures, tell_notes
     from client.data import read_data
-    from client.machine import print_json, training_json
-    from client.progress import image_progress, train_progress
+    from client.machine import print_json, training_json, version_json
+    from client.progress import train_progress
     from client.render import console, print_training
 
-    known = read_data(data, images)
+    if data is None and images is not None:
+        raise click.UsageError("--images goes with DATA.")
+    known = read_data(data, images) if data is not None else None
     with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
-        with image_progress("Adding", len(known.examples)) as tell_image:
-            added = client.add_examples(known.examples, dataset=dataset or model, on_outcome=tell_image)
-        trimmed = known.trimmed + added.trimmed
-        tell_notes(known, trimmed)
-        tell_failures((entry.image, entry.error) for entry in added.failed)
-        if not added.added and not added.present:
-            click.echo("Error: none of the images can be trained on; nothing was trained.", err=True)
-            return WRONG_INPUT
+        added = None
+        if known is not None:
+            added = add_all(client, known, dataset or model, thumbnails=not no_thumbnails)
+            if not added.added and not added.present:
+                click.echo("Error: none of the images can be trained on; nothing was trained.", err=True)
+                return WRONG_INPUT
         with train_progress() as tell_event:
-            version = client.train(
+            version: ModelVersion = client.train(
                 model,
                 dataset=dataset,
                 recipe=recipe,
+                class_weight=class_weight,
+                min_precision=min_precision,
                 timeout_s=timeout_s or TRAIN_TIMEOUT_S,
                 on_progress=tell_event,
             )
-    if as_json:
-        print_json(training_json(version, added, trimmed))
-    else:
+    if not as_json:
         print_training(console(), version, added)
-    return SOME_FAILED if added.failed else DONE
+    elif known is not None and added is not None:
+        print_json(training_json(version, added, known.trimmed + added.trimmed))
+    else:
+        print_json(version_json(version))
+    return SOME_FAILED if added is not None and added.failed else DONE
+
+
+def add_all(client: "Client", known: "Data", dataset: str, *, thumbnails: bool) -> "AddedExamples":
+    """Add labelled images to a dataset, and tell what should be known of that."""
+    from client.commands.reports import tell_failures, tell_notes
+    from client.progress import image_progress
+
+    with image_progress("Adding", len(known.examples)) as tell_image:
+        added = client.add_examples(known.examples, dataset=dataset, thumbnails=thumbnails, on_outcome=tell_image)
+    tell_notes(known, known.trimmed + added.trimmed)
+    tell_failures((entry.image, entry.error) for entry in added.failed)
+    return added

@@ -6,6 +6,7 @@ first `-`, so that `cat-1` is predicted as `cat`.
 
 import contextlib
 import hashlib
+import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -53,8 +54,11 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     classes: tuple[str, ...] = ("cat", "dog")
     models: list[str] = field(default_factory=lambda: ["default"])
     page_size: int = 2
+    default_version: int = 1
     cross_validated: bool = True
     store: dict[bytes, list[str]] = field(default_factory=dict)
+    names: dict[bytes, str] = field(default_factory=dict)
+    stale: set[bytes] = field(default_factory=set)
     calls: list[tuple[str, Any]] = field(default_factory=list)
     """The record: the name of each method that was called, and each message that came."""
     deadlines: dict[str, float] = field(default_factory=dict)
@@ -93,6 +97,7 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
             outcome.content_needed.SetInParent()
         else:
             self.store[sha256] = [label]
+            self.names[sha256] = example.id
             outcome.added.SetInParent()
         return outcome
 
@@ -147,6 +152,7 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
             best = image.content.decode().split("-")[0]
             ranked = sorted(self.classes, key=lambda label: label != best)
             scores = [0.75, *[0.25 / (len(ranked) - 1)] * (len(ranked) - 1)]
+            result.prediction.rejected = request.HasField("threshold") and scores[0] < request.threshold
             for label, score in list(zip(ranked, scores, strict=True))[: request.top_k or None]:
                 result.prediction.scores.add(label=label, score=score)
         return response
@@ -173,6 +179,101 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
         )
         explanation.prediction.scores.add(label=label, score=0.75)
         return explanation
+
+    def ListExamples(self, request, context):
+        self._begin("ListExamples", context, request)
+        kept = [
+            (sha256, labels)
+            for sha256, labels in self.store.items()
+            if (not request.label or request.label in labels)
+            and (not request.conflicts_only or len(labels) > 1)
+            and (not request.stale_only or sha256 in self.stale)
+        ]
+        start = int(request.page_token or 0)
+        more = start + self.page_size < len(kept)
+        return classifier_pb2.ListExamplesResponse(
+            examples=[
+                self._stored(sha256, labels, request.thumbnails)
+                for sha256, labels in kept[start : start + self.page_size]
+            ],
+            next_page_token=str(start + self.page_size) if more else "",
+        )
+
+    def _stored(self, sha256: bytes, labels: list[str], thumbnails: bool = False) -> classifier_pb2.StoredExample:
+        return classifier_pb2.StoredExample(
+            id=self.names.get(sha256, ""),
+            content_sha256=sha256,
+            labels=labels,
+            stale=sha256 in self.stale,
+            thumbnail=b"jpeg" if thumbnails else b"",
+        )
+
+    def _selected(self, request: Any, context: grpc.ServicerContext) -> list[bytes]:
+        found = []
+        for selector in request.examples:
+            matches = [
+                sha256
+                for sha256 in self.store
+                if (
+                    sha256.startswith(selector.content_sha256)
+                    if selector.content_sha256
+                    else self.names.get(sha256) == selector.id
+                )
+            ]
+            if not matches:
+                self._fail(ResourceNotFoundError("example", selector.id or selector.content_sha256.hex()), context)
+            found += matches
+        return found
+
+    def RelabelExamples(self, request, context):
+        self._begin("RelabelExamples", context, request)
+        chosen = self._selected(request, context)
+        changed = sum(self.store[sha256] != [request.label] for sha256 in chosen)
+        self.store.update((sha256, [request.label]) for sha256 in chosen)
+        return classifier_pb2.RelabelExamplesResponse(changed_count=changed, dataset=self._dataset(request.dataset))
+
+    def RemoveExamples(self, request, context):
+        self._begin("RemoveExamples", context, request)
+        chosen = set(self._selected(request, context))
+        for sha256 in chosen:
+            del self.store[sha256]
+        return classifier_pb2.RemoveExamplesResponse(removed_count=len(chosen), dataset=self._dataset(request.dataset))
+
+    def ReviewExamples(self, request, context):
+        self._begin("ReviewExamples", context, request)
+        self._known("model", request.model, context)
+        found = list(self.store.items())
+        return classifier_pb2.ReviewExamplesResponse(
+            examples=[
+                classifier_pb2.ReviewedExample(
+                    example=self._stored(sha256, labels, request.thumbnails),
+                    label=labels[0],
+                    label_probability=0.125,
+                    suggested_label="sea dog",
+                    suggested_probability=0.875,
+                )
+                for sha256, labels in found[: request.page_size]
+            ],
+            total_count=len(found),
+        )
+
+    def GetHead(self, request, context):
+        self._begin("GetHead", context, request)
+        self._known("model", request.model, context)
+        return classifier_pb2.Head(
+            model=request.model,
+            version=request.version or 1,
+            backbone="tiny",
+            backbone_digest="00" * 32,
+            taps=[
+                classifier_pb2.HeadTap(name="mixed4e", dimension=2),
+                classifier_pb2.HeadTap(name="pool", dimension=1),
+            ],
+            unit_length=True,
+            classes=self.classes,
+            weights=struct.pack(f"<{3 * len(self.classes)}f", *range(3 * len(self.classes))),
+            biases=struct.pack(f"<{len(self.classes)}f", *range(len(self.classes))),
+        )
 
     def Evaluate(self, request_iterator, context):
         messages = self._begin("Evaluate", context)
@@ -208,6 +309,8 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
         metrics = types_pb2.Metrics(
             example_count=count, log_loss=0.5, log_loss_reduction=0.25, micro_accuracy=0.75, macro_accuracy=0.7
         )
+        metrics.micro_accuracy_interval.lower, metrics.micro_accuracy_interval.upper = 0.5, 0.9
+        metrics.expected_calibration_error = 0.125
         for index, label in enumerate(self.classes):
             metrics.classes.add(label=label, example_count=index, log_loss=index / 10, precision=1, recall=0.5)
         size = len(self.classes)
@@ -236,11 +339,14 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
         version.training_duration.FromMilliseconds(1500)
         return version
 
-    def _model(self, name: str, default: int = 1) -> classifier_pb2.Model:
+    def _model(self, name: str, default: int = 0) -> classifier_pb2.Model:
+        default = default or self.default_version
         return classifier_pb2.Model(name=name, default_version=default, version_count=5, classes=self.classes)
 
     def _dataset(self, name: str) -> classifier_pb2.Dataset:
-        dataset = classifier_pb2.Dataset(name=name, example_count=3, backbone="tiny", conflict_count=1)
+        dataset = classifier_pb2.Dataset(
+            name=name, example_count=3, backbone="tiny", conflict_count=1, stale_count=len(self.stale)
+        )
         dataset.classes.add(label="cat", example_count=3)
         return dataset
 

@@ -62,6 +62,14 @@ class TestContract:
         client.get_version("default")
         client.delete_version("default", 1)
         client.set_default_version("default", 1)
+        client.explain(b"cat-1")
+        client.add_examples(labelled(1))
+        key = next(iter(fake.store))
+        list(client.list_examples("default"))
+        client.relabel_examples("default", [key], "dog")
+        client.remove_examples("default", [key])
+        client.review_examples("default")
+        client.get_head("default")
         methods = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"].methods_by_name
         assert {name for name, _ in fake.calls} == set(methods)
         assert all(fake.deadlines[method] > 0 for method in methods), "every call has a deadline"

@@ -46,11 +46,16 @@ class TestTrain:
                 "per_class_log_loss": [0.0, 0.1],
                 "confusion_matrix": [[0, 1], [2, 3]],
                 "classes": ["cat", "dog"],
+                "accuracy_interval": [0.5, 0.9],
+                "log_loss_interval": None,
+                "expected_calibration_error": 0.125,
             }
         else:
             assert "Dataset default: 4 added, 0 already there" in result.stdout
             assert "Version 1 of model default: 4 examples of 2 classes, backbone tiny, 1.5 s" in result.stdout
-            assert "Cross-validated accuracy: 0.7500, LogLoss: 0.5000 (estimates for new images)" in result.stdout
+            assert (
+                "Cross-validated accuracy: 0.7500 (95 %: 0.5000 to 0.9000), LogLoss: 0.5000 (estimates" in result.stdout
+            )
             assert [line.split() for line in result.stdout.splitlines() if "tutorial" in line] == [
                 ["tutorial", "softmax2", "0.7500", "0.5000"]
             ]
@@ -144,7 +149,7 @@ class TestPredict:
         fake.classes = ("cat", "dog", "größe 🦆")
         image = photos.folder / "dog" / "dog1.jpg"
         [answer] = objects(run("predict", image, "--json"))
-        assert list(answer) == ["image", "label", "score", "scores", "model", "version"]
+        assert list(answer) == ["image", "label", "score", "scores", "rejected", "model", "version"]
         assert (answer["image"], answer["label"], answer["score"]) == (str(image), "dog", 0.75)
         assert [entry["label"] for entry in answer["scores"]] == ["dog", "cat", "größe 🦆"]
         assert sum(entry["score"] for entry in answer["scores"]) == 1
@@ -222,7 +227,7 @@ class TestEvaluate:
         assert result.exit_code == 0
         lines = result.stdout.splitlines()
         assert lines[0] == "Image: cat/wrong.jpg predicted as: dog with score: 0.7500, but is: cat"
-        assert "Accuracy is: 0.7500 (4 of 5 right)" in lines
+        assert "Accuracy is: 0.7500 (4 of 5 right, 95 %: 0.5000 to 0.9000)" in lines
         assert "LogLoss is: 0.5000" in lines
         assert "PerClassLogLoss is: cat 0.0000, dog 0.1000" in lines
         assert "LogLossReduction is: 0.2500" in lines
@@ -286,7 +291,7 @@ class TestResources:
         assert "1 (default)" in text
         versions = objects(run("models", "show", "default", "--json"))
         assert [entry["default"] for entry in versions] == [False, False, False, False, True]
-        assert "cat 3" in run("datasets", "show", "default").stdout
+        assert ["cat", "3"] in [line.split() for line in run("datasets", "show", "default").stdout.splitlines()]
         assert objects(run("datasets", "show", "default", "--json"))[0]["classes"] == {"cat": 3}
         assert run("datasets", "show", "none").exit_code == 2
 
@@ -350,7 +355,7 @@ class TestFailures:
         for arguments in (
             ["nonsense"],
             ["predict"],
-            ["train"],
+            ["add"],
             ["train", photos.tsv, "--recipe", "magic"],
             ["predict", "x.jpg", "--top-k", "0"],
             ["status", "--server", "localhost"],
