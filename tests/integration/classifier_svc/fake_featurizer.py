@@ -148,6 +148,9 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
                 "Another backbone is served.", expected=request.backbone_digest, actual=self.digest
             )
         results = [self._features(image.content, request.taps) for image in request.images]
+        for image, result in zip(request.images, results, strict=True):
+            if request.thumbnails and not result.HasField("error"):
+                result.thumbnail = b"small " + image.content
         return featurizer_pb2.FeaturizeResponse(results=results, backbone_digest=self.digest)
 
     def _features(self, content: bytes, taps) -> featurizer_pb2.ImageFeatures:
