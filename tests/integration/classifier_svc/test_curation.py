@@ -201,7 +201,9 @@ class TestThumbnails:
 
 
 async def review(stub, **fields) -> classifier_pb2.ReviewExamplesResponse:
-    return await stub.ReviewExamples(classifier_pb2.ReviewExamplesRequest(**{"model": "m", **fields}))
+    request = classifier_pb2.ReviewExamplesRequest(**{"model": "m", **fields})
+    answer: classifier_pb2.ReviewExamplesResponse = await stub.ReviewExamples(request)
+    return answer
 
 
 class TestReview:
@@ -282,7 +284,8 @@ async def test_the_numbers_of_a_head_predict_what_the_service_does(stub, fake: F
 
 async def evaluate(stub, *new: Example) -> classifier_pb2.Evaluation:
     request = classifier_pb2.EvaluateRequest(model="m", examples=new)
-    return [answer async for answer in stub.Evaluate(iter([request]))][-1].evaluation
+    evaluation: classifier_pb2.Evaluation = [answer async for answer in stub.Evaluate(iter([request]))][-1].evaluation
+    return evaluation
 
 
 async def test_evaluated_training_images_are_told(stub) -> None:

@@ -18,6 +18,7 @@ from classifier_svc.database import Database, StoreOpenError
 from classifier_svc.datasets import DatasetStore
 from classifier_svc.models import ModelStore, NewVersion
 from classifier_svc.records import Backbone, NewExample, Tap
+from lastlayer.v1 import classifier_pb2
 from rpc.errors import RequestIdReusedError
 from tests.integration.classifier_svc.calls import add, connected, examples, failure, kinds, predict, train, train_anew
 
@@ -185,3 +186,35 @@ def test_a_database_that_cannot_be_reached_is_said_without_the_password() -> Non
     with pytest.raises(StoreOpenError, match="cannot be reached") as caught:
         Database(f"postgresql://user:secret@127.0.0.1:{port}/x")
     assert "secret" not in str(caught.value)
+
+
+async def test_examples_are_curated(settings: ClassifierSettings, url: str) -> None:
+    async with connected(settings.model_copy(update={"store_url": url})) as stub:
+        wrong = classifier_pb2.Example(id="wrong.jpg", label="cat", content=b"dog-99")
+        await add(stub, "m", [*examples("cat", 12), *examples("dog", 12), wrong])
+        await train(stub)
+        request = classifier_pb2.ReviewExamplesRequest(model="m", thumbnails=True)
+        [worst, *_] = (await stub.ReviewExamples(request)).examples
+        assert (worst.example.id, worst.suggested_label, worst.example.thumbnail) == (
+            "wrong.jpg",
+            "dog",
+            b"small dog-99",
+        )
+        prefix = classifier_pb2.ExampleSelector(content_sha256=worst.example.content_sha256[:4])
+        relabel = classifier_pb2.RelabelExamplesRequest(dataset="m", examples=[prefix], label="dog")
+        assert (await stub.RelabelExamples(relabel)).changed_count == 1
+        listing = classifier_pb2.ListExamplesRequest(dataset="m", label="dog", page_size=7)
+        page = await stub.ListExamples(listing)
+        assert [example.id for example in page.examples] == [f"dog-{number}.jpg" for number in range(7)]
+        listing.page_token = page.next_page_token
+        assert [example.id for example in (await stub.ListExamples(listing)).examples][-1] == "wrong.jpg"
+        for excluding in (
+            classifier_pb2.ListExamplesRequest(dataset="m", conflicts_only=True),
+            classifier_pb2.ListExamplesRequest(dataset="m", stale_only=True),
+        ):
+            assert not (await stub.ListExamples(excluding)).examples
+        remove = classifier_pb2.RemoveExamplesRequest(
+            dataset="m", examples=[prefix, classifier_pb2.ExampleSelector(id="cat-0.jpg")]
+        )
+        answer = await stub.RemoveExamples(remove)
+        assert (answer.removed_count, answer.dataset.example_count) == (2, 23)
