@@ -11,6 +11,7 @@ from client.commands.evaluate import evaluate
 from client.commands.explain import explain
 from client.commands.options import INTERRUPTED, SERVER_FAILED, WRONG_INPUT
 from client.commands.predict import predict
+from client.commands.report import report
 from client.commands.resources import datasets, models, status
 from client.commands.train import train
 from client.commands.versions import compare, export, rollback
@@ -75,6 +76,7 @@ for command in (
     evaluate,
     predict,
     explain,
+    report,
     review,
     relabel,
     remove,
