@@ -93,9 +93,11 @@ def test_clients_container_writes_into_the_folder(project: Project, photos: Phot
     folder.mkdir()
     os.chown(folder, uid, -1)
     project.client("explain", next(iter(photos.held_out)), "-o", "written/why.png", user=f"{uid}:{uid}")
+    project.client("report", "default", "-o", "written/report.html", user=f"{uid}:{uid}")
     with Image.open(folder / "why.png") as picture:
-        record_property("result", f"explain: a picture of {picture.width} x {picture.height}")
-    assert (folder / "why.png").stat().st_uid == uid
+        size = (folder / "report.html").stat().st_size
+        record_property("result", f"a picture of {picture.width} x {picture.height}, a report of {size / 1e3:.0f} KB")
+    assert {file.name: file.stat().st_uid for file in folder.iterdir()} == {"why.png": uid, "report.html": uid}
 
 
 def test_predict_from_the_host(server: str, photos: Photos, record_property: Record) -> None:
