@@ -13,9 +13,10 @@ from classifier_svc.records import TapExamples
 LEAST_SIMILARITY: Final = 0.96
 """From this cosine on, two images count as nearly the same.
 
-Measured on 100 photos of flowers at GoogLeNet's taps: of different photos the two most similar have 0.955 (mixed4e; 0.951
-at mixed4d, 0.935 at avgpool0). Of the same photos, encoded anew as JPEG of quality 60 or cropped by 3 %, 95 % have more
-than 0.964 at mixed4d and mixed4e; scaled to half their size about half have. It misses some rather than accuse others.
+Measured on 100 photos of flowers at GoogLeNet's taps: of different photos the two most similar have 0.955 at mixed4e,
+0.951 at mixed4d and 0.935 at avgpool0. Of the same photos, encoded anew as JPEG of quality 60 or cropped by 3 %, 95 %
+have more than 0.964 at mixed4d and mixed4e; scaled to half their size about half have. It misses some rather
+than accuse others.
 """
 
 _BLOCK: Final = 4096
