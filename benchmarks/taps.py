@@ -1,0 +1,114 @@
+"""Prints what each tap of a backbone, and each recipe, makes of a dataset: `python -m benchmarks.taps DATA`.
+
+The images are featurized in this process. Estimates are cross-validated. Those of the first table
+were also chosen by, which makes them a little too good; those of the recipes are nested.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from classifier_svc.recipes import Recipe, TapFeatures
+from classifier_svc.search import Trial
+from classifier_svc.training import Trained, train
+from client.data import read_data
+from client.images import LabelledImage, read_image
+from featurizer.config import FeaturizerSettings
+from featurizer.graph import Graph, configure_tensorflow
+from featurizer.images import decode
+from featurizer.progress import progress_lines
+from featurizer.weights import WeightStore
+from rpc.errors import ImageError
+from rpc.settings import load_settings
+
+_BATCH = 16
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="a folder with one sub-folder a class, or a TSV or CSV")
+    parser.add_argument("--images", type=Path, help="the folder that the paths of a TSV or CSV are relative to")
+    parser.add_argument("--backbone", default="", help="as LASTLAYER_BACKBONE, which holds if not given")
+    options = parser.parse_args(arguments)
+    out = Console(width=120)
+    labels, taps = featurize(read_data(options.data, options.images).examples, options.backbone)
+    out.print(f"{len(labels)} images of {len(set(labels))} classes, taps {', '.join(tap.name for tap in taps)}")
+    results = []
+    for recipe in Recipe:
+        started = time.perf_counter()
+        trained = train(taps, labels, recipe, progress=lambda _message, _share: None, cancelled=lambda: False)
+        results.append((trained, time.perf_counter() - started))
+    out.print(trials_table(results[0][0].trials))
+    out.print(recipes_table(results))
+
+
+def featurize(examples: Sequence[LabelledImage], backbone: str) -> tuple[list[str], list[TapFeatures]]:
+    """Return the labels of the images that can be decoded, and their features at all taps."""
+    settings = load_settings(FeaturizerSettings, **({"backbone": backbone} if backbone else {}))
+    configure_tensorflow()
+    resolved = WeightStore(settings.weights_folder, settings.mirror).resolve(settings.backbone, progress_lines(print))
+    graph = Graph(resolved.spec, resolved.weights, resolved.group)
+    size = resolved.spec.preprocessing
+    names = [tap.name for tap in graph.taps]
+    labels: list[str] = []
+    pixels: list[np.ndarray] = []
+    vectors: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for number, example in enumerate(track(examples, "Featurizing")):
+        try:
+            content = read_image(example.image)
+            pixels.append(decode(content, width=size.width, height=size.height, max_pixels=64_000_000))
+            labels.append(example.label)
+        except ImageError as error:
+            print(f"{example.name}: {error}")
+        if pixels and (len(pixels) == _BATCH or number == len(examples) - 1):
+            for name, values in graph.run(np.stack(pixels), names).items():
+                vectors[name].append(values)
+            pixels = []
+    return labels, [
+        TapFeatures(tap.name, tap.kind == "class_scores", np.concatenate(vectors[tap.name])) for tap in graph.taps
+    ]
+
+
+def trials_table(trials: Sequence[Trial]) -> Table:
+    """Return what the search of the recipe `auto` tried."""
+    table = Table("taps", "L2", "whitening", "log-loss", "± std. error", "examples", "", title="What `auto` tried")
+    for trial in trials:
+        table.add_row(
+            "+".join(trial.taps),
+            f"{trial.l2:.3g}",
+            f"{trial.whitening:g}",
+            f"{trial.log_loss:.4f}",
+            f"{trial.log_loss_standard_error:.4f}",
+            str(trial.example_count),
+            "chosen" if trial.chosen else "",
+        )
+    return table
+
+
+def recipes_table(results: Sequence[tuple[Trained, float]]) -> Table:
+    """Return what to expect of the recipes, and how long they took (comparing with the other one included)."""
+    table = Table("recipe", "taps", "accuracy", "95 %", "log-loss", "95 %", "ECE", "seconds", title="Recipes")
+    for trained, seconds in results:
+        known = trained.cross_validation
+        row = [trained.recipe.value, "+".join(trained.head.taps)]
+        if known is not None:
+            row += [f"{known.micro_accuracy:.4f}", _ends(known.micro_accuracy_interval)]
+            row += [f"{known.log_loss:.4f}", _ends(known.log_loss_interval)]
+            row += [f"{known.expected_calibration_error:.4f}"]
+        table.add_row(*row, *[""] * (7 - len(row)), f"{seconds:.1f}")
+    return table
+
+
+def _ends(interval: tuple[float, float] | None) -> str:
+    return f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
+
+
+if __name__ == "__main__":
+    main()
