@@ -44,7 +44,8 @@ def report(
         from client.report.page import render
     except ImportError as error:
         raise ClientError(
-            "A report needs Jinja and Matplotlib, which are not installed: `pip install 'lastlayer[report]'` does that."
+            "A report needs Jinja, Matplotlib and Pillow, which are not all installed: "
+            "`pip install 'lastlayer[report]'` does that."
         ) from error
     with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
         gathered = gather(client, model, version or 0, say=lambda message: click.echo(f"Report: {message}", err=True))

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.transforms import Transform
 
 from client.report.intervals import wilson
 from client.report.svg import (
@@ -37,8 +38,8 @@ _COUNTED_CLASSES: Final = 14
 _LETTER: Final = 0.6
 """The width of a letter as a share of the font's size."""
 
-_ROW: Final = 25
-_SHARES: Final = PercentFormatter(1, decimals=0)
+PERCENT: Final = "\N{NARROW NO-BREAK SPACE}%"
+_SHARES: Final = PercentFormatter(1, decimals=0, symbol=PERCENT)
 
 
 def confusion(metrics: Metrics) -> str:
@@ -124,21 +125,37 @@ def per_class(classes: Sequence[ClassMetrics], predicted: Sequence[int]) -> str:
     texts = [short(entry.label) for entry in classes]
     left = max(map(columns, texts)) * _LETTER * 12 + 12
     count = len(classes)
+    row_height = 36 if count <= 10 else 25
     with drawing():
-        figure = new_figure(WIDTH, count * _ROW + 64)
-        axes = add_axes(figure, left=left, top=30, width=WIDTH - left - 52, height=count * _ROW)
-        axes.set(xlim=(-0.02, 1.02), ylim=(count - 0.5, -0.5))
+        figure = new_figure(WIDTH, count * row_height + 56)
+        axes = add_axes(figure, left=left, top=30, width=WIDTH - left - 52, height=count * row_height)
+        least = min(_lowest(entry, times) for entry, times in zip(classes, predicted, strict=True))
+        start = max(0.0, np.floor(10 * least - 0.2) / 10)
+        axes.set(xlim=(start - 0.02 * (1 - start), 1 + 0.02 * (1 - start)), ylim=(count - 0.5, -0.5))
         axes.xaxis.set_major_formatter(_SHARES)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
         axes.set_yticks(range(count), texts, color=INK, fontsize=12)
+        across = axes.get_yaxis_transform()
+        top = -0.5 - 16 / row_height
         titles = {}
         for row, (entry, times) in enumerate(zip(classes, predicted, strict=True)):
             axes.axhline(row, color=GRID, linewidth=1, zorder=0)
-            axes.text(1.05, row, f"{entry.example_count:,}", color=MUTED, va="center", fontsize=11)
+            axes.text(
+                1.12,
+                row,
+                f"{entry.example_count:,}",
+                color=MUTED,
+                ha="right",
+                va="center",
+                fontsize=11,
+                transform=across,
+            )
             if not entry.example_count:
-                axes.text(0.5, row, "not validated", color=MUTED, ha="center", va="center", fontsize=11)
+                axes.text(
+                    0.5, row, "not validated", color=MUTED, ha="center", va="center", fontsize=11, transform=across
+                )
                 continue
             lower, upper = wilson(entry.recall, entry.example_count)
             axes.plot([lower, upper], [row - 0.13] * 2, color=RIGHT, alpha=0.35, linewidth=5, solid_capstyle="round")
@@ -149,23 +166,31 @@ def per_class(classes: Sequence[ClassMetrics], predicted: Sequence[int]) -> str:
                 titles[f"precision-{row}"] = (
                     f"{shown(entry.label)}: precision {entry.precision:.1%} of {times} predicted"
                 )
-        _legend(axes, [("o", RIGHT, "recall"), ("D", WRONG, "precision")], at=-0.5 - 16 / _ROW)
-        axes.text(1.05, -0.5 - 16 / _ROW, "images", color=MUTED, va="center", fontsize=11)
+        _legend(axes, [("o", RIGHT, "recall"), ("D", WRONG, "precision")], across, top)
+        axes.text(1.12, top, "images", color=MUTED, ha="right", va="center", fontsize=11, transform=across)
         return to_svg(figure, "per-class", f"Precision and recall of {count} classes", titles)
 
 
-def _legend(axes: Axes, entries: Sequence[tuple[str, str, str]], *, at: float) -> None:
+def _lowest(entry: ClassMetrics, predicted: int) -> float:
+    """Return the least that is drawn of a class."""
+    if not entry.example_count:
+        return 1.0
+    lower, _ = wilson(entry.recall, entry.example_count)
+    return min(lower, entry.precision) if predicted else lower
+
+
+def _legend(axes: Axes, entries: Sequence[tuple[str, str, str]], across: Transform, at: float) -> None:
     place = 0.02
     for marker, colour, text in entries:
-        axes.plot([place], [at], marker, color=colour, markersize=7, clip_on=False)
-        axes.text(place + 0.035, at, text, color=MUTED, va="center", fontsize=12)
+        axes.plot([place], [at], marker, color=colour, markersize=7, clip_on=False, transform=across)
+        axes.text(place + 0.035, at, text, color=MUTED, va="center", fontsize=12, transform=across)
         place += 0.13 + 0.026 * len(text)
 
 
 def reliability(bins: Sequence[ReliabilityBin]) -> str:
     """Return how often predictions are right by how sure they were, and below it how many were how sure."""
     with drawing():
-        figure = new_figure(WIDTH, 400)
+        figure = new_figure(WIDTH, 390)
         axes = add_axes(figure, left=58, top=10, width=WIDTH - 74, height=258)
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1.2, dashes=(4, 4))
         axes.text(0.03, 0.1, "as sure as right", color=MUTED, fontsize=11, rotation=35, rotation_mode="anchor")
@@ -220,14 +245,14 @@ def rejection(curve: Sequence[RejectionPoint], chosen: Rejection | None) -> str:
     precision = np.array([point.precision for point in curve])
     thresholds = np.array([point.threshold for point in curve])
     with drawing():
-        figure = new_figure(WIDTH, 400)
+        figure = new_figure(WIDTH, 390)
         axes = add_axes(figure, left=58, top=26, width=WIDTH - 78, height=322)
         least = min(float(precision.min()), chosen.min_precision if chosen else 1.0)
         bottom = max(0.0, least - 0.15 * (1 - least) - 0.02)
         axes.set(xlim=(0, 1.02), ylim=(bottom, 1 + 0.04 * (1 - bottom)))
         axes.set(xlabel="coverage: share that is not rejected", ylabel="precision of those")
         axes.xaxis.set_major_formatter(_SHARES)
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if 1 - bottom > 0.05 else 1))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if 1 - bottom > 0.05 else 1, symbol=PERCENT))
         axes.plot(coverage, precision, color=RIGHT, linewidth=2.2, solid_joinstyle="round")
         titles = {}
         marks = [chosen.threshold] if chosen else [0.5, 0.7, 0.9]
@@ -252,7 +277,7 @@ def rejection(curve: Sequence[RejectionPoint], chosen: Rejection | None) -> str:
             axes.text(
                 0.02,
                 chosen.min_precision - 0.01 * (1 - bottom),
-                f"asked for: {chosen.min_precision:.1%}",
+                f"asked for: {100 * chosen.min_precision:.1f}{PERCENT}",
                 color=MUTED,
                 va="top",
                 fontsize=11,

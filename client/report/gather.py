@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from client.api import Client
-from client.errors import ClientError, FailedPreconditionError, ImageError, NotFoundError, ServerError
+from client.errors import ClientError, FailedPreconditionError, NotFoundError, ServerError
 from client.explain import overlay, upright
 from client.report.model import Gallery, Pictured, Report
 from client.results import Dataset, ModelVersion, Review, ReviewedExample
@@ -70,9 +70,11 @@ class _Heatmaps:
                 thumbnail, model=self._version.model, version=self._version.version, label=label
             )
             picture = overlay(upright(thumbnail), explanation)
-        except (ImageError, OSError):  # a thumbnail that cannot be read; the others may be
+        except OSError:  # a thumbnail that cannot be read; the others may be
             return b""
         except ClientError as error:
+            if error.reason.startswith("IMAGE_"):
+                return b""
             if not isinstance(error, FailedPreconditionError) and not _lacks_featurizer(error):
                 raise
             self.why_none = error.message

@@ -15,7 +15,7 @@ from client.text import shown
 _CHARTED_CLASSES: Final = 30
 """How many classes the chart of precision and recall has at most: the weakest."""
 
-_CONFUSIONS: Final = 8
+_CONFUSIONS: Final = 6
 
 
 class Confusion(NamedTuple):
@@ -47,6 +47,7 @@ def render(report: Report) -> str:
         confusions=_confusions(metrics) if metrics else (),
         weakest=_weakest(metrics) if metrics else (),
         baseline=_baseline(metrics) if metrics else 0.0,
+        sampled=len({trial.example_count for trial in report.version.trials}) > 1,
         trial_name=charts.trial_name,
     )
 
@@ -103,7 +104,7 @@ def _baseline(metrics: Metrics) -> float:
 
 
 def _percent(share: float, digits: int = 1) -> str:
-    return f"{100 * share:.{digits}f} %"
+    return f"{100 * share:.{digits}f}{charts.PERCENT}"
 
 
 def _image(content: bytes) -> str:

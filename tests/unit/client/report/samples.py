@@ -37,7 +37,7 @@ def metrics(labels: Sequence[str] = FLOWERS, *, each: int = 60, seed: int = 1) -
     random = np.random.default_rng(seed)
     n = len(labels)
     matrix = np.zeros((n, n), int)
-    for row in range(n - (n > 40)):
+    for row in range(n - (n > 8)):
         share = random.uniform(0.7, 0.98)
         others = (1 - share) * random.dirichlet(np.full(n - 1, 0.3))
         matrix[row] = random.multinomial(each, np.insert(others, row, share))

@@ -1,0 +1,114 @@
+"""Reports as a browser shows them: without a network, an error, or anything that is wider than the screen."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Request, Route, sync_playwright
+
+from client.report.model import Gallery, Report
+from client.report.page import render
+from tests.e2e.conftest import json_lines, run_client
+from tests.e2e.test_processes import write_photos
+from tests.unit.client.report import samples
+from tests.unit.client.samples import version as plain_version
+from tools.local import Service
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None,
+    reason="NOBODY LOOKED AT THE REPORTS: chromium, chromium-browser and google-chrome are not on the PATH",
+)
+
+EMPTY = Gallery((), 0)
+HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "W" * 256, "ß" * 120)
+
+REPORTS: dict[str, Report] = {
+    "everything": samples.report(),
+    "two-classes": samples.report(version=samples.version(("cat", "dog"))),
+    "fifty-classes": samples.report(version=samples.version(tuple(f"a species of bird {n}" for n in range(50)))),
+    "hundred-classes": samples.report(version=samples.version(tuple(f"species {n}" for n in range(100)))),
+    "hostile": samples.report(
+        version=samples.version(HOSTILE, model="m" * 63, dataset="d" * 63, notes=HOSTILE),
+        mistakes=Gallery(tuple(samples.gallery(1).examples) * 2, 2),
+    ),
+    "nothing-validated": Report(plain_version(notes=("One image each.",)), None, EMPTY, EMPTY),
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # Chromium has no sandbox for root, as which containers and continuous integration run.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        try:
+            yield launched
+        finally:
+            launched.close()
+
+
+def look(browser: Browser, page: Path, width: int, scheme: str = "light") -> None:
+    """Show the page and assert that it is in order; leave a picture of it beside it."""
+    troubles: list[str] = []
+    requests: list[str] = []
+
+    def record(request: Request) -> None:
+        if not request.url.startswith("data:"):
+            requests.append(request.url)
+
+    def refuse(route: Route) -> None:
+        if route.request.url.startswith(("file:", "data:")):
+            route.continue_()
+        else:
+            route.abort()
+
+    with browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+        offline=True,
+    ) as context:
+        shown = context.new_page()
+        shown.on("console", lambda message: troubles.append(message.text))
+        shown.on("pageerror", lambda error: troubles.append(str(error)))
+        shown.on("dialog", lambda dialog: troubles.append(dialog.message))
+        shown.on("request", record)
+        shown.route("**/*", refuse)
+        shown.goto(page.as_uri())
+        for summary in shown.locator("summary").all():
+            summary.click()
+        excess = shown.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        broken = shown.evaluate("[...document.images].filter(image => !image.naturalWidth).length")
+        shown.screenshot(path=page.with_name(f"{page.stem}-{width}-{scheme}.png"), full_page=True)
+        assert shown.locator("h1").count() == 1
+    assert troubles == []
+    assert requests == [page.as_uri()]
+    assert (excess, broken) == (0, 0)
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_fits_every_screen(browser: Browser, tmp_path: Path, name: str, width: int) -> None:
+    page = tmp_path / f"{name}.html"
+    page.write_text(render(REPORTS[name]), encoding="utf-8")
+    look(browser, page, width)
+    look(browser, page, width, "dark")
+
+
+def test_a_real_report(browser: Browser, tiny_services: tuple[Service, Service], tmp_path: Path) -> None:
+    server = tiny_services[1].address
+    write_photos(tmp_path / "train", each=12)
+    for number in range(2):  # labels that are wrong
+        (tmp_path / f"train/red/00{number}.{'png' if number else 'jpg'}").rename(
+            tmp_path / f"train/blue/red{number}.jpg"
+        )
+    json_lines(run_client(server, "train", str(tmp_path / "train"), "--model", "colours", "--json"))
+    page = tmp_path / "report.html"
+    [written] = json_lines(run_client(server, "report", "colours", "-o", str(page), "--json"))
+    assert (written["model"], written["version"], written["bytes"]) == ("colours", 1, page.stat().st_size)
+    assert 'alt="where in it' in page.read_text("utf-8")
+    for width in (1280, 400):
+        look(browser, page, width)
