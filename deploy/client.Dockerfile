@@ -7,8 +7,10 @@ RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/lastlayer
 WORKDIR /build
 COPY requirements/client.txt requirements.txt
 # The tests of NumPy and matplotlib are a tenth of the image.
-RUN /opt/pip/bin/pip --python /opt/lastlayer/bin/python install --quiet --require-hashes -r requirements.txt \
- && find /opt/lastlayer -type d -name tests -prune -exec rm -r {} +
+RUN /opt/pip/bin/pip --python /opt/lastlayer/bin/python install --quiet --no-compile --require-hashes \
+      -r requirements.txt \
+ && find /opt/lastlayer -type d -name tests -prune -exec rm -r {} + \
+ && /opt/lastlayer/bin/python -m compileall -qq -j 0 /opt/lastlayer/lib
 COPY LICENSE README.md pyproject.toml ./
 COPY protos/lastlayer protos/lastlayer
 COPY rpc rpc

@@ -9,8 +9,10 @@ WORKDIR /build
 ARG REQUIREMENTS=featurizer
 COPY requirements/${REQUIREMENTS}.txt requirements.txt
 # What TensorFlow brings for compiling against it (C++ headers, libclang) is a quarter of its size.
-RUN /opt/pip/bin/pip --python /opt/lastlayer/bin/python install --quiet --require-hashes -r requirements.txt \
- && rm -r /opt/lastlayer/lib/python3.*/site-packages/tensorflow/include /opt/lastlayer/lib/python3.*/site-packages/clang
+RUN /opt/pip/bin/pip --python /opt/lastlayer/bin/python install --quiet --no-compile --require-hashes \
+      -r requirements.txt \
+ && rm -r /opt/lastlayer/lib/python3.*/site-packages/tensorflow/include /opt/lastlayer/lib/python3.*/site-packages/clang \
+ && /opt/lastlayer/bin/python -m compileall -qq -j 0 /opt/lastlayer/lib
 COPY LICENSE README.md pyproject.toml ./
 COPY protos/lastlayer protos/lastlayer
 COPY rpc rpc

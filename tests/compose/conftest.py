@@ -1,5 +1,6 @@
 """The engine and the project of the container tests, and the table that they end with."""
 
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,11 @@ def project(container_engine: Engine, settings: dict[str, str]) -> Iterator[Proj
 def server(settings: dict[str, str]) -> str:
     """The classifier as this machine reaches it."""
     return f"127.0.0.1:{settings['LASTLAYER_PORT']}"
+
+
+def pytest_configure() -> None:
+    # So that the engine is stopped and all is cleaned up as well where the run is ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
