@@ -100,7 +100,7 @@ def test_clients_container_writes_into_the_folder(project: Project, photos: Phot
     assert {file.name: file.stat().st_uid for file in folder.iterdir()} == {"why.png": uid, "report.html": uid}
 
 
-def test_predict_from_the_host(server: str, photos: Photos, record_property: Record) -> None:
+def test_predict_from_the_host(project: Project, server: str, photos: Photos, record_property: Record) -> None:
     command = [str(Path(sys.executable).parent / "client"), "predict", *photos.held_out, "--server", server]
     done = subprocess.run(command, cwd=photos.folder, capture_output=True, text=True, check=False)
     record_property("result", done.stdout.strip().splitlines()[-1] if done.stdout else "")
