@@ -104,7 +104,20 @@ class ExampleStore:
                 kept = sa.select(examples.c.content_sha256).where(examples.c.content_sha256.in_(some))
                 orphans = features.c.content_sha256.in_(some), features.c.content_sha256.not_in(kept)
                 connection.execute(sa.delete(features).where(*orphans))
+            self._choose_backbone(connection, owner)
             return len(contents), self._touched(connection, owner, len(contents))
+
+    @staticmethod
+    def _choose_backbone(connection: Connection, owner: Any) -> None:
+        """Make the newest example's backbone the dataset's where no example has features of the dataset's any more."""
+        mine = sa.select(examples.c.content_sha256).where(examples.c.dataset_id == owner.id)
+        if connection.scalars(mine.where(queries.fresh(owner.backbone_id)).limit(1)).first() is not None:
+            return
+        newest = mine.order_by(examples.c.id.desc()).limit(1).scalar_subquery()
+        chosen = sa.select(sa.func.max(features.c.backbone_id)).where(features.c.content_sha256 == newest)
+        connection.execute(
+            sa.update(datasets).where(datasets.c.id == owner.id).values(backbone_id=chosen.scalar_subquery())
+        )
 
     @staticmethod
     def _images(owner: Any) -> sa.Select[Any]:
@@ -150,26 +163,22 @@ class ExampleStore:
     @staticmethod
     def _select(connection: Connection, owner: Any, selectors: Sequence[Selector]) -> list[bytes]:
         """Return the images that are meant, by sha256, each once."""
+        named = _named(connection, owner, sorted({selector.name for selector in selectors if not selector.prefix}))
         found: dict[bytes, None] = {}
         for index, selector in enumerate(selectors):
-            query = sa.select(examples.c.content_sha256).where(examples.c.dataset_id == owner.id).distinct().limit(2)
             if selector.prefix:
-                query = query.where(examples.c.content_sha256 >= selector.prefix)
-                if any(byte != 0xFF for byte in selector.prefix):
-                    query = query.where(examples.c.content_sha256 < _after(selector.prefix))
-                said = selector.prefix.hex()
+                matches, said = _beginning(connection, owner, selector.prefix), selector.prefix.hex()
             else:
-                query = query.where(examples.c.name == selector.name)
-                said = selector.name
-            matches = connection.scalars(query).all()
+                matches, said = named.get(selector.name, set()), selector.name
             if not matches:
-                raise ResourceNotFoundError("example", said, f"The dataset `{owner.name}` has none of this name.")
+                hint = f"The dataset `{owner.name}` has none that `examples[{index}]` of the request names."
+                raise ResourceNotFoundError("example", said, hint)
             if len(matches) > 1:
                 raise InvalidFieldError(
                     f"examples[{index}]",
                     f"`{said}` names several examples of the dataset `{owner.name}`; give more of the sha256.",
                 )
-            found[bytes(matches[0])] = None
+            found.update(dict.fromkeys(matches))
         return list(found)
 
     @staticmethod
@@ -178,6 +187,33 @@ class ExampleStore:
             now = datetime.datetime.now(datetime.UTC)
             connection.execute(sa.update(datasets).where(datasets.c.id == owner.id).values(update_time=now))
         return queries.describe(connection, queries.find(connection, owner.name))
+
+
+def _named(connection: Connection, owner: Any, names: Sequence[str]) -> dict[str, set[bytes]]:
+    """Return the images, by sha256, that have one of some names, by name; all in few statements, as none has an index
+    for names.
+    """
+    found: dict[str, set[bytes]] = {}
+    for some in queries.chunks(names):
+        query = sa.select(examples.c.name, examples.c.content_sha256).where(
+            examples.c.dataset_id == owner.id, examples.c.name.in_(some)
+        )
+        for row in connection.execute(query):
+            found.setdefault(row.name, set()).add(bytes(row.content_sha256))
+    return found
+
+
+def _beginning(connection: Connection, owner: Any, prefix: bytes) -> set[bytes]:
+    """Return the images whose sha256 begins with some bytes, at most two of them."""
+    query = (
+        sa.select(examples.c.content_sha256)
+        .where(examples.c.dataset_id == owner.id, examples.c.content_sha256 >= prefix)
+        .distinct()
+        .limit(2)
+    )
+    if any(byte != 0xFF for byte in prefix):
+        query = query.where(examples.c.content_sha256 < _after(prefix))
+    return {bytes(content) for content in connection.scalars(query)}
 
 
 def _after(prefix: bytes) -> bytes:

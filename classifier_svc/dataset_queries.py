@@ -1,7 +1,7 @@
 """What the stores of datasets and of examples both ask the database."""
 
 from collections.abc import Collection, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -17,7 +17,10 @@ _MANY: Final = 500
 _FEATURES_LOCK: Final = 0x6C61737466  # any number that nobody else locks in the same database
 
 
-def chunks(values: Sequence[bytes]) -> list[Sequence[bytes]]:
+Value = TypeVar("Value", bytes, str)
+
+
+def chunks(values: Sequence[Value]) -> list[Sequence[Value]]:
     """Return some values at a time, few enough for one statement to name."""
     return [values[start : start + _MANY] for start in range(0, len(values), _MANY)]
 

@@ -152,7 +152,9 @@ class DatasetStore:
             )
             by_key = {row.id: row.name for row in names}
             vectors = self._read_tap(connection, dataset, read, positions)
-            return TapExamples([by_key[row.first] for row in labelled], [row.label for row in labelled], vectors)
+            return TapExamples(
+                list(positions), [by_key[row.first] for row in labelled], [row.label for row in labelled], vectors
+            )
 
     def training_set(self, name: str) -> TrainingSet:
         """Return what training uses of a dataset: the images with exactly one label, in order of arrival.
@@ -167,14 +169,14 @@ class DatasetStore:
             backbone = queries.find_backbone(connection, dataset.backbone_id)
             labelled = connection.execute(queries.unambiguous(dataset.id)).all()
             positions = {row.content_sha256: position for position, row in enumerate(labelled)}
-            self._check_features(connection, dataset, backbone, set(positions))
+            self._check_features(connection, dataset, backbone, positions.keys())
             arrays = {tap.name: self._read_tap(connection, dataset, tap, positions) for tap in backbone.taps}
             return TrainingSet(backbone, list(positions), [row.label for row in labelled], arrays)
 
     def _check_features(
         self, connection: Connection, dataset: Any, backbone: Backbone, contents: Collection[bytes]
     ) -> None:
-        """Raise BackboneMismatchError unless all of a dataset's images have features of its backbone."""
+        """Raise BackboneMismatchError unless all images, in order of arrival, have features of a dataset's backbone."""
         missing = set(contents) - queries.featurized(connection, backbone.digest, contents)
         if not missing:
             return
@@ -185,17 +187,18 @@ class DatasetStore:
             .limit(1)
         ).one_or_none()
         actual = f"features of {other.name} ({other.digest})" if other else "no features"
-        some = sorted(missing)[:_NAMED]
-        names = connection.scalars(
-            sa.select(examples.c.name)
-            .where(examples.c.dataset_id == dataset.id, examples.c.content_sha256.in_(some))
-            .order_by(examples.c.id)
-        ).all()
-        named = ", ".join(f"`{name}`" for name in names if name) + (" and others" if len(missing) > _NAMED else "")
+        first = [content for content in contents if content in missing][:_NAMED]
+        rows = connection.execute(
+            sa.select(examples.c.content_sha256, examples.c.name).where(
+                examples.c.dataset_id == dataset.id, examples.c.content_sha256.in_(first)
+            )
+        )
+        names = {row.content_sha256: row.name for row in rows}
+        named = ", ".join(f"`{names[content] or content.hex()[:12]}`" for content in first)
         raise BackboneMismatchError(
             f"{len(missing)} of the {len(contents)} examples of the dataset `{dataset.name}` have {actual}, but the "
-            f"newest has features of {backbone.name} ({backbone.digest}); add those {len(missing)} images again"
-            + (f": {named}." if named.startswith("`") else "."),
+            f"newest has features of {backbone.name} ({backbone.digest}); add these again: "
+            f"{named}{' and others' if len(missing) > _NAMED else ''}.",
             expected=backbone.digest,
             actual=other.digest if other else "",
         )

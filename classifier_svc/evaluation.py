@@ -1,10 +1,12 @@
 """Gathers predictions of labelled images into an evaluation."""
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from classifier_svc.held_out import HeldOut
 from classifier_svc.metrics import Metrics, evaluate
 from classifier_svc.neighbours import NearDuplicate, near_duplicates
 from classifier_svc.predictor import Predicted
@@ -45,14 +47,34 @@ class EvaluationTally:
             self.unknown_labels[label] += 1
         return known
 
-    def near_duplicates(self, training: TapExamples) -> list[NearDuplicate]:
-        """Return those of the examples that are, or nearly are, training examples, at the deepest tap of the head."""
-        if not self._names:
-            return []
-        return near_duplicates(self._names, np.stack(self._vectors), training)
+    def near_duplicates(self, training: TapExamples, stopped: Callable[[], bool]) -> list[NearDuplicate]:
+        """Return those of the examples that are, or nearly are, training examples, at the deepest tap of the head; none
+        where it is `stopped` before.
+        """
+        return near_duplicates(self._names, self._vectors, training, stopped)
 
     def metrics(self) -> Metrics:
         """Return the metrics of the examples with known labels."""
         count = len(self._truth)
         probabilities = np.array(self._probabilities).reshape(count, len(self._classes))
         return evaluate(probabilities, np.array(self._truth, np.intp), self._classes)
+
+
+def trained_on(stored: TapExamples, held_out: bytes | None, classes: Sequence[str]) -> TapExamples:
+    """Return those of a dataset's examples that a version was trained on, as its held-out results tell.
+
+    What was added since is left out. Classes too small to be held out are not in the results, and neither is anything
+    where nothing was validated: of those, all that is stored is taken.
+    """
+    if held_out is None:
+        return stored
+    results = HeldOut.from_bytes(held_out)
+    contents = results.contents
+    unvalidated = set(classes) - {classes[label] for label in results.labels}
+    return stored.only(
+        [
+            row
+            for row, (content, label) in enumerate(zip(stored.contents, stored.labels, strict=True))
+            if content in contents or label in unvalidated
+        ]
+    )

@@ -36,7 +36,8 @@ class ExampleMethods(ResourceMethods):
     ) -> classifier_pb2.ListExamplesResponse:
         """List the examples of a dataset."""
         limit = converters.page_size(request.page_size)
-        wanted = Filter(request.label, request.conflicts_only, request.stale_only)
+        label = check_label("label", request.label) if request.label else ""
+        wanted = Filter(label, request.conflicts_only, request.stale_only)
         found = await asyncio.to_thread(
             self._examples.page,
             check_name("dataset", request.dataset),

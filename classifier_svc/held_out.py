@@ -64,6 +64,16 @@ class HeldOut:
             entries["suspicious"] = _suspicious(probabilities, truth)
         return cls(entries)
 
+    @property
+    def contents(self) -> set[bytes]:
+        """The sha256 of the examples."""
+        return {entry.tobytes() for entry in self._entries["content_sha256"]}
+
+    @property
+    def labels(self) -> set[int]:
+        """The indices of the examples' labels: all classes of the version, save those too small to be held out."""
+        return set(self._entries["label"].tolist())
+
     def mistakes(self) -> list[HeldOutExample]:
         """Return the examples that were predicted wrongly, the most confident mistake first."""
         wrong = self._entries[self._entries["label"] != self._entries["predicted"]]

@@ -1,8 +1,8 @@
 """Finds evaluated images that are, or nearly are, training images: they flatter an evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ than accuse others.
 """
 
 _BLOCK: Final = 4096
-"""How many training images are compared at once, which bounds the memory."""
+"""How many images of each side are compared at once, which bounds the memory: 64 MiB of cosines."""
 
 
 @dataclass(frozen=True)
@@ -35,23 +35,27 @@ class NearDuplicate:
 
 
 def near_duplicates(
-    names: Sequence[str], vectors: npt.NDArray[np.float32], training: TapExamples
+    names: Sequence[str],
+    vectors: Sequence[npt.NDArray[np.float32]],
+    training: TapExamples,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> list[NearDuplicate]:
-    """Return the near duplicates among evaluated images, the most similar first.
+    """Return the near duplicates among evaluated images, the most similar first; none where it is `stopped` before.
 
-    `vectors` is float32 [m, d], those of the evaluated images at the tap of `training`.
+    `vectors` are those of the evaluated images at the tap of `training`, m times float32 [d].
     """
-    if not len(names) or not len(training.names):
-        return []
-    evaluated = unit_length(vectors)
     best = np.full(len(names), -1.0)
     nearest = np.zeros(len(names), np.intp)
     for start in range(0, len(training.names), _BLOCK):
-        block: npt.NDArray[Any] = evaluated @ unit_length(training.vectors[start : start + _BLOCK]).T
-        found = block.argmax(1)
-        similarity = block[np.arange(len(names)), found]
-        better = similarity > best
-        best[better], nearest[better] = similarity[better], start + found[better]
+        trained = unit_length(training.vectors[start : start + _BLOCK]).T
+        for first in range(0, len(names), _BLOCK):
+            if stopped():
+                return []
+            cosines = unit_length(np.stack(vectors[first : first + _BLOCK])) @ trained
+            found = cosines.argmax(1)
+            similarity = cosines[np.arange(len(found)), found]
+            rows = first + np.flatnonzero(similarity > best[first : first + len(found)])
+            best[rows], nearest[rows] = similarity[rows - first], start + found[rows - first]
     near = np.flatnonzero(best >= LEAST_SIMILARITY)
     return [
         NearDuplicate(

@@ -101,10 +101,21 @@ class TrainingSet:
 class TapExamples:
     """The examples of a dataset that training uses, at one tap."""
 
+    contents: Sequence[bytes]
+    """The sha256 of the images."""
     names: Sequence[str]
     labels: Sequence[str]
     vectors: npt.NDArray[np.float32]
     """float32 [n, d]."""
+
+    def only(self, rows: Sequence[int]) -> "TapExamples":
+        """Return some of the examples."""
+        return TapExamples(
+            [self.contents[row] for row in rows],
+            [self.names[row] for row in rows],
+            [self.labels[row] for row in rows],
+            self.vectors[np.array(rows, np.intp)],
+        )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from classifier_svc import converters, version_converters
 from classifier_svc.curation import ExampleStore
 from classifier_svc.datasets import DatasetStore
-from classifier_svc.evaluation import EvaluationTally
+from classifier_svc.evaluation import EvaluationTally, trained_on
 from classifier_svc.example_methods import ExampleMethods
 from classifier_svc.featurizer_client import FeaturizerClient
 from classifier_svc.head import Head
@@ -203,13 +204,22 @@ class ClassifierServicer(ExampleMethods):
         if tally is None or loading is None or not tally.seen:
             raise InvalidFieldError("examples", "The stream had no examples; at least one is needed.")
         version, head = loading.result()
-        duplicates = await asyncio.to_thread(self._near_duplicates, version, head, tally)
+        stopped = threading.Event()
+        try:
+            duplicates = await asyncio.to_thread(self._near_duplicates, version, head, tally, stopped)
+        finally:
+            stopped.set()  # the thread goes on when the caller has gone
         yield classifier_pb2.EvaluateResponse(evaluation=version_converters.evaluation(version, tally, duplicates))
 
-    def _near_duplicates(self, version: ServedVersion, head: Head, tally: EvaluationTally) -> list[NearDuplicate]:
+    def _near_duplicates(
+        self, version: ServedVersion, head: Head, tally: EvaluationTally, stopped: threading.Event
+    ) -> list[NearDuplicate]:
         dataset = self._models.get_version(version.model, version.version).dataset
-        training = self._datasets.tap_features(dataset, version.backbone_digest, head.taps[-1])
-        return tally.near_duplicates(training) if training else []
+        stored = self._datasets.tap_features(dataset, version.backbone_digest, head.taps[-1])
+        if stored is None:
+            return []
+        training = trained_on(stored, self._models.held_out(version.key), head.classes)
+        return tally.near_duplicates(training, stopped.is_set)
 
     async def _evaluate(
         self,

@@ -1,37 +1,84 @@
-"""Near duplicates: the most similar training image of each evaluated one, in blocks of any size."""
+"""Near duplicates among evaluated images, and which stored examples a version was trained on."""
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from classifier_svc.evaluation import trained_on
+from classifier_svc.held_out import HeldOut
 from classifier_svc.neighbours import LEAST_SIMILARITY, near_duplicates
 from classifier_svc.records import TapExamples
 
 
-def training(count: int, dimension: int = 32) -> TapExamples:
-    vectors = np.random.default_rng(1).normal(size=(count, dimension)).astype(np.float32)
-    return TapExamples([f"{number}.jpg" for number in range(count)], ["cat", "dog"] * (count // 2), vectors)
+def stored(vectors: npt.NDArray[np.float32], labels: list[str] | None = None) -> TapExamples:
+    names = [f"stored {row}" for row in range(len(vectors))]
+    contents = [row.to_bytes(32) for row in range(len(vectors))]
+    return TapExamples(contents, names, labels or ["x"] * len(vectors), vectors)
 
 
-def test_the_nearest_is_found_across_blocks_whatever_its_length() -> None:
-    known = training(10_000)
-    evaluated = np.stack([3 * known.vectors[9_001], known.vectors[17], -known.vectors[5]])
-    found = near_duplicates(["a", "b", "c"], evaluated, known)
-    assert {(near.name, near.training_name, near.training_label) for near in found} == {
-        ("a", "9001.jpg", "dog"),
-        ("b", "17.jpg", "dog"),
-    }
-    assert [near.similarity for near in found] == pytest.approx([1, 1])
+def random(count: int, seed: int, dimension: int = 16) -> npt.NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
 
 
-def test_the_most_similar_comes_first_and_the_unlike_not_at_all() -> None:
-    known = training(4)
-    noise = np.random.default_rng(2).normal(size=(3, 32)).astype(np.float32)
-    evaluated = np.stack([known.vectors[0] + 0.15 * noise[0], known.vectors[1], known.vectors[2] + 2 * noise[2]])
-    found = near_duplicates(["near", "same", "unlike"], evaluated, known)
-    assert [near.name for near in found] == ["same", "near"]
-    assert LEAST_SIMILARITY <= found[1].similarity < found[0].similarity <= 1
+def turned(vector: npt.NDArray[np.float32], cosine: float) -> npt.NDArray[np.float32]:
+    """Return a vector of another length, at an angle to the given one."""
+    other = random(1, 99)[0]
+    across = other - other @ vector / (vector @ vector) * vector
+    unit, normal = vector / np.linalg.norm(vector), across / np.linalg.norm(across)
+    return np.asarray(7 * (cosine * unit + np.sqrt(1 - cosine**2) * normal), np.float32)
 
 
-def test_nothing_to_compare() -> None:
-    assert near_duplicates([], np.zeros((0, 32), np.float32), training(4)) == []
-    assert near_duplicates(["a"], np.ones((1, 32), np.float32), training(0)) == []
+def test_the_most_similar_comes_first_with_the_image_that_it_is_like() -> None:
+    training = random(50, 0)
+    near = (1 + LEAST_SIMILARITY) / 2
+    evaluated = [random(1, 1)[0], turned(training[7], near), 3 * training[20]]
+    found = near_duplicates(["new", "near", "same"], evaluated, stored(training))
+    assert [(entry.name, entry.training_name) for entry in found] == [("same", "stored 20"), ("near", "stored 7")]
+    assert [entry.similarity for entry in found] == pytest.approx([1, near], abs=1e-5)
+    assert max(entry.similarity for entry in found) <= 1
+
+
+@pytest.mark.parametrize(("cosine", "count"), [(LEAST_SIMILARITY + 0.001, 1), (LEAST_SIMILARITY - 0.001, 0)])
+def test_where_near_begins(cosine: float, count: int) -> None:
+    training = random(1, 0)
+    assert len(near_duplicates(["a"], [turned(training[0], cosine)], stored(training))) == count
+
+
+def test_more_images_than_are_compared_at_once() -> None:
+    training, evaluated = random(9000, 0), random(8500, 1)
+    evaluated[[3, 4500, 8499]] = training[[8999, 5, 4096]]
+    found = near_duplicates([str(row) for row in range(8500)], list(evaluated), stored(training))
+    pairs = {entry.name: entry.training_name for entry in found if entry.similarity > 0.99999}
+    assert pairs == {"3": "stored 8999", "4500": "stored 5", "8499": "stored 4096"}
+
+
+def test_an_image_without_features_is_like_nothing() -> None:
+    zeros = np.zeros((2, 16), np.float32)
+    assert near_duplicates(["a"], [zeros[0]], stored(zeros)) == []
+
+
+def test_with_nothing_to_compare() -> None:
+    assert near_duplicates([], [], stored(random(2, 0))) == []
+    assert near_duplicates(["a"], [random(1, 0)[0]], stored(random(0, 0))) == []
+
+
+def test_it_ends_when_it_is_stopped() -> None:
+    training = random(2, 0)
+    assert near_duplicates(["a"], [training[0]], stored(training), lambda: True) == []
+
+
+def test_what_was_added_after_the_training_was_not_trained_on() -> None:
+    everything = stored(random(5, 0), ["cat", "dog", "dog", "owl", "dog"])
+    contents = everything.contents
+    # The only owl could not be held out; the last dog came later.
+    held_out = HeldOut.of(contents[:3], np.array([0, 1, 1]), np.full((3, 3), 1 / 3)).to_bytes()
+    trained = trained_on(everything, held_out, ["cat", "dog", "owl"])
+    assert trained.contents == contents[:4]
+    assert trained.names == everything.names[:4]
+    assert trained.labels == ["cat", "dog", "dog", "owl"]
+    np.testing.assert_array_equal(trained.vectors, everything.vectors[:4])
+
+
+def test_where_nothing_was_validated_all_that_is_stored_counts() -> None:
+    everything = stored(random(2, 0))
+    assert trained_on(everything, None, ["x"]) is everything
