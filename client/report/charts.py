@@ -1,11 +1,10 @@
-"""Draws the charts of a report with matplotlib, as SVG for the page."""
+"""Draws the charts of a report but the confusion matrix, with matplotlib, as SVG for the page."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib.transforms import Transform
 
@@ -14,7 +13,6 @@ from client.report.svg import (
     GRID,
     INK,
     MUTED,
-    ON_COLOUR,
     PAPER,
     RIGHT,
     WRONG,
@@ -25,105 +23,23 @@ from client.report.svg import (
     short,
     to_svg,
 )
-from client.results import ClassMetrics, Metrics, Rejection, RejectionPoint, ReliabilityBin, Trial
+from client.results import ClassMetrics, Rejection, RejectionPoint, ReliabilityBin, Trial
 from client.text import shown
 
 WIDTH: Final = 440
 """Pixels of a chart that shares its row with another; on a narrow screen it is drawn smaller, and still readable."""
 
-NAMED_CLASSES: Final = 60
-"""With more classes the confusion matrix has no room for their names."""
-
-_COUNTED_CLASSES: Final = 14
-_LETTER: Final = 0.6
+LETTER: Final = 0.6
 """The width of a letter as a share of the font's size."""
 
 PERCENT: Final = "\N{NARROW NO-BREAK SPACE}%"
 _SHARES: Final = PercentFormatter(1, decimals=0, symbol=PERCENT)
 
 
-def confusion(metrics: Metrics) -> str:
-    """Return the confusion matrix: a row for each true class, blue on the diagonal, the darker the more of the row."""
-    labels = [entry.label for entry in metrics.classes]
-    n = len(labels)
-    named = n <= NAMED_CLASSES
-    cell = max(4.0, min(76.0, 300 / n if n <= _COUNTED_CLASSES / 2 else 620 / n if n > 24 else 480 / n))
-    size = max(5.5, min(12.0, 0.82 * cell))
-    texts = [short(label, 18) for label in labels] if named else [""] * n
-    room = max(map(columns, texts)) * _LETTER * size
-    flat = room <= cell - 4
-    slanted = 0.72 * room + size
-    left, below = room + 34, (size + 8 if flat else slanted) + 28
-    figure_width = max(left + n * cell + 12, left + n * cell + (0 if flat else 8))
-    with drawing():
-        figure = new_figure(figure_width, n * cell + below + 8)
-        axes = add_axes(figure, left=left, top=6, width=n * cell, height=n * cell)
-        axes.set(xlim=(0, n), ylim=(n, 0))
-        axes.grid(visible=False)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.spines[:].set(visible=True, color=GRID)
-        titles = _cells(axes, metrics, labels, numbers=cell >= 30)
-        gap = 5 / cell
-        for number, text in enumerate(texts):
-            axes.text(-gap, number + 0.5, text, ha="right", va="center", fontsize=size)
-            turn: dict[str, Any] = {} if flat else {"rotation": 45, "rotation_mode": "anchor"}
-            axes.text(
-                number + 0.5 + (0 if flat else 0.25 * size / cell),
-                n + (1.1 if flat else 0.9) * size / cell,
-                text,
-                ha="center" if flat else "right",
-                va="center",
-                fontsize=size,
-                **turn,
-            )
-        figure.text(
-            13 / figure_width,
-            1 - (6 + n * cell / 2) / (n * cell + below + 8),
-            "true class",
-            color=MUTED,
-            rotation=90,
-            ha="center",
-            va="center",
-            rotation_mode="anchor",
-        )
-        figure.text(
-            (left + n * cell / 2) / figure_width,
-            8 / (n * cell + below + 8),
-            "predicted class",
-            color=MUTED,
-            ha="center",
-            va="bottom",
-        )
-        return to_svg(figure, "confusion", f"Confusion matrix of {n} classes", titles)
-
-
-def _cells(axes: Axes, metrics: Metrics, labels: Sequence[str], *, numbers: bool) -> dict[str, str]:
-    """Draw the cells that are not 0, and return what each says to the mouse."""
-    titles = {}
-    for row, counts in enumerate(metrics.confusion_matrix):
-        total = sum(counts)
-        for column, count in enumerate(counts):
-            if not count:
-                continue
-            share = count / total
-            patch = Rectangle((column, row), 1, 1, facecolor=RIGHT if row == column else WRONG, linewidth=0)
-            patch.set_alpha(0.08 + 0.92 * share if row == column else 0.22 + 0.78 * share)
-            patch.set_gid(f"cell-{row}-{column}")
-            axes.add_patch(patch)
-            titles[f"cell-{row}-{column}"] = (
-                f"{shown(labels[row])} predicted as {shown(labels[column])}: {count} of {total} ({share:.0%})"
-            )
-            if numbers:
-                colour = ON_COLOUR if share > 0.5 else INK
-                axes.text(column + 0.5, row + 0.5, str(count), color=colour, ha="center", va="center", fontsize=13)
-    return titles
-
-
 def per_class(classes: Sequence[ClassMetrics], predicted: Sequence[int]) -> str:
     """Return recall (with its 95 % interval) and precision of classes, a row each; `predicted` counts how often."""
     texts = [short(entry.label) for entry in classes]
-    left = max(map(columns, texts)) * _LETTER * 12 + 12
+    left = max(map(columns, texts)) * LETTER * 12 + 12
     count = len(classes)
     row_height = 36 if count <= 10 else 25
     with drawing():
@@ -212,7 +128,16 @@ def reliability(bins: Sequence[ReliabilityBin]) -> str:
                 linewidth=4,
                 solid_capstyle="round",
             )
-            axes.plot([entry.mean_probability], [entry.accuracy], "o", color=RIGHT, markersize=9, gid=f"bin-{number}")
+            axes.plot(
+                [entry.mean_probability],
+                [entry.accuracy],
+                "o",
+                color=RIGHT,
+                markersize=9,
+                gid=f"bin-{number}",
+                zorder=4,
+                clip_on=False,
+            )
             titles[f"bin-{number}"] = (
                 f"{entry.example_count} predictions, said to be {entry.mean_probability:.1%} sure, "
                 f"{entry.accuracy:.1%} right ({lower:.0%} to {upper:.0%})"
@@ -248,30 +173,34 @@ def rejection(curve: Sequence[RejectionPoint], chosen: Rejection | None) -> str:
         figure = new_figure(WIDTH, 390)
         axes = add_axes(figure, left=58, top=26, width=WIDTH - 78, height=322)
         least = min(float(precision.min()), chosen.min_precision if chosen else 1.0)
-        bottom = max(0.0, least - 0.15 * (1 - least) - 0.02)
+        bottom = min(0.9, max(0.0, least - 0.15 * (1 - least) - 0.02))
         axes.set(xlim=(0, 1.02), ylim=(bottom, 1 + 0.04 * (1 - bottom)))
         axes.set(xlabel="coverage: share that is not rejected", ylabel="precision of those")
         axes.xaxis.set_major_formatter(_SHARES)
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if 1 - bottom > 0.05 else 1, symbol=PERCENT))
+        axes.yaxis.set_major_formatter(_SHARES)
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.plot(coverage, precision, color=RIGHT, linewidth=2.2, solid_joinstyle="round")
         titles = {}
-        marks = [chosen.threshold] if chosen else [0.5, 0.7, 0.9]
-        for mark in marks:
-            if mark > thresholds[-1]:
-                continue
+        marked = -1.0
+        for mark in [chosen.threshold] if chosen else [0.9, 0.7, 0.5]:
             x, y = float(np.interp(mark, thresholds, coverage)), float(np.interp(mark, thresholds, precision))
+            if mark > thresholds[-1] or x < marked + 0.05:  # accepts nothing, or hardly more than the one before
+                continue
+            marked = x
             axes.plot(
                 [x],
                 [y],
                 "o",
                 color=WRONG if chosen else RIGHT,
-                markersize=10 if chosen else 7,
+                markersize=10 if chosen else 8,
                 markeredgecolor=PAPER,
                 markeredgewidth=1.5,
                 gid=f"mark-{mark}",
             )
-            titles[f"mark-{mark}"] = f"threshold {mark:.3g}: {y:.1%} of {x:.1%} are right"
-            axes.annotate(f"{mark:.2f}", (x, y), (0, 9), textcoords="offset points", ha="center", fontsize=12)
+            titles[f"mark-{mark}"] = f"threshold {mark:.3g}: of {x:.1%} that are accepted, {y:.1%} are right"
+            # The curve falls to the right: there is room above it on that side, and below it on the other.
+            offset, side = ((9, 4), "left") if x < 0.85 else ((-9, -12), "right")
+            axes.annotate(f"{mark:.2f}", (x, y), offset, textcoords="offset points", ha=side, fontsize=12)
         if chosen:
             axes.axhline(chosen.min_precision, color=WRONG, linewidth=1.2, dashes=(4, 4))
             axes.text(
@@ -287,7 +216,7 @@ def rejection(curve: Sequence[RejectionPoint], chosen: Rejection | None) -> str:
 
 def trials(tried: Sequence[Trial]) -> str:
     """Return the cross-validated log-loss of what the search tried, with a standard error to each side."""
-    texts = [short(trial_name(trial), 34) for trial in tried]
+    texts = [short(trial_name(trial), 46) for trial in tried]
     most = max(trial.example_count for trial in tried)
     worst = max(trial.log_loss + trial.log_loss_standard_error for trial in tried)
     count, row = len(tried), 44

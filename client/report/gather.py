@@ -64,7 +64,8 @@ class _Heatmaps:
         return Pictured(reviewed, self._drawn[thumbnail, label])
 
     def _draw(self, thumbnail: bytes, label: str) -> bytes:
-        self._say(f"drawing activation maps: {len(self._drawn) + 1}")
+        if not self._drawn:
+            self._say("drawing activation maps")
         try:
             explanation = self._client.explain(
                 thumbnail, model=self._version.model, version=self._version.version, label=label

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from client.report import charts
+from client.report.confusion import draw_confusion
 from client.report.model import Report
 from client.results import ClassMetrics, Metrics
 from client.text import shown
@@ -15,7 +16,7 @@ from client.text import shown
 _CHARTED_CLASSES: Final = 30
 """How many classes the chart of precision and recall has at most: the weakest."""
 
-_CONFUSIONS: Final = 6
+_CONFUSIONS: Final = 5
 
 
 class Confusion(NamedTuple):
@@ -57,7 +58,7 @@ def _charts(report: Report) -> dict[str, Markup]:
     version, metrics = report.version, report.version.cross_validation
     drawn = dict.fromkeys(("confusion", "per_class", "reliability", "rejection", "trials"), "")
     if metrics is not None and metrics.example_count:
-        drawn["confusion"] = charts.confusion(metrics)
+        drawn["confusion"] = draw_confusion(metrics)
         predicted = _predicted(metrics)
         weakest = _weakest(metrics)
         drawn["per_class"] = charts.per_class(weakest, [predicted[entry.label] for entry in weakest])
