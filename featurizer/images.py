@@ -116,7 +116,8 @@ def _thumbnail(image: Image.Image, white: float | None, transposition: Image.Tra
         small = small.transpose(transposition)
     upright = _on_white(small) if white is None else _to_eight_bits(small, white)
     stream = io.BytesIO()
-    upright.save(stream, "JPEG", quality=80)
+    # Pillow would take over a comment of the file, of up to 64 KiB.
+    upright.save(stream, "JPEG", quality=80, comment=b"")
     return stream.getvalue()
 
 

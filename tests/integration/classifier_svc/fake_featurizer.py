@@ -54,6 +54,8 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
     digest: str = "a" * 64
     class_scores: bool = True
     max_images: int = 64
+    thumbnail: bytes = b""
+    """That of every image; where empty, each has its own."""
     script: list[Step] = field(default_factory=list)
     """How the next requests of images go: None is well. After the script, all is well."""
     requests: list[tuple[str, featurizer_pb2.FeaturizeRequest]] = field(default_factory=list)
@@ -150,7 +152,7 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
         results = [self._features(image.content, request.taps) for image in request.images]
         for image, result in zip(request.images, results, strict=True):
             if request.thumbnails and not result.HasField("error"):
-                result.thumbnail = b"small " + image.content
+                result.thumbnail = self.thumbnail or b"small " + image.content
         return featurizer_pb2.FeaturizeResponse(results=results, backbone_digest=self.digest)
 
     def _features(self, content: bytes, taps) -> featurizer_pb2.ImageFeatures:

@@ -63,7 +63,7 @@ class TestList:
 
     async def test_those_of_a_label_and_those_in_conflict(self, stub) -> None:
         await add(stub, "d", [*examples("cat", 2), Example(id="again.jpg", label="dog", content=b"cat-1")])
-        assert ids(await listed(stub, label="dog")) == ["cat-1.jpg"]
+        assert ids(await listed(stub, label=" dog")) == ["cat-1.jpg"]
         [conflict] = await listed(stub, conflicts_only=True)
         assert (conflict.id, list(conflict.labels)) == ("cat-1.jpg", ["cat", "dog"])
 
@@ -84,6 +84,7 @@ class TestList:
             ({"page_size": 1001}, "page_size"),
             ({"page_size": -1}, "page_size"),
             ({"page_token": "!"}, "page_token"),
+            ({"label": "a\nb"}, "label"),
         ],
     )
     async def test_a_wrong_request_names_its_field(self, stub, fields, field: str) -> None:
@@ -154,6 +155,13 @@ class TestRelabel:
 
 
 class TestRemove:
+    async def test_with_the_last_example_the_backbone_goes(self, stub) -> None:
+        await add(stub, "d", examples("cat", 1))
+        dataset = (await remove(stub, [Selector(id="cat-0.jpg")])).dataset
+        assert (dataset.example_count, dataset.backbone, dataset.backbone_digest) == (0, "", "")
+        details = await failure(train(stub, "d"))
+        assert (details.reason, details.message) == ("DATASET_NOT_TRAINABLE", "The dataset `d` has no examples.")
+
     async def test_features_go_with_the_last_dataset_that_has_the_image(self, stub, fake: FakeFeaturizer) -> None:
         await add(stub, "d", examples("cat", 3))
         await add(stub, "other", examples("cat", 1))
@@ -169,6 +177,16 @@ class TestRemove:
         details = await failure(remove(stub, [Selector(id="cat-0.jpg"), Selector(id="nobody")]))
         assert (details.code, details.reason) == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND")
         assert len(await listed(stub)) == 2
+
+
+class TestPages:
+    async def test_a_page_ends_early_where_thumbnails_are_large(self, stub, fake: FakeFeaturizer) -> None:
+        fake.thumbnail = b"x" * 3_000_000
+        for example in examples("cat", 6):
+            await add(stub, "d", [example])
+        page = await stub.ListExamples(classifier_pb2.ListExamplesRequest(dataset="d", thumbnails=True))
+        assert len(page.examples) == 2
+        assert ids(await listed(stub, thumbnails=True)) == [f"cat-{number}.jpg" for number in range(6)]
 
 
 class TestThumbnails:
@@ -297,6 +315,25 @@ async def test_evaluated_training_images_are_told(stub) -> None:
     assert (found["cat-0.jpg"].training_id, found["cat-0.jpg"].training_label) == ("cat-0.jpg", "cat")
     assert "new" not in found
     await stub.DeleteDataset(classifier_pb2.DeleteDatasetRequest(name="m"))
+    assert (await evaluate(stub, *examples("cat", 2))).near_duplicate_count == 0
+
+
+async def test_what_was_added_after_the_training_is_no_near_duplicate(stub) -> None:
+    await train_anew(stub)
+    later = [Example(id="owl", label="dog", content=b"owl-5"), Example(id="elk", label="cat", content=b"elk-5")]
+    await add(stub, "m", later)
+    evaluation = await evaluate(stub, *later, *examples("cat", 1))
+    assert [near.id for near in evaluation.near_duplicates] == ["cat-0.jpg"]
+    await train(stub)
+    assert (await evaluate(stub, *later)).near_duplicate_count == 2
+
+
+async def test_near_duplicates_need_features_of_the_versions_backbone(stub, fake: FakeFeaturizer) -> None:
+    await train_anew(stub)
+    assert (await evaluate(stub, *examples("cat", 2))).near_duplicate_count >= 2
+    moved, fake.digest = fake.digest, "b" * 64
+    await add(stub, "m", examples("cat", 6))
+    fake.digest = moved
     assert (await evaluate(stub, *examples("cat", 2))).near_duplicate_count == 0
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from classifier_svc.config import ClassifierSettings
+from classifier_svc.curation import ExampleStore, Selector
 from classifier_svc.database import Database, StoreOpenError
 from classifier_svc.datasets import DatasetStore
 from classifier_svc.models import ModelStore, NewVersion
@@ -218,3 +219,21 @@ async def test_examples_are_curated(settings: ClassifierSettings, url: str) -> N
         )
         answer = await stub.RemoveExamples(remove)
         assert (answer.removed_count, answer.dataset.example_count) == (2, 23)
+
+
+def test_examples_removed_and_added_at_once_keep_what_they_need(database: Database) -> None:
+    datasets, examples = DatasetStore(database), ExampleStore(database)
+    contents = [number.to_bytes(32) for number in range(20)]
+    selectors = [Selector(prefix=content) for content in contents]
+    for _ in range(10):
+        datasets.add("old", BACKBONE, [new(number, "x") for number in range(20)])
+        known = [NewExample(f"{number}", content, "x", None) for number, content in enumerate(contents)]
+        outcomes, (removed, left) = at_once(
+            lambda known=known: datasets.add("new", BACKBONE, known), lambda: examples.remove("old", selectors)
+        )
+        assert (removed, left.backbone, left.class_counts) == (20, None, {})
+        stored = sum(outcome is not None for outcome in outcomes)
+        assert stored in (0, 20)
+        if stored:
+            assert len(datasets.training_set("new").labels) == 20
+        datasets.delete("new")

@@ -214,6 +214,25 @@ async def test_a_stream_answers_every_request_under_its_id(stub: Stub) -> None:
             np.testing.assert_allclose(vectors(result)["pool"], vectors(alone.results[0])["pool"], rtol=1e-4, atol=1e-5)
 
 
+async def test_thumbnails_come_with_the_features_where_they_are_asked_for(stub: Stub) -> None:
+    contents = [photo(0, size=(400, 300)), b"<html>", photo(1, size=(40, 30))]
+    asked = request(contents, ["pool"])
+    plain = await stub.Featurize(asked)
+    asked.thumbnails = True
+    pictured = await stub.Featurize(asked)
+
+    async def requests() -> AsyncIterator[featurizer_pb2.FeaturizeStreamRequest]:
+        yield featurizer_pb2.FeaturizeStreamRequest(request=asked)
+
+    [streamed] = [answer.response async for answer in stub.FeaturizeStream(requests())]
+    assert [result.thumbnail for result in plain.results] == [b"", b"", b""]
+    for response in (pictured, streamed):
+        first, bad, second = response.results
+        assert [Image.open(io.BytesIO(result.thumbnail)).size for result in (first, second)] == [(160, 120), (40, 30)]
+        assert (error(bad).reason, bad.thumbnail) == ("IMAGE_UNDECODABLE", b"")
+        np.testing.assert_allclose(vectors(first)["pool"], vectors(plain.results[0])["pool"], rtol=1e-4, atol=1e-5)
+
+
 async def test_a_bad_request_on_a_stream_fails_alone(stub: Stub) -> None:
     async def requests() -> AsyncIterator[featurizer_pb2.FeaturizeStreamRequest]:
         yield featurizer_pb2.FeaturizeStreamRequest(request_id="none", request=request([]))

@@ -6,7 +6,7 @@ import pytest
 
 from classifier_svc.evaluation import trained_on
 from classifier_svc.held_out import HeldOut
-from classifier_svc.neighbours import LEAST_SIMILARITY, near_duplicates
+from classifier_svc.neighbours import ALIKE, RANK, RATIO, SAME, near_duplicates
 from classifier_svc.records import TapExamples
 
 
@@ -28,28 +28,57 @@ def turned(vector: npt.NDArray[np.float32], cosine: float) -> npt.NDArray[np.flo
     return np.asarray(7 * (cosine * unit + np.sqrt(1 - cosine**2) * normal), np.float32)
 
 
+def found(cosine: float, *others: float) -> bool:
+    """Return whether an image is a near duplicate where its training images are at these cosines from it."""
+    image = random(1, 0)[0]
+    training = np.stack([turned(image, each) for each in (cosine, *others)])
+    return bool(near_duplicates(["image"], [image], stored(training)))
+
+
 def test_the_most_similar_comes_first_with_the_image_that_it_is_like() -> None:
     training = random(50, 0)
-    near = (1 + LEAST_SIMILARITY) / 2
-    evaluated = [random(1, 1)[0], turned(training[7], near), 3 * training[20]]
-    found = near_duplicates(["new", "near", "same"], evaluated, stored(training))
-    assert [(entry.name, entry.training_name) for entry in found] == [("same", "stored 20"), ("near", "stored 7")]
-    assert [entry.similarity for entry in found] == pytest.approx([1, near], abs=1e-5)
-    assert max(entry.similarity for entry in found) <= 1
+    evaluated = [random(1, 1)[0], turned(training[7], 0.95), 3 * training[20]]
+    near = near_duplicates(["new", "near", "same"], evaluated, stored(training))
+    assert [(entry.name, entry.training_name) for entry in near] == [("same", "stored 20"), ("near", "stored 7")]
+    assert [entry.similarity for entry in near] == pytest.approx([1, 0.95], abs=1e-5)
+    assert max(entry.similarity for entry in near) <= 1
 
 
-@pytest.mark.parametrize(("cosine", "count"), [(LEAST_SIMILARITY + 0.001, 1), (LEAST_SIMILARITY - 0.001, 0)])
-def test_where_near_begins(cosine: float, count: int) -> None:
-    training = random(1, 0)
-    assert len(near_duplicates(["a"], [turned(training[0], cosine)], stored(training))) == count
+def test_the_same_is_found_among_its_copies() -> None:
+    assert found(SAME + 0.001, *[SAME + 0.0005] * (2 * RANK))
+    assert not found(SAME - 0.001, *[SAME - 0.002] * (2 * RANK))
+
+
+@pytest.mark.parametrize(("ratio", "near"), [(RATIO - 0.01, True), (RATIO + 0.01, False)])
+def test_an_image_is_near_where_it_is_far_nearer_than_the_others(ratio: float, near: bool) -> None:
+    assert found(1 - ratio * 0.3, *[0.7] * RANK) == near
+    # A few more copies do not hide it; as many as are looked at do.
+    copies = [1 - ratio * 0.3 - 0.001] * (RANK - 2)
+    assert found(1 - ratio * 0.3, *copies, *[0.7] * RANK) == near
+    assert not found(1 - ratio * 0.3, *copies, 0.92, *[0.7] * RANK)
+
+
+def test_what_is_not_alike_is_not_near_whatever_the_others_are() -> None:
+    assert found(ALIKE + 0.001, *[0.0] * RANK)
+    assert not found(ALIKE - 0.001, *[0.0] * RANK)
+
+
+def test_with_few_training_images_the_last_is_the_measure() -> None:
+    assert found(0.95, 0.5)
+    assert not found(0.95, 0.9)
+    assert not found(0.95)
+    assert found(1.0)
 
 
 def test_more_images_than_are_compared_at_once() -> None:
     training, evaluated = random(9000, 0), random(8500, 1)
     evaluated[[3, 4500, 8499]] = training[[8999, 5, 4096]]
-    found = near_duplicates([str(row) for row in range(8500)], list(evaluated), stored(training))
-    pairs = {entry.name: entry.training_name for entry in found if entry.similarity > 0.99999}
-    assert pairs == {"3": "stored 8999", "4500": "stored 5", "8499": "stored 4096"}
+    near = near_duplicates([str(row) for row in range(8500)], list(evaluated), stored(training))
+    assert {entry.name: entry.training_name for entry in near} == {
+        "3": "stored 8999",
+        "4500": "stored 5",
+        "8499": "stored 4096",
+    }
 
 
 def test_an_image_without_features_is_like_nothing() -> None:

@@ -332,6 +332,15 @@ def test_a_thumbnail_is_upright_and_white_behind_what_is_transparent() -> None:
     assert pixels[50, 10].min() > 240
 
 
+def test_a_thumbnail_takes_over_nothing_but_the_picture() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a private description"
+    content = encoded(quarters(), "JPEG", exif=exif, comment=b"a private comment", icc_profile=b"a private profile")
+    assert content.count(b"private") == 3
+    thumbnail = decode_whole(content, width=24, height=24, max_pixels=10**6, thumbnail=True).thumbnail
+    assert b"private" not in thumbnail
+
+
 def test_no_thumbnail_is_made_unless_it_is_wanted() -> None:
     content = encoded(Image.new("RGB", (40, 30)))
     assert decode_whole(content, width=24, height=24, max_pixels=10**6).thumbnail == b""
