@@ -79,7 +79,9 @@ def metrics_json(metrics: Metrics) -> Json:
         "classes": [entry.label for entry in metrics.classes],
         "accuracy_interval": metrics.accuracy_interval and list(metrics.accuracy_interval),
         "log_loss_interval": metrics.log_loss_interval and list(metrics.log_loss_interval),
-        "expected_calibration_error": metrics.expected_calibration_error,
+        # Without bins it is not known: the version is older than they are.
+        "expected_calibration_error": metrics.expected_calibration_error if metrics.reliability else None,
+        "reliability": [dataclasses.asdict(entry) for entry in metrics.reliability],
     }
 
 
@@ -114,6 +116,7 @@ def version_json(version: ModelVersion) -> Json:
         "whitening": version.whitening,
         "calibration": version.calibration and dataclasses.asdict(version.calibration),
         "rejection": version.rejection and dataclasses.asdict(version.rejection),
+        "rejection_curve": [dataclasses.asdict(point) for point in version.rejection_curve],
         "trials": [dataclasses.asdict(trial) for trial in version.trials],
         "libraries": version.libraries,
     }

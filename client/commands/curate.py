@@ -1,11 +1,16 @@
 """`client add`, `relabel`, `remove` and `review`: what a dataset has, put right."""
 
+import contextlib
 import hashlib
+import os
 import re
 import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from client.commands.options import (
     DONE,
@@ -19,6 +24,9 @@ from client.commands.options import (
     yes_option,
 )
 from client.defaults import DEFAULT_MODEL, DEFAULT_TIMEOUT_S
+
+_SHA256_DIGITS: Final = range(8, 65)
+"""How many hexadecimal digits name an image by the beginning of its sha256."""
 
 _dataset_option = click.option(
     "--dataset", default=DEFAULT_MODEL, show_default=True, metavar="NAME", help="The dataset."
@@ -69,19 +77,21 @@ def relabel(
 ) -> int:
     """Give each EXAMPLE of a dataset another label.
 
-    An EXAMPLE is an image file, the id that `client review` prints, or the first 8 or more digits of its sha256.
+    An EXAMPLE is an image file, the id that `client review` prints, or the first digits of its sha256, at least
+    8 and an even number.
     """
     from client.api import Client
     from client.machine import dataset_json, print_json
     from client.text import shown
 
-    keys = [_key(example) for example in examples]
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
-        changed, known = client.relabel_examples(dataset, keys, label)
+    keys = _keys(examples)
+    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client, _naming(keys, dataset):
+        changed, known = client.relabel_examples(dataset, list(keys), label)
     if as_json:
         print_json({"changed": changed, **dataset_json(known)})
     else:
-        click.echo(f"Dataset {shown(dataset)}: {changed} of {len(set(keys))} now have the label {shown(label)}.")
+        rest = "; the others had that label alone already" if changed < len(keys) else ""
+        click.echo(f"Dataset {shown(dataset)}: {changed} of {len(keys)} relabelled {shown(label)}{rest}.")
     return DONE
 
 
@@ -101,10 +111,11 @@ def remove(
     from client.machine import dataset_json, print_json
     from client.text import shown
 
-    keys = [_key(example) for example in examples]
-    confirm(f"Remove {len(set(keys))} examples from the dataset {shown(dataset)}?", yes)
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
-        removed, known = client.remove_examples(dataset, keys)
+    keys = _keys(examples)
+    what = "1 example" if len(keys) == 1 else f"{len(keys)} examples"
+    confirm(f"Remove {what} from the dataset {shown(dataset)}?", yes)
+    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client, _naming(keys, dataset):
+        removed, known = client.remove_examples(dataset, list(keys))
     if as_json:
         print_json({"removed": removed, **dataset_json(known)})
     else:
@@ -129,8 +140,10 @@ def review(
 ) -> int:
     """List training examples whose label is probably wrong, the most suspicious first."""
     from client.api import Client
+    from client.listings import print_review, short_sha256
     from client.machine import print_json, reviewed_json
-    from client.render import console, print_review
+    from client.render import console
+    from client.text import shown
 
     kind = "mistakes" if mistakes else "suspicious"
     with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
@@ -142,24 +155,58 @@ def review(
     elif found.examples:
         print_review(console(), found)
         worst = found.examples[0]
-        name = worst.example.sha256.hex()[:12]
-        command = ["client", "relabel", name, "--to", worst.suggested_label, "--dataset", dataset]
-        click.echo(f"If the first one's label is wrong: {shlex.join(command)}")
+        words = ["client", "relabel", short_sha256(worst.example), "--to", worst.suggested_label, "--dataset", dataset]
+        if click.get_current_context().get_parameter_source("server") is ParameterSource.COMMANDLINE:
+            words += ["--server", server]
+        command = shlex.join(words)
+        if shown(command) == command:  # what cannot be shown as it is cannot be pasted either
+            click.echo(f"If the first one's label is wrong: {command}")
     else:
         click.echo("There are no mistakes." if mistakes else "No label is suspicious.")
     return DONE
 
 
+def _keys(examples: Sequence[str]) -> dict[str | bytes, str]:
+    """Return, by how the server knows it, each example as it was given: each once, in order."""
+    return {_key(example): example for example in examples}
+
+
 def _key(example: str) -> str | bytes:
-    """Return how the server knows an example: by its sha256, or by its id."""
-    path = Path(example)
-    if path.is_file():
+    """Return how the server knows an example: by the sha256 of its image, or by its id."""
+    if os.path.isfile(example):  # noqa: PTH113 - Path.is_file fails where an id is too long to be a name
         from client.images import read_chunks
 
         digest = hashlib.sha256()
-        for chunk in read_chunks(path):
+        for chunk in read_chunks(Path(example)):
             digest.update(chunk)
         return digest.digest()
-    if re.fullmatch(r"(?:[0-9a-fA-F]{2}){4,32}", example):
+    if len(example) in _SHA256_DIGITS and re.fullmatch("[0-9a-fA-F]+", example):
+        if len(example) % 2:
+            from client.errors import InvalidInputError
+
+            raise InvalidInputError(
+                f"`{example}` has an odd number of digits; a sha256 is looked up by whole bytes: give one more or less."
+            )
         return bytes.fromhex(example)
     return example
+
+
+@contextlib.contextmanager
+def _naming(keys: Mapping[str | bytes, str], dataset: str) -> Iterator[None]:
+    """Name an example that the dataset does not have as it was given, which the server does not know."""
+    from client.errors import NotFoundError
+
+    try:
+        yield
+    except NotFoundError as error:
+        if error.metadata.get("resource") != "example":
+            raise
+        missing = error.metadata.get("name", "")
+        names = {key.hex() if isinstance(key, bytes) else key: given for key, given in keys.items()}
+        raise NotFoundError(
+            f"`{names.get(missing, missing)}` is no example of the dataset `{dataset}`, which has those that"
+            f" `client datasets show {dataset} --examples` lists.",
+            code=error.code,
+            reason=error.reason,
+            metadata=error.metadata,
+        ) from error

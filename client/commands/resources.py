@@ -29,8 +29,9 @@ def models() -> None:
 def list_models(server: str, timeout_s: float | None, as_json: bool) -> int:
     """List the models by name."""
     from client.api import Client
+    from client.listings import print_models
     from client.machine import model_json, print_json
-    from client.render import console, print_models
+    from client.render import console
 
     with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
         found = list(client.list_models())
@@ -48,8 +49,9 @@ def list_models(server: str, timeout_s: float | None, as_json: bool) -> int:
 def show_model(model: str, server: str, timeout_s: float | None, as_json: bool) -> int:
     """List the versions of MODEL, the newest first."""
     from client.api import Client
+    from client.listings import print_versions
     from client.machine import print_json, version_json
-    from client.render import console, print_versions
+    from client.render import console
 
     with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
         known = client.get_model(model)
@@ -118,8 +120,9 @@ def datasets() -> None:
 def list_datasets(server: str, timeout_s: float | None, as_json: bool) -> int:
     """List the datasets by name."""
     from client.api import Client
+    from client.listings import print_datasets
     from client.machine import dataset_json, print_json
-    from client.render import console, print_datasets
+    from client.render import console
 
     with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
         found = list(client.list_datasets())
@@ -139,8 +142,9 @@ def list_datasets(server: str, timeout_s: float | None, as_json: bool) -> int:
 def show_dataset(dataset: str, examples: bool, label: str, server: str, timeout_s: float | None, as_json: bool) -> int:
     """Show the classes of DATASET, and which examples are not trained on; or list its examples."""
     from client.api import Client
+    from client.listings import print_dataset, print_examples
     from client.machine import dataset_json, example_json, print_json
-    from client.render import console, print_dataset, print_examples
+    from client.render import console
 
     if label and not examples:
         raise click.UsageError("--label goes with --examples.")
@@ -189,8 +193,9 @@ def delete_dataset(dataset: str, yes: bool, server: str, timeout_s: float | None
 def status(server: str, timeout_s: float | None, as_json: bool) -> int:
     """Say whether the server serves, and with which backbone."""
     from client.api import Client
+    from client.listings import print_status
     from client.machine import print_json, status_json
-    from client.render import console, print_status
+    from client.render import console
 
     with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
         known = client.status()

@@ -80,8 +80,9 @@ def train(
     from client.progress import train_progress
     from client.render import console, print_training
 
-    if data is None and images is not None:
-        raise click.UsageError("--images goes with DATA.")
+    for option, given in (("--images", images is not None), ("--no-thumbnails", no_thumbnails)):
+        if data is None and given:
+            raise click.UsageError(f"{option} goes with DATA.")
     known = read_data(data, images) if data is not None else None
     with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
         added = None

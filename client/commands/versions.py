@@ -15,8 +15,9 @@ from client.defaults import DEFAULT_MODEL, DEFAULT_TIMEOUT_S
 def compare(one: str, other: str, server: str, timeout_s: float | None, as_json: bool) -> int:
     """Compare two versions: how they were trained, and what to expect of them on new images."""
     from client.api import Client
+    from client.comparison import print_comparison
     from client.machine import print_json, version_json
-    from client.render import console, print_comparison
+    from client.render import console
 
     with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
         first, second = (client.get_version(*_parse(name)) for name in (one, other))
@@ -49,6 +50,8 @@ def rollback(model: str, number: int | None, server: str, timeout_s: float | Non
         changed = client.set_default_version(model, number)
     if as_json:
         print_json({**model_json(changed), "before": before})
+    elif changed.default_version == before:
+        click.echo(f"Model {shown(changed.name)} uses version {before}, as it did before.")
     else:
         click.echo(f"Model {shown(changed.name)} now uses version {changed.default_version}; before, version {before}.")
     return DONE
@@ -72,17 +75,21 @@ def export(name: str, target: Path, server: str, timeout_s: float | None, as_jso
     from client.machine import print_json
     from client.text import shown
 
-    if target.suffix.lower() not in (".onnx", ".npz"):
+    suffix = target.suffix.lower()
+    if suffix not in (".onnx", ".npz"):
         raise InvalidInputError(f"`{target}` cannot be written: its name must end with .onnx or .npz.")
     try:
-        from client.export import write
+        from client.export import save, to_npz
+
+        if suffix == ".onnx":
+            from client.export_onnx import to_onnx
     except ImportError as error:
         raise ClientError(
             "Exporting needs libraries that are not installed: `pip install 'lastlayer[export]'` does that."
         ) from error
     with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
         head = client.get_head(*_parse(name))
-    write(head, target)
+    save(to_onnx(head) if suffix == ".onnx" else to_npz(head), target)
     if as_json:
         print_json({"model": head.model, "version": head.version, "file": str(target)})
     else:

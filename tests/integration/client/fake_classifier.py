@@ -56,6 +56,9 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     page_size: int = 2
     default_version: int = 1
     cross_validated: bool = True
+    detailed: bool = True
+    """Whether versions and metrics have what older ones lack: intervals, calibration, rejection, trials."""
+    near_duplicates: list[classifier_pb2.NearDuplicate] = field(default_factory=list)
     store: dict[bytes, list[str]] = field(default_factory=dict)
     names: dict[bytes, str] = field(default_factory=dict)
     stale: set[bytes] = field(default_factory=set)
@@ -301,6 +304,8 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
         evaluation = classifier_pb2.Evaluation(
             model=model, version=1, metrics=self._metrics(count), failed_count=failed
         )
+        evaluation.near_duplicates.extend(self.near_duplicates)
+        evaluation.near_duplicate_count = len(self.near_duplicates)
         for label in +unknown:
             evaluation.unknown_labels.add(label=label, example_count=unknown[label])
         yield classifier_pb2.EvaluateResponse(evaluation=evaluation)
@@ -309,8 +314,10 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
         metrics = types_pb2.Metrics(
             example_count=count, log_loss=0.5, log_loss_reduction=0.25, micro_accuracy=0.75, macro_accuracy=0.7
         )
-        metrics.micro_accuracy_interval.lower, metrics.micro_accuracy_interval.upper = 0.5, 0.9
-        metrics.expected_calibration_error = 0.125
+        if self.detailed:
+            metrics.micro_accuracy_interval.lower, metrics.micro_accuracy_interval.upper = 0.5, 0.9
+            metrics.expected_calibration_error = 0.125
+            metrics.reliability.add(lower=0.5, upper=1, example_count=count, mean_probability=0.875, accuracy=0.75)
         for index, label in enumerate(self.classes):
             metrics.classes.add(label=label, example_count=index, log_loss=index / 10, precision=1, recall=0.5)
         size = len(self.classes)
@@ -337,7 +344,20 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
                 recipe=classifier_pb2.RECIPE_TUTORIAL, taps=["softmax2"], cross_validation=self._metrics(8)
             )
         version.training_duration.FromMilliseconds(1500)
+        if self.detailed:
+            self._detail(version)
         return version
+
+    @staticmethod
+    def _detail(version: classifier_pb2.ModelVersion) -> None:
+        version.class_weight = classifier_pb2.CLASS_WEIGHT_BALANCED
+        version.calibration.CopyFrom(
+            classifier_pb2.Calibration(temperature=1.5, log_loss_before=0.75, expected_calibration_error_before=0.25)
+        )
+        version.rejection.CopyFrom(classifier_pb2.Rejection(threshold=0.625, min_precision=0.9))
+        version.rejection_curve.add(threshold=0.5, precision=0.75, coverage=1)
+        version.trials.add(taps=["mixed4e"], l2=0.5, log_loss=0.5, example_count=8, chosen=True)
+        version.libraries["scikit-learn"] = "1.7.2"
 
     def _model(self, name: str, default: int = 0) -> classifier_pb2.Model:
         default = default or self.default_version

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from client.cli import main
+from lastlayer.v1 import classifier_pb2
 from rpc.errors import DatasetNotTrainableError, OverloadedError
 from tests.integration.client.conftest import Photos, Run
 from tests.integration.client.fake_classifier import Broken, FakeClassifier, Hang, running
@@ -49,13 +50,31 @@ class TestTrain:
                 "accuracy_interval": [0.5, 0.9],
                 "log_loss_interval": None,
                 "expected_calibration_error": 0.125,
+                "reliability": [
+                    {
+                        "lower": 0.5,
+                        "upper": 1.0,
+                        "example_count": 8,
+                        "mean_probability": 0.875,
+                        "accuracy": 0.75,
+                    }
+                ],
             }
+            assert version["class_weight"] == "balanced"
+            assert version["rejection"] == {"threshold": 0.625, "min_precision": 0.9}
+            assert version["rejection_curve"] == [{"threshold": 0.5, "precision": 0.75, "coverage": 1.0}]
+            assert version["calibration"]["temperature"] == 1.5
+            assert (len(version["trials"]), version["libraries"]) == (1, {"scikit-learn": "1.7.2"})
         else:
             assert "Dataset default: 4 added, 0 already there" in result.stdout
             assert "Version 1 of model default: 4 examples of 2 classes, backbone tiny, 1.5 s" in result.stdout
             assert (
                 "Cross-validated accuracy: 0.7500 (95 %: 0.5000 to 0.9000), LogLoss: 0.5000 (estimates" in result.stdout
             )
+            assert (
+                "Calibrated with temperature 1.50: expected calibration error 0.125, before 0.250\n"
+                "Predictions below 0.6250 are unknown, for a precision of 0.9\n"
+            ) in result.stdout
             assert [line.split() for line in result.stdout.splitlines() if "tutorial" in line] == [
                 ["tutorial", "softmax2", "0.7500", "0.5000"]
             ]
@@ -121,6 +140,18 @@ class TestTrain:
         fake.cross_validated = False
         assert "No cross-validated estimate" in run("train", photos.tsv).stdout
         assert objects(run("train", photos.tsv, "--json"))[0]["metrics"] is None
+
+    def test_a_version_of_an_older_server(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
+        fake.detailed = False
+        text = run("train", photos.tsv).stdout
+        assert "Cross-validated accuracy: 0.7500, LogLoss: 0.5000 (estimates for new images)" in text
+        assert "Calibrated" not in text
+        assert "unknown" not in text
+        [version] = objects(run("train", photos.tsv, "--json"))
+        assert (version["class_weight"], version["calibration"], version["rejection"]) == ("none", None, None)
+        assert (version["metrics"]["accuracy_interval"], version["metrics"]["expected_calibration_error"]) == (
+            None,
+        ) * 2
 
     def test_a_dataset_that_cannot_be_trained_on(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
         fake.script["Train"] = [DatasetNotTrainableError("The dataset `default` has one class; two are needed.")]
@@ -258,6 +289,29 @@ class TestEvaluate:
         assert (
             "Not evaluated: 1 with the label cow, which the model does not know" in run("evaluate", photos.tsv).stdout
         )
+
+    def test_near_duplicates_flatter(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
+        assert "flatters" not in run("evaluate", photos.tsv).stdout
+        fake.near_duplicates = [
+            classifier_pb2.NearDuplicate(
+                id=f"cat{number}.jpg", training_id=f"old{number}.jpg", training_label="cat", similarity=1 - number / 8
+            )
+            for number in range(7)
+        ]
+        lines = run("evaluate", photos.tsv).stdout.splitlines()
+        assert lines[-6] == (
+            "Note: 7 of the images are, or nearly are, images that the model was trained on, which flatters these"
+            " numbers; the most similar:"
+        )
+        assert lines[-5] == "  cat0.jpg is like old0.jpg (cat), similarity 1.0000"
+        [answer] = objects(run("evaluate", photos.tsv, "--json"))
+        assert (answer["near_duplicate_count"], len(answer["near_duplicates"])) == (7, 7)
+        assert answer["near_duplicates"][1] == {
+            "image": "cat1.jpg",
+            "training_id": "old1.jpg",
+            "training_label": "cat",
+            "similarity": 0.875,
+        }
 
     def test_a_version_may_be_named(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
         run("evaluate", photos.tsv, "--version", 3, "--model", "default")

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from client import Client, InvalidInputError
 from client.export import probabilities
 from lastlayer.v1 import classifier_pb2
-from rpc.errors import InvalidFieldError
+from rpc.errors import InvalidFieldError, ResourceNotFoundError
 from tests.integration.client.conftest import Photos, Run
 from tests.integration.client.fake_classifier import FakeClassifier
 
@@ -57,6 +59,10 @@ class TestTrainOnWhatIsStored:
         result = run("train", "--images", tmp_path)
         assert (result.exit_code, "--images goes with DATA" in result.stderr) == (2, True)
 
+    def test_what_is_not_sent_leaves_no_thumbnail(self, run: Run) -> None:
+        result = run("train", "--no-thumbnails")
+        assert (result.exit_code, "--no-thumbnails goes with DATA" in result.stderr) == (2, True)
+
     @pytest.mark.parametrize("precision", ["1", "-0.1", "x"])
     def test_a_precision_is_below_one(self, run: Run, precision: str) -> None:
         assert run("train", "--min-precision", precision).exit_code == 2
@@ -70,13 +76,37 @@ class TestRelabelAndRemove:
         digests = [hashlib.sha256(path.read_bytes()).digest() for path in paths]
         named = fake.names[digests[1]]
         result = run("relabel", paths[0], named, digests[2].hex()[:8], "--to", "fox", "--dataset", "default")
-        assert (result.exit_code, result.stdout) == (0, "Dataset default: 3 of 3 now have the label fox.\n")
+        assert (result.exit_code, result.stdout) == (0, "Dataset default: 3 of 3 relabelled fox.\n")
         assert [fake.store[digest] for digest in digests[:3]] == [["fox"]] * 3
         assert fake.store[digests[3]] != ["fox"]
 
-    def test_an_example_that_is_not_there(self, run: Run) -> None:
-        result = run("relabel", "nothing.jpg", "--to", "fox")
-        assert (result.exit_code, "There is no example `nothing.jpg`" in result.stderr) == (2, True)
+    def test_a_label_that_an_example_has_already(self, run: Run, photos: Photos) -> None:
+        path = stored(run, photos)[0]
+        run("relabel", path, "--to", "fox")
+        assert run("relabel", path, "--to", "fox").stdout == (
+            "Dataset default: 0 of 1 relabelled fox; the others had that label alone already.\n"
+        )
+
+    def test_an_example_that_is_not_there_is_named_as_it_was_given(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "new.jpg").write_text("cat-9")
+        for example in ("nothing.jpg", "DEADBEEF", tmp_path / "new.jpg", "x" * 1000):
+            for command in (["relabel", example, "--to", "fox"], ["remove", example, "--yes"]):
+                result = run(*command)
+                assert result.exit_code == 2
+                assert result.stderr == (
+                    f"Error: `{example}` is no example of the dataset `default`, which has those that"
+                    " `client datasets show default --examples` lists.\n"
+                )
+
+    def test_a_dataset_that_is_not_there(self, run: Run, fake: FakeClassifier) -> None:
+        fake.script["RelabelExamples"] = [ResourceNotFoundError("dataset", "pets")]
+        result = run("relabel", "a.jpg", "--to", "fox", "--dataset", "pets")
+        assert (result.exit_code, result.stderr) == (2, "Error: There is no dataset `pets`.\n")
+
+    def test_half_a_byte_of_a_checksum(self, run: Run, fake: FakeClassifier) -> None:
+        result = run("remove", "deadbeef0", "--yes")
+        assert (result.exit_code, "`deadbeef0` has an odd number of digits" in result.stderr) == (2, True)
+        assert fake.calls == []
 
     def test_removing_asks(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
         paths = stored(run, photos)
@@ -96,7 +126,8 @@ class TestShow:
         fake.stale.add(digests[3])
         result = run("datasets", "show", "default")
         assert result.exit_code == 0, result.output
-        assert f"{fake.names[digests[0]]} has the labels cat, dog" in result.stdout
+        conflict = f"{fake.names[digests[0]]} ({digests[0].hex()[:12]}) has the labels cat, dog"
+        assert conflict in result.stdout
         assert "1 to be added again, as another backbone featurized them:" in result.stdout
         shown = json.loads(run("datasets", "show", "default", "--json").stdout)
         assert [entry["labels"] for entry in shown["conflicting"]] == [["cat", "dog"]]
@@ -126,6 +157,11 @@ class TestReview:
         assert json.loads(lines[0])["suggested_probability"] == 0.875
         assert fake.messages("ReviewExamples")[1].kind == classifier_pb2.REVIEW_KIND_MISTAKES
 
+    def test_the_command_goes_to_the_same_server(self, run: Run, photos: Photos, server: str) -> None:
+        stored(run, photos)
+        lines = run("review", "--server", server).stdout.splitlines()
+        assert lines[-1].endswith(f" --dataset default --server {server}")
+
     def test_nothing_to_review(self, run: Run) -> None:
         assert run("review").stdout == "No label is suspicious.\n"
         assert run("review", "--mistakes").stdout == "There are no mistakes.\n"
@@ -140,8 +176,10 @@ class TestVersions:
         result = run("compare", "default:1", "default:2")
         assert result.exit_code == 0, result.output
         rows = [line.split() for line in result.stdout.splitlines()]
-        assert ["default:1", "default:2"] in rows
-        assert ["recall", "of", "cat", "0.5000", "0.5000"] in rows
+        assert ["default:1", "default:2", "difference"] in rows
+        assert ["recall", "of", "cat", "0.5000", "0.5000", "+0.0000"] in rows
+        assert ["cross-validated", "calibration", "error", "0.1250", "0.1250", "+0.0000"] in rows
+        assert "The intervals of accuracy overlap: the difference may be chance." in result.stdout.splitlines()
         assert len(run("compare", "default:1", "default", "--json").stdout.splitlines()) == 2
 
     @pytest.mark.parametrize("name", ["default:", "default:0", "default:x"])
@@ -153,7 +191,9 @@ class TestVersions:
         fake.default_version = 3
         assert run("rollback").stdout == "Model default now uses version 2; before, version 3.\n"
         assert run("rollback", "default", "--to", "5").exit_code == 0
-        assert [request.version for request in fake.messages("SetDefaultVersion")] == [2, 5]
+        assert run("rollback", "--to", "3").stdout == "Model default uses version 3, as it did before.\n"
+        assert json.loads(run("rollback", "--json").stdout)["before"] == 3
+        assert [request.version for request in fake.messages("SetDefaultVersion")] == [2, 5, 3, 2]
 
     def test_there_is_nothing_before_the_first(self, run: Run) -> None:
         result = run("rollback")
@@ -192,6 +232,26 @@ class TestExport:
             assert arrays["classes"].tolist() == ["cat", "dog"]
             assert (arrays["taps"].tolist(), arrays["dimensions"].tolist()) == (["mixed4e", "pool"], [2, 1])
             assert bool(arrays["unit_length"])
+
+    @pytest.mark.parametrize(
+        ("missing", "written"), [("skl2onnx", ["head.npz"]), ("onnxruntime", ["head.npz"]), ("numpy", [])]
+    )
+    def test_what_is_missing_is_said(self, server: str, tmp_path: Path, missing: str, written: list[str]) -> None:
+        program = f"import sys; sys.modules[{missing!r}] = None; from client.cli import main; main()"
+        for name in ("head.onnx", "head.npz"):
+            done = subprocess.run(
+                [sys.executable, "-c", program, "export", "--to", tmp_path / name, "--server", server],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if name not in written:
+                assert done.returncode == 2
+                assert done.stderr == (
+                    "Error: Exporting needs libraries that are not installed: `pip install 'lastlayer[export]'` does"
+                    " that.\n"
+                )
+        assert [path.name for path in tmp_path.iterdir()] == written
 
     def test_where_it_cannot_be_written(self, run: Run, tmp_path: Path) -> None:
         result = run("export", "--to", tmp_path / "head.pkl")
