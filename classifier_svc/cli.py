@@ -27,6 +27,7 @@ def serve(address: str | None, featurizer: str | None, store_url: str | None) ->
     from rpc.logs import setup_logging
     from rpc.server import BindError, run_until_signal
     from rpc.settings import SettingsError, load_settings
+    from rpc.tls import CredentialsError
 
     try:
         settings = load_settings(ClassifierSettings, address=address, featurizer=featurizer, store_url=store_url)
@@ -35,7 +36,7 @@ def serve(address: str | None, featurizer: str | None, store_url: str | None) ->
     setup_logging(settings.log_level, settings.log_format)
     try:
         asyncio.run(run_until_signal(running(settings)))
-    except StoreUrlError as error:
+    except (StoreUrlError, CredentialsError) as error:
         raise click.UsageError(str(error)) from error
     except (BindError, StoreOpenError) as error:
         raise click.ClickException(str(error)) from error

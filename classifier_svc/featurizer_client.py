@@ -5,7 +5,8 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, NoReturn
+from pathlib import Path
+from typing import Final, NamedTuple, NoReturn, TypedDict
 
 import grpc
 import numpy as np
@@ -15,6 +16,7 @@ from grpc_health.v1 import health_pb2
 from classifier_svc.explaining import Maps, Region
 from classifier_svc.records import Backbone, Tap
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
+from rpc import request_ids
 from rpc.channel import MAX_MESSAGE_BYTES, channel_options
 from rpc.errors import (
     BackboneMismatchError,
@@ -27,6 +29,7 @@ from rpc.errors import (
     RelayedError,
 )
 from rpc.status import ErrorDetails, read_error, read_status
+from rpc.tls import CertificateFiles, channel_credentials
 from rpc.vectors import unpack
 
 _log = logging.getLogger(__name__)
@@ -67,23 +70,55 @@ _UNAVAILABLE: Final = {
 """What gRPC itself says where the other side is gone."""
 
 
+class FeaturizerSecurity(NamedTuple):
+    """How the featurizer is called by TLS."""
+
+    files: CertificateFiles
+    """The CA of its certificate, and our certificate where it wants to see one."""
+    token_file: Path | None = None
+    """The file with the token that it wants to see."""
+
+
 class FeaturizerClient:
     """A channel to the featurizer, kept open."""
 
-    def __init__(self, target: str) -> None:
-        """`target` is `host:port` or any other gRPC target; several addresses are used in turn."""
+    def __init__(self, target: str, security: FeaturizerSecurity | None = None) -> None:
+        """`target` is `host:port` or any other gRPC target; several addresses are used in turn. Without `security` it
+        is called without TLS.
+        """
         self.target = target
+        self._security = security
+        self._max_images: int | None = None  # as the featurizer told last
+        self._closing: set[asyncio.Task[None]] = set()
+        self._open()
+
+    def _open(self) -> None:
         # Nothing is retried here, as our own callers do: retries at both places would multiply, and the caller's time
         # would be up before it hears why.
         # A proxy for the web is none for the service next door; gRPC would use it even for the loopback interface.
         options = [*channel_options(watched_service=SERVICE), ("grpc.enable_http_proxy", 0)]
-        self._max_images: int | None = None  # as the featurizer told last
-        self._channel = grpc.aio.insecure_channel(target, options=options)
+        if self._security is None:
+            self._channel = grpc.aio.insecure_channel(self.target, options=options)
+        else:
+            credentials = channel_credentials(self._security.files.pem, self._security.token_file)
+            self._channel = grpc.aio.secure_channel(self.target, credentials, options=options)
         self._stub = featurizer_pb2_grpc.FeaturizerStub(self._channel)
+
+    async def renew_credentials(self) -> None:
+        """Call by another channel where the certificate files have changed; calls in flight are left to finish."""
+        if self._security is None or await asyncio.to_thread(self._security.files.renewed) is None:
+            return
+        before = self._channel
+        self._open()
+        closing = asyncio.create_task(before.close(DEFAULT_TIMEOUT_S))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close()
+        for closing in list(self._closing):
+            closing.cancel()
 
     async def is_serving(self, timeout_s: float) -> bool:
         """Return whether the featurizer says that it serves."""
@@ -102,7 +137,7 @@ class FeaturizerClient:
     async def backbone(self, deadline: float | None) -> Backbone:
         """Return the backbone that is served now; `deadline` is of `time.monotonic()`."""
         try:
-            answer = await self._stub.GetBackbone(featurizer_pb2.GetBackboneRequest(), timeout=_timeout(deadline))
+            answer = await self._stub.GetBackbone(featurizer_pb2.GetBackboneRequest(), **_options(deadline))
         except grpc.aio.AioRpcError as error:
             self._fail(error)
         self._max_images = min(answer.max_images_per_request or _MAX_IMAGES, _MAX_IMAGES)
@@ -146,7 +181,7 @@ class FeaturizerClient:
     async def spatial_means(self, *, digest: str, deadline: float | None) -> list[str]:
         """Return the taps that have feature maps; raises BackboneMismatchError as `featurize` does."""
         try:
-            answer = await self._stub.GetBackbone(featurizer_pb2.GetBackboneRequest(), timeout=_timeout(deadline))
+            answer = await self._stub.GetBackbone(featurizer_pb2.GetBackboneRequest(), **_options(deadline))
         except grpc.aio.AioRpcError as error:
             self._fail(error)
         if answer.digest != digest:
@@ -167,7 +202,7 @@ class FeaturizerClient:
             image=types_pb2.Image(content=image), taps=taps, backbone_digest=digest
         )
         try:
-            answer = await self._stub.GetFeatureMaps(request, timeout=_timeout(deadline))
+            answer = await self._stub.GetFeatureMaps(request, **_options(deadline))
         except grpc.aio.AioRpcError as error:
             details = read_error(error)
             if details.reason in _IMAGE_REASONS:
@@ -185,7 +220,7 @@ class FeaturizerClient:
         self, request: featurizer_pb2.FeaturizeRequest, deadline: float | None
     ) -> featurizer_pb2.FeaturizeResponse:
         try:
-            return await self._stub.Featurize(request, timeout=_timeout(deadline))
+            return await self._stub.Featurize(request, **_options(deadline))
         except grpc.aio.AioRpcError as error:
             self._fail(error)
 
@@ -194,7 +229,7 @@ class FeaturizerClient:
     ) -> featurizer_pb2.FeaturizeResponse:
         """Featurize over a stream: its requests wait for room, and leave that of single calls alone."""
         while True:
-            call = self._stub.FeaturizeStream(_only(request), timeout=_timeout(deadline))
+            call = self._stub.FeaturizeStream(_only(request), **_options(deadline))
             try:
                 answers = [answer async for answer in call]
             except grpc.aio.AioRpcError as error:
@@ -225,6 +260,10 @@ class FeaturizerClient:
 
     def _meaning(self, details: ErrorDetails) -> LastlayerError | None:
         """Return what a failure means to our callers; None where it is a fault."""
+        if details.code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+            # Our callers cannot help it; who runs us can.
+            _log.error("the featurizer at %s does not let us in: %s", self.target, details.message)
+            return FeaturizerUnavailableError(self.target)
         if details.code == grpc.StatusCode.UNAVAILABLE:
             return FeaturizerUnavailableError(self.target)
         if details.code == grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -248,6 +287,16 @@ def _too_large(content: bytes, field: str = "content") -> LastlayerError:
     return InvalidFieldError(
         field, f"The image's file has {len(content)} bytes; at most {MAX_CONTENT_BYTES} are accepted."
     )
+
+
+class _Options(TypedDict):
+    timeout: float
+    metadata: tuple[tuple[str, str], ...]
+
+
+def _options(deadline: float | None) -> _Options:
+    """Return what goes with every call: how long it may take, and whose request it is for."""
+    return {"timeout": _timeout(deadline), "metadata": request_ids.outgoing()}
 
 
 def _timeout(deadline: float | None) -> float:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from classifier_svc import monitoring
 from classifier_svc.explaining import ActivationMap, Region, activation_map, check_explainable
 from classifier_svc.featurizer_client import FeaturizerClient
 from classifier_svc.head import Head
@@ -71,6 +72,8 @@ class Predictor:
         except BackboneMismatchError as error:
             raise _mismatch(version, error) from error
         found = [outcome for outcome in outcomes if not isinstance(outcome, LastlayerError)]
+        monitoring.PREDICTIONS.labels("done").inc(len(found))
+        monitoring.PREDICTIONS.labels("failed").inc(len(outcomes) - len(found))
         if not found:
             return [outcome for outcome in outcomes if isinstance(outcome, LastlayerError)]
         features = {tap: np.stack([outcome.vectors[tap] for outcome in found]) for tap in head.taps}

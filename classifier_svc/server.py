@@ -7,17 +7,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from classifier_svc import monitoring
 from classifier_svc.config import ClassifierSettings
 from classifier_svc.curation import ExampleStore
 from classifier_svc.database import Database
 from classifier_svc.datasets import DatasetStore
-from classifier_svc.featurizer_client import FeaturizerClient
+from classifier_svc.featurizer_client import FeaturizerClient, FeaturizerSecurity
 from classifier_svc.models import ModelStore
 from classifier_svc.predictor import Predictor
 from classifier_svc.servicer import ClassifierServicer
 from classifier_svc.trainings import Trainings
 from lastlayer.v1 import classifier_pb2_grpc
+from rpc.metrics import exported
+from rpc.security import server_security
 from rpc.server import GrpcServer
+from rpc.tls import CertificateFiles, read_token
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +30,23 @@ SERVICE: Final = "lastlayer.v1.Classifier"
 FEATURES: Final = f"{SERVICE}/features"
 """The health service's name for what needs the featurizer; the rest is served without it."""
 
+_PREDICT_METHODS: Final = frozenset(
+    f"/{SERVICE}/{method}"
+    for method in (
+        "Predict",
+        "PredictStream",
+        "Evaluate",
+        "Explain",
+        "GetHead",
+        "ListModels",
+        "GetModel",
+        "ListModelVersions",
+        "GetModelVersion",
+    )
+)
+"""What needs no more than the scope `predict`: to use models, and to look at them. Who only predicts neither changes
+anything nor sees what was trained on."""
+
 _WATCH_S: Final = 2.0
 
 
@@ -33,14 +54,19 @@ _WATCH_S: Final = 2.0
 async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
     """Serve while the block lasts; yields the bound address once health says SERVING.
 
-    The featurizer may be absent: what needs it then fails, and the health of `FEATURES` says so. Raises BindError or
-    StoreOpenError.
+    The featurizer may be absent: what needs it then fails, and the health of `FEATURES` says so. Raises BindError,
+    CredentialsError or StoreOpenError.
     """
-    server = GrpcServer(settings.address, services=[SERVICE], grace_s=settings.grace_seconds)
+    security = server_security(settings, predict_methods=_PREDICT_METHODS)
+    featurizer_security = _featurizer_security(settings)
+    server = GrpcServer(settings.address, services=[SERVICE], grace_s=settings.grace_seconds, security=security)
+    exports = contextlib.ExitStack()
     await server.start()
     try:
+        exports.enter_context(exported(settings.metrics_address))
         database = await asyncio.to_thread(Database, settings.store)
-        featurizer = FeaturizerClient(settings.featurizer_target)
+        exports.enter_context(monitoring.store_sizes(database))
+        featurizer = FeaturizerClient(settings.featurizer_target, featurizer_security)
         datasets, models = DatasetStore(database), ModelStore(database)
         servicer = ClassifierServicer(
             datasets,
@@ -65,13 +91,27 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
             await asyncio.to_thread(database.close)
     finally:
         await server.stop()
+        exports.close()
+
+
+def _featurizer_security(settings: ClassifierSettings) -> FeaturizerSecurity | None:
+    """Return how the featurizer is called; raises CredentialsError."""
+    ca = settings.featurizer_tls_ca
+    if ca is None:
+        return None
+    files = CertificateFiles(settings.featurizer_tls_cert, settings.featurizer_tls_key, ca)
+    if settings.featurizer_token_file is not None:
+        read_token(settings.featurizer_token_file)  # it is read again for each call; that it can be is known now
+    return FeaturizerSecurity(files, settings.featurizer_token_file)
 
 
 async def _watch(featurizer: FeaturizerClient, server: GrpcServer) -> None:
-    """Keep the health of what needs the featurizer up to date."""
+    """Keep the health of what needs the featurizer up to date, and the certificates that it is called with."""
     before: bool | None = None
     while True:
+        await featurizer.renew_credentials()
         serving = await featurizer.is_serving(_WATCH_S)
+        monitoring.FEATURIZER_UP.set(serving)
         if serving != before:
             before = serving
             await server.set_serving(serving, FEATURES)

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from classifier_svc import monitoring
 from classifier_svc.datasets import DatasetStore
 from classifier_svc.facts import Facts
 from classifier_svc.held_out import HeldOut
@@ -64,6 +65,12 @@ class Trainings:
         """
         if self._waiting >= _MAX_WAITING:
             raise OverloadedError(f"{self._waiting} trainings wait for their turn; try again later.", retry_after_s=30)
+        with monitoring.training():
+            async with contextlib.aclosing(self._run_in_turn(request)) as events:
+                async for event in events:
+                    yield event
+
+    async def _run_in_turn(self, request: TrainingRequest) -> AsyncGenerator[Progress | Version]:
         turn = asyncio.create_task(self._turn.acquire())
         self._waiting += 1
         try:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from client.api import Client
+    from client.connection import Security
     from client.data import Data, read_data
     from client.errors import (
+        AccessError,
         BusyError,
         ClientError,
         DataError,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AccessError",
     "AddedExamples",
     "BusyError",
     "Calibration",
@@ -86,6 +89,7 @@ __all__ = [
     "ReliabilityBin",
     "Review",
     "ReviewedExample",
+    "Security",
     "ServerError",
     "ServerStatus",
     "ServerUnavailableError",
@@ -95,7 +99,7 @@ __all__ = [
     "read_data",
 ]
 
-_MODULES = ("client.errors", "client.images", "client.data", "client.results", "client.api")
+_MODULES = ("client.errors", "client.images", "client.data", "client.results", "client.connection", "client.api")
 
 
 def __getattr__(name: str) -> object:

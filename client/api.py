@@ -9,7 +9,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from client import wire
-from client.connection import check_server, close_after_interrupt, open_channel
+from client.connection import Security, check_server, close_after_interrupt, open_channel
 from client.defaults import DEFAULT_MODEL, DEFAULT_SERVER, DEFAULT_TIMEOUT_S, TRAIN_TIMEOUT_S
 from client.errors import InvalidInputError, NotFoundError, ServerError, from_call
 from client.evaluate import EvaluationRun
@@ -59,17 +59,19 @@ class Client:
         server: str = DEFAULT_SERVER,
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
-        open_channel: Callable[[str], grpc.Channel] = open_channel,
+        security: Security | None = None,
+        open_channel: Callable[[str, Security | None], grpc.Channel] = open_channel,
     ) -> None:
         """`server` is `host:port`; `timeout_s` is how long to wait for an answer: to a call, or to one message of a
-        stream of images. `open_channel` makes the connection, for tests and for channels with options of your own.
+        stream of images. With `security` the server is called by TLS. `open_channel` makes the connection, for tests
+        and for channels with options of your own.
         """
         check_server(server)
         if not timeout_s > 0:
             raise InvalidInputError(f"A timeout of {timeout_s:g} seconds is not possible; give more than 0.")
         self.server = server
         self._timeout_s = timeout_s
-        self._channel = open_channel(server)
+        self._channel = open_channel(server, security)
         self._stub = classifier_pb2_grpc.ClassifierStub(self._channel)
 
     def __enter__(self) -> Self:

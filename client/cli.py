@@ -1,5 +1,6 @@
 """The command `client`: its commands, and how errors become sentences and exit statuses."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from client.commands.report import report
 from client.commands.resources import datasets, models, status
 from client.commands.train import train
 from client.commands.versions import compare, export, rollback
-from client.errors import ClientError, ServerError
+from client.errors import AccessError, ClientError, ServerError
 
 _EPILOG = """\b
 Exit status:
@@ -50,6 +51,8 @@ class _Program(click.Group):
     def _run(self, **arguments: Any) -> int:
         from client.text import shown
 
+        # gRPC's own lines on standard error help nobody: what they are about comes as one of our sentences.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         try:
             status = super().main(standalone_mode=False, **arguments)
         except click.ClickException as error:
@@ -61,6 +64,8 @@ class _Program(click.Group):
         except ClientError as error:
             for line in error.message.splitlines():
                 click.echo(f"Error: {shown(line)}", err=True)
+            if isinstance(error, AccessError):
+                click.echo("Give a token with --token-file FILE, or in the environment as LASTLAYER_TOKEN.", err=True)
             return SERVER_FAILED if isinstance(error, ServerError) else WRONG_INPUT
         return int(status or 0)
 

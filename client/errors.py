@@ -7,6 +7,7 @@ ClientError
 ├── NotFoundError                no dataset, model or version has this name
 ├── FailedPreconditionError      the request is sound, but not in the state that things are in
 └── ServerError                  the server failed
+    ├── AccessError              it does not let you in, or not do this
     ├── BusyError                it has no room now; `retry_after_s` says when to come again
     ├── DeadlineError            it did not answer in time
     └── ServerUnavailableError   it cannot be reached, or is starting or stopping
@@ -64,6 +65,10 @@ class ServerError(ClientError):
     """The server failed."""
 
 
+class AccessError(ServerError):
+    """The server does not let you in, or not do this."""
+
+
 class BusyError(ServerError):
     """The server has no room now."""
 
@@ -86,7 +91,7 @@ CLASSES: Mapping[str, type[ClientError]] = {
     "DEADLINE_EXCEEDED": DeadlineError,
     "NOT_FOUND": NotFoundError,
     "ALREADY_EXISTS": FailedPreconditionError,
-    "PERMISSION_DENIED": ServerError,
+    "PERMISSION_DENIED": AccessError,
     "RESOURCE_EXHAUSTED": BusyError,
     "FAILED_PRECONDITION": FailedPreconditionError,
     "ABORTED": FailedPreconditionError,
@@ -95,7 +100,7 @@ CLASSES: Mapping[str, type[ClientError]] = {
     "INTERNAL": ServerError,
     "UNAVAILABLE": ServerUnavailableError,
     "DATA_LOSS": ServerError,
-    "UNAUTHENTICATED": ServerError,
+    "UNAUTHENTICATED": AccessError,
 }
 """The class of each gRPC status code but OK."""
 
@@ -113,10 +118,7 @@ def from_details(details: "ErrorDetails", server: str) -> ClientError:
     message = details.message or f"The server at {server} failed with {code} and gave no reason."
     kind = CLASSES.get(code, ServerError)
     if kind is ServerUnavailableError and not details.reason:  # gRPC's own words, which help nobody
-        message = (
-            f"The server at {server} cannot be reached; start it with `make up` or `docker compose up`, or name another"
-            " with --server HOST:PORT or LASTLAYER_SERVER."
-        )
+        message = _unreachable(details.message, server)
     elif kind is DeadlineError and not details.reason:
         message = f"The server at {server} did not answer in time; give it longer with --timeout SECONDS."
     elif code == "UNIMPLEMENTED":
@@ -129,3 +131,21 @@ def from_details(details: "ErrorDetails", server: str) -> ClientError:
     if isinstance(known, BusyError):
         known.retry_after_s = details.retry_after_s
     return known
+
+
+def _unreachable(words: str, server: str) -> str:
+    """Return, by gRPC's words, why a server cannot be reached and what to do."""
+    if "handshake failed" in words:
+        return (
+            f"The server at {server} cannot be called by TLS: it shows no certificate of its name and of the CA of"
+            " --tls-ca, or does not use TLS."
+        )
+    if "last error" in words and "Socket closed" in words:  # not of a connection that broke in the middle of a call
+        return (
+            f"The server at {server} hangs up: one that uses TLS is called with --tls-ca FILE or --tls, and"
+            " one that asks for your certificate with --tls-cert and --tls-key."
+        )
+    return (
+        f"The server at {server} cannot be reached; start it with `make up` or `docker compose up`, or name another"
+        " with --server HOST:PORT or LASTLAYER_SERVER."
+    )

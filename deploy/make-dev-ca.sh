@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes what docker-compose.tls.yml mounts, in a folder (deploy/tls unless given): a development CA, a certificate for
-# each service, and a token. The CA's key is thrown away; run it again for another CA, and restart the services.
+# each service, and tokens: client.token, and the one that the classifier calls the featurizer with. The CA's key is
+# thrown away; run it again for another CA, and restart the services.
 #   deploy/make-dev-ca.sh [FOLDER]
 # For development: real certificates are issued, renewed and distributed by your own CA.
 set -eu
@@ -43,5 +44,18 @@ EOF
   chmod 644 "$folder/$service.key"
 done
 
-openssl rand -hex 32 >"$folder/token"
-echo "Written to $folder: ca.pem, a certificate and a key for each service, and token."
+# Writes a token of the scope $2 to $1.token, for $1 to show, and to $3-tokens.toml what the service $3 knows of it.
+make_token() {
+  token=$(openssl rand -hex 32)
+  echo "$token" >"$folder/$1.token"
+  cat >"$folder/$3-tokens.toml" <<EOF
+[[tokens]]
+name = "$1"
+sha256 = "$(printf %s "$token" | openssl dgst -sha256 -r | cut -d ' ' -f 1)"
+scopes = ["$2"]
+EOF
+}
+
+make_token client admin classifier
+make_token classifier predict featurizer
+echo "Written to $folder: ca.pem, for each service a certificate, its key and the tokens it knows, and client.token."

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 
+from featurizer import monitoring
 from rpc.errors import OverloadedError
 
 
@@ -37,13 +38,16 @@ class Admission:
                 retry_after_s=retry_after_s,
             )
         self._taken += images
+        monitoring.QUEUE_DEPTH.inc(images)
         try:
             yield
         finally:
             self._taken -= images
+            monitoring.QUEUE_DEPTH.dec(images)
 
     @contextlib.asynccontextmanager
     async def stream_image(self) -> AsyncIterator[None]:
         """Hold the place of one image of a stream while the block lasts; waits for it, first come, first served."""
-        async with self._stream_places:
-            yield
+        with monitoring.QUEUE_DEPTH.track_inprogress():
+            async with self._stream_places:
+                yield

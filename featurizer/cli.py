@@ -108,12 +108,13 @@ def serve(backbone: str | None, address: str | None, mirror: Path | None) -> Non
     from featurizer.server import running
     from rpc.logs import setup_logging
     from rpc.server import BindError, run_until_signal
+    from rpc.tls import CredentialsError
 
     settings = _settings(backbone=backbone, address=address, mirror=mirror)
     setup_logging(settings.log_level, settings.log_format)
     try:
         asyncio.run(run_until_signal(running(settings)))
-    except BackboneError as error:
+    except (BackboneError, CredentialsError) as error:
         raise _InputError(str(error)) from error
     except (FetchError, BindError) as error:
         raise click.ClickException(str(error)) from error

@@ -3,17 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from rpc.settings import ServiceSettings
-
-
-def _host_port(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not (host and port.isascii() and port.isdigit() and int(port) <= 65535):
-        raise ValueError("HOST:PORT is needed, such as 127.0.0.1:50051")
-    return value
+from rpc.settings import File, ServiceSettings, host_port
 
 
 class FeaturizerSettings(ServiceSettings):
@@ -21,13 +14,15 @@ class FeaturizerSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="FEATURIZER_", populate_by_name=True)
 
-    address: Annotated[str, AfterValidator(_host_port)] = Field("127.0.0.1:50051", description="HOST:PORT to listen on")
+    address: Annotated[str, host_port("127.0.0.1:50051")] = Field(
+        "127.0.0.1:50051", description="HOST:PORT to listen on"
+    )
     backbone: str = Field(
         "auto",
         validation_alias="LASTLAYER_BACKBONE",
         description="`auto`, the name of a built-in backbone, or the path of a TOML file",
     )
-    mirror: Annotated[Path, AfterValidator(Path.expanduser)] | None = Field(
+    mirror: File | None = Field(
         None,
         validation_alias="LASTLAYER_MIRROR",
         description="folder asked for weights before the network, with `<backbone>/<file>` or what would be downloaded",

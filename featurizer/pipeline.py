@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from featurizer import monitoring
 from featurizer.admission import Admission
 from featurizer.backbones import Preprocessing
 from featurizer.batcher import Batcher
@@ -147,8 +148,10 @@ class Pipeline:
         try:
             decoded = await loop.run_in_executor(self._decoders, self._decode, content, deadline, thumbnail)
         except ImageError as error:
+            monitoring.IMAGES.labels(error.reason.lower()).inc()
             return error
         vectors = await self._batcher.submit(_Wanted(decoded.pixels, taps, maps=False), deadline=deadline)
+        monitoring.IMAGES.labels("done").inc()
         return Featurized(vectors, decoded.thumbnail)
 
     async def _map(self, content: bytes, taps: Sequence[str], deadline: float | None) -> tuple[Maps, Region]:
@@ -160,13 +163,14 @@ class Pipeline:
         if deadline is not None and deadline <= time.monotonic():
             raise DeadlinePassedError("The deadline passed before the image was decoded.")
         size = self._preprocessing
-        return decode_whole(
-            content,
-            width=size.width,
-            height=size.height,
-            max_pixels=self._max_image_pixels,
-            thumbnail=thumbnail,
-        )
+        with monitoring.DECODE_SECONDS.time():
+            return decode_whole(
+                content,
+                width=size.width,
+                height=size.height,
+                max_pixels=self._max_image_pixels,
+                thumbnail=thumbnail,
+            )
 
     def _run(self, batch: Sequence[_Wanted]) -> list[Vectors | Maps]:
         """Run a batch through the graph: the images whose vectors are wanted together, and so those of maps."""
@@ -180,7 +184,10 @@ class Pipeline:
                 found = compute(np.stack([batch[index].pixels for index in part]), sorted(asked))
                 for row, index in enumerate(part):
                     results[index] = {tap: found[tap][row] for tap in batch[index].taps}
-        self._image_seconds += 0.1 * ((time.monotonic() - started) / len(batch) - self._image_seconds)
+        seconds = time.monotonic() - started
+        monitoring.GRAPH_SECONDS.observe(seconds)
+        monitoring.BATCH_IMAGES.observe(len(batch))
+        self._image_seconds += 0.1 * (seconds / len(batch) - self._image_seconds)
         return [results[index] for index in range(len(batch))]
 
     async def stop(self) -> None:

@@ -1,6 +1,7 @@
 """Puts the featurizer together: weights, graph, pipeline, service; the only module that knows them all."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
@@ -9,14 +10,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from featurizer import monitoring
 from featurizer.config import FeaturizerSettings
 from featurizer.pipeline import Pipeline
 from featurizer.processors import available_processors
 from featurizer.progress import progress_lines
 from featurizer.servicer import FeaturizerServicer
 from featurizer.weights import ResolvedBackbone, WeightStore
-from lastlayer.v1 import featurizer_pb2_grpc, types_pb2
+from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 from rpc.channel import MAX_MESSAGE_BYTES
+from rpc.metrics import exported
+from rpc.security import server_security
 from rpc.server import GrpcServer
 
 if TYPE_CHECKING:
@@ -25,6 +29,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 SERVICE: Final = "lastlayer.v1.Featurizer"
+
+_METHODS: Final = frozenset(
+    f"/{SERVICE}/{method.name}" for method in featurizer_pb2.DESCRIPTOR.services_by_name["Featurizer"].methods
+)
+"""The paths of all methods: none of them changes anything."""
 
 _KINDS: Final = {
     "spatial_mean": types_pb2.TAP_KIND_SPATIAL_MEAN,
@@ -86,12 +95,15 @@ async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
     """Serve while the block lasts; yields the bound address once health says SERVING.
 
     From the start health is answered, with NOT_SERVING while weights are fetched and the graph is loaded. Raises
-    BindError, BackboneError or FetchError.
+    BindError, CredentialsError, BackboneError or FetchError.
     """
-    server = GrpcServer(settings.address, services=[SERVICE], grace_s=settings.grace_seconds)
+    security = server_security(settings, predict_methods=_METHODS)
+    server = GrpcServer(settings.address, services=[SERVICE], grace_s=settings.grace_seconds, security=security)
+    exports = contextlib.ExitStack()
     await server.start()
     stopping = threading.Event()
     try:
+        exports.enter_context(exported(settings.metrics_address))
         loaded = await asyncio.to_thread(_load, settings, stopping)
         backbone = _describe(loaded, settings)
         pipeline = Pipeline(
@@ -104,6 +116,7 @@ async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
         )
         servicer = FeaturizerServicer(backbone, pipeline)
         server.register(featurizer_pb2_grpc.add_FeaturizerServicer_to_server, servicer)
+        monitoring.BACKBONE.labels(backbone.name, backbone.digest, backbone.device, backbone.precision).set(1)
         await server.set_serving(True)
         _log.info(
             "serving %s (digest %s, taps %s) on %s at %s",
@@ -121,3 +134,4 @@ async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
     finally:
         stopping.set()
         await server.stop()
+        exports.close()

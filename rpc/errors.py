@@ -165,6 +165,18 @@ class RequestIdReusedError(LastlayerError):
     reason = "REQUEST_ID_REUSED"
 
 
+class UnauthenticatedError(LastlayerError):
+    """The call has no valid token."""
+
+    reason = "UNAUTHENTICATED"
+
+
+class PermissionDeniedError(LastlayerError):
+    """The call's token is not for what it was used for."""
+
+    reason = "PERMISSION_DENIED"
+
+
 class RelayedError(ImageError):
     """An image's error as another of our services told it, passed on as it came."""
 

@@ -12,8 +12,10 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from rpc.calls import CallInterceptor
 from rpc.channel import KEEPALIVE_MS, MAX_MESSAGE_BYTES
 from rpc.interceptor import ErrorInterceptor
+from rpc.security import ServerSecurity
 
 _log = logging.getLogger(__name__)
 
@@ -60,13 +62,17 @@ class GrpcServer:
     UNAVAILABLE (NOT_READY).
     """
 
-    def __init__(self, address: str, *, services: Sequence[str], grace_s: float) -> None:
+    def __init__(
+        self, address: str, *, services: Sequence[str], grace_s: float, security: ServerSecurity | None = None
+    ) -> None:
         """`address` is `host:port`, port 0 for a free one; `services` are the full names of what will be registered;
-        `grace_s` is how many seconds calls in flight have to finish when the server stops.
+        `grace_s` is how many seconds calls in flight have to finish when the server stops; without `security` anybody
+        may call.
         """
         self._address = address
         self._services = tuple(services)
         self._grace_s = grace_s
+        self._security = security or ServerSecurity()
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self._late = _LateHandlers()
@@ -77,9 +83,18 @@ class GrpcServer:
         """Bind and answer health checks with NOT_SERVING; raises `BindError`. A second call does nothing."""
         if self._server is not None:
             return
-        server = grpc.aio.server(interceptors=[ErrorInterceptor(frozenset(self._services))], options=_OPTIONS)
+        names = frozenset(self._services)
+        authorization, credentials = self._security.authorization, self._security.credentials
+        interceptors: list[grpc.aio.ServerInterceptor] = [CallInterceptor(names)]
+        if authorization is not None:
+            interceptors.append(authorization)
+        interceptors.append(ErrorInterceptor(names))
+        server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
         try:
-            port = server.add_insecure_port(self._address)
+            if credentials is None:
+                port = server.add_insecure_port(self._address)
+            else:
+                port = server.add_secure_port(self._address, credentials)
         except RuntimeError as error:
             raise BindError(
                 f"Cannot listen on {self._address}: another program uses the port, or this machine has no such address."

@@ -2,15 +2,42 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class SettingsError(Exception):
     """A setting is wrong. Its text is one sentence for the user."""
+
+
+def is_host_port(value: str) -> bool:
+    """Return whether this is `HOST:PORT`."""
+    host, _, port = value.rpartition(":")
+    return bool(host and port.isascii() and port.isdigit() and int(port) <= 65535)
+
+
+def host_port(example: str) -> AfterValidator:
+    """Return the check of a setting that is `HOST:PORT`, such as `example`, or empty where that is its default."""
+
+    def check(value: str) -> str:
+        if not is_host_port(value):
+            raise ValueError(f"HOST:PORT is needed, such as {example}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _open_services(value: str) -> str:
+    names = {name.strip() for name in value.split(",")}
+    if not (names == {"none"} or names <= {"health", "reflection"}):
+        raise ValueError("`health`, `reflection`, both between commas, or `none` is needed")
+    return value
+
+
+File = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
 class ServiceSettings(BaseSettings):
@@ -30,6 +57,36 @@ class ServiceSettings(BaseSettings):
         "INFO", description="the least level that is logged"
     )
     log_format: Literal["console", "json"] = Field("console", description="log lines for people, or as JSON")
+    metrics_address: Annotated[str, host_port("127.0.0.1:9464")] | None = Field(
+        None, description="HOST:PORT to answer Prometheus at, by HTTP; not at all where empty"
+    )
+    tls_cert: File | None = Field(
+        None, description="certificate to serve with, PEM, followed by those of intermediate CAs; no TLS where empty"
+    )
+    tls_key: File | None = Field(None, description="its key, PEM, not encrypted")
+    tls_client_ca: File | None = Field(
+        None, description="CA whose certificates clients must show (mutual TLS), PEM; clients need none where empty"
+    )
+    tokens_file: File | None = Field(
+        None, description="TOML file of the tokens that calls need, see docs/security.md; none needed where empty"
+    )
+    open_services: Annotated[str, AfterValidator(_open_services)] = Field(
+        "health", description="what answers without a token: `health`, `reflection`, both between commas, or `none`"
+    )
+
+    @model_validator(mode="after")
+    def _check_tls(self) -> Self:
+        prefix = self.model_config.get("env_prefix", "")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError(f"{prefix}TLS_CERT and {prefix}TLS_KEY go together")
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            raise ValueError(f"{prefix}TLS_CLIENT_CA needs {prefix}TLS_CERT and {prefix}TLS_KEY")
+        return self
+
+    @property
+    def open_service_names(self) -> frozenset[str]:
+        """What answers without a token, out of `health` and `reflection`."""
+        return frozenset(name.strip() for name in self.open_services.split(",")) - {"none"}
 
     @property
     def home_folder(self) -> Path:

@@ -34,6 +34,8 @@ CODES: Final[Mapping[str, grpc.StatusCode]] = {
     "FEATURIZER_UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
     "NOT_READY": grpc.StatusCode.UNAVAILABLE,
     "DEADLINE_PASSED": grpc.StatusCode.DEADLINE_EXCEEDED,
+    "UNAUTHENTICATED": grpc.StatusCode.UNAUTHENTICATED,
+    "PERMISSION_DENIED": grpc.StatusCode.PERMISSION_DENIED,
     "REQUEST_ID_REUSED": grpc.StatusCode.INVALID_ARGUMENT,
     "INTERNAL": grpc.StatusCode.INTERNAL,
 }

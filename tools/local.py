@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import grpc
+
 from rpc.probe import is_serving
 
 SCRIPTS = Path(sys.executable).parent
@@ -48,6 +50,8 @@ class Service:
     address: str
     log: Path
     environment: Mapping[str, str]
+    credentials: grpc.ChannelCredentials | None = None
+    """What its health is asked with."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def start(self) -> None:
@@ -66,7 +70,7 @@ class Service:
     def wait_until_serving(self, timeout_s: float) -> None:
         """Return once health says SERVING; raises `ServiceError` with the end of the log where it does not."""
         deadline = time.monotonic() + timeout_s
-        while not is_serving(self.address, timeout_s=1):
+        while not is_serving(self.address, timeout_s=1, credentials=self.credentials):
             assert self.process is not None
             status = self.process.poll()
             if status is not None or time.monotonic() > deadline:
@@ -124,9 +128,14 @@ def services(
 
 @contextlib.contextmanager
 def running_services(
-    state: Path, *, environment: Mapping[str, str] | None = None, timeout_s: float = 120
+    state: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = 120,
+    credentials: grpc.ChannelCredentials | None = None,
 ) -> Iterator[tuple[Service, Service]]:
-    """Run both services on free ports while the block lasts; `timeout_s` is how long each may take to start."""
+    """Run both services on free ports while the block lasts; `timeout_s` is how long each may take to start;
+    their health is asked with `credentials`."""
     pair = services(
         state,
         featurizer_address=f"127.0.0.1:{free_port()}",
@@ -135,6 +144,7 @@ def running_services(
     )
     with contextlib.ExitStack() as stack:
         for service in pair:
+            service.credentials = credentials
             service.start()
             stack.callback(service.stop)
         for service in pair:

@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from client.commands.options import (
     DONE,
     SOME_FAILED,
+    Server,
     confirm,
     data_argument,
     model_option,
@@ -23,7 +24,7 @@ from client.commands.options import (
     version_option,
     yes_option,
 )
-from client.defaults import DEFAULT_MODEL, DEFAULT_TIMEOUT_S
+from client.defaults import DEFAULT_MODEL
 
 _SHA256_DIGITS: Final = range(8, 65)
 """How many hexadecimal digits name an image by the beginning of its sha256."""
@@ -43,22 +44,20 @@ def add(
     images: Path | None,
     dataset: str,
     no_thumbnails: bool,
-    server: str,
-    timeout_s: float | None,
+    server: Server,
     as_json: bool,
 ) -> int:
     """Add the labelled images of DATA to a dataset, without training.
 
     DATA is what `client train` takes; images that are there already are not sent again.
     """
-    from client.api import Client
     from client.commands.train import add_all
     from client.data import read_data
     from client.machine import added_json, print_json
     from client.render import console, print_added
 
     known = read_data(data, images)
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         added = add_all(client, known, dataset, thumbnails=not no_thumbnails)
     if as_json:
         print_json({"dataset": dataset, **added_json(added, known.trimmed + added.trimmed)})
@@ -72,20 +71,17 @@ def add(
 @click.option("--to", "label", required=True, metavar="LABEL", help="The label that they get in place of all others.")
 @_dataset_option
 @server_options
-def relabel(
-    examples: tuple[str, ...], label: str, dataset: str, server: str, timeout_s: float | None, as_json: bool
-) -> int:
+def relabel(examples: tuple[str, ...], label: str, dataset: str, server: Server, as_json: bool) -> int:
     """Give each EXAMPLE of a dataset another label.
 
     An EXAMPLE is an image file, the id that `client review` prints, or the first digits of its sha256, at least
     8 and an even number.
     """
-    from client.api import Client
     from client.machine import dataset_json, print_json
     from client.text import shown
 
     keys = _keys(examples)
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client, _naming(keys, dataset):
+    with server.client() as client, _naming(keys, dataset):
         changed, known = client.relabel_examples(dataset, list(keys), label)
     if as_json:
         print_json({"changed": changed, **dataset_json(known)})
@@ -100,21 +96,18 @@ def relabel(
 @_dataset_option
 @yes_option
 @server_options
-def remove(
-    examples: tuple[str, ...], dataset: str, yes: bool, server: str, timeout_s: float | None, as_json: bool
-) -> int:
+def remove(examples: tuple[str, ...], dataset: str, yes: bool, server: Server, as_json: bool) -> int:
     """Remove each EXAMPLE from a dataset; models that were trained on it stay.
 
     An EXAMPLE is what `client relabel` takes.
     """
-    from client.api import Client
     from client.machine import dataset_json, print_json
     from client.text import shown
 
     keys = _keys(examples)
     what = "1 example" if len(keys) == 1 else f"{len(keys)} examples"
     confirm(f"Remove {what} from the dataset {shown(dataset)}?", yes)
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client, _naming(keys, dataset):
+    with server.client() as client, _naming(keys, dataset):
         removed, known = client.remove_examples(dataset, list(keys))
     if as_json:
         print_json({"removed": removed, **dataset_json(known)})
@@ -134,19 +127,17 @@ def review(
     version: int | None,
     mistakes: bool,
     limit: int,
-    server: str,
-    timeout_s: float | None,
+    server: Server,
     as_json: bool,
 ) -> int:
     """List training examples whose label is probably wrong, the most suspicious first."""
-    from client.api import Client
     from client.listings import print_review, short_sha256
     from client.machine import print_json, reviewed_json
     from client.render import console
     from client.text import shown
 
     kind = "mistakes" if mistakes else "suspicious"
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         found = client.review_examples(model, version=version or 0, kind=kind, limit=limit)
         dataset = client.get_version(model, version or 0).dataset if found.examples else ""
     if as_json:
@@ -157,7 +148,7 @@ def review(
         worst = found.examples[0]
         words = ["client", "relabel", short_sha256(worst.example), "--to", worst.suggested_label, "--dataset", dataset]
         if click.get_current_context().get_parameter_source("server") is ParameterSource.COMMANDLINE:
-            words += ["--server", server]
+            words += ["--server", server.address]
         command = shlex.join(words)
         if shown(command) == command:  # what cannot be shown as it is cannot be pasted either
             click.echo(f"If the first one's label is wrong: {command}")

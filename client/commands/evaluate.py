@@ -7,12 +7,12 @@ import click
 from client.commands.options import (
     DONE,
     SOME_FAILED,
+    Server,
     data_argument,
     model_option,
     server_options,
     version_option,
 )
-from client.defaults import DEFAULT_TIMEOUT_S
 
 _EPILOG = """\b
 Example:
@@ -29,15 +29,13 @@ def evaluate(
     images: Path | None,
     model: str,
     version: int | None,
-    server: str,
-    timeout_s: float | None,
+    server: Server,
     as_json: bool,
 ) -> int:
     """Evaluate a model on the labelled images of DATA.
 
     DATA is what `client train` takes; nothing of it is kept. Use images that the model was not trained on.
     """
-    from client.api import Client
     from client.commands.reports import tell_failures, tell_notes
     from client.data import read_data
     from client.machine import evaluation_json, print_json
@@ -48,7 +46,7 @@ def evaluate(
     known = read_data(data, images)
     wrong: list[ExampleEvaluation] = []
     with (
-        Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client,
+        server.client() as client,
         image_progress("Evaluating", len(known.examples)) as tell_image,
     ):
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from client.commands.options import DONE, model_option, server_options, version_option
-from client.defaults import DEFAULT_TIMEOUT_S
+from client.commands.options import DONE, Server, model_option, server_options, version_option
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -39,8 +38,7 @@ def explain(
     version: int | None,
     label: str,
     output: Path | None,
-    server: str,
-    timeout_s: float | None,
+    server: Server,
     as_json: bool,
 ) -> int:
     """Draw over a photo, IMAGE, where the score of a class comes from.
@@ -48,7 +46,6 @@ def explain(
     Warm colours speak for the class and blue ones against it. Where only a part of the photo was looked at, it is
     framed. With --json the numbers are printed, and a picture is drawn only with -o.
     """
-    from client.api import Client
     from client.images import read_image
     from client.machine import explanation_json, print_json
     from client.render import console, print_explanation
@@ -57,7 +54,7 @@ def explain(
     if target is not None:
         _check(target, image)
     content = read_image(image)
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         explanation = client.explain(content, model=model, version=version or 0, label=label)
     if target is not None:
         from client.explain import draw

@@ -1,13 +1,18 @@
 """Options that several commands share."""
 
+import functools
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from client.defaults import DEFAULT_MODEL, DEFAULT_SERVER, DEFAULT_TIMEOUT_S
+
+if TYPE_CHECKING:
+    from client.api import Client
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 
@@ -15,9 +20,95 @@ DONE, SOME_FAILED, WRONG_INPUT, SERVER_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """What commands return, as the exit status."""
 
 
-def server_options(function: FunctionT) -> FunctionT:
-    """Add `--server`, `--timeout` and `--json`."""
+@dataclass(frozen=True)
+class Server:
+    """The server that a command is for."""
+
+    address: str
+    """`host:port`."""
+    timeout_s: float | None
+    """How long to wait for each answer; None where not given."""
+    tls: bool
+    ca: Path | None
+    certificate: Path | None
+    key: Path | None
+    token: str | None
+    token_file: Path | None
+
+    def client(self) -> "Client":
+        """Return a client of the server; raises `InvalidInputError`."""
+        from client.api import Client
+        from client.connection import Security
+
+        if not self.tls and self.ca is None:
+            for option, given in (
+                ("--tls-cert", self.certificate),
+                ("--tls-key", self.key),
+                ("--token", self.token),
+                ("--token-file", self.token_file),
+            ):
+                if given is not None:
+                    raise click.UsageError(f"{option} goes with --tls-ca FILE, or with --tls for public CAs.")
+            security = None
+        else:
+            token = self.token if self.token is not None else self.token_file
+            security = Security(ca=self.ca, certificate=self.certificate, key=self.key, token=token)
+        return Client(self.address, timeout_s=self.timeout_s or DEFAULT_TIMEOUT_S, security=security)
+
+
+def server_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add `--json` and what tells the server and how to call it, which comes as the argument `server`."""
+
+    @functools.wraps(function)
+    def with_server(
+        *arguments: Any,
+        server: str,
+        timeout_s: float | None,
+        tls: bool,
+        tls_ca: Path | None,
+        tls_cert: Path | None,
+        tls_key: Path | None,
+        token: str | None,
+        token_file: Path | None,
+        **others: Any,
+    ) -> int:
+        target = Server(server, timeout_s, tls, tls_ca, tls_cert, tls_key, token, token_file)
+        return function(*arguments, server=target, **others)
+
+    decorated: Callable[..., int] = with_server
+    file = click.Path(path_type=Path)
     for option in (
+        click.option(
+            "--token-file",
+            envvar="LASTLAYER_TOKEN_FILE",
+            type=file,
+            metavar="FILE",
+            help="The file with your token.",
+        ),
+        click.option(
+            "--token",
+            envvar="LASTLAYER_TOKEN",
+            metavar="TOKEN",
+            help="Your token; others on this machine can see it here, but not in LASTLAYER_TOKEN.",
+        ),
+        click.option(
+            "--tls-key", envvar="LASTLAYER_TLS_KEY", type=file, metavar="FILE", help="The key of --tls-cert, PEM."
+        ),
+        click.option(
+            "--tls-cert",
+            envvar="LASTLAYER_TLS_CERT",
+            type=file,
+            metavar="FILE",
+            help="Your certificate, PEM, where the server wants to see one.",
+        ),
+        click.option(
+            "--tls-ca",
+            envvar="LASTLAYER_TLS_CA",
+            type=file,
+            metavar="FILE",
+            help="Use TLS; FILE, PEM, has the CA of the server's certificate.",
+        ),
+        click.option("--tls", envvar="LASTLAYER_TLS", is_flag=True, help="Use TLS; public CAs are trusted."),
         click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
         click.option(
             "--timeout",
@@ -35,8 +126,8 @@ def server_options(function: FunctionT) -> FunctionT:
             help="The classifier; also LASTLAYER_SERVER in the environment.",
         ),
     ):
-        function = option(function)
-    return function
+        decorated = option(decorated)
+    return decorated
 
 
 def model_option(function: FunctionT) -> FunctionT:

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from client.commands.options import DONE, SOME_FAILED, model_option, server_options, version_option
-from client.defaults import DEFAULT_TIMEOUT_S
+from client.commands.options import DONE, SOME_FAILED, Server, model_option, server_options, version_option
 
 if TYPE_CHECKING:
     from client.images import ImageSource
@@ -34,8 +33,7 @@ def predict(
     version: int | None,
     top_k: int | None,
     threshold: float | None,
-    server: str,
-    timeout_s: float | None,
+    server: Server,
     as_json: bool,
 ) -> int:
     """Predict the class of each IMAGE, a file or `-` for standard input, in this order.
@@ -46,7 +44,6 @@ def predict(
         raise click.UsageError("Standard input (-) can be read only once.")
     import dataclasses
 
-    from client.api import Client
     from client.commands.reports import tell_failures
     from client.machine import prediction_json, print_json
     from client.render import console, print_prediction, short_names
@@ -59,7 +56,7 @@ def predict(
     status = DONE
     # People see the best class unless they ask for more; programs see all of them.
     wanted = top_k or (0 if as_json else 1)
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         predictions = client.predict_stream(
             map(source, images), model=model, version=version or 0, top_k=wanted, threshold=threshold
         )

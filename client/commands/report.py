@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from client.commands.options import DONE, server_options, version_option
-from client.defaults import DEFAULT_MODEL, DEFAULT_TIMEOUT_S
+from client.commands.options import DONE, Server, server_options, version_option
+from client.defaults import DEFAULT_MODEL
 
 _EPILOG = """\b
 Example:
@@ -24,15 +24,12 @@ Example:
     help="The page to write; MODEL-VERSION.html, here, if not given.",
 )
 @server_options
-def report(
-    model: str, version: int | None, output: Path | None, server: str, timeout_s: float | None, as_json: bool
-) -> int:
+def report(model: str, version: int | None, output: Path | None, server: Server, as_json: bool) -> int:
     """Write a page about MODEL: how good it is, and why to trust it.
 
     It has everything in it and needs no network: what to expect on new images, confusions, precision and recall,
     reliability, what the search tried, and the worst mistakes and suspicious labels with activation maps.
     """
-    from client.api import Client
     from client.errors import ClientError
     from client.machine import print_json
     from client.text import shown
@@ -47,7 +44,7 @@ def report(
             "A report needs Jinja, Matplotlib and Pillow, which are not all installed: "
             "`pip install 'lastlayer[report]'` does that."
         ) from error
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         gathered = gather(client, model, version or 0, say=lambda message: click.echo(f"Report: {message}", err=True))
     known = gathered.version
     target = output or Path(f"{known.model}-{known.version}.html")

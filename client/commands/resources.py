@@ -2,8 +2,7 @@
 
 import click
 
-from client.commands.options import DONE, SERVER_FAILED, confirm, server_options, yes_option
-from client.defaults import DEFAULT_TIMEOUT_S
+from client.commands.options import DONE, SERVER_FAILED, Server, confirm, server_options, yes_option
 
 
 class _ListingGroup(click.Group):
@@ -26,14 +25,13 @@ def models() -> None:
 
 @models.command("list", epilog=_example("client models"))
 @server_options
-def list_models(server: str, timeout_s: float | None, as_json: bool) -> int:
+def list_models(server: Server, as_json: bool) -> int:
     """List the models by name."""
-    from client.api import Client
     from client.listings import print_models
     from client.machine import model_json, print_json
     from client.render import console
 
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         found = list(client.list_models())
     if as_json:
         for model in found:
@@ -46,14 +44,13 @@ def list_models(server: str, timeout_s: float | None, as_json: bool) -> int:
 @models.command("show", epilog=_example("client models show flowers"))
 @click.argument("model")
 @server_options
-def show_model(model: str, server: str, timeout_s: float | None, as_json: bool) -> int:
+def show_model(model: str, server: Server, as_json: bool) -> int:
     """List the versions of MODEL, the newest first."""
-    from client.api import Client
     from client.listings import print_versions
     from client.machine import print_json, version_json
     from client.render import console
 
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         known = client.get_model(model)
         versions = list(client.list_versions(model))
     if as_json:
@@ -68,13 +65,12 @@ def show_model(model: str, server: str, timeout_s: float | None, as_json: bool) 
 @click.argument("model")
 @click.argument("version", type=click.IntRange(min=1))
 @server_options
-def set_default(model: str, version: int, server: str, timeout_s: float | None, as_json: bool) -> int:
+def set_default(model: str, version: int, server: Server, as_json: bool) -> int:
     """Make VERSION the one that predictions of MODEL use."""
-    from client.api import Client
     from client.machine import model_json, print_json
     from client.text import shown
 
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         changed = client.set_default_version(model, version)
     if as_json:
         print_json(model_json(changed))
@@ -88,17 +84,14 @@ def set_default(model: str, version: int, server: str, timeout_s: float | None, 
 @click.option("--version", type=click.IntRange(min=1), metavar="N", help="Delete this version alone.")
 @yes_option
 @server_options
-def delete_model(
-    model: str, version: int | None, yes: bool, server: str, timeout_s: float | None, as_json: bool
-) -> int:
+def delete_model(model: str, version: int | None, yes: bool, server: Server, as_json: bool) -> int:
     """Delete MODEL with all its versions, or one version."""
-    from client.api import Client
     from client.machine import print_json
     from client.text import shown
 
     what = f"model {shown(model)} with all its versions" if version is None else f"version {version} of {shown(model)}"
     confirm(f"Delete {what}?", yes)
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         if version is None:
             client.delete_model(model)
         else:
@@ -117,14 +110,13 @@ def datasets() -> None:
 
 @datasets.command("list", epilog=_example("client datasets"))
 @server_options
-def list_datasets(server: str, timeout_s: float | None, as_json: bool) -> int:
+def list_datasets(server: Server, as_json: bool) -> int:
     """List the datasets by name."""
-    from client.api import Client
     from client.listings import print_datasets
     from client.machine import dataset_json, print_json
     from client.render import console
 
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         found = list(client.list_datasets())
     if as_json:
         for dataset in found:
@@ -139,16 +131,15 @@ def list_datasets(server: str, timeout_s: float | None, as_json: bool) -> int:
 @click.option("--examples", is_flag=True, help="List the examples themselves.")
 @click.option("--label", default="", metavar="LABEL", help="With --examples: only those with this label.")
 @server_options
-def show_dataset(dataset: str, examples: bool, label: str, server: str, timeout_s: float | None, as_json: bool) -> int:
+def show_dataset(dataset: str, examples: bool, label: str, server: Server, as_json: bool) -> int:
     """Show the classes of DATASET, and which examples are not trained on; or list its examples."""
-    from client.api import Client
     from client.listings import print_dataset, print_examples
     from client.machine import dataset_json, example_json, print_json
     from client.render import console
 
     if label and not examples:
         raise click.UsageError("--label goes with --examples.")
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         if examples:
             found = list(client.list_examples(dataset, label=label))
         else:
@@ -172,14 +163,13 @@ def show_dataset(dataset: str, examples: bool, label: str, server: str, timeout_
 @click.argument("dataset")
 @yes_option
 @server_options
-def delete_dataset(dataset: str, yes: bool, server: str, timeout_s: float | None, as_json: bool) -> int:
+def delete_dataset(dataset: str, yes: bool, server: Server, as_json: bool) -> int:
     """Delete DATASET with its examples; models that were trained on it stay."""
-    from client.api import Client
     from client.machine import print_json
     from client.text import shown
 
     confirm(f"Delete dataset {shown(dataset)} with its examples?", yes)
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         client.delete_dataset(dataset)
     if as_json:
         print_json({"deleted": {"dataset": dataset}})
@@ -190,14 +180,13 @@ def delete_dataset(dataset: str, yes: bool, server: str, timeout_s: float | None
 
 @click.command(epilog=_example("client status --server classifier.example.org:50052"))
 @server_options
-def status(server: str, timeout_s: float | None, as_json: bool) -> int:
+def status(server: Server, as_json: bool) -> int:
     """Say whether the server serves, and with which backbone."""
-    from client.api import Client
     from client.listings import print_status
     from client.machine import print_json, status_json
     from client.render import console
 
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         known = client.status()
     if as_json:
         print_json(status_json(known))

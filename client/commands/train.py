@@ -9,12 +9,13 @@ from client.commands.options import (
     DONE,
     SOME_FAILED,
     WRONG_INPUT,
+    Server,
     images_option,
     model_option,
     server_options,
     thumbnails_option,
 )
-from client.defaults import CLASS_WEIGHTS, DEFAULT_TIMEOUT_S, RECIPES, TRAIN_TIMEOUT_S
+from client.defaults import CLASS_WEIGHTS, RECIPES, TRAIN_TIMEOUT_S
 
 if TYPE_CHECKING:
     from client.api import Client
@@ -64,8 +65,7 @@ def train(
     class_weight: str,
     min_precision: float,
     no_thumbnails: bool,
-    server: str,
-    timeout_s: float | None,
+    server: Server,
     as_json: bool,
 ) -> int:
     """Train a model on the labelled images of DATA, or on what is stored.
@@ -74,7 +74,6 @@ def train(
     dataset; those that are there already are not sent again. An image that fails is named, and the rest is trained on.
     Without DATA nothing is sent.
     """
-    from client.api import Client
     from client.data import read_data
     from client.machine import print_json, training_json, version_json
     from client.progress import train_progress
@@ -84,7 +83,7 @@ def train(
         if data is None and given:
             raise click.UsageError(f"{option} goes with DATA.")
     known = read_data(data, images) if data is not None else None
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         added = None
         if known is not None:
             added = add_all(client, known, dataset or model, thumbnails=not no_thumbnails)
@@ -98,7 +97,7 @@ def train(
                 recipe=recipe,
                 class_weight=class_weight,
                 min_precision=min_precision,
-                timeout_s=timeout_s or TRAIN_TIMEOUT_S,
+                timeout_s=server.timeout_s or TRAIN_TIMEOUT_S,
                 on_progress=tell_event,
             )
     if not as_json:

@@ -4,22 +4,21 @@ from pathlib import Path
 
 import click
 
-from client.commands.options import DONE, server_options
-from client.defaults import DEFAULT_MODEL, DEFAULT_TIMEOUT_S
+from client.commands.options import DONE, Server, server_options
+from client.defaults import DEFAULT_MODEL
 
 
 @click.command(epilog="\b\nExample:\n  client compare flowers:1 flowers:2")
 @click.argument("one", metavar="MODEL[:VERSION]")
 @click.argument("other", metavar="MODEL[:VERSION]")
 @server_options
-def compare(one: str, other: str, server: str, timeout_s: float | None, as_json: bool) -> int:
+def compare(one: str, other: str, server: Server, as_json: bool) -> int:
     """Compare two versions: how they were trained, and what to expect of them on new images."""
-    from client.api import Client
     from client.comparison import print_comparison
     from client.machine import print_json, version_json
     from client.render import console
 
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         first, second = (client.get_version(*_parse(name)) for name in (one, other))
     if as_json:
         for version in (first, second):
@@ -33,14 +32,13 @@ def compare(one: str, other: str, server: str, timeout_s: float | None, as_json:
 @click.argument("model", default=DEFAULT_MODEL)
 @click.option("--to", "number", type=click.IntRange(min=1), metavar="N", help="A version; the one before if not given.")
 @server_options
-def rollback(model: str, number: int | None, server: str, timeout_s: float | None, as_json: bool) -> int:
+def rollback(model: str, number: int | None, server: Server, as_json: bool) -> int:
     """Let predictions of MODEL use the version before the one that they use now."""
-    from client.api import Client
     from client.errors import InvalidInputError
     from client.machine import model_json, print_json
     from client.text import shown
 
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         before = client.get_model(model).default_version
         if number is None:
             older = [entry.version for entry in client.list_versions(model) if entry.version < before]
@@ -68,9 +66,8 @@ def rollback(model: str, number: int | None, server: str, timeout_s: float | Non
     help="The file to write: FILE.onnx for any ONNX runtime, or FILE.npz for NumPy.",
 )
 @server_options
-def export(name: str, target: Path, server: str, timeout_s: float | None, as_json: bool) -> int:
+def export(name: str, target: Path, server: Server, as_json: bool) -> int:
     """Write the head of a model to a file, to predict from feature vectors elsewhere."""
-    from client.api import Client
     from client.errors import ClientError, InvalidInputError
     from client.machine import print_json
     from client.text import shown
@@ -87,7 +84,7 @@ def export(name: str, target: Path, server: str, timeout_s: float | None, as_jso
         raise ClientError(
             "Exporting needs libraries that are not installed: `pip install 'lastlayer[export]'` does that."
         ) from error
-    with Client(server, timeout_s=timeout_s or DEFAULT_TIMEOUT_S) as client:
+    with server.client() as client:
         head = client.get_head(*_parse(name))
     save(to_onnx(head) if suffix == ".onnx" else to_npz(head), target)
     if as_json:

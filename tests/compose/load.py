@@ -53,7 +53,7 @@ def load(server: str, photos: Mapping[Path, str]) -> Iterator[Counts]:
 
     def predict() -> None:
         calls = _Calls()
-        with Client(server, open_channel=lambda to: grpc.intercept_channel(open_channel(to), calls)) as client:
+        with Client(server, open_channel=lambda *to: grpc.intercept_channel(open_channel(*to), calls)) as client:
             while not stopping.is_set():
                 for photo, label in photos.items():
                     before = calls.count

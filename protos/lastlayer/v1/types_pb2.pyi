@@ -36,6 +36,8 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_REQUEST_ID_REUSED: _ClassVar[ErrorReason]
     ERROR_REASON_STORE_READ_ONLY: _ClassVar[ErrorReason]
     ERROR_REASON_NOT_EXPLAINABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_UNAUTHENTICATED: _ClassVar[ErrorReason]
+    ERROR_REASON_PERMISSION_DENIED: _ClassVar[ErrorReason]
 TAP_KIND_UNSPECIFIED: TapKind
 TAP_KIND_SPATIAL_MEAN: TapKind
 TAP_KIND_VECTOR: TapKind
@@ -60,6 +62,8 @@ ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason
 ERROR_REASON_STORE_READ_ONLY: ErrorReason
 ERROR_REASON_NOT_EXPLAINABLE: ErrorReason
+ERROR_REASON_UNAUTHENTICATED: ErrorReason
+ERROR_REASON_PERMISSION_DENIED: ErrorReason
 
 class Image(_message.Message):
     __slots__ = ("id", "content")

@@ -25,6 +25,7 @@ from client import (
     ServerUnavailableError,
     TrainProgress,
 )
+from client.connection import Security
 from lastlayer.v1 import classifier_pb2
 from rpc.errors import (
     DatasetNotTrainableError,
@@ -419,7 +420,7 @@ class TestServer:
     def test_users_may_bring_their_own_channel(self, server: str) -> None:
         opened = []
 
-        def open_channel(address: str) -> grpc.Channel:
+        def open_channel(address: str, security: Security | None) -> grpc.Channel:
             opened.append(address)
             return grpc.insecure_channel(server)
 

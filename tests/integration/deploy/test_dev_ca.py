@@ -10,6 +10,8 @@ from typing import Any
 import grpc
 import pytest
 
+from rpc.tls import read_token
+from rpc.tokens import TokenFile
 from tests.programs import run
 
 SCRIPT = Path(__file__).resolve().parents[3] / "deploy" / "make-dev-ca.sh"
@@ -68,5 +70,20 @@ def test_another_ca_does_not_vouch_for_it(folder: Path, tmp_path: Path) -> None:
 def test_nobody_else_enters_the_folder_and_the_key_of_the_ca_is_gone(folder: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     made = {path.name for path in folder.iterdir()}
-    assert made == {"ca.pem", "token", *(f"{service}.{kind}" for service in SERVICES for kind in ("key", "pem"))}
-    assert len((folder / "token").read_text().strip()) == 64
+    assert made == {
+        "ca.pem",
+        "client.token",
+        "classifier.token",
+        *(f"{service}.{kind}" for service in SERVICES for kind in ("key", "pem")),
+        *(f"{service}-tokens.toml" for service in SERVICES),
+    }
+
+
+@pytest.mark.parametrize(
+    ("who", "service", "admin"), [("client", "classifier", True), ("classifier", "featurizer", False)]
+)
+def test_services_know_the_tokens_of_their_callers(folder: Path, who: str, service: str, admin: bool) -> None:
+    tokens = TokenFile(folder / f"{service}-tokens.toml")
+    authorization = f"Bearer {read_token(folder / f'{who}.token')}"
+    assert tokens.refusal(authorization, "predict") is None
+    assert (tokens.refusal(authorization, "admin") is None) == admin

@@ -1,0 +1,26 @@
+"""What the operators of the featurizer are told, by the conventions of Prometheus; docs/metrics.md has the list."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+QUEUE_DEPTH: Final = Gauge("featurizer_queue_depth_images", "Images that wait or are in work, of calls and of streams")
+IMAGES: Final = Counter("featurizer_images", "Images that were featurized, or why not", ["outcome"])
+BATCH_IMAGES: Final = Histogram(
+    "featurizer_batch_images",
+    "Images in a batch that ran through the graph",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+DECODE_SECONDS: Final = Histogram(
+    "featurizer_decode_seconds",
+    "How long an image took to be decoded and resized",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+GRAPH_SECONDS: Final = Histogram(
+    "featurizer_graph_seconds",
+    "How long a batch took in the graph",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+BACKBONE: Final = Gauge(
+    "featurizer_backbone_info", "The backbone that is served; always 1", ["name", "digest", "device", "precision"]
+)
