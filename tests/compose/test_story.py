@@ -1,5 +1,6 @@
 """The whole story in containers, step after step: each goes on where the one before it ended (run it with -x)."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -13,13 +14,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from client import Client
-from client.errors import ClientError
+from client import Client, Security
+from client.errors import AccessError, ClientError, ServerUnavailableError
 from tests.compose.base_image import bytes_on_top
 from tests.compose.engine import Engine
 from tests.compose.load import Counts, load
 from tests.compose.photos import Photos
-from tests.compose.project import POLL_S, Project
+from tests.compose.project import POLL_S, ROOT, Project
+from tests.programs import run
 
 Record = Callable[[str, object], None]
 
@@ -169,6 +171,30 @@ def test_down_and_up_keeps_the_data(project: Project, server: str, photos: Photo
         predicted = {photo.name: client.predict([photo])[0].label for photo in paths(photos)}
     record_property("result", f"{dataset.example_count} examples, version 1 still predicts")
     assert predicted == photos.held_out
+
+
+def test_tls_and_tokens(project: Project, server: str, photos: Photos, tmp_path: Path, record_property: Record) -> None:
+    run([str(ROOT / "deploy/make-dev-ca.sh"), str(tmp_path / "tls")])
+    secured = dataclasses.replace(
+        project,
+        files=("docker-compose.yml", "docker-compose.tls.yml"),
+        environment={**project.environment, "LASTLAYER_TLS": str(tmp_path / "tls")},
+    )
+    secured.compose("up", "--detach")
+    secured.wait_until_healthy("featurizer")
+    secured.wait_until_healthy("classifier")
+    lines = secured.client("predict", *photos.held_out, "--json").splitlines()
+    assert {entry["image"]: entry["label"] for entry in map(json.loads, lines)} == photos.held_out
+    security = Security(ca=tmp_path / "tls/ca.pem", token=tmp_path / "tls/client.token")
+    with Client(server, security=security) as client:
+        assert [model.name for model in client.list_models()] == ["default"]
+    with Client(server, security=Security(ca=tmp_path / "tls/ca.pem")) as client, pytest.raises(AccessError):
+        list(client.list_models())
+    with Client(server) as client, pytest.raises(ServerUnavailableError, match="hangs up"):
+        list(client.list_models())
+    record_property("result", "with its token the client predicts; without one or without TLS nobody is let in")
+    project.compose("up", "--detach")
+    project.wait_until_healthy("classifier")
 
 
 def test_stops_within_the_grace_period(project: Project) -> None:

@@ -101,7 +101,8 @@ def test_selectors_meet_the_pods(manifests: list[Manifest]) -> None:
 
 def test_only_the_classifier_reaches_the_featurizer(manifests: list[Manifest]) -> None:
     [policy] = [policy for policy in of_kind(manifests, "NetworkPolicy") if policy["metadata"]["name"] == "featurizer"]
-    [rule] = policy["spec"]["ingress"]
+    rule, metrics = policy["spec"]["ingress"]
+    assert metrics["ports"] == [{"port": 9464}]
     assert rule["from"] == [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "classifier"}}}]
 
 
