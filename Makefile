@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-compose lint protos protos-check docs lock
+.PHONY: help install demo up down test test-compose lint audit protos protos-check docs lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ lint: install protos-check ## check style, types and the contract
 	$(BIN)/mypy
 	$(BIN)/python -m tools.docs check
 
+audit: .venv-audit/installed ## look for known vulnerabilities in what the lock files name
+	.venv-audit/bin/python tools/audit.py requirements/*.txt
+
 protos: .venv-protos/installed ## generate the stubs from protos/
 	PATH="$(CURDIR)/.venv-protos/bin:$$PATH" .venv-protos/bin/python tools/protos.py write
 
@@ -48,6 +51,7 @@ docs: install ## write the generated parts of the README
 
 lock: ## resolve the lock files anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header requirements/protos.in -o requirements/protos.txt
+	uv pip compile -q --universal --generate-hashes --no-header requirements/audit.in -o requirements/audit.txt
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml --extra dev -o requirements/dev.txt
 	for extra in featurizer featurizer-gpu "classifier --extra postgres" "client --extra report"; do \
 	  uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt \
@@ -58,6 +62,11 @@ lock: ## resolve the lock files anew (needs uv)
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv-audit/installed: requirements/audit.txt
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/pip install --quiet --require-hashes -r requirements/audit.txt
 	touch $@
 
 .venv-protos/installed: requirements/protos.txt

@@ -24,6 +24,7 @@ def serve(address: str | None, featurizer: str | None, store_url: str | None) ->
     from classifier_svc.config import ClassifierSettings
     from classifier_svc.database import StoreOpenError, StoreUrlError
     from classifier_svc.server import running
+    from rpc import traces
     from rpc.logs import setup_logging
     from rpc.server import BindError, run_until_signal
     from rpc.settings import SettingsError, load_settings
@@ -35,7 +36,8 @@ def serve(address: str | None, featurizer: str | None, store_url: str | None) ->
         raise click.UsageError(str(error)) from error
     setup_logging(settings.log_level, settings.log_format)
     try:
-        asyncio.run(run_until_signal(running(settings)))
+        with traces.exported("classifier"):
+            asyncio.run(run_until_signal(running(settings)))
     except (StoreUrlError, CredentialsError) as error:
         raise click.UsageError(str(error)) from error
     except (BindError, StoreOpenError) as error:

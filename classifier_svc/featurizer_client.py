@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2
 from classifier_svc.explaining import Maps, Region
 from classifier_svc.records import Backbone, Tap
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
-from rpc import request_ids
+from rpc import request_ids, traces
 from rpc.channel import MAX_MESSAGE_BYTES, channel_options
 from rpc.errors import (
     BackboneMismatchError,
@@ -296,7 +296,7 @@ class _Options(TypedDict):
 
 def _options(deadline: float | None) -> _Options:
     """Return what goes with every call: how long it may take, and whose request it is for."""
-    return {"timeout": _timeout(deadline), "metadata": request_ids.outgoing()}
+    return {"timeout": _timeout(deadline), "metadata": (*request_ids.outgoing(), *traces.outgoing())}
 
 
 def _timeout(deadline: float | None) -> float:

@@ -106,6 +106,7 @@ def serve(backbone: str | None, address: str | None, mirror: Path | None) -> Non
 
     from featurizer.errors import BackboneError, FetchError
     from featurizer.server import running
+    from rpc import traces
     from rpc.logs import setup_logging
     from rpc.server import BindError, run_until_signal
     from rpc.tls import CredentialsError
@@ -113,7 +114,8 @@ def serve(backbone: str | None, address: str | None, mirror: Path | None) -> Non
     settings = _settings(backbone=backbone, address=address, mirror=mirror)
     setup_logging(settings.log_level, settings.log_format)
     try:
-        asyncio.run(run_until_signal(running(settings)))
+        with traces.exported("featurizer"):
+            asyncio.run(run_until_signal(running(settings)))
     except (BackboneError, CredentialsError) as error:
         raise _InputError(str(error)) from error
     except (FetchError, BindError) as error:

@@ -1,17 +1,17 @@
-"""Follows every call of our services: its request id, what it ended with, and how long it took."""
+"""Follows every call of our services: its request id, its span, what it ended with, and how long it took."""
 
 import asyncio
 import functools
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import grpc
 from prometheus_client import Counter, Gauge, Histogram
 
-from rpc import request_ids
+from rpc import request_ids, traces
 from rpc.handlers import Context, Handler, service_of, surrounded
 
 _log = logging.getLogger(__name__)
@@ -50,17 +50,21 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         service = service_of(method)
         if service not in self._services:
             return await continuation(handler_call_details)
-        request_id = request_ids.received(handler_call_details.invocation_metadata)
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
-        return surrounded(handler, functools.partial(_followed, service, method.split("/")[2], request_id))
+        metadata = handler_call_details.invocation_metadata
+        return surrounded(handler, functools.partial(_followed, service, method.split("/")[2], metadata))
 
 
 @asynccontextmanager
-async def _followed(service: str, method: str, request_id: str, context: Context) -> AsyncIterator[None]:
-    # Each call is answered in a task of its own, so that the id need not be taken back.
+async def _followed(
+    service: str, method: str, metadata: Iterable[tuple[str, str | bytes]] | None, context: Context
+) -> AsyncIterator[None]:
+    # Each call is answered in a task of its own, so that neither need be taken back.
+    request_id = request_ids.received(metadata)
     request_ids.current.set(request_id)
+    span = traces.begun(service, method, metadata, request_id)
     started = time.monotonic()
     code = "OK"
     in_flight = _IN_FLIGHT.labels(service, method)
@@ -81,6 +85,7 @@ async def _followed(service: str, method: str, request_id: str, context: Context
     finally:
         seconds = time.monotonic() - started
         in_flight.dec()
+        traces.ended(span, code, grpc.StatusCode[code].value[0])
         _HANDLED.labels(service, method, code).inc()
         _SECONDS.labels(service, method).observe(seconds)
         _log.debug("%s.%s ended with %s after %.0f ms", service, method, code, seconds * 1000)
