@@ -184,7 +184,8 @@ def test_tls_and_tokens(project: Project, server: str, photos: Photos, tmp_path:
     secured.wait_until_healthy("featurizer")
     secured.wait_until_healthy("classifier")
     lines = secured.client("predict", *photos.held_out, "--json").splitlines()
-    assert {entry["image"]: entry["label"] for entry in map(json.loads, lines)} == photos.held_out
+    predicted = [json.loads(line) for line in lines if line.startswith("{")]
+    assert {entry["image"]: entry["label"] for entry in predicted} == photos.held_out
     security = Security(ca=tmp_path / "tls/ca.pem", token=tmp_path / "tls/client.token")
     with Client(server, security=security) as client:
         assert [model.name for model in client.list_models()] == ["default"]
