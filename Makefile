@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-compose lint audit protos protos-check docs lock
+.PHONY: help install demo up down test test-faults test-compose lint audit protos protos-check docs lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ down: install ## stop them
 
 test: install ## run all tests that need no container engine
 	$(BIN)/pytest
+
+test-faults: install ## kill, starve and overload the services for ten minutes (SOAK_SECONDS=600: for longer)
+	$(BIN)/pytest tests/faults
 
 test-compose: install ## build the images and run the whole story in containers
 	$(BIN)/pytest -s tests/compose
