@@ -1,0 +1,153 @@
+"""What the machine can do without a service: the network in a process of its own, on ready tensors or with decoding.
+
+`python -m benchmarks.ceiling PHOTOS` is that process. It reads what to measure from standard input, waiting in between
+so that it can be measured in turn with the service.
+"""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.processes import Usage, usage
+from featurizer.config import FeaturizerSettings
+from featurizer.images import decode
+from featurizer.processors import available_processors
+from featurizer.weights import WeightStore
+from rpc.settings import load_settings
+
+_BATCHES = (1, 2, 4, 8, 16, 32)
+_MAX_PIXELS = 64_000_000
+
+
+class Measured(NamedTuple):
+    """What was done in a while."""
+
+    images: int
+    seconds: float
+    cpu_s: float
+    """Of the process that runs the network."""
+    latencies_s: Sequence[float]
+    """Of each call; where there is no service, of each batch."""
+
+
+class Ceiling:
+    """A process that runs the network and nothing else."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        rates = self._answer()["rates"]
+        self.rates = dict(zip(_BATCHES, rates, strict=True))
+        """Images per second of each size of batch, on ready tensors."""
+
+    @property
+    def best_batch(self) -> int:
+        """The size of batch that is the fastest."""
+        return max(self.rates, key=lambda size: self.rates[size])
+
+    def measure(self, seconds: float, *, decoding: bool) -> Measured:
+        """Run batches of the best size: of ready tensors, or of photos that are decoded beside the graph."""
+        assert self._process.stdin is not None
+        command = {"seconds": seconds, "decoding": decoding, "batch": self.best_batch}
+        self._process.stdin.write(f"{json.dumps(command)}\n")
+        self._process.stdin.flush()
+        before = self.usage().cpu_s
+        answer = self._answer()
+        return Measured(answer["images"], answer["seconds"], self.usage().cpu_s - before, answer["latencies_s"])
+
+    def usage(self) -> Usage:
+        """Return what the process has used so far."""
+        return usage(self._process.pid)
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+
+@contextmanager
+def ceiling(photos: Path, environment: Mapping[str, str]) -> Iterator[Ceiling]:
+    """Run such a process, with the featurizer's settings of an environment, while the block lasts."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.ceiling", str(photos)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    with process:  # closes its standard input and waits
+        yield Ceiling(process)
+
+
+def read_photos(folder: Path) -> list[bytes]:
+    """Return the JPEGs below a folder."""
+    return [path.read_bytes() for path in sorted(folder.rglob("*.jpg"))]
+
+
+def main() -> None:
+    """Load the network, tell how fast it is, and measure what is asked for until standard input ends."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from featurizer.graph import Graph, configure_tensorflow
+
+    settings = load_settings(FeaturizerSettings)
+    resolved = WeightStore(settings.weights_folder, settings.mirror).resolve(settings.backbone, lambda *_: None)
+    configure_tensorflow()
+    graph = Graph(resolved.spec, resolved.weights, resolved.group)
+    taps = [tap.name for tap in graph.taps]
+    size = resolved.spec.preprocessing
+    files = itertools.cycle(read_photos(Path(sys.argv[1])))
+    decoders = ThreadPoolExecutor(available_processors())
+
+    def pixels(content: bytes) -> npt.NDArray[np.uint8]:
+        return decode(content, width=size.width, height=size.height, max_pixels=_MAX_PIXELS)
+
+    ready = np.stack(list(decoders.map(pixels, itertools.islice(files, max(_BATCHES)))))
+    rates = [_run(lambda n=n: ready[:n], lambda x: graph.run(x, taps), 1.0) for n in _BATCHES]  # type: ignore[misc]
+    _tell(rates=[images / seconds for images, seconds, _ in rates])
+    for line in sys.stdin:
+        asked = json.loads(line)
+        batch = asked["batch"]
+        coming = [decoders.submit(pixels, next(files)) for _ in range(batch)] if asked["decoding"] else []
+
+        def decoded(batch: int = batch) -> npt.NDArray[np.uint8]:
+            nonlocal coming
+            done, coming = coming, [decoders.submit(pixels, next(files)) for _ in range(batch)]
+            return np.stack([future.result() for future in done])
+
+        source = decoded if asked["decoding"] else lambda batch=batch: ready[:batch]
+        images, seconds, latencies = _run(source, lambda x: graph.run(x, taps), asked["seconds"])
+        _tell(images=images, seconds=seconds, latencies_s=latencies)
+
+
+def _run(
+    source: Callable[[], npt.NDArray[np.uint8]], run: Callable[[npt.NDArray[np.uint8]], object], seconds: float
+) -> tuple[int, float, list[float]]:
+    """Run batches for a while; return how many images those were, the seconds, and those of each batch."""
+    images, latencies = 0, []
+    started = now = time.perf_counter()
+    while now < started + seconds:
+        before = now
+        batch = source()
+        run(batch)
+        images += len(batch)
+        now = time.perf_counter()
+        latencies.append(now - before)
+    return images, now - started, latencies
+
+
+def _tell(**answer: object) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
