@@ -127,7 +127,7 @@ def test_the_classifier_starts_without_a_featurizer_and_recovers_by_itself(
         classifier.wait_until_serving(60)
         while time.monotonic() - away < 30:
             assert [model.name for model in client.list_models()] == ["default"]
-            assert client.status().services["lastlayer.v1.Classifier/features"] == "NOT_SERVING"
+            assert client.status().services["featurizer"] == "NOT_SERVING"
             asked = time.monotonic()
             try:
                 client.predict([photos[0].path])
