@@ -43,8 +43,8 @@ def channel_options(
         ("grpc.keepalive_timeout_ms", 10_000),
         # By default 30 s and up to 2 minutes: too late for servers that are replaced one after the other.
         ("grpc.dns_min_time_between_resolutions_ms", 1_000),
-        # Until the next attempt to connect all calls fail at once: callers that try for a second or two would give up on
-        # a server that is back.
+        # Until the next attempt to connect all calls fail at once: callers that try for a second or two would give up
+        # on a server that is back.
         ("grpc.max_reconnect_backoff_ms", 500),
         ("grpc.service_config", json.dumps(config)),
         # gRPC silently gives up retrying requests above this size, by default 256 KiB: less than most photos have.

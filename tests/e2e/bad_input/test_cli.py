@@ -67,7 +67,7 @@ CASES = [
     Case("an empty folder", ("train", "folder"), WRONG, "folder", table("")),
     Case("folders of no images", ("train", "photos", "--model", "html"), WRONG, "HTML", classes("cat", "dog")),
     Case("a circle of links", ("train", "photos", "--model", "loop"), WRONG, "HTML", loop),
-    Case("a bad model name", ("train", "tags.tsv", "--model", "../x"), WRONG, "`../x`; 1 to 63 of", table("a.png\tcat\n")),
+    Case("a bad model name", ("train", "tags.tsv", "--model", "../x"), WRONG, "is `../x`; 1", table("a.png\tcat\n")),
     Case("no such image", ("predict", "missing.jpg"), SOME_FAILED, "missing.jpg"),
     Case("a directory as an image", ("predict", "folder"), SOME_FAILED, "folder", table("")),
     Case("a table as an image", ("predict", "tags.tsv"), SOME_FAILED, "tags.tsv", table("a.png\tcat\n")),
