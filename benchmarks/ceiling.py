@@ -22,8 +22,8 @@ import numpy.typing as npt
 from benchmarks.processes import Usage, usage
 from featurizer.config import FeaturizerSettings
 from featurizer.images import decode
+from featurizer.loading import load
 from featurizer.processors import available_processors
-from featurizer.weights import WeightStore
 from rpc.settings import load_settings
 
 _BATCHES = (1, 2, 4, 8, 16, 32)
@@ -96,15 +96,9 @@ def read_photos(folder: Path) -> list[bytes]:
 
 def main() -> None:
     """Load the network, tell how fast it is, and measure what is asked for until standard input ends."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from featurizer.graph import Graph, configure_tensorflow
-
-    settings = load_settings(FeaturizerSettings)
-    resolved = WeightStore(settings.weights_folder, settings.mirror).resolve(settings.backbone, lambda *_: None)
-    configure_tensorflow()
-    graph = Graph(resolved.spec, resolved.weights, resolved.group)
+    loaded = load(load_settings(FeaturizerSettings), lambda *_: None)
+    graph, size = loaded.graph, loaded.spec.preprocessing
     taps = [tap.name for tap in graph.taps]
-    size = resolved.spec.preprocessing
     files = itertools.cycle(read_photos(Path(sys.argv[1])))
     decoders = ThreadPoolExecutor(available_processors())
 

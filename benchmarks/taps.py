@@ -20,10 +20,9 @@ from classifier_svc.training import Trained, train
 from client.data import read_data
 from client.images import LabelledImage, read_image
 from featurizer.config import FeaturizerSettings
-from featurizer.graph import Graph, configure_tensorflow
 from featurizer.images import decode
+from featurizer.loading import load
 from featurizer.progress import progress_lines
-from featurizer.weights import WeightStore
 from rpc.errors import ImageError
 from rpc.settings import load_settings
 
@@ -52,10 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def featurize(examples: Sequence[LabelledImage], backbone: str) -> tuple[list[str], list[TapFeatures]]:
     """Return the labels of the images that can be decoded, and their features at all taps."""
     settings = load_settings(FeaturizerSettings, **({"backbone": backbone} if backbone else {}))
-    configure_tensorflow()
-    resolved = WeightStore(settings.weights_folder, settings.mirror).resolve(settings.backbone, progress_lines(print))
-    graph = Graph(resolved.spec, resolved.weights, resolved.group)
-    size = resolved.spec.preprocessing
+    loaded = load(settings, progress_lines(print))
+    graph, size = loaded.graph, loaded.spec.preprocessing
     names = [tap.name for tap in graph.taps]
     labels: list[str] = []
     pixels: list[np.ndarray] = []

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from featurizer.errors import BackboneError
+from featurizer.precision import Precision
 
 # Raised when the way that images become pixels changes, as features then change with it.
 PREPROCESSING_VERSION: Final = 1
@@ -100,7 +101,7 @@ class BackboneSpec(_Declared):
             raise ValueError("more than one tap is marked as `class_scores`")
         return self
 
-    def digest(self, weights: Path) -> str:
+    def digest(self, weights: Path, precision: Precision = "float32") -> str:
         """Return the sha256, 64 hexadecimal digits, over the bytes of the weights and all that shapes features."""
         declared = {
             "application": self.application,
@@ -110,6 +111,9 @@ class BackboneSpec(_Declared):
             "preprocessing_version": PREPROCESSING_VERSION,
             "taps": [tap.model_dump() for tap in self.taps],
         }
+        if precision != "float32":
+            # Features of another precision are others, if only a little: see `featurizer.precision`.
+            declared["precision"] = precision
         with weights.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256")
         digest.update(json.dumps(declared, sort_keys=True).encode())

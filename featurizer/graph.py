@@ -1,26 +1,31 @@
 """Runs a frozen network: pixels in, the vectors of its taps out.
 
-With `keras_graph` and `spatial`, all that knows TensorFlow.
+With `frozen`, `keras_graph` and `spatial`, all that knows TensorFlow.
 """
 
-import difflib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from google.protobuf.message import DecodeError
 
 from featurizer.backbones import BackboneSpec
 from featurizer.errors import BackboneError
+from featurizer.frozen import Frozen, kept, needed_part, read_graph
+from featurizer.precision import Precision
 from featurizer.processors import available_processors
 from featurizer.spatial import feature_map
 
 TapKind = Literal["spatial_mean", "vector", "class_scores"]
+
+_REWRITES: Final = {"bfloat16": "auto_mixed_precision_onednn_bfloat16", "float16": "auto_mixed_precision"}
+"""What TensorFlow calls the rewriting of a graph to each precision; sums stay in float32."""
+
+_Run = Callable[[npt.NDArray[np.uint8]], list[npt.NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Tap:
 def configure_tensorflow() -> str:
     """Set TensorFlow's threads and memory for this process, before its first use; return the device it will use."""
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of deprecations that are not the user's
+    # Of what Keras runs where it loads a network; graphs have `_options`.
     processors = available_processors()
     tf.config.threading.set_intra_op_parallelism_threads(processors)
     tf.config.threading.set_inter_op_parallelism_threads(min(2, processors))
@@ -50,23 +56,28 @@ def configure_tensorflow() -> str:
 class Graph:
     """A network that was loaded, checked, pruned to its taps and warmed up."""
 
-    def __init__(self, spec: BackboneSpec, weights: Path, group: str = "") -> None:
+    def __init__(
+        self,
+        spec: BackboneSpec,
+        weights: Path,
+        group: str = "",
+        *,
+        precision: Precision = "float32",
+        cache: Path | None = None,
+    ) -> None:
         """Load the network; `group` names the group of an HDF5 file that holds its weights.
 
-        Raises BackboneError where the file is damaged or has not what the declaration says.
+        `cache` is a folder in which the graph of a Keras network is kept, which takes long to make. Raises
+        BackboneError where the file is damaged or has not what the declaration says.
         """
         self._spec = spec
-        if spec.format == "keras":
-            from featurizer.keras_graph import freeze
-
-            graph_def, input_name, tensors = freeze(spec, weights, group)
-        else:
-            graph_def, input_name = _read_graph(weights), spec.input
-            tensors = {tap.name: tap.tensor for tap in spec.taps}
-        _check_tensors(graph_def, input_name, tensors, weights)
-        self._function, self._inputs, self._outputs, self._maps = _import(spec, graph_def, input_name, tensors, weights)
-        self._pruned: dict[int, Callable[[tf.Tensor], list[tf.Tensor]]] = {}
-        self._map: Callable[[tf.Tensor], list[tf.Tensor]] | None = None
+        definition, self._input, self._outputs, self._maps = _import(
+            spec, _freeze(spec, weights, group, cache), weights
+        )
+        # A session, and not a function, which keeps more copies of the weights: 570 MB instead of 400 with GoogLeNet.
+        self._session = tf.compat.v1.Session(graph=definition, config=_options(precision))
+        self._runs: dict[int, _Run] = {}
+        self._map: _Run | None = None
         self.taps = self._warm_up(weights)
         """The taps, from the shallowest to the deepest."""
 
@@ -80,8 +91,8 @@ class Graph:
         # One function for each deepest tap; the shallower ones that it yields as well cost next to nothing, whereas
         # every function keeps the weights once more.
         count = 1 + max(names.index(tap) for tap in taps)
-        outputs = self._up_to(count)(tf.constant(images))
-        return {tap: outputs[names.index(tap)].numpy() for tap in taps}
+        outputs = self._up_to(count)(images)
+        return {tap: outputs[names.index(tap)] for tap in taps}
 
     def maps(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
         """Return the feature maps of images at some taps, each a spatial mean.
@@ -92,15 +103,19 @@ class Graph:
         if self._map is None:
             # Made when it is first needed, as it keeps the weights once more. One for all taps: maps are asked for one
             # image at a time, where it matters little how deep the network is run.
-            self._map = self._function.prune(self._inputs, list(self._maps.values()))
-        found = dict(zip(self._maps, self._map(tf.constant(images)), strict=True))
-        return {tap: found[tap].numpy() for tap in taps}
+            self._map = self._session.make_callable(list(self._maps.values()), [self._input])
+        found = dict(zip(self._maps, self._map(images), strict=True))
+        return {tap: found[tap] for tap in taps}
 
-    def _up_to(self, count: int) -> Callable[[tf.Tensor], list[tf.Tensor]]:
-        if count not in self._pruned:
+    def close(self) -> None:
+        """Free the network, which cannot be run any more."""
+        self._session.close()
+
+    def _up_to(self, count: int) -> _Run:
+        if count not in self._runs:
             outputs = [self._outputs[tap.name] for tap in self._spec.taps[:count]]
-            self._pruned[count] = self._function.prune(self._inputs, outputs)
-        return self._pruned[count]
+            self._runs[count] = self._session.make_callable(outputs, [self._input])
+        return self._runs[count]
 
     def _warm_up(self, weights: Path) -> tuple[Tap, ...]:
         size = self._spec.preprocessing
@@ -127,65 +142,52 @@ class Graph:
         return tuple(taps)
 
 
-def _read_graph(path: Path) -> tf.compat.v1.GraphDef:
-    graph_def = tf.compat.v1.GraphDef()
-    try:
-        graph_def.ParseFromString(path.read_bytes())
-    except OSError as error:
-        raise BackboneError(f"`{path}` cannot be read: {error.strerror}.") from error
-    except DecodeError as error:
-        raise BackboneError(f"`{path}` is no frozen TensorFlow graph, or it is damaged.") from error
-    if not graph_def.node:
-        raise BackboneError(f"`{path}` holds no graph.")
-    return graph_def
+def _freeze(spec: BackboneSpec, weights: Path, group: str, cache: Path | None) -> Frozen:
+    if spec.format == "frozen_graph":
+        return Frozen(read_graph(weights), spec.input, {tap.name: tap.tensor for tap in spec.taps})
+
+    def make() -> Frozen:
+        from featurizer.keras_graph import freeze
+
+        return freeze(spec, weights, group)
+
+    if cache is None:
+        return make()
+    return kept(cache, f"{spec.digest(weights)} {group} TensorFlow {tf.__version__}", make)
 
 
-def _check_tensors(graph_def: tf.compat.v1.GraphDef, input_name: str, tensors: dict[str, str], path: Path) -> None:
-    nodes = {node.name: node for node in graph_def.node}
-    for key, tensor in {"input": input_name, **{f"tap `{name}`": tensor for name, tensor in tensors.items()}}.items():
-        name, colon, index = tensor.partition(":")
-        if not colon or not index.isdigit():
-            raise BackboneError(f"The {key} is declared as `{tensor}`; a tensor is named like `{name}:0`.")
-        if name not in nodes:
-            close = difflib.get_close_matches(name, nodes, n=3, cutoff=0.4)
-            hint = f" The closest that exist: {', '.join(f'`{match}:0`' for match in close)}." if close else ""
-            raise BackboneError(f"`{path}` has no tensor `{tensor}` for the {key}.{hint}")
-    node = nodes[input_name.partition(":")[0]]
-    if node.op != "Placeholder" or node.attr["dtype"].type != tf.float32.as_datatype_enum:
-        raise BackboneError(f"`{path}`: the input `{input_name}` is a {node.op}; a float32 Placeholder is needed.")
-
-
-def _needed(
-    graph_def: tf.compat.v1.GraphDef, input_name: str, tensors: dict[str, str], path: Path
-) -> tf.compat.v1.GraphDef:
-    """Return the part of the graph between the input and the taps; raises BackboneError where it needs more."""
-    input_node = input_name.partition(":")[0]
-    tapped = [tensor.partition(":")[0] for tensor in tensors.values()]
-    needed: tf.compat.v1.GraphDef = tf.compat.v1.graph_util.extract_sub_graph(graph_def, [input_node, *tapped])
-    for node in needed.node:
-        if node.op in ("Variable", "VariableV2", "VarHandleOp"):
-            raise BackboneError(f"`{path}` is not frozen: `{node.name}` is a variable; its value must be in the graph.")
-        if node.op == "Placeholder" and node.name != input_node:
-            raise BackboneError(f"`{path}`: the taps need a second input, `{node.name}`; freeze its value too.")
-    return needed
+def _options(precision: Precision) -> tf.compat.v1.ConfigProto:
+    processors = available_processors()
+    options = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=processors, inter_op_parallelism_threads=min(2, processors)
+    )
+    options.gpu_options.allow_growth = True
+    if precision != "float32":
+        rewrites = options.graph_options.rewrite_options
+        setattr(rewrites, _REWRITES[precision], rewrites.ON)
+    return options
 
 
 def _import(
-    spec: BackboneSpec, graph_def: tf.compat.v1.GraphDef, input_name: str, tensors: dict[str, str], path: Path
-) -> tuple[Any, list[tf.Tensor], dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+    spec: BackboneSpec, frozen: Frozen, path: Path
+) -> tuple[tf.Graph, tf.Tensor, dict[str, tf.Tensor], dict[str, tf.Tensor]]:
     """Wrap the graph so that it takes uint8 pixels and yields one vector a tap.
 
-    Returns the function, its inputs, its outputs, and the maps of the taps that are means of one.
+    Returns the graph, its input, its outputs, and the maps of the taps that are means of one.
     """
     size = spec.preprocessing
-    needed = _needed(graph_def, input_name, tensors, path)
-    outputs: dict[str, tf.Tensor] = {}
-    maps: dict[str, tf.Tensor] = {}
-
-    def build(images: tf.Tensor) -> list[tf.Tensor]:
+    needed = needed_part(frozen, path)
+    outputs: dict[str, Any] = {}
+    maps: dict[str, Any] = {}
+    definition = tf.Graph()
+    with definition.as_default():
+        images = tf.compat.v1.placeholder(tf.uint8, [None, size.height, size.width, 3], name="lastlayer/images")
         pixels = (tf.cast(images, tf.float32) - tf.constant(size.mean, tf.float32)) * size.scale
-        found = tf.import_graph_def(needed, {input_name: pixels}, list(tensors.values()), name="")
-        for (name, tensor), output in zip(tensors.items(), found, strict=True):
+        try:
+            found = tf.import_graph_def(needed, {frozen.input: pixels}, list(frozen.tensors.values()), name="")
+        except (ValueError, tf.errors.InvalidArgumentError) as error:
+            raise BackboneError(f"`{path}` cannot be imported: {str(error).splitlines()[0]}") from error
+        for (name, tensor), output in zip(frozen.tensors.items(), found, strict=True):
             if output.shape.rank not in (2, 4) or output.dtype != tf.float32:
                 raise BackboneError(
                     f"`{path}`: the tensor `{tensor}` of the tap `{name}` is {output.dtype.name} of shape "
@@ -194,11 +196,4 @@ def _import(
             outputs[name] = tf.reduce_mean(output, [1, 2]) if output.shape.rank == 4 else tf.identity(output)
             if (mapped := feature_map(output)) is not None:
                 maps[name] = mapped
-        return list(outputs.values())
-
-    signature = tf.TensorSpec([None, size.height, size.width, 3], tf.uint8)
-    try:
-        function = tf.compat.v1.wrap_function(build, [signature])
-    except (ValueError, tf.errors.InvalidArgumentError) as error:
-        raise BackboneError(f"`{path}` cannot be imported: {str(error).splitlines()[0]}") from error
-    return function, function.inputs, outputs, maps
+    return definition, images, outputs, maps

@@ -13,10 +13,11 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from featurizer.backbones import BackboneSpec
 from featurizer.errors import BackboneError
+from featurizer.frozen import Frozen
 
 
-def freeze(spec: BackboneSpec, weights: Path, group: str) -> tuple[tf.compat.v1.GraphDef, str, dict[str, str]]:
-    """Return the network's graph, the name of its input tensor, and of the tensor of each tap.
+def freeze(spec: BackboneSpec, weights: Path, group: str) -> Frozen:
+    """Return the network's graph.
 
     `weights` is an HDF5 file as keras.applications publishes them, without the top layer, or where `group` is given a
     `.weights.h5` file of Keras 3 that has the network's weights in that group.
@@ -48,7 +49,7 @@ def freeze(spec: BackboneSpec, weights: Path, group: str) -> tuple[tf.compat.v1.
     signature = tf.TensorSpec([None, size.height, size.width, 3], tf.float32)
     frozen = convert_variables_to_constants_v2(tf.function(forward).get_concrete_function(signature))
     tensors = {tap.name: output.name for tap, output in zip(spec.taps, frozen.outputs, strict=True)}
-    return frozen.graph.as_graph_def(), frozen.inputs[0].name, tensors
+    return Frozen(frozen.graph.as_graph_def(), frozen.inputs[0].name, tensors)
 
 
 def _load_group(model: Any, weights: Path, group: str) -> None:

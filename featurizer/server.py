@@ -3,28 +3,23 @@
 import asyncio
 import contextlib
 import logging
-import os
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from featurizer import monitoring
 from featurizer.config import FeaturizerSettings
+from featurizer.loading import Loaded, load
 from featurizer.pipeline import Pipeline
 from featurizer.processors import available_processors
 from featurizer.progress import progress_lines
 from featurizer.servicer import FeaturizerServicer
-from featurizer.weights import ResolvedBackbone, WeightStore
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 from rpc.channel import MAX_MESSAGE_BYTES
 from rpc.metrics import exported
 from rpc.security import server_security
 from rpc.server import GrpcServer
-
-if TYPE_CHECKING:
-    from featurizer.graph import Graph
 
 _log = logging.getLogger(__name__)
 
@@ -42,18 +37,11 @@ _KINDS: Final = {
 }
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    backbone: ResolvedBackbone
-    graph: "Graph"
-    device: str
-
-
 class _GivenUpError(Exception):
     """The service is to stop, and nobody waits for what is being loaded."""
 
 
-def _load(settings: FeaturizerSettings, stopping: threading.Event) -> _Loaded:
+def _load(settings: FeaturizerSettings, stopping: threading.Event) -> Loaded:
     say = progress_lines(_log.info)
 
     def progress(what: str, done: int, total: int | None) -> None:
@@ -61,29 +49,21 @@ def _load(settings: FeaturizerSettings, stopping: threading.Event) -> _Loaded:
             raise _GivenUpError
         say(what, done, total)
 
-    store = WeightStore(settings.weights_folder, settings.mirror)
-    resolved = store.resolve(settings.backbone, progress)
-    _log.info("loading %s from %s", resolved.spec.name, resolved.weights)
-    # TensorFlow reads it when it is imported, for the first time here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from featurizer.graph import Graph, configure_tensorflow
-
-    device = configure_tensorflow()
-    return _Loaded(resolved, Graph(resolved.spec, resolved.weights, resolved.group), device)
+    return load(settings, progress)
 
 
-def _describe(loaded: _Loaded, settings: FeaturizerSettings) -> types_pb2.Backbone:
-    spec = loaded.backbone.spec
+def _describe(loaded: Loaded, settings: FeaturizerSettings) -> types_pb2.Backbone:
+    spec = loaded.spec
     return types_pb2.Backbone(
         name=spec.name,
-        digest=loaded.backbone.digest,
+        digest=loaded.digest,
         taps=[
             types_pb2.Tap(name=tap.name, kind=_KINDS[tap.kind], dimension=tap.dimension) for tap in loaded.graph.taps
         ],
         image_width=spec.preprocessing.width,
         image_height=spec.preprocessing.height,
         device=loaded.device,
-        precision="float32",
+        precision=loaded.precision,
         max_images_per_request=settings.max_images_per_request,
         max_image_pixels=settings.max_image_pixels,
         max_message_bytes=MAX_MESSAGE_BYTES,
@@ -108,7 +88,7 @@ async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
         backbone = _describe(loaded, settings)
         pipeline = Pipeline(
             loaded.graph,
-            loaded.backbone.spec.preprocessing,
+            loaded.spec.preprocessing,
             max_batch_images=settings.max_batch_images,
             max_queued_images=settings.max_queued_images,
             max_image_pixels=settings.max_image_pixels,
@@ -119,11 +99,12 @@ async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
         monitoring.BACKBONE.labels(backbone.name, backbone.digest, backbone.device, backbone.precision).set(1)
         await server.set_serving(True)
         _log.info(
-            "serving %s (digest %s, taps %s) on %s at %s",
+            "serving %s (digest %s, taps %s) on %s in %s at %s",
             backbone.name,
             backbone.digest[:12],
             ", ".join(f"{tap.name} [{tap.dimension}]" for tap in backbone.taps),
             backbone.device,
+            backbone.precision,
             server.bound_address,
         )
         try:

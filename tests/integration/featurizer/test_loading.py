@@ -1,0 +1,126 @@
+"""Networks made ready by the settings: precision and what is remembered of it, and graphs of Keras that are kept."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from featurizer import loading
+from featurizer.backbones import read_backbone
+from featurizer.config import FeaturizerSettings
+from featurizer.errors import BackboneError
+from featurizer.graph import Graph
+from featurizer.loading import Loaded, load
+from tests.integration.featurizer.test_keras_graph import SIZE, declared
+from tests.tiny_backbone import TAPS, write_tiny_backbone
+
+
+@pytest.fixture
+def declaration(tmp_path: Path) -> Path:
+    return write_tiny_backbone(tmp_path / "tiny")
+
+
+def loaded(declaration: Path, **changes: Any) -> Loaded:
+    values = {"home": declaration.parent.parent / "home", "backbone": str(declaration)}
+    return load(FeaturizerSettings.model_validate(values | changes), lambda *_: None)
+
+
+@pytest.fixture
+def bfloat16_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that says that it has the instructions; TensorFlow computes in float32 where it has not."""
+    monkeypatch.setattr(loading, "reduced_precision", lambda *, gpu: "bfloat16")
+
+
+@pytest.fixture
+def float32_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "reduced_precision", lambda *, gpu: None)
+
+
+def test_float32_is_the_default_and_leaves_the_digest_alone(declaration: Path) -> None:
+    ready = loaded(declaration)
+    assert ready.precision == "float32"
+    assert ready.digest == read_backbone(declaration).digest(declaration.with_name("graph.pb"))
+
+
+@pytest.mark.usefixtures("bfloat16_processor")
+def test_another_precision_is_another_backbone(declaration: Path) -> None:
+    full, reduced = loaded(declaration, precision="float32"), loaded(declaration, precision="bfloat16")
+    assert reduced.precision == "bfloat16"
+    assert reduced.digest != full.digest
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
+    for tap, expected in full.graph.run(images, list(TAPS)).items():
+        got = reduced.graph.run(images, list(TAPS))[tap]
+        cosines = (got * expected).sum(1) / np.linalg.norm(got, axis=1) / np.linalg.norm(expected, axis=1)
+        assert got.dtype == np.float32
+        assert cosines.min() > 0.999
+
+
+@pytest.mark.usefixtures("float32_processor")
+def test_bfloat16_that_the_processor_has_not_is_refused(declaration: Path) -> None:
+    with pytest.raises(BackboneError, match=r"FEATURIZER_PRECISION is `bfloat16`, but .*`auto` and `float32` work"):
+        loaded(declaration, precision="bfloat16")
+
+
+@pytest.mark.usefixtures("float32_processor")
+def test_auto_is_float32_where_there_is_nothing_to_choose(declaration: Path) -> None:
+    assert loaded(declaration, precision="auto").precision == "float32"
+
+
+@pytest.mark.usefixtures("bfloat16_processor")
+@pytest.mark.parametrize("faster", [True, False])
+def test_what_auto_has_measured_once_holds(
+    declaration: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, faster: bool
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(loading, "compare", lambda *_, **__: (faster, "measured"))
+    first = loaded(declaration, precision="auto")
+    assert first.precision == ("bfloat16" if faster else "float32")
+    assert "bfloat16 is measured" in caplog.text
+    monkeypatch.setattr(loading, "compare", lambda *_, **__: (not faster, "measured on a busy machine"))
+    again = loaded(declaration, precision="auto")
+    assert (again.precision, again.digest) == (first.precision, first.digest)
+    assert f"computing in {first.precision}, as before" in caplog.text
+    images = np.zeros((1, 32, 32, 3), np.uint8)
+    assert first.graph.run(images, ["pool"])["pool"].shape == (1, 16)  # the other one was closed
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_the_graph_of_a_keras_network_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec, weights, cache = declared(), tmp_path / "model.weights.h5", tmp_path / "frozen"
+    keras.utils.set_random_seed(0)
+    keras.applications.MobileNet(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3)).save_weights(weights)
+    images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+    taps = [tap.name for tap in spec.taps]
+    expected = Graph(spec, weights, "", cache=cache).run(images, taps)
+    (kept,) = cache.iterdir()
+
+    def assert_same() -> None:
+        for tap, values in Graph(spec, weights, "", cache=cache).run(images, taps).items():
+            np.testing.assert_array_equal(values, expected[tap])
+
+    def assert_kept() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(keras.applications, "MobileNet", None)  # cannot be built any more
+            assert_same()
+
+    assert_kept()
+    content = bytearray(kept.read_bytes())
+    content[-9] ^= 1
+    kept.write_bytes(content)
+    assert_same()
+    assert "is damaged; making it again" in caplog.text
+    assert_kept()
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_cache_that_cannot_be_written_costs_time_alone(tmp_path: Path) -> None:
+    spec, weights = declared(), tmp_path / "model.weights.h5"
+    keras.applications.MobileNet(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3)).save_weights(weights)
+    (tmp_path / "file").touch()
+    graph = Graph(spec, weights, "", cache=tmp_path / "file" / "frozen")
+    assert [tap.name for tap in graph.taps] == [tap.name for tap in spec.taps]
