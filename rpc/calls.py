@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import grpc
+from google.protobuf import descriptor_pool
 from prometheus_client import Counter, Gauge, Histogram
 
 from rpc import request_ids, traces
-from rpc.handlers import Context, Handler, service_of, surrounded
+from rpc.handlers import Context, Handler, surrounded
 
 _log = logging.getLogger(__name__)
 
@@ -36,9 +37,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     To be the outermost, so that refused calls are counted too.
     """
 
-    def __init__(self, services: frozenset[str]) -> None:
+    def __init__(self, services: Iterable[str]) -> None:
         """`services` are the full names of those to follow."""
-        self._services = services
+        # By what the contract has, not by what is called: else a caller could fill our memory with metrics of its own.
+        self._methods = {
+            f"/{service}/{method.name}": (service, method.name)
+            for service in services
+            for method in descriptor_pool.Default().FindServiceByName(service).methods
+        }
 
     async def intercept_service(
         self,
@@ -46,15 +52,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
         """Wrap the handler of the call."""
-        method: str = handler_call_details.method
-        service = service_of(method)
-        if service not in self._services:
-            return await continuation(handler_call_details)
         handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        metadata = handler_call_details.invocation_metadata
-        return surrounded(handler, functools.partial(_followed, service, method.split("/")[2], metadata))
+        known = self._methods.get(handler_call_details.method)
+        if handler is None or known is None:
+            return handler
+        return surrounded(handler, functools.partial(_followed, *known, handler_call_details.invocation_metadata))
 
 
 @asynccontextmanager

@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import grpc
 
-from rpc.errors import LastlayerError, NotReadyError
-from rpc.handlers import Context, Handler, abort, refusing, service_of, surrounded
+from rpc.errors import LastlayerError
+from rpc.handlers import Context, Handler, abort, service_of, surrounded
 from rpc.status import internal_status, to_status
 
 _log = logging.getLogger(__name__)
@@ -19,12 +19,11 @@ _log = logging.getLogger(__name__)
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Answers a `LastlayerError` with its status and any other exception with INTERNAL and an id that the log repeats.
 
-    Cancellation and `context.abort` pass untouched. Calls to a service that is not registered yet are answered with
-    UNAVAILABLE instead of gRPC's UNIMPLEMENTED, as the caller is right to come again.
+    Cancellation and `context.abort` pass untouched.
     """
 
     def __init__(self, services: frozenset[str]) -> None:
-        """`services` are the full names of the services that will be registered, at once or once they are loaded."""
+        """`services` are the full names of ours; health and reflection answer for themselves."""
         self._services = services
 
     async def intercept_service(
@@ -35,10 +34,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         """Wrap the handler of the call; where none is registered there is none, and gRPC says UNIMPLEMENTED."""
         method: str = handler_call_details.method
         handler = await continuation(handler_call_details)
-        if service_of(method) not in self._services:  # health and reflection, which answer for themselves
+        if handler is None or service_of(method) not in self._services:
             return handler
-        if handler is None:
-            return refusing(NotReadyError("The service is still starting; try again in a moment."))
         return surrounded(handler, functools.partial(_answering, method))
 
 

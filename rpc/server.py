@@ -14,6 +14,8 @@ from grpc_reflection.v1alpha import reflection
 
 from rpc.calls import CallInterceptor
 from rpc.channel import KEEPALIVE_MS, MAX_MESSAGE_BYTES
+from rpc.errors import NotReadyError
+from rpc.handlers import refusing, service_of
 from rpc.interceptor import ErrorInterceptor
 from rpc.security import ServerSecurity
 
@@ -37,20 +39,30 @@ class BindError(Exception):
 
 
 class _LateHandlers(grpc.GenericRpcHandler):
-    """Answers with the handlers of the services that are loaded so far; gRPC takes handlers only before the start."""
+    """Answers with the handlers of the services that are loaded so far; gRPC takes handlers only before the start.
 
-    def __init__(self) -> None:
+    Calls to a service that is still to come are answered with UNAVAILABLE instead of gRPC's UNIMPLEMENTED, as the
+    caller is right to come again.
+    """
+
+    def __init__(self, services: Iterable[str]) -> None:
+        """`services` are the full names of those that will be registered."""
         self._handlers: list[grpc.GenericRpcHandler] = []
+        self._awaited = set(services)
 
-    def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+    def add_generic_rpc_handlers(self, handlers: Iterable[grpc.ServiceRpcHandler]) -> None:
         """Stand in for the server in the generated function that adds a service."""
-        self._handlers.extend(handlers)
+        for handler in handlers:
+            self._handlers.append(handler)
+            self._awaited.discard(handler.service_name() or "")
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
         """Do nothing: the same handlers come as generic ones."""
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         """Return the handler of a call, or None."""
+        if service_of(handler_call_details.method) in self._awaited:
+            return refusing(NotReadyError("The service is still starting; try again in a moment."))
         found = (handler.service(handler_call_details) for handler in self._handlers)
         return next((handler for handler in found if handler is not None), None)
 
@@ -75,7 +87,7 @@ class GrpcServer:
         self._security = security or ServerSecurity()
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
-        self._late = _LateHandlers()
+        self._late = _LateHandlers(services)
         self.bound_address = ""
         """The address with its real port, once started."""
 

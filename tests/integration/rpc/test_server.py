@@ -12,6 +12,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from prometheus_client import REGISTRY
 
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
 from rpc.channel import MAX_MESSAGE_BYTES, channel_options
@@ -101,6 +102,24 @@ async def test_our_errors_arrive_with_all_their_details(shape: str) -> None:
         "model",
         "The model is refused.",
     )
+
+
+async def test_a_method_that_the_contract_does_not_have_is_unimplemented_and_makes_no_metric() -> None:
+    async with serving(Scripted()) as (_, channel):
+        for method in (f"/{SERVICE}/Invented", f"/{SERVICE}/", "/no.Service/Method"):
+            invented: Any = channel.unary_unary(method)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await invented(b"", timeout=20)
+            assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        await call(channel, "unary", "fine")
+    methods = {
+        sample.labels["grpc_method"]
+        for family in REGISTRY.collect()
+        if family.name == "grpc_server_handled"
+        for sample in family.samples
+    }
+    assert "Predict" in methods
+    assert not methods & {"Invented", ""}
 
 
 @SHAPES
