@@ -46,6 +46,9 @@ def test_featurizers_are_named_as_grpc_names_them(featurizer: str, target: str) 
         ("CLASSIFIER_FEATURIZER", "one:1,two:1", "a list needs IP addresses"),
         ("CLASSIFIER_LOG_FORMAT", "xml", "'console' or 'json'"),
         ("CLASSIFIER_GRACE_SECONDS", "soon", "number"),
+        ("CLASSIFIER_METRICS_ADDRESS", "9464", "HOST:PORT"),
+        ("CLASSIFIER_OPEN_SERVICES", "everything", "`health`, `reflection`"),
+        ("CLASSIFIER_OPEN_SERVICES", "none,health", "`health`, `reflection`"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_variable(
@@ -55,3 +58,33 @@ def test_a_wrong_value_is_named_with_its_variable(
     with pytest.raises(SettingsError, match=f"{variable} is `{value}`") as caught:
         load_settings(ClassifierSettings)
     assert accepted in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"CLASSIFIER_TLS_CERT": "x"}, "CLASSIFIER_TLS_CERT and CLASSIFIER_TLS_KEY go together."),
+        ({"CLASSIFIER_TLS_KEY": "x"}, "CLASSIFIER_TLS_CERT and CLASSIFIER_TLS_KEY go together."),
+        ({"CLASSIFIER_TLS_CLIENT_CA": "x"}, "CLASSIFIER_TLS_CLIENT_CA needs CLASSIFIER_TLS_CERT and"),
+        (
+            {"CLASSIFIER_FEATURIZER_TLS_CERT": "x"},
+            "CLASSIFIER_FEATURIZER_TLS_CERT and CLASSIFIER_FEATURIZER_TLS_KEY go together.",
+        ),
+        (
+            {"CLASSIFIER_FEATURIZER_TOKEN_FILE": "x"},
+            "CLASSIFIER_FEATURIZER_TOKEN_FILE needs CLASSIFIER_FEATURIZER_TLS_CA.",
+        ),
+        (
+            {"CLASSIFIER_FEATURIZER_TLS_CA": "x", "CLASSIFIER_FEATURIZER": "10.0.0.1:1,10.0.0.2:1"},
+            "CLASSIFIER_FEATURIZER must be one dns:///NAME:PORT with TLS",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_named(
+    variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(ClassifierSettings)
+    assert str(caught.value).startswith(said)

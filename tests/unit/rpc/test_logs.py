@@ -4,7 +4,8 @@ import json
 import logging
 import sys
 
-from rpc.logs import JsonFormatter
+from rpc import request_ids
+from rpc.logs import ConsoleFormatter, JsonFormatter
 
 
 def test_a_record_is_one_json_object_on_one_line() -> None:
@@ -26,3 +27,15 @@ def test_an_exception_is_kept() -> None:
     except ValueError:
         record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", (), sys.exc_info())
     assert "ValueError: broken" in json.loads(JsonFormatter().format(record))["exception"]
+
+
+def test_what_belongs_to_a_request_has_its_id() -> None:
+    record = logging.LogRecord("x", logging.INFO, __file__, 1, "done", (), None)
+    token = request_ids.current.set("abc.1")
+    try:
+        assert json.loads(JsonFormatter().format(record))["request_id"] == "abc.1"
+        assert ConsoleFormatter().format(record).endswith("x: done [abc.1]")
+    finally:
+        request_ids.current.reset(token)
+    assert "request_id" not in json.loads(JsonFormatter().format(record))
+    assert ConsoleFormatter().format(record).endswith("x: done")
