@@ -4,6 +4,7 @@
 so that it can be measured in turn with the service.
 """
 
+import functools
 import itertools
 import json
 import os
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.photos import read_photos
 from benchmarks.processes import Usage, usage
 from featurizer.config import FeaturizerSettings
 from featurizer.images import decode
@@ -55,15 +57,19 @@ class Ceiling:
         """The size of batch that is the fastest."""
         return max(self.rates, key=lambda size: self.rates[size])
 
+    def measure_one_by_one(self, seconds: float, taps: Sequence[str]) -> Measured:
+        """Decode a photo and run it up to some taps, and then the next, for a while."""
+        return self._measure(seconds=seconds, batch=1, decoding=True, ahead=False, taps=taps)
+
     def measure(self, seconds: float, *, decoding: bool) -> Measured:
         """Run batches of the best size: of ready tensors, or of photos that are decoded beside the graph."""
+        return self._measure(seconds=seconds, batch=self.best_batch, decoding=decoding, ahead=True)
+
+    def _measure(self, **command: object) -> Measured:
         assert self._process.stdin is not None
-        command = {"seconds": seconds, "decoding": decoding, "batch": self.best_batch}
         self._process.stdin.write(f"{json.dumps(command)}\n")
         self._process.stdin.flush()
-        before = self.usage().cpu_s
-        answer = self._answer()
-        return Measured(answer["images"], answer["seconds"], self.usage().cpu_s - before, answer["latencies_s"])
+        return Measured(**self._answer())
 
     def usage(self) -> Usage:
         """Return what the process has used so far."""
@@ -89,11 +95,6 @@ def ceiling(photos: Path, environment: Mapping[str, str]) -> Iterator[Ceiling]:
         yield Ceiling(process)
 
 
-def read_photos(folder: Path) -> list[bytes]:
-    """Return the JPEGs below a folder."""
-    return [path.read_bytes() for path in sorted(folder.rglob("*.jpg"))]
-
-
 def main() -> None:
     """Load the network, tell how fast it is, and measure what is asked for until standard input ends."""
     loaded = load(load_settings(FeaturizerSettings), lambda *_: None)
@@ -106,28 +107,30 @@ def main() -> None:
         return decode(content, width=size.width, height=size.height, max_pixels=_MAX_PIXELS)
 
     ready = np.stack(list(decoders.map(pixels, itertools.islice(files, max(_BATCHES)))))
-    rates = [_run(lambda n=n: ready[:n], lambda x: graph.run(x, taps), 1.0) for n in _BATCHES]  # type: ignore[misc]
-    _tell(rates=[images / seconds for images, seconds, _ in rates])
+    done = [_run(lambda n=n: ready[:n], lambda x: graph.run(x, taps), 1.0) for n in _BATCHES]  # type: ignore[misc]
+    _tell(rates=[measured.images / measured.seconds for measured in done])
     for line in sys.stdin:
         asked = json.loads(line)
         batch = asked["batch"]
-        coming = [decoders.submit(pixels, next(files)) for _ in range(batch)] if asked["decoding"] else []
+        coming: list[Future[npt.NDArray[np.uint8]]] = []
 
-        def decoded(batch: int = batch) -> npt.NDArray[np.uint8]:
+        def decoded(batch: int = batch, ahead: int = batch if asked["ahead"] else 0) -> npt.NDArray[np.uint8]:
             nonlocal coming
-            done, coming = coming, [decoders.submit(pixels, next(files)) for _ in range(batch)]
+            done = coming or [decoders.submit(pixels, next(files)) for _ in range(batch)]
+            coming = [decoders.submit(pixels, next(files)) for _ in range(ahead)]
             return np.stack([future.result() for future in done])
 
         source = decoded if asked["decoding"] else lambda batch=batch: ready[:batch]
-        images, seconds, latencies = _run(source, lambda x: graph.run(x, taps), asked["seconds"])
-        _tell(images=images, seconds=seconds, latencies_s=latencies)
+        run = functools.partial(graph.run, taps=asked.get("taps", taps))
+        _tell(**_run(source, run, asked["seconds"])._asdict())
+        wait(coming)  # what is measured next has the machine for itself
 
 
 def _run(
     source: Callable[[], npt.NDArray[np.uint8]], run: Callable[[npt.NDArray[np.uint8]], object], seconds: float
-) -> tuple[int, float, list[float]]:
-    """Run batches for a while; return how many images those were, the seconds, and those of each batch."""
-    images, latencies = 0, []
+) -> Measured:
+    """Run batches for a while."""
+    images, latencies, cpu_s = 0, [], time.process_time()
     started = now = time.perf_counter()
     while now < started + seconds:
         before = now
@@ -136,7 +139,7 @@ def _run(
         images += len(batch)
         now = time.perf_counter()
         latencies.append(now - before)
-    return images, now - started, latencies
+    return Measured(images, now - started, time.process_time() - cpu_s, latencies)
 
 
 def _tell(**answer: object) -> None:

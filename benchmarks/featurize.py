@@ -9,7 +9,6 @@ The settings of the featurizer hold, such as LASTLAYER_BACKBONE and LASTLAYER_HO
 
 import argparse
 import asyncio
-import io
 import os
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,12 +18,12 @@ from pathlib import Path
 
 import grpc
 import numpy as np
-from PIL import Image, ImageFilter
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.calls import Callers
-from benchmarks.ceiling import Ceiling, Measured, ceiling, read_photos
+from benchmarks.ceiling import Ceiling, Measured, ceiling
+from benchmarks.photos import chosen_photos, read_photos
 from benchmarks.processes import Usage, machine, usage
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc
 from rpc.channel import channel_options
@@ -56,24 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=2.5, help="how long each is measured in each round")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
-        photos = options.photos or Path(scratch) / "photos"
-        if options.photos is None:
-            write_photos(photos)
-        asyncio.run(_measure(photos, Path(scratch), options.seconds))
-
-
-def write_photos(folder: Path, count: int = 64) -> None:
-    """Write JPEGs of 500 x 375 with about as much detail as photos, 70 kB each."""
-    folder.mkdir()
-    random = np.random.default_rng(0)
-    for number in range(count):
-        coarse = Image.fromarray(random.integers(0, 256, (12, 16, 3), np.uint8)).resize(
-            (500, 375), Image.Resampling.BICUBIC
-        )
-        grain = Image.fromarray(random.integers(0, 256, (375, 500, 3), np.uint8)).filter(ImageFilter.GaussianBlur(1))
-        file = io.BytesIO()
-        Image.blend(coarse, grain, 0.4).save(file, "JPEG", quality=90)
-        (folder / f"{number}.jpg").write_bytes(file.getvalue())
+        asyncio.run(_measure(chosen_photos(options.photos, Path(scratch)), Path(scratch), options.seconds))
 
 
 async def _measure(photos: Path, scratch: Path, seconds: float) -> None:
