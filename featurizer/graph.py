@@ -147,9 +147,11 @@ def _freeze(spec: BackboneSpec, weights: Path, group: str, cache: Path | None) -
         return Frozen(read_graph(weights), spec.input, {tap.name: tap.tensor for tap in spec.taps})
 
     def make() -> Frozen:
-        from featurizer.keras_graph import freeze
+        from featurizer.keras_graph import forget, freeze
 
-        return freeze(spec, weights, group)
+        frozen = freeze(spec, weights, group)
+        forget()
+        return frozen
 
     if cache is None:
         return make()

@@ -1,5 +1,6 @@
 """Turns a network of keras.applications into a frozen graph, so that it runs like every other."""
 
+import gc
 import re
 from collections import Counter
 from pathlib import Path
@@ -50,6 +51,12 @@ def freeze(spec: BackboneSpec, weights: Path, group: str) -> Frozen:
     frozen = convert_variables_to_constants_v2(tf.function(forward).get_concrete_function(signature))
     tensors = {tap.name: output.name for tap, output in zip(spec.taps, frozen.outputs, strict=True)}
     return Frozen(frozen.graph.as_graph_def(), frozen.inputs[0].name, tensors)
+
+
+def forget() -> None:
+    """Free the memory of networks that were frozen: Keras holds them, and they hold each other, in circles."""
+    keras.utils.clear_session()
+    gc.collect()
 
 
 def _load_group(model: Any, weights: Path, group: str) -> None:

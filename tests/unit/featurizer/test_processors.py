@@ -35,5 +35,37 @@ def test_the_smaller_of_affinity_and_quota(tmp_path: Path, files: dict[str, str]
     assert available_processors(tmp_path) == expected
 
 
+@pytest.mark.usefixtures("eight")
+@pytest.mark.parametrize(
+    ("own", "files", "expected"),
+    [
+        ("0::/", {"cpu.max": "300000 100000"}, 3),
+        (
+            "1:cpu:/old\n0::/system.slice/featurizer.service\n",
+            {"system.slice/featurizer.service/cpu.max": "200000 100000"},
+            2,
+        ),
+        ("0::/system.slice/featurizer.service", {"system.slice/cpu.max": "100000 100000"}, 1),
+        (
+            "0::/a/b",
+            {"cpu.max": "max 100000", "a/cpu.max": "500000 100000", "a/b/cpu.max": "600000 100000"},
+            5,
+        ),
+        ("0::/../outside", {"cpu.max": "400000 100000"}, 4),
+        ("0::/a/b", {}, 8),
+    ],
+)
+def test_the_least_quota_of_the_groups_above_holds(
+    tmp_path: Path, own: str, files: dict[str, str], expected: int
+) -> None:
+    membership = tmp_path / "membership"
+    membership.write_text(own)
+    for name, text in files.items():
+        path = tmp_path / "mounted" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert available_processors(tmp_path / "mounted", membership) == expected
+
+
 def test_this_machine_has_at_least_one() -> None:
     assert available_processors() >= 1
