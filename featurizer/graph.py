@@ -1,6 +1,6 @@
 """Runs a frozen network: pixels in, the vectors of its taps out.
 
-With `frozen`, `keras_graph` and `spatial`, all that knows TensorFlow.
+With `frozen`, `keras_graph`, `normalisation` and `spatial`, all that knows TensorFlow.
 """
 
 import logging
@@ -16,6 +16,7 @@ import tensorflow as tf
 from featurizer.backbones import BackboneSpec
 from featurizer.errors import BackboneError
 from featurizer.frozen import Frozen, kept, needed_part, read_graph
+from featurizer.normalisation import replace_normalisations
 from featurizer.precision import Precision
 from featurizer.processors import available_processors
 from featurizer.spatial import feature_map
@@ -186,6 +187,7 @@ def _import(
         images = tf.compat.v1.placeholder(tf.uint8, [None, size.height, size.width, 3], name="lastlayer/images")
         pixels = (tf.cast(images, tf.float32) - tf.constant(size.mean, tf.float32)) * size.scale
         try:
+            needed = replace_normalisations(needed, frozen.input, (size.height, size.width, 3))
             found = tf.import_graph_def(needed, {frozen.input: pixels}, list(frozen.tensors.values()), name="")
         except (ValueError, tf.errors.InvalidArgumentError) as error:
             raise BackboneError(f"`{path}` cannot be imported: {str(error).splitlines()[0]}") from error
