@@ -56,7 +56,7 @@ lock: ## resolve the lock files anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header requirements/protos.in -o requirements/protos.txt
 	uv pip compile -q --universal --generate-hashes --no-header requirements/audit.in -o requirements/audit.txt
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml --extra dev -o requirements/dev.txt
-	for extra in featurizer featurizer-gpu "classifier --extra postgres" "client --extra report"; do \
+	for extra in featurizer featurizer-gpu featurizer-openvino "classifier --extra postgres" "client --extra report"; do \
 	  uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt \
 	    --extra $$extra -o requirements/$${extra%% *}.txt; \
 	done

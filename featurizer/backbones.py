@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from featurizer.config import EngineName
 from featurizer.errors import BackboneError
 from featurizer.precision import Precision
 
@@ -101,7 +102,7 @@ class BackboneSpec(_Declared):
             raise ValueError("more than one tap is marked as `class_scores`")
         return self
 
-    def digest(self, weights: Path, precision: Precision = "float32") -> str:
+    def digest(self, weights: Path, precision: Precision = "float32", engine: EngineName = "tensorflow") -> str:
         """Return the sha256, 64 hexadecimal digits, over the bytes of the weights and all that shapes features."""
         declared = {
             "application": self.application,
@@ -114,6 +115,9 @@ class BackboneSpec(_Declared):
         if precision != "float32":
             # Features of another precision are others, if only a little: see `featurizer.precision`.
             declared["precision"] = precision
+            # In float32 engines agree to the last digits; where they round to 16 bits, they do so at other places.
+            if engine != "tensorflow":
+                declared["engine"] = engine
         with weights.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256")
         digest.update(json.dumps(declared, sort_keys=True).encode())

@@ -8,6 +8,8 @@ from pydantic_settings import SettingsConfigDict
 
 from rpc.settings import File, ServiceSettings, host_port
 
+EngineName = Literal["tensorflow", "openvino"]
+
 
 class FeaturizerSettings(ServiceSettings):
     """The featurizer's settings."""
@@ -32,6 +34,11 @@ class FeaturizerSettings(ServiceSettings):
         description="numbers that the network computes in; another precision is another backbone to heads. "
         "`bfloat16` needs AVX512-BF16 or AMX; `auto` takes 16 bits where the machine is faster with them and the "
         "features are near (cosine above 0.999), and keeps to it",
+    )
+    engine: EngineName = Field(
+        "tensorflow",
+        description="what runs the network: `openvino` is faster on processors, and is installed by the extra "
+        "`featurizer-openvino`",
     )
     max_batch_images: Annotated[int, Field(ge=1, le=1024)] = Field(
         16, description="the most images that run through the network at once; more cost memory and latency"

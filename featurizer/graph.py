@@ -1,19 +1,21 @@
 """Runs a frozen network: pixels in, the vectors of its taps out.
 
-With `frozen`, `keras_graph`, `normalisation` and `spatial`, all that knows TensorFlow.
+With `engines`, `frozen`, `keras_graph`, `normalisation` and `spatial`, all that knows TensorFlow.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from featurizer.backbones import BackboneSpec
+from featurizer.config import EngineName
+from featurizer.engines import EngineError, Function, make_engine
 from featurizer.errors import BackboneError
 from featurizer.frozen import Frozen, kept, needed_part, read_graph
 from featurizer.normalisation import replace_normalisations
@@ -22,11 +24,6 @@ from featurizer.processors import available_processors
 from featurizer.spatial import feature_map
 
 TapKind = Literal["spatial_mean", "vector", "class_scores"]
-
-_REWRITES: Final = {"bfloat16": "auto_mixed_precision_onednn_bfloat16", "float16": "auto_mixed_precision"}
-"""What TensorFlow calls the rewriting of a graph to each precision; sums stay in float32."""
-
-_Run = Callable[[npt.NDArray[np.uint8]], list[npt.NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
@@ -38,13 +35,19 @@ class Tap:
     dimension: int
 
 
-def configure_tensorflow() -> str:
-    """Set TensorFlow's threads and memory for this process, before its first use; return the device it will use."""
+def configure_tensorflow(engine: EngineName = "tensorflow") -> str:
+    """Set TensorFlow's threads and memory for this process, before its first use.
+
+    Returns the device on which the engine will run graphs.
+    """
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of deprecations that are not the user's
     # Of what Keras runs where it loads a network; graphs have `_options`.
     processors = available_processors()
     tf.config.threading.set_intra_op_parallelism_threads(processors)
     tf.config.threading.set_inter_op_parallelism_threads(min(2, processors))
+    if engine == "openvino":
+        tf.config.set_visible_devices([], "GPU")
+        return "CPU, by OpenVINO"
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         # Otherwise TensorFlow takes all of the device's memory, from everybody else too.
@@ -64,6 +67,7 @@ class Graph:
         group: str = "",
         *,
         precision: Precision = "float32",
+        engine: EngineName = "tensorflow",
         cache: Path | None = None,
     ) -> None:
         """Load the network; `group` names the group of an HDF5 file that holds its weights.
@@ -72,13 +76,14 @@ class Graph:
         BackboneError where the file is damaged or has not what the declaration says.
         """
         self._spec = spec
-        definition, self._input, self._outputs, self._maps = _import(
-            spec, _freeze(spec, weights, group, cache), weights
-        )
-        # A session, and not a function, which keeps more copies of the weights: 570 MB instead of 400 with GoogLeNet.
-        self._session = tf.compat.v1.Session(graph=definition, config=_options(precision))
-        self._runs: dict[int, _Run] = {}
-        self._map: _Run | None = None
+        frozen = _freeze(spec, weights, group, cache)
+        definition, images, self._outputs, self._maps = _import(spec, frozen, weights, engine)
+        try:
+            self._engine = make_engine(engine, definition, images, precision)
+        except EngineError as error:
+            raise BackboneError(f"`{weights}` cannot be loaded by {engine}: {error}") from error
+        self._runs: dict[int, Function] = {}
+        self._map: Function | None = None
         self.taps = self._warm_up(weights)
         """The taps, from the shallowest to the deepest."""
 
@@ -90,7 +95,7 @@ class Graph:
         """
         names = [tap.name for tap in self._spec.taps]
         # One function for each deepest tap; the shallower ones that it yields as well cost next to nothing, whereas
-        # every function keeps the weights once more.
+        # every function costs memory.
         count = 1 + max(names.index(tap) for tap in taps)
         outputs = self._up_to(count)(images)
         return {tap: outputs[names.index(tap)] for tap in taps}
@@ -102,20 +107,20 @@ class Graph:
         what `run` returns.
         """
         if self._map is None:
-            # Made when it is first needed, as it keeps the weights once more. One for all taps: maps are asked for one
-            # image at a time, where it matters little how deep the network is run.
-            self._map = self._session.make_callable(list(self._maps.values()), [self._input])
+            # Made when it is first needed, as it costs memory. One for all taps: maps are asked for one image at a
+            # time, where it matters little how deep the network is run.
+            self._map = self._engine.function(list(self._maps.values()))
         found = dict(zip(self._maps, self._map(images), strict=True))
         return {tap: found[tap] for tap in taps}
 
     def close(self) -> None:
         """Free the network, which cannot be run any more."""
-        self._session.close()
+        self._engine.close()
 
-    def _up_to(self, count: int) -> _Run:
+    def _up_to(self, count: int) -> Function:
         if count not in self._runs:
             outputs = [self._outputs[tap.name] for tap in self._spec.taps[:count]]
-            self._runs[count] = self._session.make_callable(outputs, [self._input])
+            self._runs[count] = self._engine.function(outputs)
         return self._runs[count]
 
     def _warm_up(self, weights: Path) -> tuple[Tap, ...]:
@@ -124,9 +129,9 @@ class Graph:
         try:
             # Two images, as a graph that was frozen for a batch of one fails only with more.
             vectors = self.run(np.zeros((2, size.height, size.width, 3), np.uint8), names)
-        except tf.errors.OpError as error:
+        except EngineError as error:
             raise BackboneError(
-                f"`{weights}` does not take 2 images of {size.width} x {size.height}: {error.message.splitlines()[0]}"
+                f"`{weights}` does not take 2 images of {size.width} x {size.height}: {error}"
             ) from error
         taps = []
         for declared in self._spec.taps:
@@ -159,20 +164,8 @@ def _freeze(spec: BackboneSpec, weights: Path, group: str, cache: Path | None) -
     return kept(cache, f"{spec.digest(weights)} {group} TensorFlow {tf.__version__}", make)
 
 
-def _options(precision: Precision) -> tf.compat.v1.ConfigProto:
-    processors = available_processors()
-    options = tf.compat.v1.ConfigProto(
-        intra_op_parallelism_threads=processors, inter_op_parallelism_threads=min(2, processors)
-    )
-    options.gpu_options.allow_growth = True
-    if precision != "float32":
-        rewrites = options.graph_options.rewrite_options
-        setattr(rewrites, _REWRITES[precision], rewrites.ON)
-    return options
-
-
 def _import(
-    spec: BackboneSpec, frozen: Frozen, path: Path
+    spec: BackboneSpec, frozen: Frozen, path: Path, engine: EngineName
 ) -> tuple[tf.Graph, tf.Tensor, dict[str, tf.Tensor], dict[str, tf.Tensor]]:
     """Wrap the graph so that it takes uint8 pixels and yields one vector a tap.
 
@@ -187,7 +180,8 @@ def _import(
         images = tf.compat.v1.placeholder(tf.uint8, [None, size.height, size.width, 3], name="lastlayer/images")
         pixels = (tf.cast(images, tf.float32) - tf.constant(size.mean, tf.float32)) * size.scale
         try:
-            needed = replace_normalisations(needed, frozen.input, (size.height, size.width, 3))
+            if engine == "tensorflow":  # the other one is as fast with what it is given
+                needed = replace_normalisations(needed, frozen.input, (size.height, size.width, 3))
             found = tf.import_graph_def(needed, {frozen.input: pixels}, list(frozen.tensors.values()), name="")
         except (ValueError, tf.errors.InvalidArgumentError) as error:
             raise BackboneError(f"`{path}` cannot be imported: {str(error).splitlines()[0]}") from error
@@ -199,5 +193,6 @@ def _import(
                 )
             outputs[name] = tf.reduce_mean(output, [1, 2]) if output.shape.rank == 4 else tf.identity(output)
             if (mapped := feature_map(output)) is not None:
-                maps[name] = mapped
+                # OpenVINO knows only tensors that nothing else takes by their names.
+                maps[name] = tf.identity(mapped)
     return definition, images, outputs, maps

@@ -47,10 +47,11 @@ def load(settings: FeaturizerSettings, progress: Progress) -> Loaded:
     keep_batches_on_heap()
     from featurizer.graph import configure_tensorflow
 
-    device = configure_tensorflow()
-    graph, precision = _load_graph(resolved, settings, reduced_precision(gpu=device != "CPU"))
+    device = configure_tensorflow(settings.engine)
+    graph, precision = _load_graph(resolved, settings, reduced_precision(gpu=device.startswith("GPU")))
     give_back_free_memory()
-    return Loaded(resolved.spec, resolved.spec.digest(resolved.weights, precision), graph, device, precision)
+    digest = resolved.spec.digest(resolved.weights, precision, settings.engine)
+    return Loaded(resolved.spec, digest, graph, device, precision)
 
 
 def _load_graph(
@@ -60,7 +61,14 @@ def _load_graph(
 
     def graph_in(precision: Precision) -> Graph:
         cache = settings.weights_folder / "frozen"
-        return Graph(resolved.spec, resolved.weights, resolved.group, precision=precision, cache=cache)
+        return Graph(
+            resolved.spec,
+            resolved.weights,
+            resolved.group,
+            precision=precision,
+            engine=settings.engine,
+            cache=cache,
+        )
 
     wanted = settings.precision
     if wanted == "bfloat16" and reduced != "bfloat16":
@@ -73,7 +81,8 @@ def _load_graph(
     if reduced is None:
         return graph_in("float32"), "float32"
     # Measured once: another choice after a start on a busy machine would be another backbone.
-    memory = settings.weights_folder / f"precision-{resolved.digest[:16]}-{reduced}"
+    engine = "" if settings.engine == "tensorflow" else f"-{settings.engine}"
+    memory = settings.weights_folder / f"precision-{resolved.digest[:16]}-{reduced}{engine}"
     with contextlib.suppress(OSError):
         remembered = memory.read_text(encoding="utf-8").strip()
         if remembered in ("float32", reduced):

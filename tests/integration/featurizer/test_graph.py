@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from featurizer.backbones import BackboneSpec, TapSpec, builtin, read_backbone
+from featurizer.config import EngineName
 from featurizer.errors import BackboneError
 from featurizer.graph import Graph, configure_tensorflow
 from tests.shared import SHARED, needs_shared
@@ -25,10 +26,16 @@ def spec(declaration: Path) -> BackboneSpec:
     return read_backbone(declaration)
 
 
+@pytest.fixture(scope="module", params=["tensorflow", "openvino"])
+def engine(request: pytest.FixtureRequest) -> EngineName:
+    name: EngineName = request.param
+    return name
+
+
 @pytest.fixture(scope="module")
-def graph(declaration: Path, spec: BackboneSpec) -> Graph:
+def graph(declaration: Path, spec: BackboneSpec, engine: EngineName) -> Graph:
     configure_tensorflow()
-    return Graph(spec, declaration.with_name("graph.pb"))
+    return Graph(spec, declaration.with_name("graph.pb"), engine=engine)
 
 
 def images(count: int, size: int = 32) -> npt.NDArray[np.uint8]:
@@ -134,22 +141,22 @@ def written(graph: tf.Graph, path: Path) -> Path:
     return path
 
 
-def test_a_graph_for_one_image_alone_is_refused(tmp_path: Path, spec: BackboneSpec) -> None:
+def test_a_graph_for_one_image_alone_is_refused(tmp_path: Path, spec: BackboneSpec, engine: EngineName) -> None:
     graph = tf.Graph()
     with graph.as_default():
         pixels = tf.compat.v1.placeholder(tf.float32, [1, 32, 32, 3], name="input")
         tf.reshape(pixels, [1, 32 * 32 * 3], name="flat")
     with pytest.raises(BackboneError, match="does not take 2 images of 32 x 32"):
-        Graph(with_tap(spec, "flat:0"), written(graph, tmp_path / "one.pb"))
+        Graph(with_tap(spec, "flat:0"), written(graph, tmp_path / "one.pb"), engine=engine)
 
 
-def test_a_graph_for_another_size_is_refused(tmp_path: Path, spec: BackboneSpec) -> None:
+def test_a_graph_for_another_size_is_refused(tmp_path: Path, spec: BackboneSpec, engine: EngineName) -> None:
     graph = tf.Graph()
     with graph.as_default():
         pixels = tf.compat.v1.placeholder(tf.float32, [None, 8, 8, 3], name="input")
         tf.matmul(tf.reshape(pixels, [-1, 192]), tf.ones([192, 4]), name="scores")
     with pytest.raises(BackboneError, match="does not yield one vector an image"):
-        Graph(with_tap(spec, "scores:0"), written(graph, tmp_path / "other.pb"))
+        Graph(with_tap(spec, "scores:0"), written(graph, tmp_path / "other.pb"), engine=engine)
 
 
 def test_a_second_input_is_named(tmp_path: Path, spec: BackboneSpec) -> None:
@@ -172,20 +179,33 @@ def test_a_graph_that_is_not_frozen_is_refused(tmp_path: Path, spec: BackboneSpe
         Graph(with_tap(spec, "scaled:0"), written(graph, tmp_path / "variables.pb"))
 
 
-def test_vectors_that_are_not_finite_are_refused(tmp_path: Path, spec: BackboneSpec) -> None:
+def test_vectors_that_are_not_finite_are_refused(tmp_path: Path, spec: BackboneSpec, engine: EngineName) -> None:
     graph = tf.Graph()
     with graph.as_default():
         pixels = tf.compat.v1.placeholder(tf.float32, [None, 32, 32, 3], name="input")
         tf.math.log(pixels - 1000.0, name="logarithm")
     with pytest.raises(BackboneError, match="the tap `mine` yields numbers that are not finite"):
-        Graph(with_tap(spec, "logarithm:0"), written(graph, tmp_path / "nan.pb"))
+        Graph(with_tap(spec, "logarithm:0"), written(graph, tmp_path / "nan.pb"), engine=engine)
+
+
+def test_a_graph_that_openvino_cannot_run_is_refused(tmp_path: Path, spec: BackboneSpec) -> None:
+    graph = tf.Graph()
+    with graph.as_default():
+        pixels = tf.compat.v1.placeholder(tf.float32, [None, 32, 32, 3], name="input")
+        tf.math.igamma(tf.reduce_mean(pixels, [1, 2]), 1.0, name="gamma")
+    path = written(graph, tmp_path / "odd.pb")
+    with pytest.raises(
+        BackboneError,
+        match=r"odd\.pb` cannot be loaded by openvino: .*No conversion rule found for operations: Igamma$",
+    ):
+        Graph(with_tap(spec, "gamma:0"), path, engine="openvino")
 
 
 @needs_shared
-def test_googlenet_yields_the_golden_vectors() -> None:
+def test_googlenet_yields_the_golden_vectors(engine: EngineName) -> None:
     golden = np.load(SHARED / "models/googlenet/golden.npz")
     configure_tensorflow()
-    graph = Graph(builtin("googlenet"), SHARED / "models/googlenet/graph.pb")
+    graph = Graph(builtin("googlenet"), SHARED / "models/googlenet/graph.pb", engine=engine)
     assert [(tap.name, tap.dimension) for tap in graph.taps] == [
         ("mixed4d", 528),
         ("mixed4e", 832),
@@ -234,7 +254,9 @@ POOLINGS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_the_map_behind_the_network_s_own_pooling_is_found(declaration: Path, tmp_path: Path, pooling: str) -> None:
+def test_the_map_behind_the_network_s_own_pooling_is_found(
+    declaration: Path, tmp_path: Path, pooling: str, engine: EngineName
+) -> None:
     pool, kind = POOLINGS[pooling]
     with tf.Graph().as_default() as definition:
         pixels = tf.compat.v1.placeholder(tf.float32, [None, None, None, 3], name="input")
@@ -243,7 +265,7 @@ def test_the_map_behind_the_network_s_own_pooling_is_found(declaration: Path, tm
     path = tmp_path / "graph.pb"
     path.write_bytes(definition.as_graph_def().SerializeToString())
     spec = read_backbone(declaration).model_copy(update={"taps": (TapSpec(name="pooled", tensor="pooled:0"),)})
-    graph = Graph(spec, path)
+    graph = Graph(spec, path, engine=engine)
     assert [tap.kind for tap in graph.taps] == [kind]
     if kind == "spatial_mean":
         mapped = graph.maps(images(2), ["pooled"])["pooled"]
@@ -253,8 +275,8 @@ def test_the_map_behind_the_network_s_own_pooling_is_found(declaration: Path, tm
 
 
 @needs_shared
-def test_the_mean_of_a_map_of_googlenet_is_the_vector() -> None:
-    graph = Graph(builtin("googlenet"), SHARED / "models/googlenet/graph.pb")
+def test_the_mean_of_a_map_of_googlenet_is_the_vector(engine: EngineName) -> None:
+    graph = Graph(builtin("googlenet"), SHARED / "models/googlenet/graph.pb", engine=engine)
     taps = [tap.name for tap in graph.taps if tap.kind == "spatial_mean"]
     assert taps == ["mixed4d", "mixed4e", "avgpool0"]
     pixels = images(2, 224)

@@ -1,6 +1,7 @@
 """Networks made ready by the settings: precision and what is remembered of it, and graphs of Keras that are kept."""
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,32 @@ def test_a_cache_that_cannot_be_written_costs_time_alone(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     graph = Graph(spec, weights, "", cache=tmp_path / "file" / "frozen")
     assert [tap.name for tap in graph.taps] == [tap.name for tap in spec.taps]
+
+
+@pytest.mark.usefixtures("bfloat16_processor")
+def test_engines_agree_in_float32_and_are_told_apart_in_16_bits(declaration: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
+    ours, other = loaded(declaration), loaded(declaration, engine="openvino")
+    assert (ours.device, other.device) == ("CPU", "CPU, by OpenVINO")
+    assert other.digest == ours.digest
+    for tap, expected in ours.graph.run(images, list(TAPS)).items():
+        np.testing.assert_allclose(other.graph.run(images, list(TAPS))[tap], expected, rtol=1e-4, atol=1e-5)
+
+    rounded = [loaded(declaration, precision="bfloat16", engine=engine) for engine in ("tensorflow", "openvino")]
+    assert len({ready.digest for ready in (ours, *rounded)}) == 3
+    assert [ready.precision for ready in rounded] == ["bfloat16", "bfloat16"]
+
+
+@pytest.mark.usefixtures("bfloat16_processor")
+def test_auto_chooses_for_each_engine(declaration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "compare", lambda *_, **__: (True, "measured"))
+    assert loaded(declaration, precision="auto").precision == "bfloat16"
+    monkeypatch.setattr(loading, "compare", lambda *_, **__: (False, "measured"))
+    assert loaded(declaration, precision="auto", engine="openvino").precision == "float32"
+    assert loaded(declaration, precision="auto").precision == "bfloat16"
+
+
+def test_an_engine_that_is_not_installed_is_refused(declaration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(BackboneError, match=r"OpenVINO is not installed: `pip install 'lastlayer\[featurizer-openvino"):
+        loaded(declaration, engine="openvino")
