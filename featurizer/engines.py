@@ -1,5 +1,6 @@
 """What runs a prepared graph: TensorFlow, or OpenVINO, which is faster on processors."""
 
+import functools
 import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
@@ -85,7 +86,7 @@ class OpenVinoEngine:
     def __init__(self, graph: tf.Graph, images: tf.Tensor, precision: Precision) -> None:
         """`images` is the placeholder of `graph` that is fed. Raises BackboneError where OpenVINO is not installed."""
         openvino = _openvino()
-        self._core = openvino.Core()
+        self._core = _core()
         # It reads graphs of TensorFlow from files alone.
         with tempfile.NamedTemporaryFile(suffix=".pb") as file:
             file.write(graph.as_graph_def().SerializeToString())
@@ -136,6 +137,16 @@ def make_engine(name: EngineName, graph: tf.Graph, images: tf.Tensor, precision:
     if name == "openvino":
         return OpenVinoEngine(graph, images, precision)
     return TensorFlowEngine(graph, images, precision)
+
+
+@functools.cache
+def _core() -> Any:
+    """Return OpenVINO's one core of this process, which is never freed.
+
+    The core replaces the stack on which the thread that made it handles signals, and frees that stack with itself:
+    were the last reference dropped in another thread, the next signal would end the process.
+    """
+    return _openvino().Core()
 
 
 def _openvino() -> Any:

@@ -1,5 +1,7 @@
 """Real graphs in TensorFlow: numbers, taps, pruning, and each way in which a graph does not fit its declaration."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,35 @@ def test_an_image_has_the_same_vector_in_any_batch(graph: Graph) -> None:
 def test_tensorflow_can_be_configured_again_once_it_is_used(graph: Graph) -> None:
     graph.run(images(1), ["conv"])
     assert configure_tensorflow() == configure_tensorflow()
+
+
+FREED_IN_A_THREAD = """
+import gc, os, signal, sys, threading
+from pathlib import Path
+from featurizer.backbones import read_backbone
+from featurizer.graph import Graph, configure_tensorflow
+
+heard = []
+signal.signal(signal.SIGTERM, lambda *_: heard.append("heard"))
+declaration = Path(sys.argv[1])
+configure_tensorflow()
+graphs = [Graph(read_backbone(declaration), declaration.with_name("graph.pb"), engine="openvino")]
+
+def free():
+    graphs.pop().close()
+    gc.collect()
+
+thread = threading.Thread(target=free)
+thread.start()
+thread.join()
+os.kill(os.getpid(), signal.SIGTERM)
+sys.exit(heard != ["heard"])
+"""
+
+
+def test_a_signal_is_heard_after_a_thread_has_freed_openvinos_graph(declaration: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FREED_IN_A_THREAD, declaration], capture_output=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, b""), done.stderr.decode()[-2000:]
 
 
 def with_tap(spec: BackboneSpec, tensor: str) -> BackboneSpec:
