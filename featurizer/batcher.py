@@ -1,7 +1,9 @@
-"""Gathers items of many callers into batches for one worker that is busy most of the time.
+"""Gathers items of many callers into batches for a worker that is busy most of the time.
 
 Knows neither images nor gRPC. No batch waits to be filled: the next one is cut when the worker is free, so that a
-lone caller waits for nobody, and the busier it is the larger the batches become.
+lone caller waits for nobody, and the busier it is the larger the batches become. Once half a batch waits it begins
+beside the one that runs: of a single batch the processors are never quite busy, as its layers end at different times
+on each of them.
 """
 
 import asyncio
@@ -11,9 +13,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from rpc.errors import DeadlinePassedError, NotReadyError
+
+MAX_CONCURRENT: Final = 2
+"""The most batches that run at once; a third would make none faster, and cost memory."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,20 +32,21 @@ class _Entry(Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """Runs items in batches, one batch at a time, in a thread of its own.
+    """Runs items in batches in threads of its own, one batch at a time, or two where there is much to do.
 
     It does not bound how many items wait: who submits has been admitted (see `featurizer.admission`).
     """
 
     def __init__(self, run: Callable[[Sequence[Item]], Sequence[Result]], *, max_items: int) -> None:
-        """`run` takes 1 to `max_items` items and returns one result each, in order."""
+        """`run` takes 1 to `max_items` items and returns one result each, in order; it is called in two threads."""
         self._run = run
         self._max_items = max_items
         self._queue: deque[_Entry[Item, Result]] = deque()
-        self._arrived = asyncio.Event()
         self._stopping = False
-        self._worker: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="graph")
+        self._busy = 0
+        """How many batches run now."""
+        self._answering: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(MAX_CONCURRENT, thread_name_prefix="graph")
 
     async def submit(self, item: Item, *, deadline: float | None = None) -> Result:
         """Return the item's result.
@@ -50,28 +56,36 @@ class Batcher(Generic[Item, Result]):
         """
         if self._stopping:
             raise NotReadyError("The service is stopping; try again in a moment.")
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
-        entry: _Entry[Item, Result] = _Entry(item, deadline, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        entry: _Entry[Item, Result] = _Entry(item, deadline, loop.create_future())
         self._queue.append(entry)
-        self._arrived.set()
+        # Soon, and not now, so that what comes together goes together.
+        loop.call_soon(self._begin)
         return await entry.result
 
     async def stop(self) -> None:
-        """Run what waits, refuse what comes, and end the thread. Safe to call twice."""
+        """Run what waits, refuse what comes, and end the threads. Safe to call twice."""
         self._stopping = True
-        self._arrived.set()
-        if self._worker is not None:
-            await self._worker
-        self._thread.shutdown()
+        self._begin()
+        while self._answering:
+            await asyncio.wait(self._answering)
+        self._threads.shutdown()
 
-    async def _work(self) -> None:
-        while self._queue or not self._stopping:
+    def _begin(self) -> None:
+        """Begin batches as long as there are items and room for one more."""
+        while self._queue and self._has_room():
             if batch := self._cut():
-                await self._run_batch(batch)
-            elif not self._stopping:
-                self._arrived.clear()
-                await self._arrived.wait()
+                self._busy += 1
+                task = asyncio.create_task(self._answer(batch))
+                self._answering.add(task)
+                task.add_done_callback(self._answering.discard)
+
+    def _has_room(self) -> bool:
+        if not self._busy:
+            return True
+        if self._busy == MAX_CONCURRENT:
+            return False
+        return 2 * sum(not entry.result.done() for entry in self._queue) >= self._max_items
 
     def _cut(self) -> list[_Entry[Item, Result]]:
         """Take the oldest items off the queue, leaving out those that nobody waits for any more."""
@@ -86,28 +100,30 @@ class Batcher(Generic[Item, Result]):
             batch.append(entry)
         return batch
 
-    async def _run_batch(self, batch: list[_Entry[Item, Result]]) -> None:
+    async def _answer(self, batch: list[_Entry[Item, Result]]) -> None:
+        outcomes = await self._outcomes(batch)
+        # The next batch begins first, as answering takes a while.
+        self._busy -= 1
+        self._begin()
+        for entry, outcome in zip(batch, outcomes, strict=True):
+            # A caller that was cancelled while its batch ran has cancelled its future.
+            with contextlib.suppress(asyncio.InvalidStateError):
+                if isinstance(outcome, Exception):
+                    entry.result.set_exception(outcome)
+                else:
+                    entry.result.set_result(outcome)
+
+    async def _outcomes(self, batch: list[_Entry[Item, Result]]) -> list[Result | Exception]:
+        """Run a batch and return for each item its result, or why there is none."""
         loop = asyncio.get_running_loop()
         try:
-            results = await loop.run_in_executor(self._thread, self._run, [entry.item for entry in batch])
-            answers = list(zip(batch, results, strict=True))
+            results = await loop.run_in_executor(self._threads, self._run, [entry.item for entry in batch])
+            return [result for _, result in zip(batch, results, strict=True)]
         except Exception as error:
             if len(batch) == 1:
-                _finish(batch[0].result, error=error)
-                return
+                return [error]
+            outcomes: list[Result | Exception] = []
             # One item may have spoiled the batch: its mates get their answers all the same.
             for entry in batch:
-                if not entry.result.done():
-                    await self._run_batch([entry])
-            return
-        for entry, result in answers:
-            _finish(entry.result, result)
-
-
-def _finish(future: "asyncio.Future[Result]", result: Result | None = None, error: Exception | None = None) -> None:
-    # A caller that was cancelled while its batch ran has cancelled its future.
-    with contextlib.suppress(asyncio.InvalidStateError):
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
+                outcomes += [error] if entry.result.done() else await self._outcomes([entry])
+            return outcomes

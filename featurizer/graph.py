@@ -4,6 +4,7 @@ With `engines`, `frozen`, `keras_graph`, `normalisation` and `spatial`, all that
 """
 
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,7 @@ class Graph:
             raise BackboneError(f"`{weights}` cannot be loaded by {engine}: {error}") from error
         self._runs: dict[int, Function] = {}
         self._map: Function | None = None
+        self._making = threading.Lock()
         self.taps = self._warm_up(weights)
         """The taps, from the shallowest to the deepest."""
 
@@ -91,7 +93,7 @@ class Graph:
         """Return the feature vectors of images at some taps.
 
         `images` is uint8 [n, height, width, 3], RGB; each result is float32 [n, d]. Only what the deepest of the taps
-        needs is computed.
+        needs is computed. It may be called in several threads at once.
         """
         names = [tap.name for tap in self._spec.taps]
         # One function for each deepest tap; the shallower ones that it yields as well cost next to nothing, whereas
@@ -106,10 +108,11 @@ class Graph:
         `images` is uint8 [n, height, width, 3], RGB; each result is float32 [n, h, w, d], whose mean over h and w is
         what `run` returns.
         """
-        if self._map is None:
-            # Made when it is first needed, as it costs memory. One for all taps: maps are asked for one image at a
-            # time, where it matters little how deep the network is run.
-            self._map = self._engine.function(list(self._maps.values()))
+        with self._making:
+            if self._map is None:
+                # Made when it is first needed, as it costs memory. One for all taps: maps are asked for one image at a
+                # time, where it matters little how deep the network is run.
+                self._map = self._engine.function(list(self._maps.values()))
         found = dict(zip(self._maps, self._map(images), strict=True))
         return {tap: found[tap] for tap in taps}
 
@@ -118,10 +121,11 @@ class Graph:
         self._engine.close()
 
     def _up_to(self, count: int) -> Function:
-        if count not in self._runs:
-            outputs = [self._outputs[tap.name] for tap in self._spec.taps[:count]]
-            self._runs[count] = self._engine.function(outputs)
-        return self._runs[count]
+        with self._making:
+            if count not in self._runs:
+                outputs = [self._outputs[tap.name] for tap in self._spec.taps[:count]]
+                self._runs[count] = self._engine.function(outputs)
+            return self._runs[count]
 
     def _warm_up(self, weights: Path) -> tuple[Tap, ...]:
         size = self._spec.preprocessing

@@ -21,6 +21,7 @@ GRAPH_SECONDS: Final = Histogram(
     "How long a batch took in the graph",
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
+GRAPH_BUSY_SECONDS: Final = Counter("featurizer_graph_busy_seconds", "For how long at least one batch was in the graph")
 BACKBONE: Final = Gauge(
     "featurizer_backbone_info", "The backbone that is served; always 1", ["name", "digest", "device", "precision"]
 )

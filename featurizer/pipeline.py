@@ -1,6 +1,7 @@
 """The way of an image: admitted, decoded in a thread, batched with others, run through the graph."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from featurizer.images import Decoded, Region, decode_whole
 from rpc.errors import DeadlinePassedError, ImageError, NotReadyError
 
 _STREAM_BATCHES: Final = 3
-"""How many batches of images of streams are inside at once: one in the graph, one complete, one being decoded."""
+"""How many batches of images of streams are inside at once: two in the graph, one being decoded."""
 
 Vectors = Mapping[str, npt.NDArray[np.float32]]
 """The vector of one image at each tap, float32 [d]."""
@@ -47,7 +48,7 @@ class _Wanted(NamedTuple):
 
 
 class Network(Protocol):
-    """What the pipeline needs of a graph (see `featurizer.graph.Graph`)."""
+    """What the pipeline needs of a graph (see `featurizer.graph.Graph`), in two threads at once."""
 
     def run(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
         """Return float32 [n, d] for each tap of uint8 [n, height, width, 3]."""
@@ -88,6 +89,9 @@ class Pipeline:
         self._stopping = False
         self._image_seconds = 0.05
         """A running mean of what an image costs in the graph, which tells how long a full queue takes."""
+        self._last_end = 0.0
+        """When the last batch ended, of `time.monotonic()`."""
+        self._accounting = threading.Lock()
 
     async def featurize(
         self,
@@ -173,7 +177,10 @@ class Pipeline:
             )
 
     def _run(self, batch: Sequence[_Wanted]) -> list[Vectors | Maps]:
-        """Run a batch through the graph: the images whose vectors are wanted together, and so those of maps."""
+        """Run a batch through the graph: the images whose vectors are wanted together, and so those of maps.
+
+        Runs in two threads at once.
+        """
         started = time.monotonic()
         results: dict[int, Vectors | Maps] = {}
         for maps, compute in ((False, self._network.run), (True, self._network.maps)):
@@ -184,11 +191,20 @@ class Pipeline:
                 found = compute(np.stack([batch[index].pixels for index in part]), sorted(asked))
                 for row, index in enumerate(part):
                     results[index] = {tap: found[tap][row] for tap in batch[index].taps}
-        seconds = time.monotonic() - started
-        monitoring.GRAPH_SECONDS.observe(seconds)
-        monitoring.BATCH_IMAGES.observe(len(batch))
-        self._image_seconds += 0.1 * (seconds / len(batch) - self._image_seconds)
+        self._account(started, len(batch))
         return [results[index] for index in range(len(batch))]
+
+    def _account(self, started: float, images: int) -> None:
+        """Tell of a batch that has just ended."""
+        with self._accounting:
+            ended = time.monotonic()
+            # Of two batches side by side, one costs what it takes after the end of the other.
+            cost = ended - max(started, self._last_end)
+            self._last_end = ended
+            self._image_seconds += 0.1 * (cost / images - self._image_seconds)
+        monitoring.GRAPH_SECONDS.observe(ended - started)
+        monitoring.GRAPH_BUSY_SECONDS.inc(cost)
+        monitoring.BATCH_IMAGES.observe(images)
 
     async def stop(self) -> None:
         """Finish what is inside, refuse what comes, and end the threads. Safe to call twice."""

@@ -64,12 +64,20 @@ async def begun(batcher: Batcher[int, int], *items: int, deadline: float | None 
     return tasks
 
 
-async def busy(batcher: Batcher[int, int], graph: FakeGraph) -> "asyncio.Task[int]":
-    """Occupy the graph with an item 0 until it is released."""
+async def busy(batcher: Batcher[int, int], graph: FakeGraph) -> "asyncio.Task[list[int]]":
+    """Occupy the graph with an item 0, and the room beside it with half a batch, 0 and 0, until it is released."""
     graph.hold()
-    (task,) = await begun(batcher, 0)
-    await graph.entered()
-    return task
+    tasks = []
+    for items in ([0], [0, 0]):
+        tasks += await begun(batcher, *items)
+        await graph.entered()
+    assert graph.batches == [[0], [0, 0]]
+    graph.batches.clear()
+
+    async def results() -> list[int]:
+        return await asyncio.gather(*tasks)
+
+    return asyncio.create_task(results())
 
 
 async def test_a_lone_item_waits_for_nobody(batcher: Batcher[int, int], graph: FakeGraph) -> None:
@@ -77,20 +85,66 @@ async def test_a_lone_item_waits_for_nobody(batcher: Batcher[int, int], graph: F
     assert graph.batches == [[21]]
 
 
-async def test_what_arrives_while_the_graph_is_busy_goes_together(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+async def test_what_comes_together_goes_together(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+    assert await asyncio.gather(*await begun(batcher, 1, 2, 3)) == [2, 4, 6]
+    assert graph.batches == [[1, 2, 3]]
+
+
+async def test_less_than_half_a_batch_waits_for_the_one_that_runs(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+    graph.hold()
+    first = await begun(batcher, 0)
+    await graph.entered()
+    second = await begun(batcher, 1)
+    await asyncio.sleep(0)
+    assert graph.batches == [[0]]
+    graph.release()
+    assert [await task for task in (*first, *second)] == [0, 2]
+    assert graph.batches == [[0], [1]]
+
+
+async def test_half_a_batch_begins_beside_the_one_that_runs(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+    graph.hold()
+    tasks = await begun(batcher, 0)
+    await graph.entered()
+    tasks += await begun(batcher, 1)
+    tasks += await begun(batcher, 2)
+    await graph.entered()
+    assert graph.batches == [[0], [1, 2]]
+    graph.release()
+    assert await asyncio.gather(*tasks) == [0, 2, 4]
+
+
+async def test_those_who_have_gone_do_not_count_for_half_a_batch(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+    graph.hold()
+    (first,) = await begun(batcher, 0)
+    await graph.entered()
+    (gone,) = await begun(batcher, 1)
+    gone.cancel()
+    await asyncio.sleep(0)  # the cancellation arrives
+    (second,) = await begun(batcher, 2)
+    await asyncio.sleep(0)
+    assert graph.batches == [[0]]
+    graph.release()
+    assert [await first, await second] == [0, 4]
+    assert graph.batches == [[0], [2]]
+
+
+async def test_what_arrives_while_there_is_no_room_goes_together(batcher: Batcher[int, int], graph: FakeGraph) -> None:
     first = await busy(batcher, graph)
     rest = await begun(batcher, 1, 2, 3)
     graph.release()
-    assert await asyncio.gather(first, *rest) == [0, 2, 4, 6]
-    assert graph.batches == [[0], [1, 2, 3]]
+    assert await first == [0, 0, 0]
+    assert await asyncio.gather(*rest) == [2, 4, 6]
+    assert graph.batches == [[1, 2, 3]]
 
 
 async def test_a_batch_has_its_limit_and_keeps_the_order(batcher: Batcher[int, int], graph: FakeGraph) -> None:
     first = await busy(batcher, graph)
     rest = await begun(batcher, *range(1, 11))
     graph.release()
-    assert await asyncio.gather(first, *rest) == [2 * item for item in range(11)]
-    assert graph.batches == [[0], [1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
+    await first
+    assert await asyncio.gather(*rest) == [2 * item for item in range(1, 11)]
+    assert sorted(graph.batches) == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
 
 
 async def test_one_bad_item_fails_alone(batcher: Batcher[int, int], graph: FakeGraph) -> None:
@@ -98,10 +152,11 @@ async def test_one_bad_item_fails_alone(batcher: Batcher[int, int], graph: FakeG
     first = await busy(batcher, graph)
     rest = await begun(batcher, 1, 2, 3)
     graph.release()
-    outcomes = await asyncio.gather(first, *rest, return_exceptions=True)
-    assert [outcomes[0], outcomes[1], outcomes[3]] == [0, 2, 6]
-    assert str(outcomes[2]) == "cannot take 2"
-    assert graph.batches == [[0], [1, 2, 3], [1], [2], [3]]
+    await first
+    outcomes = await asyncio.gather(*rest, return_exceptions=True)
+    assert [outcomes[0], outcomes[2]] == [2, 6]
+    assert str(outcomes[1]) == "cannot take 2"
+    assert graph.batches == [[1, 2, 3], [1], [2], [3]]
 
 
 async def test_a_device_that_fails_fails_the_items_and_not_the_loop(
@@ -127,10 +182,11 @@ async def test_an_item_that_is_too_late_is_never_run(batcher: Batcher[int, int],
     (late,) = await begun(batcher, 1, deadline=time.monotonic())
     (timely,) = await begun(batcher, 2, deadline=time.monotonic() + LONG_S)
     graph.release()
-    assert [await first, await timely] == [0, 4]
+    await first
+    assert await timely == 4
     with pytest.raises(DeadlinePassedError, match="before the work was begun"):
         await late
-    assert graph.batches == [[0], [2]]
+    assert graph.batches == [[2]]
 
 
 async def test_an_item_whose_caller_has_gone_is_never_run(batcher: Batcher[int, int], graph: FakeGraph) -> None:
@@ -139,19 +195,38 @@ async def test_an_item_whose_caller_has_gone_is_never_run(batcher: Batcher[int, 
     gone.cancel()
     await asyncio.sleep(0)  # the cancellation arrives
     graph.release()
-    assert [await first, await stays] == [0, 4]
-    assert graph.batches == [[0], [2]]
+    await first
+    assert await stays == 4
+    assert graph.batches == [[2]]
 
 
 async def test_a_caller_that_goes_while_its_batch_runs_disturbs_nobody(
     batcher: Batcher[int, int], graph: FakeGraph
 ) -> None:
-    first = await busy(batcher, graph)
+    graph.hold()
+    first, mate = await begun(batcher, 0, 1)
+    await graph.entered()
     first.cancel()
-    (second,) = await begun(batcher, 1)
+    (second,) = await begun(batcher, 2)
     graph.release()
-    assert await second == 2
+    assert [await mate, await second] == [2, 4]
     assert first.cancelled()
+
+
+async def test_a_caller_that_has_gone_is_not_run_again_where_its_batch_failed(
+    batcher: Batcher[int, int], graph: FakeGraph
+) -> None:
+    graph.fail_on = {2}
+    graph.hold()
+    gone, bad, mate = await begun(batcher, 1, 2, 3)
+    await graph.entered()
+    gone.cancel()
+    await asyncio.sleep(0)  # the cancellation arrives
+    graph.release()
+    assert await mate == 6
+    with pytest.raises(RuntimeError, match="cannot take 2"):
+        await bad
+    assert graph.batches == [[1, 2, 3], [2], [3]]
 
 
 async def test_stop_while_busy_finishes_what_waits_and_refuses_what_comes(
@@ -165,7 +240,8 @@ async def test_stop_while_busy_finishes_what_waits_and_refuses_what_comes(
         await batcher.submit(3)
     graph.release()
     await stopping
-    assert [task.result() for task in (first, *rest)] == [0, 2, 4]
+    assert await first == [0, 0, 0]
+    assert [task.result() for task in rest] == [2, 4]
     await batcher.stop()
 
 
@@ -178,8 +254,8 @@ async def test_stop_does_not_wait_for_callers_that_have_gone(batcher: Batcher[in
     graph.release()
     async with asyncio.timeout(LONG_S):
         await stopping
-    assert first.result() == 0
-    assert graph.batches == [[0]]
+    assert await first == [0, 0, 0]
+    assert graph.batches == []
 
 
 async def test_stop_without_work() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
+from prometheus_client import REGISTRY
 
 from featurizer.backbones import Preprocessing
 from featurizer.pipeline import Featurized, Pipeline
@@ -182,6 +183,22 @@ async def test_stop_finishes_what_is_inside_and_refuses_what_comes(pipeline: Pip
     assert levels(await stream) == list(range(100, 120))
     with pytest.raises(NotReadyError):
         await pipeline.featurize([photo(1)], ["level"], deadline=None, wait=False)
+
+
+async def test_the_time_of_batches_side_by_side_counts_once(pipeline: Pipeline, network: FakeNetwork) -> None:
+    def busy_seconds() -> float:
+        return REGISTRY.get_sample_value("featurizer_graph_busy_seconds_total") or 0.0
+
+    before, started = busy_seconds(), time.monotonic()
+    network.hold()
+    first = await begun(pipeline, photo(0))
+    await network.entered()
+    rest = await begun(pipeline, photo(1), photo(2))
+    await network.entered()
+    await asyncio.sleep(0.05)
+    network.release()
+    await asyncio.gather(first, rest)
+    assert 0.05 <= busy_seconds() - before <= time.monotonic() - started
 
 
 async def test_maps_and_the_region_that_they_cover(pipeline: Pipeline, network: FakeNetwork) -> None:
