@@ -21,6 +21,9 @@ from rpc.errors import BackboneMismatchError, LastlayerError
 
 _CACHED_HEADS: Final = 64
 
+_QUICK_PRODUCTS: Final = 1_000_000
+"""Up to this many products of features and weights, computing a head takes less time than handing it to a thread."""
+
 
 class Predicted(NamedTuple):
     """What a version makes of an image."""
@@ -77,7 +80,10 @@ class Predictor:
         if not found:
             return [outcome for outcome in outcomes if isinstance(outcome, LastlayerError)]
         features = {tap: np.stack([outcome.vectors[tap] for outcome in found]) for tap in head.taps}
-        rows = iter(await asyncio.to_thread(head.probabilities, features))
+        if len(found) * head.weights.size <= _QUICK_PRODUCTS:
+            rows = iter(head.probabilities(features))
+        else:
+            rows = iter(await asyncio.to_thread(head.probabilities, features))
         return [
             outcome if isinstance(outcome, LastlayerError) else Predicted(next(rows), outcome.vectors[head.taps[-1]])
             for outcome in outcomes

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier_svc import converters, version_converters
+from classifier_svc.congestion import CongestionWindow
 from classifier_svc.curation import ExampleStore
 from classifier_svc.datasets import DatasetStore
 from classifier_svc.evaluation import EvaluationTally, trained_on
@@ -64,6 +65,7 @@ class ClassifierServicer(ExampleMethods):
         self._featurizer = featurizer
         self._trainings = trainings
         self._predictor = predictor
+        self._window = CongestionWindow()
 
     async def AddExamples(
         self, request_iterator: Any, context: _Context
@@ -117,7 +119,8 @@ class ClassifierServicer(ExampleMethods):
         self, request: classifier_pb2.PredictRequest, context: _Context
     ) -> classifier_pb2.PredictResponse:
         """Predict some images."""
-        return await self._predict(request, _deadline(context), patient=False)
+        with self._window.call(len(request.images)):
+            return await self._predict(request, _deadline(context), patient=False)
 
     async def PredictStream(
         self, request_iterator: Any, context: _Context

@@ -1,5 +1,7 @@
 """Predict, PredictStream and Evaluate: numbers, order, deadlines, and what cannot be predicted."""
 
+import asyncio
+
 import grpc
 import pytest
 
@@ -156,6 +158,28 @@ async def test_a_busy_featurizer_is_passed_on(stub, fake: FakeFeaturizer) -> Non
         "OVERLOADED",
         1.5,
     )
+
+
+async def test_what_the_featurizer_has_no_room_for_is_refused_without_asking_it_again(
+    stub, fake: FakeFeaturizer
+) -> None:
+    await train_anew(stub)
+    hang = Hang()
+    fake.script = [hang, OverloadedError("The queue is full.", retry_after_s=1.5)]
+    first = asyncio.ensure_future(predict(stub, [b"cat-1"]))
+    await hang.entered.wait()
+    assert (await failure(predict(stub, [b"cat-1"]))).message == "The queue is full."
+    fake.requests.clear()
+    details = await failure(predict(stub, [b"cat-1"]))
+    assert (details.code, details.reason, details.retry_after_s) == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "OVERLOADED",
+        1.5,
+    )
+    assert fake.requests == []
+    hang.released.set()
+    assert best(await first) == ["cat"]
+    assert best(await predict(stub, [b"dog-1"])) == ["dog"]
 
 
 async def test_the_deadline_and_the_end_of_a_call_reach_the_featurizer(stub, fake: FakeFeaturizer) -> None:
