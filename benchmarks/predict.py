@@ -176,9 +176,9 @@ async def _loads(address: str, photos: Sequence[bytes], seconds: float) -> Table
         capacity = float(np.median([outcome.rate for outcome in full]))
         done = {"1 caller": await calls.one_by_one(1, seconds / 2), f"{_CALLERS} callers": _together(full)}
         for share in _LOADS:
-            again = " again" if f"{share:g} x capacity" in done else ""
-            done[f"{share:g} x capacity{again}"] = await calls.at_random(share * capacity, seconds)
-        done["1 caller again"] = await calls.one_by_one(1, seconds / 2)
+            again = ", again" if f"{share:g} x" in done else ""
+            done[f"{share:g} x{again}"] = await calls.at_random(share * capacity, seconds)
+        done["1 caller, again"] = await calls.one_by_one(1, seconds / 2)
     return _table(done, capacity)
 
 
@@ -193,8 +193,8 @@ def _together(rounds: Sequence[_Outcome]) -> _Outcome:
 
 def _table(done: dict[str, _Outcome], capacity: float) -> Table:
     table = Table("offered", "calls/s", "answered/s", "of capacity", "refused", "failed", "p50 ms", "p99 ms")
-    table.add_column("refused p50 ms")
-    table.add_column("refused p99 ms")
+    table.add_column("refused: p50")
+    table.add_column("p99 ms")
     for column in table.columns[1:]:
         column.justify = "right"
     for name, outcome in done.items():

@@ -85,7 +85,7 @@ def _contenders() -> list[_Contender]:
     engines = ["tensorflow"] + ["openvino"] * (importlib.util.find_spec("openvino") is not None)
     featurizers = [
         _Contender(
-            f"featurizer, {engine}, {precision}",
+            f"featurizer: {engine}, {precision}",
             "featurizer",
             {"FEATURIZER_ENGINE": engine, "FEATURIZER_PRECISION": precision},
         )
@@ -101,7 +101,7 @@ def _service_table(photos: Sequence[bytes], scratch: Path) -> Table:
         for contender in contenders:
             rounds[contender.name].append(_start(contender, photos, scratch))
     table = Table("", "SERVING s", "CPU s", "idle MB", "first call ms", "p50 after ms", title="Services")
-    table.add_column("first with fewer taps ms")
+    table.add_column("first, one tap ms")
     for column in table.columns[1:]:
         column.justify = "right"
     for name, starts in rounds.items():
