@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 from classifier_svc.folds import Indices
 from classifier_svc.head import softmax
@@ -38,6 +37,8 @@ def fit_temperature(scores: Array, truth: Indices, weights: Array) -> float:
     """
     if len(truth) < LEAST_EXAMPLES:
         return 1.0
+    from scipy.optimize import minimize_scalar  # see `training`
+
     centred = scores - scores.max(1, keepdims=True)
     right = centred[np.arange(len(truth)), truth]
 

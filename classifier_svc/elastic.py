@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
 Array = npt.NDArray[np.float64]
 
@@ -32,6 +31,8 @@ def fit_elastic(
     `features` is [n, d], `truth` [n] the classes' indices; the fit ends where no element of the objective's least
     subgradient is above `tolerance`. `pulse` is called at every step and may raise to end the work.
     """
+    from scipy.optimize import minimize  # see `training`
+
     count, dimension = features.shape
     size = dimension * class_count
     examples = np.arange(count)

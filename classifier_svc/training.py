@@ -1,6 +1,7 @@
 """Trains heads by a recipe, and says what to expect of them: held-out metrics, calibration, rejection."""
 
 import enum
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -120,6 +121,9 @@ def train(
     pulse = Pulse(progress, cancelled)
     compared = len(labels) <= COMPARED_EXAMPLES
     trials: tuple[Trial, ...] = ()
+    # Loaded only now, as it takes a third of a second and 50 MB, which a service that only predicts does without; and
+    # before the threads are limited, which holds for libraries that are there.
+    importlib.import_module("scipy.optimize")
     # One thread: on matrices of this size several are hardly faster, and the service goes on answering meanwhile.
     with threadpool_limits(1, user_api="blas"):
         trainers: dict[Recipe, Trainer] = {}

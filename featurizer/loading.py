@@ -42,8 +42,11 @@ def load(settings: FeaturizerSettings, progress: Progress) -> Loaded:
     store = WeightStore(settings.weights_folder, settings.mirror)
     resolved = store.resolve(settings.backbone, progress)
     _log.info("loading %s from %s", resolved.spec.name, resolved.weights)
-    # TensorFlow reads it when it is imported, for the first time here.
+    # TensorFlow reads them when it is imported, for the first time here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Else it imports Keras, and Keras imports scikit-learn and Matplotlib where they are installed: a second and more,
+    # and 100 MB. `keras_graph` imports Keras itself, where it is needed; `tf.keras` we do not use.
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     keep_batches_on_heap()
     from featurizer.graph import configure_tensorflow
 

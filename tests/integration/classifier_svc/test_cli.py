@@ -38,6 +38,12 @@ def test_help_imports_no_library_that_is_slow() -> None:
     assert done.stdout.endswith("set()\n")
 
 
+def test_a_service_that_trains_nothing_does_without_scipy() -> None:
+    program = "import sys, classifier_svc.server; print({'sklearn', 'scipy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "sentence"),
     [

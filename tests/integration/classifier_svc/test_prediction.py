@@ -11,6 +11,7 @@ from rpc.status import read_status
 from tests.integration.classifier_svc.calls import (
     Example,
     add,
+    connected,
     examples,
     failure,
     images,
@@ -19,7 +20,7 @@ from tests.integration.classifier_svc.calls import (
     train,
     train_anew,
 )
-from tests.integration.classifier_svc.fake_featurizer import FakeFeaturizer, Hang
+from tests.integration.classifier_svc.fake_featurizer import FakeFeaturizer, Hang, serving
 
 
 def best(response: classifier_pb2.PredictResponse) -> list[str]:
@@ -73,6 +74,23 @@ async def test_one_call_of_the_featurizer_for_the_taps_that_the_head_takes(stub,
     [(method, request)] = fake.requests
     assert (method, list(request.taps), request.backbone_digest) == ("Featurize", ["conv"], fake.digest)
     assert len(request.images) == 5
+
+
+async def test_predictions_are_spread_over_all_featurizers_of_a_list(settings, fake: FakeFeaturizer) -> None:
+    other = FakeFeaturizer()
+    async with serving(other) as address:
+        both = settings.model_copy(update={"featurizer": f"{settings.featurizer},{address}"})
+        async with connected(both) as stub:
+            await train_anew(stub)
+            while not (fake.requests and other.requests):  # until both connections are there
+                await predict(stub, [b"cat-1"])
+            fake.requests.clear()
+            other.requests.clear()
+            for _ in range(20):
+                await predict(stub, [b"cat-1"])
+    # In turn; what the classifier asks about their health takes turns as well.
+    assert len(fake.requests) + len(other.requests) == 20
+    assert min(len(fake.requests), len(other.requests)) >= 5
 
 
 async def test_one_bad_image_fails_alone(stub) -> None:

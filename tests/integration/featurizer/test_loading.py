@@ -1,6 +1,8 @@
 """Networks made ready by the settings: precision and what is remembered of it, and graphs of Keras that are kept."""
 
 import logging
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -125,6 +127,31 @@ def test_a_cache_that_cannot_be_written_costs_time_alone(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     graph = Graph(spec, weights, "", cache=tmp_path / "file" / "frozen")
     assert [tap.name for tap in graph.taps] == [tap.name for tap in spec.taps]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_keras_is_imported_only_where_the_network_is_of_keras(declaration: Path, tmp_path: Path) -> None:
+    # In a process of its own, where nothing has imported it.
+    program = """
+import sys
+from pathlib import Path
+from featurizer.backbones import BackboneSpec
+from featurizer.config import FeaturizerSettings
+from featurizer.loading import load
+load(FeaturizerSettings.model_validate({"home": sys.argv[1], "backbone": sys.argv[2]}), lambda *_: None)
+print({"keras", "sklearn", "matplotlib"} & set(sys.modules))
+from featurizer.graph import Graph
+graph = Graph(BackboneSpec.model_validate_json(sys.argv[3]), Path(sys.argv[4]))
+print("keras" in sys.modules, *(tap.name for tap in graph.taps))
+"""
+    spec, weights = declared(), tmp_path / "model.weights.h5"
+    keras.applications.MobileNet(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3)).save_weights(weights)
+    arguments = [str(tmp_path / "home"), str(declaration), spec.model_dump_json(), str(weights)]
+    environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.splitlines() == ["set()", "True middle last"]
 
 
 @pytest.mark.usefixtures("bfloat16_processor")
