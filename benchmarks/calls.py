@@ -8,6 +8,7 @@ import itertools
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,13 @@ async def _main(address: str, photos: Sequence[bytes]) -> None:
         await asyncio.wait_for(channel.channel_ready(), _START_TIMEOUT_S)
         stub: Stub = featurizer_pb2_grpc.FeaturizerStub(channel)
         callers = Callers(stub, photos)
-        await answer_commands(callers.featurize, callers.vectors, photos, callers.streams)
+        await answer_commands(
+            callers.featurize,
+            callers.vectors,
+            photos,
+            callers.streams,
+            versions=[version("grpcio"), version("tensorflow")],
+        )
 
 
 if __name__ == "__main__":

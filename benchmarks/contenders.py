@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import grpc
@@ -94,8 +95,9 @@ def ours(
                 backbone = featurizer_pb2_grpc.FeaturizerStub(channel).GetBackbone(featurizer_pb2.GetBackboneRequest())
             batches = ", ".join(f"{rate:.0f} at {batch}" for batch, rate in alone.rates.items())
             say(
-                f"{configuration.name}: {backbone.name} on {backbone.device}, {_used(service).resident_mb:.0f} MB when "
-                f"idle; the graph alone, images per second by batch: {batches}; (a) and (b) run {alone.best_batch}"
+                f"{configuration.name} {version(configuration.engine)}: {backbone.name} on {backbone.device}, "
+                f"{_used(service).resident_mb:.0f} MB when idle; the graph alone, images per second by batch: "
+                f"{batches}; (a) and (b) run {alone.best_batch}"
             )
             with worker([sys.executable, "-m", "benchmarks.calls", address, photos]) as callers:
                 callers.answer()

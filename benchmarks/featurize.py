@@ -29,7 +29,7 @@ from benchmarks.comparison import table, wanted
 from benchmarks.contenders import CONFIGURATIONS, Configuration, Section, ours, theirs
 from benchmarks.photos import chosen_photos, read_photos
 from benchmarks.processes import machine
-from benchmarks.rivals.servers import RivalError, rivals, running
+from benchmarks.rivals.servers import Rival, RivalError, rivals, running
 from benchmarks.workers import Worker, WorkerError
 
 _ROUNDS = 5
@@ -72,6 +72,7 @@ def _measure(
     out.print(f"machine: {machine()}")
     files = read_photos(photos)
     out.print(f"photos: {len(files)}, {np.mean([len(file) for file in files]) / 1e3:.0f} kB each on average")
+    compared = rivals(scratch / "backbone.json", scratch) if with_rivals else []
     sections: dict[str, Section] = {}
     callers: list[Worker] = []
     for configuration in chosen:
@@ -83,7 +84,7 @@ def _measure(
         callers.append(calling)
     if not sections:
         sys.exit("This machine has none of these configurations.")
-    others = _rivals(stack, photos, scratch, callers[0], out) if with_rivals else {}
+    others = _start(stack, compared, photos, scratch, callers[0], out)
     measured = [row for section in (*sections.values(), *others.values()) for row in section.values()]
     for row in measured:
         row.measure(seconds / 2)  # what is made at first use is made
@@ -94,22 +95,26 @@ def _measure(
     out.print(wanted(sections, others))
 
 
-def _rivals(stack: ExitStack, photos: Path, scratch: Path, callers: Worker, out: Console) -> Mapping[str, Section]:
-    """Start the rivals, see that they compute what we compute, and return their rows."""
-    subprocess.run([sys.executable, "-m", "benchmarks.backbone_file", scratch], check=True)
+def _start(
+    stack: ExitStack, compared: Sequence[Rival], photos: Path, scratch: Path, callers: Worker, out: Console
+) -> Mapping[str, Section]:
+    """Start the rivals, see that they compute what our callers get, and return their rows."""
+    if compared:
+        subprocess.run([sys.executable, "-m", "benchmarks.backbone_file", scratch], check=True)
     found: dict[str, Section] = {}
     expected = _vectors(callers)
-    for rival in rivals(scratch / "backbone.json", scratch):
+    for rival in compared:
         started = stack.enter_context(running(rival, photos, scratch))
-        about = f"{started.usage().resident_mb:.0f} MB when idle"
         got = _vectors(started.callers)
         lengths = np.linalg.norm(expected, axis=1) * np.linalg.norm(got, axis=1)
         cosine = ((expected * got).sum(1) / lengths).min()
         if cosine < _MIN_COSINE:
             raise RivalError(f"{rival.name} computes other vectors than we: their cosine to ours is {cosine:.4f}.")
-        about += f"; its vectors' cosine to ours is at least {cosine:.6f}"
-        out.print(f"{rival.name} {started.version}: {about}")
-        found[f"{rival.name} {started.version}".strip()] = theirs(started)
+        out.print(
+            f"{started.name}: TensorFlow {started.tensorflow}, {started.usage().resident_mb:.0f} MB when idle; its "
+            f"vectors' cosine to ours is at least {cosine:.6f}"
+        )
+        found[started.name] = theirs(started)
     return found
 
 

@@ -47,7 +47,9 @@ class Running:
     """A rival that serves."""
 
     name: str
-    version: str
+    """With its version."""
+    tensorflow: str
+    """The version of TensorFlow that it runs."""
     pid: int
     """Of the process that started what else belongs to it."""
     callers: Worker
@@ -148,7 +150,8 @@ def running(rival: Rival, photos: Path, scratch: Path) -> Iterator[Running]:
         except WorkerError as error:
             end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             raise RivalError(f"{rival.name} does not answer: {error} The end of its log:\n{end}") from error
-        yield Running(rival.name, ready.get("version", ""), pid, callers, rival.settle_s)
+        version, tensorflow = ready["versions"]
+        yield Running(f"{rival.name} {version}", tensorflow, pid, callers, rival.settle_s)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ async def _main(address: str, photos: Sequence[bytes]) -> None:
             return [float(value) for value in np.frombuffer(await featurize(photo), np.float32)]
 
         await until(ready)
-        await answer_commands(featurize, vectors, photos, version=version("mlserver"))
+        await answer_commands(featurize, vectors, photos, versions=[version("mlserver"), version("tensorflow")])
 
 
 if __name__ == "__main__":
