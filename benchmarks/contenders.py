@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -101,14 +101,15 @@ def ours(
             )
             with worker([sys.executable, "-m", "benchmarks.calls", address, photos]) as callers:
                 callers.answer()
-                yield {**_alone(alone), **_served(lambda: _used(service), callers, tuple(_LOADS))}, callers
+                yield {**_alone(alone), **_served(lambda: _used(service), callers, _LOADS)}, callers
         finally:
             service.stop()
 
 
 def theirs(rival: Running) -> Section:
     """Return the rows of a rival."""
-    return _served(rival.usage, rival.callers, (CALLER, CALLERS), settle_s=rival.settle_s)
+    names = [name for name, (count, stream) in _LOADS.items() if count in rival.loads and not stream]
+    return _served(rival.usage, rival.callers, names)
 
 
 def _used(service: Service) -> Usage:
@@ -123,13 +124,11 @@ def _alone(alone: Ceiling) -> Section:
     }
 
 
-def _served(used: Callable[[], Usage], callers: Worker, names: tuple[str, ...], settle_s: float = 0) -> Section:
+def _served(used: Callable[[], Usage], callers: Worker, names: Iterable[str]) -> Section:
     def row(name: str) -> Row:
         count, stream = _LOADS[name]
 
         def measure(seconds: float) -> Measured:
-            if settle_s:
-                callers.ask(callers=count, stream=stream, seconds=settle_s)
             before = used().cpu_s
             called = callers.ask(callers=count, stream=stream, seconds=seconds)
             return Measured(**called, cpu_s=used().cpu_s - before)

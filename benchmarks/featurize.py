@@ -114,7 +114,7 @@ def _start(
             f"{started.name}: TensorFlow {started.tensorflow}, {started.usage().resident_mb:.0f} MB when idle; its "
             f"vectors' cosine to ours is at least {cosine:.6f}"
         )
-        found[started.name] = theirs(started)
+        found.setdefault(started.name, {}).update(theirs(started))
     return found
 
 

@@ -38,8 +38,8 @@ class Rival:
     address: str
     variables: Mapping[str, str]
     """Of the server's environment."""
-    settle_s: float = 0
-    """How long it is called before it is measured, where it has to get used to another number of callers."""
+    loads: Sequence[int] = (1, 16)
+    """The numbers of callers that it is measured with."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Running:
     pid: int
     """Of the process that started what else belongs to it."""
     callers: Worker
-    settle_s: float
+    loads: Sequence[int]
 
     def usage(self) -> Usage:
         """Return what its processes have used."""
@@ -65,11 +65,10 @@ def rivals(description: Path, scratch: Path) -> list[Rival]:
 
     Raises RivalError where one is not installed.
     """
-    return [
-        _mlserver(description, scratch / "mlserver"),
-        _bentoml(description, scratch / "bentoml"),
-        _plain(description),
-    ]
+    # BentoML learns how long to wait for more requests, and forgets it within minutes: after 16 callers a lone one
+    # waits for 140 ms. Each of two has one number of callers only.
+    bentoml = [_bentoml(description, scratch / f"bentoml-{load}", load) for load in (1, 16)]
+    return [_mlserver(description, scratch / "mlserver"), *bentoml, _plain(description)]
 
 
 def _mlserver(description: Path, folder: Path) -> Rival:
@@ -103,7 +102,7 @@ def _mlserver(description: Path, folder: Path) -> Rival:
     )
 
 
-def _bentoml(description: Path, folder: Path) -> Rival:
+def _bentoml(description: Path, folder: Path, load: int) -> Rival:
     python = _python("bentoml")
     folder.mkdir()
     port = free_port()
@@ -115,8 +114,7 @@ def _bentoml(description: Path, folder: Path) -> Rival:
         "benchmarks.rivals.bentoml.calls",
         f"127.0.0.1:{port}",
         {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(folder), "BACKBONE": str(description)},
-        # How long a batch may wait it learns from the last 50, and looks at them every 5 s.
-        settle_s=7,
+        loads=[load],
     )
 
 
@@ -137,7 +135,7 @@ def _python(name: str) -> Path:
 @contextmanager
 def running(rival: Rival, photos: Path, scratch: Path) -> Iterator[Running]:
     """Run a rival and its callers while the block lasts. Raises RivalError where it does not start."""
-    log = scratch / f"{rival.calls}.log"
+    log = scratch / f"{rival.name}-{rival.address}.log"
     # Both find the package `benchmarks` there, wherever they run.
     path = {"PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))}
     variables = {**path, "TF_CPP_MIN_LOG_LEVEL": "3", **rival.variables}
@@ -151,7 +149,7 @@ def running(rival: Rival, photos: Path, scratch: Path) -> Iterator[Running]:
             end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             raise RivalError(f"{rival.name} does not answer: {error} The end of its log:\n{end}") from error
         version, tensorflow = ready["versions"]
-        yield Running(f"{rival.name} {version}", tensorflow, pid, callers, rival.settle_s)
+        yield Running(f"{rival.name} {version}", tensorflow, pid, callers, rival.loads)
 
 
 @contextmanager
