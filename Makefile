@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-faults test-compose lint audit protos protos-check docs lock
+.PHONY: help install demo up down test test-faults test-compose lint audit protos protos-check docs lock rivals
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,10 +52,16 @@ protos-check: .venv-protos/installed
 docs: install ## write the generated parts of the README
 	$(BIN)/python -m tools.docs write
 
+rivals: .venv-mlserver/installed .venv-bentoml/installed ## install what benchmarks.featurize --rivals measures
+
 lock: ## resolve the lock files anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header requirements/protos.in -o requirements/protos.txt
 	uv pip compile -q --universal --generate-hashes --no-header requirements/audit.in -o requirements/audit.txt
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml --extra dev -o requirements/dev.txt
+	for rival in mlserver bentoml; do \
+	  uv pip compile -q --universal --generate-hashes --no-header benchmarks/rivals/$$rival/requirements.in \
+	    -o benchmarks/rivals/$$rival/requirements.txt; \
+	done
 	for extra in featurizer featurizer-gpu featurizer-openvino "classifier --extra postgres" "client --extra report"; do \
 	  uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt \
 	    --extra $$extra -o requirements/$${extra%% *}.txt; \
@@ -75,4 +81,9 @@ lock: ## resolve the lock files anew (needs uv)
 .venv-protos/installed: requirements/protos.txt
 	$(PYTHON) -m venv .venv-protos
 	.venv-protos/bin/pip install --quiet --require-hashes -r requirements/protos.txt
+	touch $@
+
+.venv-mlserver/installed .venv-bentoml/installed: .venv-%/installed: benchmarks/rivals/%/requirements.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet --require-hashes -r $<
 	touch $@

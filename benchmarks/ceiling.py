@@ -6,22 +6,20 @@ so that it can be measured in turn with the service.
 
 import functools
 import itertools
-import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.photos import read_photos
 from benchmarks.processes import Usage, usage
+from benchmarks.workers import Worker, commands, tell, worker
 from featurizer.config import FeaturizerSettings
 from featurizer.images import decode
 from featurizer.loading import load
@@ -29,6 +27,7 @@ from featurizer.processors import available_processors
 from rpc.settings import load_settings
 
 _BATCHES = (1, 2, 4, 8, 16, 32)
+_ROUNDS = 3
 _MAX_PIXELS = 64_000_000
 
 
@@ -41,14 +40,16 @@ class Measured(NamedTuple):
     """Of the process that runs the network."""
     latencies_s: Sequence[float]
     """Of each call; where there is no service, of each batch."""
+    callers_cpu_s: float = 0.0
+    """Of the process that calls the service, where there is one."""
 
 
 class Ceiling:
     """A process that runs the network and nothing else."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: Worker) -> None:
         self._process = process
-        rates = self._answer()["rates"]
+        rates = process.answer()["rates"]
         self.rates = dict(zip(_BATCHES, rates, strict=True))
         """Images per second of each size of batch, on ready tensors."""
 
@@ -66,32 +67,17 @@ class Ceiling:
         return self._measure(seconds=seconds, batch=self.best_batch, decoding=decoding, ahead=True)
 
     def _measure(self, **command: object) -> Measured:
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{json.dumps(command)}\n")
-        self._process.stdin.flush()
-        return Measured(**self._answer())
+        return Measured(**self._process.ask(**command))
 
     def usage(self) -> Usage:
         """Return what the process has used so far."""
         return usage(self._process.pid)
 
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
-
 
 @contextmanager
 def ceiling(photos: Path, environment: Mapping[str, str]) -> Iterator[Ceiling]:
     """Run such a process, with the featurizer's settings of an environment, while the block lasts."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.ceiling", str(photos)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    )
-    with process:  # closes its standard input and waits
+    with worker([sys.executable, "-m", "benchmarks.ceiling", photos], environment) as process:
         yield Ceiling(process)
 
 
@@ -107,10 +93,15 @@ def main() -> None:
         return decode(content, width=size.width, height=size.height, max_pixels=_MAX_PIXELS)
 
     ready = np.stack(list(decoders.map(pixels, itertools.islice(files, max(_BATCHES)))))
-    done = [_run(lambda n=n: ready[:n], lambda x: graph.run(x, taps), 1.0) for n in _BATCHES]  # type: ignore[misc]
-    _tell(rates=[measured.images / measured.seconds for measured in done])
-    for line in sys.stdin:
-        asked = json.loads(line)
+    # In turn, so that a busy moment of the machine does not make another size the best.
+    done = [
+        [_run(lambda n=n: ready[:n], lambda x: graph.run(x, taps), 0.5) for n in _BATCHES]  # type: ignore[misc]
+        for _ in range(_ROUNDS)
+    ]
+    tell(
+        rates=[float(rate) for rate in np.median([[one.images / one.seconds for one in part] for part in done], axis=0)]
+    )
+    for asked in commands():
         batch = asked["batch"]
         coming: list[Future[npt.NDArray[np.uint8]]] = []
 
@@ -122,7 +113,7 @@ def main() -> None:
 
         source = decoded if asked["decoding"] else lambda batch=batch: ready[:batch]
         run = functools.partial(graph.run, taps=asked.get("taps", taps))
-        _tell(**_run(source, run, asked["seconds"])._asdict())
+        tell(**_run(source, run, asked["seconds"])._asdict())
         wait(coming)  # what is measured next has the machine for itself
 
 
@@ -140,10 +131,6 @@ def _run(
         now = time.perf_counter()
         latencies.append(now - before)
     return Measured(images, now - started, time.process_time() - cpu_s, latencies)
-
-
-def _tell(**answer: object) -> None:
-    print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Runs in the environment of BentoML, which has none of our packages."""

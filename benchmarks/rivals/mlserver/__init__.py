@@ -1,0 +1,1 @@
+"""Runs in the environment of MLServer, which has none of our packages."""
