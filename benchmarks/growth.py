@@ -66,11 +66,11 @@ class Classifier:
         self._service = service
         self._client = client
         self._store = store
-        self._images = itertools.cycle([example.image for example in examples[:: -(-len(examples) // FEW)]])
+        self._images = itertools.cycle([example.image for example in examples[:FEW]])
         self.examples = examples
 
     def fill(self) -> Filled:
-        """Add the examples, and some of them to a small dataset too."""
+        """Add the examples, and the first of them to a small dataset too."""
         idle = self._usage()
         times: list[float] = []
 
@@ -84,8 +84,7 @@ class Classifier:
             raise RuntimeError(f"{len(added.failed)} examples failed, such as {added.failed[0]}")
         after, tenth = self._usage(), len(times) // 10
         store_mb = sum(file.stat().st_size for file in self._store.iterdir()) / 1e6
-        some = self.examples[:: -(-len(self.examples) // FEW)]
-        self._client.add_examples(some, dataset=_FEW)
+        self._client.add_examples(self.examples[:FEW], dataset=_FEW)
         return Filled(seconds, times[tenth] - times[0], times[-1] - times[-1 - tenth], store_mb, idle, after)
 
     def train(self) -> Trained:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+import grpc
 import numpy as np
 import numpy.typing as npt
 
@@ -86,6 +87,10 @@ class StandIn(featurizer_pb2_grpc.FeaturizerServicer):
             yield featurizer_pb2.FeaturizeStreamResponse(
                 request_id=request.request_id, response=self._answer(request.request)
             )
+
+    async def GetFeatureMaps(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        """Refuse: there is no network that could have them."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the stand-in has no maps")
 
     def _answer(self, request: featurizer_pb2.FeaturizeRequest) -> featurizer_pb2.FeaturizeResponse:
         randoms = [_random(image.content) for image in request.images]

@@ -9,6 +9,7 @@ The classifier with the smallest store goes on running: predictions are made in 
 
 import argparse
 import os
+import random
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -73,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 smallest = smallest or served
                 rows.append(_measure(f"{count:,} made-up", served, smallest, options.seconds))
     for folder in options.photos:
-        examples = read_data(folder).examples
+        examples = list(read_data(folder).examples)
+        random.Random(0).shuffle(examples)  # the first ones then are of all classes
         with _featurizer() as address, classifier(address, examples) as served:
             rows.append(_measure(f"{len(examples):,} {folder.name}", served, served, options.seconds))
     for table in (_ingestion(rows), _training(rows), _memory(rows), _predictions(rows)):

@@ -14,9 +14,10 @@ from classifier_svc.datasets import DatasetStore
 from classifier_svc.facts import Facts
 from classifier_svc.held_out import HeldOut
 from classifier_svc.models import ModelStore, NewVersion
+from classifier_svc.pulse import Pulse
 from classifier_svc.recipes import Recipe, TapFeatures
 from classifier_svc.records import Version
-from classifier_svc.training import ClassWeight, Trained, TrainingCancelledError, train
+from classifier_svc.training import ClassWeight, Trained, TrainingCancelledError, needed_taps, train
 from rpc.errors import OverloadedError
 
 _HEARTBEAT_S: Final = 1.0
@@ -127,8 +128,16 @@ class Trainings:
         self, request: TrainingRequest, tell: Callable[[str, float], None], cancelled: threading.Event
     ) -> NewVersion:
         started = time.monotonic()
-        examples = self._datasets.training_set(request.dataset)
-        taps = [TapFeatures(tap.name, tap.class_scores, examples.features[tap.name]) for tap in examples.backbone.taps]
+        examples = self._datasets.training_set(
+            request.dataset,
+            lambda backbone, count: needed_taps(backbone, count, request.recipe),
+            Pulse(tell, cancelled.is_set),
+        )
+        taps = [
+            TapFeatures(tap.name, tap.class_scores, examples.features[tap.name])
+            for tap in examples.backbone.taps
+            if tap.name in examples.features
+        ]
         trained = train(
             taps,
             examples.labels,
