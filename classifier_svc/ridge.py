@@ -61,7 +61,7 @@ def fit_ridge(
         direction *= active[:, None]
         step = np.ones(len(value))
         for _ in range(_MAX_HALVINGS):
-            trial = point + _wide(step, values) * direction
+            trial = point + _wide(step, point) * direction
             trial_value, trial_gradient = objective(trial)
             high = active & (trial_value > value + 1e-4 * step * slope + noise * np.abs(value))
             if not high.any():

@@ -19,6 +19,7 @@ from classifier_svc.recipes import Recipe, TapFeatures
 from classifier_svc.records import Version
 from classifier_svc.training import ClassWeight, Trained, TrainingCancelledError, needed_taps, train
 from rpc.errors import OverloadedError
+from rpc.memory import give_back_free_memory
 
 _HEARTBEAT_S: Final = 1.0
 """How often progress is told again while there is none, so that callers and proxies know that it goes on."""
@@ -125,6 +126,14 @@ class Trainings:
                     await asyncio.shield(work)
 
     def _train(
+        self, request: TrainingRequest, tell: Callable[[str, float], None], cancelled: threading.Event
+    ) -> NewVersion:
+        try:
+            return self._trained(request, tell, cancelled)
+        finally:
+            give_back_free_memory()
+
+    def _trained(
         self, request: TrainingRequest, tell: Callable[[str, float], None], cancelled: threading.Event
     ) -> NewVersion:
         started = time.monotonic()

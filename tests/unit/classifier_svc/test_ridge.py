@@ -113,6 +113,55 @@ def test_rotation_keeps_inner_products_and_drops_nothing_but_rounding() -> None:
         assert centred @ rotated.directions == pytest.approx(rotated.values, abs=1e-5)
 
 
+def many_examples(dimension: int) -> np.ndarray:
+    """Return more features than are copied, 84 MB of them; a column is the same as another."""
+    random = np.random.default_rng(9)
+    features = random.normal(size=(21_000_000 // dimension, dimension)).astype(np.float32)
+    features *= np.linspace(1, 3, dimension, dtype=np.float32)
+    features[:, 3] = features[:, 2]
+    return features
+
+
+def test_many_features_are_rotated_where_they_are() -> None:
+    features = many_examples(300)
+    before = features.copy()
+    rotated = rotate(features)
+    assert np.shares_memory(rotated.values, features)
+    centred = before - before.mean(0)
+    assert np.abs(centred @ rotated.directions - rotated.values).max() < 1e-4
+    assert np.abs(rotated.directions.T @ rotated.directions - np.eye(rotated.values.shape[1])).max() < 1e-5
+    variances = (rotated.values.astype(np.float64) ** 2).mean(0)
+    assert np.diff(variances).min() > -1e-3  # the principal directions, from the least to the greatest
+    products = rotated.values.T @ rotated.values
+    assert np.abs(products - np.diag(products.diagonal())).max() < 1e-3 * products.max()
+
+
+def test_many_examples_are_fitted_as_few_are() -> None:
+    features = many_examples(300)
+    truth = (features[:, :3] @ np.array([[1.0, 0, -1], [0, 1, -1], [-1, 0, 1]])).argmax(1)
+    parts = [features[:, :100], features[:, 100:]]
+    counted = (np.arange(len(truth))[:, None] % 2 != np.arange(2)).astype(float)
+    options: dict[str, Any] = {"l2": 10_000.0, "tolerance": 1e-3}
+    found = fit_ridge(Columns(parts, np.float32), truth, 3, counted, **options)
+    rows = np.flatnonzero(counted[:, 1])
+    alone = fit(features[rows].astype(np.float64), truth[rows], 3, np.ones((len(rows), 1)), **options)
+    assert found[:, 1] == pytest.approx(alone[:, 0], abs=0.02 * np.abs(alone).max())
+
+
+def test_columns_yield_every_row_once_in_the_precision_asked_for() -> None:
+    features = many_examples(500)
+    for parts, precision in (([features], np.float32), ([features[:, :200], features[:, 200:]], np.float64)):
+        columns = Columns(parts, precision)
+        assert columns.shape == features.shape
+        end = 0
+        for rows, block in columns.blocks(5):
+            assert rows.start == end
+            assert block.dtype == precision
+            assert np.array_equal(block, features[rows])
+            end = rows.stop
+        assert end == len(features)
+
+
 def test_features_that_never_vary_have_no_directions() -> None:
     assert rotate(np.ones((5, 3), np.float32)).values.shape == (5, 0)
 
