@@ -122,6 +122,8 @@ class AutoTrainer:
         used = [tap for tap in taps if not tap.class_scores] or list(taps)
         self._vectors = {tap.name: _unit_length(tap.values, pulse) for tap in used}
         self._candidates = self._build_candidates()
+        if not self._nested:
+            self._vectors.clear()  # nothing looks at them again, and they may be many
         pulse.stage("choosing taps and regularisation", 0.05, 0.45)
         self._scans = self._search.scan_all(self._candidates, _SEED, pulse.tell)
         self._choice = choose(self._scans, weights)
