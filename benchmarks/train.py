@@ -11,7 +11,7 @@ import argparse
 import os
 import random
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,18 +38,32 @@ _STAGES = {
 }
 """The stages of a training, by what they are called in the table."""
 
+_GROWTH = "to the row above"
+
 
 @dataclass(frozen=True)
 class _Row:
     """What examples did to a classifier."""
 
     name: str
+    photos: bool
+    """Whether a real featurizer featurized them."""
     examples: int
     filled: Filled
     trained: Trained
     latencies_s: dict[str, list[list[float]]]
     """Of predictions, by round: those of the small model, those of the same in the smallest store, of the large model.
     """
+
+    @property
+    def ingest_ms(self) -> float:
+        """How long ingestion took for each example."""
+        return self.filled.seconds * 1e3 / self.examples
+
+    @property
+    def train_ms(self) -> float:
+        """How long training took for each example."""
+        return self.trained.seconds * 1e3 / self.examples
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -61,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--photos", type=Path, nargs="*", default=(), help="folders of photos, one sub-folder a class")
     parser.add_argument("--seconds", type=float, default=10, help="for how long each model predicts")
     options = parser.parse_args(arguments)
-    out = Console(width=130)
+    out = Console(width=150)
     out.print(f"machine: {machine()}")
     rows: list[_Row] = []
     with ExitStack() as stack:
@@ -72,12 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 own_or_kept = stack if smallest is None else own
                 served = own_or_kept.enter_context(classifier(address, made_up(count)))
                 smallest = smallest or served
-                rows.append(_measure(f"{count:,} made-up", served, smallest, options.seconds))
+                rows.append(_measure(f"{count:,} made-up", False, served, smallest, options.seconds))
     for folder in options.photos:
         examples = list(read_data(folder).examples)
         random.Random(0).shuffle(examples)  # the first ones then are of all classes
         with _featurizer() as address, classifier(address, examples) as served:
-            rows.append(_measure(f"{len(examples):,} {folder.name}", served, served, options.seconds))
+            rows.append(_measure(f"{len(examples):,} {folder.name}", True, served, served, options.seconds))
     for table in (_ingestion(rows), _training(rows), _memory(rows), _predictions(rows)):
         out.print(table)
 
@@ -96,24 +110,26 @@ def _featurizer() -> Iterator[str]:
             service.stop()
 
 
-def _measure(name: str, served: Classifier, smallest: Classifier, seconds: float) -> _Row:
+def _measure(name: str, photos: bool, served: Classifier, smallest: Classifier, seconds: float) -> _Row:
     filled, trained = served.fill(), served.train()
     latencies: dict[str, list[list[float]]] = {"few": [], "smallest": [], "all": []}
     for _ in range(_ROUNDS):
         latencies["few"].append(served.predict(seconds / _ROUNDS, few=True))
         latencies["smallest"].append(smallest.predict(seconds / _ROUNDS, few=True))
         latencies["all"].append(served.predict(seconds / _ROUNDS, few=False))
-    return _Row(name, len(served.examples), filled, trained, latencies)
+    return _Row(name, photos, len(served.examples), filled, trained, latencies)
 
 
 def _ingestion(rows: Sequence[_Row]) -> Table:
-    table = _table("Ingestion", "seconds", "examples/s", "last tenth to first", "store MB", "kB an example")
-    for row in rows:
+    columns = ("seconds", "ms an example", _GROWTH, "last tenth to first", "store MB", "kB an example")
+    table = _table("Ingestion", *columns)
+    for row, growth in zip(rows, _growth(rows, lambda row: row.ingest_ms), strict=True):
         filled = row.filled
         table.add_row(
             row.name,
             f"{filled.seconds:.1f}",
-            f"{row.examples / filled.seconds:.0f}",
+            f"{row.ingest_ms:.2f}",
+            growth,
             f"{filled.last_tenth_s / filled.first_tenth_s:.2f}",
             f"{filled.store_mb:.0f}",
             f"{filled.store_mb * 1e3 / row.examples:.1f}",
@@ -122,15 +138,16 @@ def _ingestion(rows: Sequence[_Row]) -> Table:
 
 
 def _training(rows: Sequence[_Row]) -> Table:
-    table = _table("Training, in seconds", *_STAGES, "all", "ms an example", "taps", "accuracy")
-    for row in rows:
+    table = _table("Training, in seconds", *_STAGES, "all", "ms an example", _GROWTH, "taps", "accuracy")
+    for row, growth in zip(rows, _growth(rows, lambda row: row.train_ms), strict=True):
         trained = row.trained
         estimate = trained.version.cross_validation
         table.add_row(
             row.name,
             *(f"{trained.stages_s.get(message, 0):.1f}" for message in _STAGES.values()),
             f"{trained.seconds:.1f}",
-            f"{trained.seconds * 1e3 / row.examples:.2f}",
+            f"{row.train_ms:.2f}",
+            growth,
             "+".join(trained.version.taps),
             f"{estimate.accuracy:.3f}" if estimate else "",
         )
@@ -165,6 +182,15 @@ def _predictions(rows: Sequence[_Row]) -> Table:
         ratio = np.median([np.median(own) / np.median(other) for own, other in zip(few, smallest, strict=True)])
         table.add_row(row.name, *_latency(few), f"{ratio:.2f}", *_latency(row.latencies_s["all"]))
     return table
+
+
+def _growth(rows: Sequence[_Row], value: Callable[[_Row], float]) -> list[str]:
+    """Return how many times the value of the row above each row has; nothing where that is of another kind."""
+    above = (None, *rows[:-1])
+    return [
+        f"{value(row) / value(before):.2f}" if before is not None and before.photos == row.photos else ""
+        for before, row in zip(above, rows, strict=True)
+    ]
 
 
 def _table(title: str, *columns: str) -> Table:
