@@ -2,7 +2,7 @@
 
 import datetime
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -46,10 +46,7 @@ class DatasetStore:
             self._add_thumbnails(
                 connection, dataset_id, [example for example in new if example.content_sha256 in found]
             )
-            outcomes = [
-                self._add(connection, dataset_id, example) if example.content_sha256 in found else None
-                for example in new
-            ]
+            outcomes = self._add_examples(connection, dataset_id, new, found)
             values = {
                 **({"backbone_id": backbone_id} if any(outcome is not None for outcome in outcomes) else {}),
                 **({"update_time": now} if any(outcome is not None and outcome.is_new for outcome in outcomes) else {}),
@@ -82,18 +79,34 @@ class DatasetStore:
         self._database.insert_new(connection, thumbnails, rows)
 
     @staticmethod
-    def _add(connection: Connection, dataset_id: int, example: NewExample) -> AddedExample:
-        query = (
-            sa.select(examples.c.label)
-            .where(examples.c.dataset_id == dataset_id, examples.c.content_sha256 == example.content_sha256)
-            .order_by(examples.c.id)
-        )
-        labels = tuple(connection.scalars(query))
-        if example.label in labels:
-            return AddedExample(False, labels)
-        values = {"dataset_id": dataset_id, "content_sha256": example.content_sha256, "label": example.label}
-        connection.execute(sa.insert(examples).values(**values, name=example.name))
-        return AddedExample(True, (*labels, example.label))
+    def _add_examples(
+        connection: Connection, dataset_id: int, new: Sequence[NewExample], featurized: Collection[bytes]
+    ) -> list[AddedExample | None]:
+        """Add those examples whose images are featurized, in their order; return what became of each."""
+        labels: dict[bytes, tuple[str, ...]] = {}
+        for some in queries.chunks(sorted(featurized)):
+            query = (
+                sa.select(examples.c.content_sha256, examples.c.label)
+                .where(examples.c.dataset_id == dataset_id, examples.c.content_sha256.in_(some))
+                .order_by(examples.c.id)
+            )
+            for content, label in connection.execute(query):
+                labels[content] = (*labels.get(content, ()), label)
+        rows = []
+        outcomes: list[AddedExample | None] = []
+        for example in new:
+            content, label = example.content_sha256, example.label
+            if content not in featurized:
+                outcomes.append(None)
+                continue
+            is_new = label not in labels.get(content, ())
+            if is_new:
+                labels[content] = (*labels.get(content, ()), label)
+                rows.append({"dataset_id": dataset_id, "content_sha256": content, "label": label, "name": example.name})
+            outcomes.append(AddedExample(is_new, labels[content]))
+        if rows:
+            connection.execute(sa.insert(examples), rows)
+        return outcomes
 
     def _backbone_id(self, connection: Connection, backbone: Backbone) -> int:
         taps = [[tap.name, tap.class_scores, tap.dimension] for tap in backbone.taps]
@@ -146,21 +159,28 @@ class DatasetStore:
             labelled = connection.execute(queries.unambiguous(dataset.id)).all()
             known = queries.featurized(connection, digest, [row.content_sha256 for row in labelled])
             labelled = [row for row in labelled if row.content_sha256 in known]
-            positions = {row.content_sha256: position for position, row in enumerate(labelled)}
+            contents = [row.content_sha256 for row in labelled]
             names = connection.execute(
                 sa.select(examples.c.id, examples.c.name).where(examples.c.dataset_id == dataset.id)
             )
             by_key = {row.id: row.name for row in names}
-            vectors = self._read_tap(connection, dataset, read, positions)
+            vectors = self._read_tap(connection, dataset, read, contents, lambda: None)
             return TapExamples(
-                list(positions), [by_key[row.first] for row in labelled], [row.label for row in labelled], vectors
+                contents, [by_key[row.first] for row in labelled], [row.label for row in labelled], vectors
             )
 
-    def training_set(self, name: str) -> TrainingSet:
+    def training_set(
+        self,
+        name: str,
+        needed: Callable[[Backbone, int], Collection[str]] = lambda backbone, _: backbone.tap_names,
+        pulse: Callable[[], None] = lambda: None,
+    ) -> TrainingSet:
         """Return what training uses of a dataset: the images with exactly one label, in order of arrival.
 
-        Raises ResourceNotFoundError, DatasetNotTrainableError where there is nothing, BackboneMismatchError where
-        images were featurized by another backbone than the newest ones, or StoreCorruptError.
+        `needed` says which taps are read, by the backbone and the number of examples. `pulse` is called at every step
+        and may raise to end the work. Raises ResourceNotFoundError, DatasetNotTrainableError where there is nothing,
+        BackboneMismatchError where images were featurized by another backbone than the newest ones, or
+        StoreCorruptError.
         """
         with self._database.reading() as connection:
             dataset = queries.find(connection, name)
@@ -168,10 +188,16 @@ class DatasetStore:
                 raise DatasetNotTrainableError(f"The dataset `{name}` has no examples.")
             backbone = queries.find_backbone(connection, dataset.backbone_id)
             labelled = connection.execute(queries.unambiguous(dataset.id)).all()
-            positions = {row.content_sha256: position for position, row in enumerate(labelled)}
-            self._check_features(connection, dataset, backbone, positions.keys())
-            arrays = {tap.name: self._read_tap(connection, dataset, tap, positions) for tap in backbone.taps}
-            return TrainingSet(backbone, list(positions), [row.label for row in labelled], arrays)
+            contents = [row.content_sha256 for row in labelled]
+            pulse()
+            self._check_features(connection, dataset, backbone, contents)
+            names = needed(backbone, len(contents))
+            arrays = {
+                tap.name: self._read_tap(connection, dataset, tap, contents, pulse)
+                for tap in backbone.taps
+                if tap.name in names
+            }
+            return TrainingSet(backbone, contents, [row.label for row in labelled], arrays)
 
     def _check_features(
         self, connection: Connection, dataset: Any, backbone: Backbone, contents: Collection[bytes]
@@ -205,22 +231,26 @@ class DatasetStore:
 
     @staticmethod
     def _read_tap(
-        connection: Connection, dataset: Any, tap: Tap, positions: dict[bytes, int]
+        connection: Connection, dataset: Any, tap: Tap, contents: Sequence[bytes], pulse: Callable[[], None]
     ) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Return the features of one tap, float32 [n, d], by position."""
-        array = np.empty((len(positions), tap.dimension), np.float32)
-        wanted = sa.select(examples.c.content_sha256).where(examples.c.dataset_id == dataset.id)
-        query = sa.select(features.c.content_sha256, features.c.vector, features.c.crc32).where(
-            features.c.backbone_id == dataset.backbone_id,
-            features.c.tap == tap.name,
-            features.c.content_sha256.in_(wanted),
-        )
-        for content, vector, crc32 in connection.execution_options(yield_per=1000).execute(query):
-            if len(vector) != 4 * tap.dimension or zlib.crc32(vector) != crc32:
-                raise StoreCorruptError(
-                    f"The stored features of the image {content.hex()} at the tap {tap.name} are damaged; delete the "
-                    f"dataset `{dataset.name}` and add its images again."
-                )
-            if (position := positions.get(content)) is not None:
-                array[position] = unpack(vector)
+        """Return the features of images at one tap, float32 [n, d]; all must be stored."""
+        array = np.empty((len(contents), tap.dimension), np.float32)
+        position = 0
+        # In order of arrival, as they lie in the database.
+        for some in queries.chunks(contents):
+            pulse()
+            query = sa.select(features.c.content_sha256, features.c.vector, features.c.crc32).where(
+                features.c.backbone_id == dataset.backbone_id,
+                features.c.tap == tap.name,
+                features.c.content_sha256.in_(some),
+            )
+            rows = {content: position + number for number, content in enumerate(some)}
+            for content, vector, crc32 in connection.execute(query):
+                if len(vector) != 4 * tap.dimension or zlib.crc32(vector) != crc32:
+                    raise StoreCorruptError(
+                        f"The stored features of the image {content.hex()} at the tap {tap.name} are damaged; delete "
+                        f"the dataset `{dataset.name}` and add its images again."
+                    )
+                array[rows[content]] = unpack(vector)
+            position += len(some)
         return array

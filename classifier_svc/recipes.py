@@ -12,7 +12,8 @@ from classifier_svc.elastic import fit_elastic
 from classifier_svc.folds import Indices, assign_folds, fold_count
 from classifier_svc.head import unit_length
 from classifier_svc.pulse import Pulse
-from classifier_svc.rotation import rotate, split, whiten
+from classifier_svc.ridge import scored
+from classifier_svc.rotation import blocks, overwritten, rotate, split, whiten
 from classifier_svc.search import Candidate, Choice, Search, Trial, choose
 
 Array = npt.NDArray[Any]
@@ -30,6 +31,8 @@ _WHITENING: Final = 0.25
 ever with more."""
 
 _NESTED_FINALISTS: Final = 4
+
+_ALL: Final = slice(None)
 
 _TUTORIAL_PENALTY: Final = 1.0
 _SEED: Final = 20240229
@@ -56,7 +59,7 @@ class TapFeatures:
     class_scores: bool
     """Whether they are the network's class scores before softmax."""
     values: npt.NDArray[np.float32]
-    """float32 [n, d]."""
+    """float32 [n, d]; a training may overwrite them where they are many (see `classifier_svc.rotation.overwritten`)."""
 
 
 @dataclass(frozen=True)
@@ -111,15 +114,16 @@ class AutoTrainer:
         self._classes = class_count
         self._weights = weights
         self._pulse = pulse
-        self._rows = np.arange(len(truth))
         self._nested = len(truth) <= NESTED_EXAMPLES and len(truth) * class_count <= _NESTED_SCORES
         self._search = Search(truth, class_count, weights, pulse)
         pulse.stage("preparing the features", 0, 0.05)
         # Class scores are what the network makes of its own classes: worse features than those that they were made of,
         # so that they are left out unless there are no others.
         used = [tap for tap in taps if not tap.class_scores] or list(taps)
-        self._vectors = {tap.name: unit_length(tap.values) for tap in used}
+        self._vectors = {tap.name: _unit_length(tap.values, pulse) for tap in used}
         self._candidates = self._build_candidates()
+        if not self._nested:
+            self._vectors.clear()  # nothing looks at them again, and they may be many
         pulse.stage("choosing taps and regularisation", 0.05, 0.45)
         self._scans = self._search.scan_all(self._candidates, _SEED, pulse.tell)
         self._choice = choose(self._scans, weights)
@@ -133,9 +137,9 @@ class AutoTrainer:
     def validate(self) -> Validation:
         """Cross-validate the recipe, the choosing included."""
         self._pulse.stage("cross-validating the recipe auto", 0.45, 0.75)
-        assigned = assign_folds(self._truth, fold_count(len(self._rows)), _SEED)
+        assigned = assign_folds(self._truth, fold_count(len(self._truth)), _SEED)
         folds = np.unique(assigned[assigned >= 0])
-        scores = np.zeros((len(self._rows), self._classes))
+        scores = np.zeros((len(self._truth), self._classes))
         groups: dict[tuple[tuple[str, ...], float, float], tuple[Choice, list[int]]] = {}
         for fold, choice in zip(folds, self._choices(assigned, folds), strict=True):
             key = (choice.candidate.taps, choice.candidate.whitening, choice.l2)
@@ -149,7 +153,7 @@ class AutoTrainer:
     def fit(self) -> Fitted:
         """Fit all examples."""
         candidate, l2 = self._choice.candidate, self._choice.l2
-        values = candidate.values(self._rows, np.float64)
+        values = candidate.values(_ALL, np.float64)
         solution = self._search.fit(values, self._truth, self._weights[:, None], l2, _FINAL_TOLERANCE)
         weights, biases = candidate.restore(solution[:, 0])
         return Fitted(candidate.taps, True, weights, biases, l1=0.0, l2=l2, whitening=candidate.whitening)
@@ -167,7 +171,7 @@ class AutoTrainer:
         parts = {}
         for done, name in enumerate(names):
             self._pulse()
-            parts[name] = tuple(rotate(part) for part in split(self._vectors[name]))
+            parts[name] = tuple(rotate(part, self._pulse) for part in split(self._vectors[name]))
             self._pulse.tell((done + 1) / len(names))
         return [
             Candidate(taps, whitening, tuple(whiten(part, whitening) for tap in taps for part in parts[tap]))
@@ -196,18 +200,20 @@ class AutoTrainer:
                     for tap in choice.candidate.taps
                 )
                 candidate = Candidate(choice.candidate.taps, choice.candidate.whitening, parts)
-                values = candidate.values(np.arange(len(kept)), np.float32)
+                values = candidate.values(_ALL, np.float32)
                 counted = self._weights[kept, None]
                 solution = self._search.fit(values, self._truth[kept], counted, choice.l2, _ESTIMATE_TOLERANCE)
                 weights, biases = candidate.restore(solution[:, 0])
                 left = np.hstack([self._vectors[tap][assigned == fold] for tap in choice.candidate.taps])
                 scores[assigned == fold] = left @ weights + biases
             return
-        values = choice.candidate.values(self._rows, np.float32)
+        values = choice.candidate.values(_ALL, np.float32)
         counted = (assigned[:, None] != np.array(folds)) * self._weights[:, None]
         solutions = self._search.fit(values, self._truth, counted, choice.l2, _ESTIMATE_TOLERANCE)
-        for number, fold in enumerate(folds):
-            scores[assigned == fold] = values[assigned == fold] @ solutions[:-1, number] + solutions[-1, number]
+        for rows, scored_by_all in scored(values, solutions, self._pulse):
+            for number, fold in enumerate(folds):
+                own = assigned[rows] == fold
+                scores[rows][own] = scored_by_all[own, number]
 
 
 class TutorialTrainer:
@@ -248,3 +254,13 @@ class TutorialTrainer:
             tolerance=tolerance,
             pulse=self._pulse,
         )
+
+
+def _unit_length(values: npt.NDArray[np.float32], pulse: Pulse) -> npt.NDArray[np.float32]:
+    """Return the rows scaled to length 1, in their place where they are overwritten."""
+    if not overwritten(values):
+        return unit_length(values)
+    for block in blocks(values):
+        pulse()
+        block[:] = unit_length(block)
+    return values

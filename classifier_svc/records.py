@@ -27,6 +27,11 @@ class Backbone:
     taps: tuple[Tap, ...]
     """From the shallowest to the deepest."""
 
+    @property
+    def tap_names(self) -> tuple[str, ...]:
+        """The names of the taps."""
+        return tuple(tap.name for tap in self.taps)
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -94,7 +99,7 @@ class TrainingSet:
     """The sha256 of the images."""
     labels: Sequence[str]
     features: Mapping[str, npt.NDArray[np.float32]]
-    """By tap: float32 [n, d]."""
+    """By tap, those that were asked for: float32 [n, d]."""
 
 
 @dataclass(frozen=True)

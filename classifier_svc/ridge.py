@@ -10,11 +10,13 @@ directions), which makes weak penalties converge in tens of steps rather than hu
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from classifier_svc.columns import Columns
 
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.intp]
@@ -25,7 +27,7 @@ _MAX_HALVINGS: Final = 25
 
 
 def fit_ridge(
-    values: Array,
+    values: Columns,
     truth: Indices,
     class_count: int,
     counted: Array,
@@ -40,9 +42,9 @@ def fit_ridge(
     `values` is [n, r], rotated features, whose precision is that of the result; `truth` [n] the classes' indices;
     `counted` [n, p] how much each example counts in each regression, 0 for those held out. The expected excess of the
     objective is half the square of `tolerance` (single precision reaches about 1e-3). `start` is where to begin, such
-    as the solutions for a neighbouring penalty. `pulse` is called at every step and may raise to end the work.
+    as the solutions for a neighbouring penalty. `pulse` is called at least once a step and may raise to end the work.
     """
-    objective = _Objective(values, truth, class_count, counted, l2)
+    objective = _Objective(values, truth, class_count, counted, l2, pulse)
     scale = objective.scale
     point = np.zeros(objective.shape, values.dtype) if start is None else (start / scale).astype(values.dtype)
     value, gradient = objective(point)
@@ -59,8 +61,7 @@ def fit_ridge(
         direction *= active[:, None]
         step = np.ones(len(value))
         for _ in range(_MAX_HALVINGS):
-            pulse()
-            trial = point + _wide(step, values) * direction
+            trial = point + _wide(step, point) * direction
             trial_value, trial_gradient = objective(trial)
             high = active & (trial_value > value + 1e-4 * step * slope + noise * np.abs(value))
             if not high.any():
@@ -79,39 +80,71 @@ def fit_ridge(
     return solutions
 
 
+def scored(values: Columns, solutions: Array, pulse: Callable[[], None]) -> Iterator[tuple[slice, Array]]:
+    """Yield what regressions, [r + 1, p, c], score the examples, some at a time: which they are, and [rows, p, c].
+
+    `pulse` is called for each and may raise to end the work.
+    """
+    rank, fits, classes = solutions.shape[0] - 1, *solutions.shape[1:]
+    weights = solutions[:rank].reshape(rank, -1)
+    for rows, block in values.blocks(fits * classes):
+        pulse()
+        scores = (block @ weights).reshape(-1, fits, classes)
+        scores += solutions[rank]
+        yield rows, scores
+
+
 class _Objective:
     """The objectives of all regressions at scaled weights, and their gradients."""
 
-    def __init__(self, values: Array, truth: Indices, class_count: int, counted: Array, l2: float) -> None:
+    def __init__(
+        self,
+        values: Columns,
+        truth: Indices,
+        class_count: int,
+        counted: Array,
+        l2: float,
+        pulse: Callable[[], None],
+    ) -> None:
         total = counted.sum(0)
         count, rank = values.shape
         self.shape = (rank + 1, counted.shape[1], class_count)
         self._values = values
         self._truth = truth
-        self._examples = np.arange(count)
+        self._pulse = pulse
         self._share = (counted / total).astype(values.dtype)
         # The curvature of softmax is p (1 - p) a class, at the start as here; features add their variance, L2 itself.
         curvature = (1 - 1 / class_count) / class_count
-        spread = np.einsum("nr,nr->r", values, values, dtype=np.float64) / count
-        scale = np.append(1 / np.sqrt(curvature * spread + l2 / total.mean()), 1 / np.sqrt(curvature))
+        spread = np.zeros(rank)
+        for _, block in values.blocks(1):
+            pulse()
+            spread += np.einsum("nr,nr->r", block, block, dtype=np.float64)
+        scale = np.append(1 / np.sqrt(curvature * spread / count + l2 / total.mean()), 1 / np.sqrt(curvature))
         self.scale = scale.astype(values.dtype)[:, None, None]
         self._penalty = (l2 / total).astype(values.dtype)[:, None]
 
     def __call__(self, point: Array) -> tuple[Array, Array]:
         rank, fits, classes = self.shape[0] - 1, *self.shape[1:]
         weights = point * self.scale
-        scores = (self._values @ weights[:rank].reshape(rank, -1)).reshape(-1, fits, classes)
-        scores += weights[rank]
-        scores -= scores.max(2, keepdims=True)
-        right = scores[self._examples, :, self._truth]
-        slopes = np.exp(scores, out=scores)
-        sums = slopes.sum(2)
-        losses = np.einsum("np,np->p", np.log(sums) - right, self._share, dtype=np.float64)
-        slopes *= (self._share / sums)[:, :, None]
-        slopes[self._examples, :, self._truth] -= self._share
-        gradient = np.empty_like(point)
-        gradient[:rank] = (self._values.T @ slopes.reshape(len(slopes), -1)).reshape(rank, fits, classes)
-        gradient[rank] = slopes.sum(0)
+        losses, slope = np.zeros(fits), np.zeros(self.shape)
+        flat = weights[:rank].reshape(rank, -1)
+        # What is computed for an example is used while it is at hand: its features are read once.
+        for rows, block in self._values.blocks(fits * classes):
+            self._pulse()
+            truth, share = self._truth[rows], self._share[rows]
+            examples = np.arange(len(truth))
+            scores = (block @ flat).reshape(-1, fits, classes)
+            scores += weights[rank]
+            scores -= scores.max(2, keepdims=True)
+            right = scores[examples, :, truth]
+            slopes = np.exp(scores, out=scores)
+            sums = slopes.sum(2)
+            losses += np.einsum("np,np->p", np.log(sums) - right, share, dtype=np.float64)
+            slopes *= (share / sums)[:, :, None]
+            slopes[examples, :, truth] -= share
+            slope[:rank] += (block.T @ slopes.reshape(len(slopes), -1)).reshape(rank, fits, classes)
+            slope[rank] += slopes.sum(0)
+        gradient: Array = slope.astype(point.dtype)
         penalised = self._penalty * weights[:rank]
         losses += _dot(penalised, weights[:rank]) / 2
         gradient[:rank] += penalised

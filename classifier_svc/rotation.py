@@ -5,6 +5,7 @@ on rotated features is the solution on the features themselves. There are never 
 their variances tell the solver how far to step in each.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +20,9 @@ cancelled. Wider features are rotated in parts, which is as exact, and only a li
 
 _PRECISE_SIZE: Final = 20_000_000
 """Up to this many numbers the rotation is computed in double precision."""
+
+_BLOCK_ROWS: Final = 4096
+"""How many rows of features that are overwritten are worked on at a time."""
 
 _LEAST_VARIANCE: Final = 1e-10
 """A direction with less than this share of the largest variance is rounding."""
@@ -41,8 +45,14 @@ class Rotated:
         return restored, -(self.mean @ restored)
 
 
-def rotate(features: npt.NDArray[np.float32]) -> Rotated:
-    """Rotate features, float32 [n, d], with d at most `MAX_COLUMNS` where n is more."""
+def rotate(features: npt.NDArray[np.float32], pulse: Callable[[], None] = lambda: None) -> Rotated:
+    """Rotate features, float32 [n, d], with d at most `MAX_COLUMNS` where n is more.
+
+    Where they are `overwritten`, they are no more afterwards: the result lies in their place. `pulse` may raise to end
+    the work.
+    """
+    if overwritten(features):
+        return _rotate_in_place(features, pulse)
     precision = np.float64 if features.size <= _PRECISE_SIZE else np.float32
     mean = features.mean(0, dtype=np.float64)
     centred: Array = features - mean.astype(precision)
@@ -55,6 +65,39 @@ def rotate(features: npt.NDArray[np.float32]) -> Rotated:
         return Rotated(centred @ vectors, mean, vectors)
     lengths = np.sqrt(variances[kept])
     return Rotated(vectors * lengths, mean, centred.T @ (vectors / lengths))
+
+
+def overwritten(features: npt.NDArray[np.float32]) -> bool:
+    """Return whether features are so many that there is to be no copy of them."""
+    return features.size > _PRECISE_SIZE and len(features) > MAX_COLUMNS
+
+
+def blocks(features: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield all rows of features, some at a time, to be changed where they are."""
+    for start in range(0, len(features), _BLOCK_ROWS):
+        yield features[start : start + _BLOCK_ROWS]
+
+
+def _rotate_in_place(features: npt.NDArray[np.float32], pulse: Callable[[], None]) -> Rotated:
+    dimension = features.shape[1]
+    total = np.zeros(dimension)
+    for block in blocks(features):
+        pulse()
+        total += block.sum(0, dtype=np.float64)
+    mean = (total / len(features)).astype(np.float32)
+    products = np.zeros((dimension, dimension))
+    for block in blocks(features):
+        pulse()
+        block -= mean
+        products += block.T @ block
+    variances, vectors = np.linalg.eigh(products)
+    kept = variances > _LEAST_VARIANCE * max(variances[-1], np.finfo(np.float32).tiny)
+    directions = vectors[:, kept].astype(np.float32)
+    rank = directions.shape[1]
+    for block in blocks(features):
+        pulse()
+        block[:, :rank] = block @ directions
+    return Rotated(features[:, :rank], mean.astype(np.float64), directions)
 
 
 def whiten(rotated: Rotated, strength: float) -> Rotated:

@@ -7,8 +7,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from classifier_svc.columns import Columns
 from classifier_svc.folds import Indices, Splits, split, stratified_sample
-from classifier_svc.ridge import fit_ridge
+from classifier_svc.ridge import fit_ridge, scored
 from classifier_svc.rotation import Rotated
 
 Array = npt.NDArray[Any]
@@ -34,6 +35,8 @@ _UNVALIDATED_L2: Final = 0.01
 _WORSE: Final = 1.05
 """A path ends once the log-loss has twice in a row been this many times the least so far."""
 
+_ALL: Final = slice(None)
+
 _PREFERENCE_EXAMPLES: Final = 30
 """From this many examples, a cheaper tap wins that is not distinguishably worse; with fewer, hardly any would be."""
 
@@ -47,9 +50,9 @@ class Candidate:
     """How much the rotated features were whitened (see `classifier_svc.rotation.whiten`)."""
     parts: tuple[Rotated, ...]
 
-    def values(self, rows: Indices, precision: type[np.floating[Any]]) -> Array:
-        """Return the features of some examples, [n, r]."""
-        return np.hstack([part.values[rows] for part in self.parts], dtype=precision, casting="unsafe")
+    def values(self, rows: Indices | slice, precision: type[np.floating[Any]]) -> Columns:
+        """Return the features of some examples, [n, r]; without a copy where the rows are a slice of many."""
+        return Columns([part.values[rows] for part in self.parts], precision)
 
     def restore(self, solution: Array) -> tuple[Array, Array]:
         """Return a solution on these features, [r + 1, c], as weights [d, c] and biases [c] on the taps' vectors."""
@@ -160,9 +163,8 @@ class Search:
         On many examples a sample of them decides which candidates, and which strengths, are scanned on all.
         """
         count = len(self._truth)
-        rows = np.arange(count)
         many = count > SEARCH_EXAMPLES
-        sample = stratified_sample(self._truth, SEARCH_EXAMPLES, seed) if many else rows
+        sample = stratified_sample(self._truth, SEARCH_EXAMPLES, seed) if many else _ALL
         repeats = 2 if count <= _REPEATED_EXAMPLES else 1
         splits = split(self._truth[sample], _FOLDS, seed, repeats=repeats)
         scans = []
@@ -176,7 +178,7 @@ class Search:
         scans_of_all = []
         for done, number in enumerate(finalists):
             path = around(scans[number], self._weights[sample])
-            scans_of_all.append(self._try(candidates[number], rows, splits, path))
+            scans_of_all.append(self._try(candidates[number], _ALL, splits, path))
             tell(0.5 + (done + 1) / len(finalists) / 2)
         return scans_of_all
 
@@ -196,7 +198,7 @@ class Search:
                 best[candidate.taps] = trial
         return tuple(best.values())
 
-    def _try(self, candidate: Candidate, rows: Indices, splits: Splits, path: Sequence[float]) -> Scan:
+    def _try(self, candidate: Candidate, rows: Indices | slice, splits: Splits, path: Sequence[float]) -> Scan:
         scan = self.scan(candidate, rows, splits, path)
         self._tried[candidate.taps, candidate.whitening] = scan, self._weights[rows]
         return scan
@@ -208,28 +210,27 @@ class Search:
 
         Return the scans by fold. A few strengths around the best one are tried again.
         """
-        rows = np.arange(len(self._truth))
         splits = split(self._truth, _FOLDS, seed, without=assigned)
         found = []
         leading = _leading(scans, self._weights, finalists)
         for done, number in enumerate(leading):
             path = around(scans[number], self._weights)
-            found.append(self.scan(scans[number].candidate, rows, splits, path))
+            found.append(self.scan(scans[number].candidate, _ALL, splits, path))
             tell((done + 1) / len(leading))
         return [[scan.of(fold) for scan in found] for fold in range(len(splits.columns))]
 
-    def scan(self, candidate: Candidate, rows: Indices, splits: Splits, path: Sequence[float]) -> Scan:
+    def scan(self, candidate: Candidate, rows: Indices | slice, splits: Splits, path: Sequence[float]) -> Scan:
         """Scan one candidate on some of the examples, the solution of each strength beginning at the one before."""
         truth, weights = self._truth[rows], self._weights[rows]
         if not splits.counted.size:
-            return Scan(candidate, tuple(path), np.full((len(path), len(splits.columns), len(rows)), np.nan))
+            return Scan(candidate, tuple(path), np.full((len(path), len(splits.columns), len(truth)), np.nan))
         values = candidate.values(rows, np.float32)
         losses: list[Array] = []
         least, worse = np.inf, 0
         solutions: Array | None = None
         for l2 in path:
             solutions = self.fit(values, truth, splits.counted * weights[:, None], l2, _TOLERANCE, solutions)
-            losses.append(splits.average(_losses(values, truth, solutions)))
+            losses.append(splits.average(_losses(values, truth, solutions, self._pulse)))
             mean = float(np.nanmean(losses[-1]))
             least = min(least, mean)
             worse = worse + 1 if mean > _WORSE * least else 0
@@ -238,7 +239,7 @@ class Search:
         return Scan(candidate, tuple(path[: len(losses)]), np.stack(losses))
 
     def fit(
-        self, values: Array, truth: Indices, counted: Array, l2: float, tolerance: float, start: Array | None = None
+        self, values: Columns, truth: Indices, counted: Array, l2: float, tolerance: float, start: Array | None = None
     ) -> Array:
         """Return the solutions [r + 1, p, c] of regressions in which examples count by `counted`, [n, p]."""
         return fit_ridge(values, truth, self._classes, counted, l2, tolerance=tolerance, start=start, pulse=self._pulse)
@@ -259,11 +260,11 @@ def _leading(scans: Sequence[Scan], weights: Array, count: int) -> list[int]:
     return sorted(sorted(range(len(scans)), key=lambda number: means[number])[:count])
 
 
-def _losses(values: Array, truth: Indices, solutions: Array) -> Array:
+def _losses(values: Columns, truth: Indices, solutions: Array, pulse: Callable[[], None]) -> Array:
     """Return -ln p(true class) of all examples in all regressions, [n, p]."""
-    rank, fits, classes = solutions.shape[0] - 1, *solutions.shape[1:]
-    scores = (values @ solutions[:rank].reshape(rank, -1)).reshape(-1, fits, classes) + solutions[rank]
-    scores -= scores.max(2, keepdims=True)
-    right = scores[np.arange(len(truth)), :, truth].copy()
-    losses: Array = np.minimum(np.log(np.exp(scores, out=scores).sum(2)) - right, -np.log(1e-15))
+    losses = np.empty((len(truth), solutions.shape[1]), solutions.dtype)
+    for rows, scores in scored(values, solutions, pulse):
+        scores -= scores.max(2, keepdims=True)
+        right = scores[np.arange(len(scores)), :, truth[rows]].copy()
+        losses[rows] = np.minimum(np.log(np.exp(scores, out=scores).sum(2)) - right, -np.log(1e-15))
     return losses

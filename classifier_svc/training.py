@@ -16,6 +16,7 @@ from classifier_svc.head import Head, softmax
 from classifier_svc.metrics import Metrics, evaluate
 from classifier_svc.pulse import Pulse, TrainingCancelledError
 from classifier_svc.recipes import AutoTrainer, Fitted, Recipe, TapFeatures, Trainer, TutorialTrainer, Validation
+from classifier_svc.records import Backbone
 from classifier_svc.rejection import Rejection, RejectionPoint, choose_threshold, rejection_curve
 from classifier_svc.search import Trial
 from rpc.errors import DatasetNotTrainableError, RecipeNotSupportedError
@@ -28,6 +29,7 @@ __all__ = [
     "TapFeatures",
     "Trained",
     "TrainingCancelledError",
+    "needed_taps",
     "train",
 ]
 
@@ -88,6 +90,15 @@ class Trained:
     """What a user should know, a sentence each."""
     held_out: HeldOutPredictions | None
     """None where nothing was validated."""
+
+
+def needed_taps(backbone: Backbone, example_count: int, recipe: Recipe) -> list[str]:
+    """Return the names of the taps whose features `train` takes: all where the recipes are compared."""
+    scores = [tap.name for tap in backbone.taps if tap.class_scores]
+    others = [tap.name for tap in backbone.taps if not tap.class_scores]
+    if example_count <= COMPARED_EXAMPLES:
+        return others + scores
+    return scores if recipe is Recipe.TUTORIAL else others or scores
 
 
 def train(

@@ -14,10 +14,12 @@ from classifier_svc.datasets import DatasetStore
 from classifier_svc.facts import Facts
 from classifier_svc.held_out import HeldOut
 from classifier_svc.models import ModelStore, NewVersion
+from classifier_svc.pulse import Pulse
 from classifier_svc.recipes import Recipe, TapFeatures
 from classifier_svc.records import Version
-from classifier_svc.training import ClassWeight, Trained, TrainingCancelledError, train
+from classifier_svc.training import ClassWeight, Trained, TrainingCancelledError, needed_taps, train
 from rpc.errors import OverloadedError
+from rpc.memory import give_back_free_memory
 
 _HEARTBEAT_S: Final = 1.0
 """How often progress is told again while there is none, so that callers and proxies know that it goes on."""
@@ -126,9 +128,25 @@ class Trainings:
     def _train(
         self, request: TrainingRequest, tell: Callable[[str, float], None], cancelled: threading.Event
     ) -> NewVersion:
+        try:
+            return self._trained(request, tell, cancelled)
+        finally:
+            give_back_free_memory()
+
+    def _trained(
+        self, request: TrainingRequest, tell: Callable[[str, float], None], cancelled: threading.Event
+    ) -> NewVersion:
         started = time.monotonic()
-        examples = self._datasets.training_set(request.dataset)
-        taps = [TapFeatures(tap.name, tap.class_scores, examples.features[tap.name]) for tap in examples.backbone.taps]
+        examples = self._datasets.training_set(
+            request.dataset,
+            lambda backbone, count: needed_taps(backbone, count, request.recipe),
+            Pulse(tell, cancelled.is_set),
+        )
+        taps = [
+            TapFeatures(tap.name, tap.class_scores, examples.features[tap.name])
+            for tap in examples.backbone.taps
+            if tap.name in examples.features
+        ]
         trained = train(
             taps,
             examples.labels,

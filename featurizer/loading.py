@@ -12,9 +12,10 @@ from featurizer.backbones import BackboneSpec
 from featurizer.config import FeaturizerSettings
 from featurizer.download import Progress
 from featurizer.errors import BackboneError
-from featurizer.memory import give_back_free_memory, keep_batches_on_heap
+from featurizer.memory import keep_batches_on_heap
 from featurizer.precision import Precision, compare, reduced_precision
 from featurizer.weights import ResolvedBackbone, WeightStore
+from rpc.memory import give_back_free_memory
 
 if TYPE_CHECKING:
     from featurizer.graph import Graph

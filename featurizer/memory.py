@@ -1,6 +1,5 @@
 """How the C library hands out this process's memory: one heap, which keeps what batches use over and over."""
 
-import contextlib
 import ctypes
 import platform
 from typing import Final
@@ -25,9 +24,3 @@ def keep_batches_on_heap() -> None:
         library.mallopt(_M_ARENA_MAX, 1)
         library.mallopt(_M_MMAP_THRESHOLD, 2 * _KEPT_BYTES)
         library.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-
-
-def give_back_free_memory() -> None:
-    """Give the system what is free on the heap, such as what loading a network has used."""
-    with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)

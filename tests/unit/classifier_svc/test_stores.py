@@ -77,6 +77,54 @@ def test_an_image_with_two_labels_is_a_conflict_that_is_not_trained_on(datasets:
     assert (datasets.get("d").class_counts, datasets.get("d").conflict_count) == ({"toy": 1}, 1)
 
 
+def test_an_image_that_comes_twice_in_a_message_is_kept_once(datasets: DatasetStore) -> None:
+    outcomes = datasets.add(
+        "d", BACKBONE, [example(1, "food"), example(1, "food"), example(2, "toy"), example(2, "food", stored=True)]
+    )
+    assert [(outcome.is_new, outcome.labels) for outcome in outcomes if outcome is not None] == [
+        (True, ("food",)),
+        (False, ("food",)),
+        (True, ("toy",)),
+        (True, ("toy", "food")),
+    ]
+    assert datasets.training_set("d").labels == ["food"]
+
+
+def test_training_reads_the_taps_that_it_needs(datasets: DatasetStore) -> None:
+    datasets.add("d", BACKBONE, [example(1, "x"), example(2, "y")])
+    asked: list[tuple[str, int]] = []
+
+    def needed(backbone: Backbone, count: int) -> list[str]:
+        asked.append((backbone.name, count))
+        return ["scores"]
+
+    assert datasets.training_set("d", needed).features.keys() == {"scores"}
+    assert asked == [("tiny", 2)]
+
+
+def test_many_examples_are_read_in_order_and_reading_can_be_ended(datasets: DatasetStore) -> None:
+    vectors = np.random.default_rng(0).random((1200, 2), np.float32)
+    new = [
+        NewExample(
+            f"{number}.jpg",
+            np.random.default_rng(number).bytes(32),
+            "xy"[number % 2],
+            {"conv": vector, "scores": np.zeros(3, np.float32)},
+        )
+        for number, vector in enumerate(vectors)
+    ]
+    datasets.add("d", BACKBONE, new)
+    examples = datasets.training_set("d")
+    assert list(examples.contents) == [entry.content_sha256 for entry in new]
+    assert np.array_equal(examples.features["conv"], vectors)
+
+    def end() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        datasets.training_set("d", pulse=end)
+
+
 def test_features_are_shared_and_go_with_the_last_dataset(datasets: DatasetStore) -> None:
     datasets.add("one", BACKBONE, [example(1, "x"), example(2, "x")])
     datasets.add("two", BACKBONE, [example(1, "y", stored=True)])

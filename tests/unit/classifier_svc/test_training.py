@@ -7,7 +7,15 @@ import pytest
 
 from classifier_svc.facts import Facts
 from classifier_svc.recipes import Recipe, TapFeatures
-from classifier_svc.training import ClassWeight, Trained, TrainingCancelledError, train
+from classifier_svc.records import Backbone, Tap
+from classifier_svc.training import (
+    COMPARED_EXAMPLES,
+    ClassWeight,
+    Trained,
+    TrainingCancelledError,
+    needed_taps,
+    train,
+)
 from rpc.errors import DatasetNotTrainableError, RecipeNotSupportedError
 
 
@@ -147,6 +155,16 @@ def test_more_examples_than_the_search_tries_all_candidates_on() -> None:
     assert trained.head.taps == ("good",)
     assert trained.cross_validation is not None
     assert trained.cross_validation.example_count == 1200
+
+
+def test_of_many_examples_only_the_taps_that_are_used_are_needed() -> None:
+    vector, scores = Tap("conv", False, 2), Tap("scores", True, 3)
+    both, scores_alone = Backbone("b", "d", (vector, scores)), Backbone("b", "d", (scores,))
+    assert set(needed_taps(both, COMPARED_EXAMPLES, Recipe.AUTO)) == {"conv", "scores"}
+    assert set(needed_taps(both, COMPARED_EXAMPLES, Recipe.TUTORIAL)) == {"conv", "scores"}
+    assert needed_taps(both, COMPARED_EXAMPLES + 1, Recipe.AUTO) == ["conv"]
+    assert needed_taps(both, COMPARED_EXAMPLES + 1, Recipe.TUTORIAL) == ["scores"]
+    assert needed_taps(scores_alone, COMPARED_EXAMPLES + 1, Recipe.AUTO) == ["scores"]
 
 
 def test_a_backbone_of_class_scores_alone() -> None:
