@@ -32,7 +32,7 @@ class Network:
             vectors = tf.concat(means, axis=1)
         processors = len(os.sched_getaffinity(0))
         options = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=processors, inter_op_parallelism_threads=2)
-        # As fast as a function of TensorFlow 2, and half its memory.
+        # 1.03 to 1.08 times as fast as a function of TensorFlow 2, in batches of 1, 8 and 16.
         self._run = tf.compat.v1.Session(graph=graph, config=options).make_callable(vectors, [images])
 
     def decode(self, content: bytes) -> npt.NDArray[np.uint8]:

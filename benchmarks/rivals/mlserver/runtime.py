@@ -1,7 +1,7 @@
 """A custom runtime of MLServer: JPEGs in, vectors out. MLServer's adaptive batching is in front of it.
 
 Photos come as a tensor of BYTES. Vectors leave as one too, packed float32: as FP32, every number would become an object
-of Python on its way, which costs this server 5 % of its images per second.
+of Python on its way, which costs about 5 % of the images per second.
 """
 
 import asyncio
