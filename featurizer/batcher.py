@@ -1,7 +1,7 @@
 """Gathers items of many callers into batches for a worker that is busy most of the time.
 
 Knows neither images nor gRPC. No batch waits to be filled: the next one is cut when the worker is free, so that a
-lone caller waits for nobody, and the busier it is the larger the batches become. Once half a batch waits it begins
+lone caller waits for nobody, and the busier it is the larger the batches become. Once a full batch waits it begins
 beside the one that runs: of a single batch the processors are never quite busy, as its layers end at different times
 on each of them.
 """
@@ -17,8 +17,8 @@ from typing import Final, Generic, TypeVar
 
 from rpc.errors import DeadlinePassedError, NotReadyError
 
-MAX_CONCURRENT: Final = 2
-"""The most batches that run at once; a third would make none faster, and cost memory."""
+_MAX_CONCURRENT: Final = 2
+"""The most batches that run at once."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,15 +38,19 @@ class Batcher(Generic[Item, Result]):
     """
 
     def __init__(self, run: Callable[[Sequence[Item]], Sequence[Result]], *, max_items: int) -> None:
-        """`run` takes 1 to `max_items` items and returns one result each, in order; it is called in two threads."""
+        """`run` takes items and returns one result each, in order; it is called in two threads.
+
+        At most `max_items` run at once, at most half of them in a batch.
+        """
         self._run = run
-        self._max_items = max_items
+        self._concurrent = min(_MAX_CONCURRENT, max_items)
+        self._batch_items = -(-max_items // _MAX_CONCURRENT)
         self._queue: deque[_Entry[Item, Result]] = deque()
         self._stopping = False
         self._busy = 0
         """How many batches run now."""
         self._answering: set[asyncio.Task[None]] = set()
-        self._threads = ThreadPoolExecutor(MAX_CONCURRENT, thread_name_prefix="graph")
+        self._threads = ThreadPoolExecutor(_MAX_CONCURRENT, thread_name_prefix="graph")
 
     async def submit(self, item: Item, *, deadline: float | None = None) -> Result:
         """Return the item's result.
@@ -83,14 +87,14 @@ class Batcher(Generic[Item, Result]):
     def _has_room(self) -> bool:
         if not self._busy:
             return True
-        if self._busy == MAX_CONCURRENT:
+        if self._busy == self._concurrent:
             return False
-        return 2 * sum(not entry.result.done() for entry in self._queue) >= self._max_items
+        return sum(not entry.result.done() for entry in self._queue) >= self._batch_items
 
     def _cut(self) -> list[_Entry[Item, Result]]:
         """Take the oldest items off the queue, leaving out those that nobody waits for any more."""
         batch: list[_Entry[Item, Result]] = []
-        while self._queue and len(batch) < self._max_items:
+        while self._queue and len(batch) < self._batch_items:
             entry = self._queue.popleft()
             if entry.result.done():  # the caller was cancelled
                 continue

@@ -19,7 +19,7 @@ from featurizer.images import Decoded, Region, decode_whole
 from rpc.errors import DeadlinePassedError, ImageError, NotReadyError
 
 _STREAM_BATCHES: Final = 3
-"""How many batches of images of streams are inside at once: two in the graph, one being decoded."""
+"""How many times what runs at once is inside of images of streams: in the graph, waiting, and being decoded."""
 
 Vectors = Mapping[str, npt.NDArray[np.float32]]
 """The vector of one image at each tap, float32 [d]."""

@@ -51,7 +51,7 @@ def graph() -> FakeGraph:
 
 @pytest.fixture
 async def batcher(graph: FakeGraph) -> AsyncIterator[Batcher[int, int]]:
-    batcher = Batcher(graph.run, max_items=4)
+    batcher = Batcher(graph.run, max_items=8)
     yield batcher
     graph.release()
     await batcher.stop()
@@ -65,13 +65,13 @@ async def begun(batcher: Batcher[int, int], *items: int, deadline: float | None 
 
 
 async def busy(batcher: Batcher[int, int], graph: FakeGraph) -> "asyncio.Task[list[int]]":
-    """Occupy the graph with an item 0, and the room beside it with half a batch, 0 and 0, until it is released."""
+    """Occupy the graph with an item 0, and the room beside it with a full batch of them, until it is released."""
     graph.hold()
     tasks = []
-    for items in ([0], [0, 0]):
+    for items in ([0], [0] * 4):
         tasks += await begun(batcher, *items)
         await graph.entered()
-    assert graph.batches == [[0], [0, 0]]
+    assert graph.batches == [[0], [0] * 4]
     graph.batches.clear()
 
     async def results() -> list[int]:
@@ -90,50 +90,62 @@ async def test_what_comes_together_goes_together(batcher: Batcher[int, int], gra
     assert graph.batches == [[1, 2, 3]]
 
 
-async def test_less_than_half_a_batch_waits_for_the_one_that_runs(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+async def test_less_than_a_full_batch_waits_for_the_one_that_runs(batcher: Batcher[int, int], graph: FakeGraph) -> None:
     graph.hold()
-    first = await begun(batcher, 0)
+    (first,) = await begun(batcher, 0)
     await graph.entered()
-    second = await begun(batcher, 1)
+    rest = await begun(batcher, 1, 2, 3)
     await asyncio.sleep(0)
     assert graph.batches == [[0]]
     graph.release()
-    assert [await task for task in (*first, *second)] == [0, 2]
-    assert graph.batches == [[0], [1]]
+    assert [await task for task in (first, *rest)] == [0, 2, 4, 6]
+    assert graph.batches == [[0], [1, 2, 3]]
 
 
-async def test_half_a_batch_begins_beside_the_one_that_runs(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+async def test_a_full_batch_begins_beside_the_one_that_runs(batcher: Batcher[int, int], graph: FakeGraph) -> None:
     graph.hold()
     tasks = await begun(batcher, 0)
     await graph.entered()
-    tasks += await begun(batcher, 1)
-    tasks += await begun(batcher, 2)
+    tasks += await begun(batcher, 1, 2, 3)
+    tasks += await begun(batcher, 4)
     await graph.entered()
-    assert graph.batches == [[0], [1, 2]]
+    assert graph.batches == [[0], [1, 2, 3, 4]]
     graph.release()
-    assert await asyncio.gather(*tasks) == [0, 2, 4]
+    assert [await task for task in tasks] == [0, 2, 4, 6, 8]
 
 
-async def test_those_who_have_gone_do_not_count_for_half_a_batch(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+async def test_those_who_have_gone_do_not_fill_a_batch(batcher: Batcher[int, int], graph: FakeGraph) -> None:
     graph.hold()
     (first,) = await begun(batcher, 0)
     await graph.entered()
     (gone,) = await begun(batcher, 1)
     gone.cancel()
     await asyncio.sleep(0)  # the cancellation arrives
-    (second,) = await begun(batcher, 2)
+    rest = await begun(batcher, 2, 3, 4)
     await asyncio.sleep(0)
     assert graph.batches == [[0]]
     graph.release()
-    assert [await first, await second] == [0, 4]
-    assert graph.batches == [[0], [2]]
+    assert [await task for task in (first, *rest)] == [0, 4, 6, 8]
+    assert graph.batches == [[0], [2, 3, 4]]
+
+
+async def test_one_item_at_once_is_one_batch_at_once(graph: FakeGraph) -> None:
+    batcher = Batcher(graph.run, max_items=1)
+    graph.hold()
+    tasks = await begun(batcher, 0, 1)
+    await graph.entered()
+    await asyncio.sleep(0)
+    assert graph.batches == [[0]]
+    graph.release()
+    assert [await task for task in tasks] == [0, 2]
+    await batcher.stop()
 
 
 async def test_what_arrives_while_there_is_no_room_goes_together(batcher: Batcher[int, int], graph: FakeGraph) -> None:
     first = await busy(batcher, graph)
     rest = await begun(batcher, 1, 2, 3)
     graph.release()
-    assert await first == [0, 0, 0]
+    assert await first == [0] * 5
     assert await asyncio.gather(*rest) == [2, 4, 6]
     assert graph.batches == [[1, 2, 3]]
 
@@ -170,7 +182,7 @@ async def test_a_device_that_fails_fails_the_items_and_not_the_loop(
 
 
 async def test_a_graph_that_loses_results_fails_the_items_and_not_the_loop() -> None:
-    batcher = Batcher(FakeGraph(loses_results=True).run, max_items=4)
+    batcher = Batcher(FakeGraph(loses_results=True).run, max_items=8)
     for _ in range(2):
         with pytest.raises(ValueError, match="shorter"):
             await batcher.submit(1)
@@ -240,7 +252,7 @@ async def test_stop_while_busy_finishes_what_waits_and_refuses_what_comes(
         await batcher.submit(3)
     graph.release()
     await stopping
-    assert await first == [0, 0, 0]
+    assert await first == [0] * 5
     assert [task.result() for task in rest] == [2, 4]
     await batcher.stop()
 
@@ -254,13 +266,13 @@ async def test_stop_does_not_wait_for_callers_that_have_gone(batcher: Batcher[in
     graph.release()
     async with asyncio.timeout(LONG_S):
         await stopping
-    assert await first == [0, 0, 0]
+    assert await first == [0] * 5
     assert graph.batches == []
 
 
 async def test_stop_without_work() -> None:
     graph = FakeGraph()
-    batcher = Batcher(graph.run, max_items=4)
+    batcher = Batcher(graph.run, max_items=8)
     await batcher.stop()
     with pytest.raises(NotReadyError):
         await batcher.submit(1)
