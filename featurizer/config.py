@@ -41,7 +41,7 @@ class FeaturizerSettings(ServiceSettings):
         "`featurizer-openvino`",
     )
     max_batch_images: Annotated[int, Field(ge=1, le=1024)] = Field(
-        16, description="the most images that run through the network at once; more cost memory and latency"
+        16, description="the most images that run through the network at once, in two batches; more cost memory"
     )
     max_queued_images: Annotated[int, Field(ge=1)] = Field(
         512, description="the most images that wait or are in work before callers are told to come again"
