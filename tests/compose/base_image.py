@@ -67,7 +67,10 @@ def _equip(root: Path) -> None:
 
 
 def _pip_settings() -> dict[str, str]:
-    """Return this machine's settings of pip, from its files and environment, without folders that are only here."""
+    """Return this machine's settings of pip, from its files and environment, without files that are only here.
+
+    Constraints are among those: the images install exactly what the lock files say.
+    """
     settings: dict[str, str] = {}
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     # The environment comes last, and wins.
@@ -81,7 +84,7 @@ def _pip_settings() -> dict[str, str]:
 
 
 def _is_local(setting: str, value: str) -> bool:
-    return setting in {"find-links", "cache-dir", "log"} and "://" not in value
+    return setting in {"find-links", "cache-dir", "constraint", "log"} and "://" not in value
 
 
 def bytes_on_top(engine: Engine, image: str) -> int:
