@@ -3,10 +3,16 @@
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 _BETA: Final = 0.75
 """The exponent that all networks use, and the one that is two square roots."""
+
+_BLOCK: Final = 16
+"""How many channels are summed together where there are many: a vector of a processor."""
+_BLOCKS_WORTHWHILE: Final = 128
+"""From how many channels on: with fewer, multiplying by the zeros of a whole matrix costs less than blocks do."""
 
 
 def replace_normalisations(
@@ -14,9 +20,9 @@ def replace_normalisations(
 ) -> tf.compat.v1.GraphDef:
     """Return a frozen graph without the local response normalisations whose exponent is 0.75.
 
-    Each becomes a convolution of 1 x 1 with a banded matrix, which sums the squares of neighbouring channels, and two
-    square roots: the same numbers to about 2e-7, in half the time. `shape` is an image's height, width and channels.
-    Raises ValueError or InvalidArgumentError where the graph cannot be imported.
+    Each becomes a convolution that sums the squares of neighbouring channels, and two square roots: the same numbers to
+    about 2e-7, in half the time or less. `shape` is an image's height, width and channels. Raises ValueError or
+    InvalidArgumentError where the graph cannot be imported.
     """
     slow = [node for node in graph_def.node if node.op == "LRN" and abs(node.attr["beta"].f - _BETA) < 1e-6]
     if not slow:
@@ -24,31 +30,51 @@ def replace_normalisations(
     with tf.Graph().as_default() as graph:
         images = tf.compat.v1.placeholder(tf.float32, [None, *shape])
         tf.import_graph_def(graph_def, {input_tensor: images}, name="")
-        channels = {node.name: graph.get_operation_by_name(node.name).inputs[0].shape[-1] for node in slow}
+        shapes = {node.name: graph.get_operation_by_name(node.name).inputs[0].shape for node in slow}
     replaced = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
     for node in graph_def.node:
-        if channels.get(node.name) is None:
-            replaced.node.add().CopyFrom(node)
+        if node.name in shapes and shapes[node.name][-1] is not None:
+            replaced.node.extend(_parts(node, shapes[node.name]))
         else:
-            replaced.node.extend(_parts(node, channels[node.name]))
+            replaced.node.add().CopyFrom(node)
     return replaced
 
 
-def _parts(node: Any, channels: int) -> list[Any]:
+def _parts(node: Any, shape: tf.TensorShape) -> list[Any]:
     """Return the nodes that compute what a local response normalisation does, the last of them under its name."""
-    name, attributes = node.name, node.attr
-    distance = np.abs(np.arange(channels)[:, None] - np.arange(channels))
-    band = (attributes["alpha"].f * (distance <= attributes["depth_radius"].i)).astype(np.float32)
-    bias = np.full(channels, attributes["bias"].f, np.float32)
+    name = node.name
     with tf.Graph().as_default() as graph:
-        images = tf.compat.v1.placeholder(tf.float32, [None, None, None, channels], name=f"{name}/input")
+        images = tf.compat.v1.placeholder(tf.float32, shape, name=f"{name}/input")
         with tf.name_scope(f"{name}/lastlayer/"):
-            # As a convolution with a bias TensorFlow fuses it, and runs it in reduced precision where that is on.
-            sums = tf.nn.bias_add(tf.nn.conv2d(tf.square(images), band[None, None], 1, "SAME"), bias)
-            root = tf.math.rsqrt(sums)
+            root = tf.math.rsqrt(_sums(tf.square(images), node.attr))
             factor = root * tf.sqrt(root)
         tf.multiply(images, factor, name=name)
     parts = [part for part in graph.as_graph_def().node if part.op != "Placeholder"]
     for part in parts:
         part.input[:] = [node.input[0] if source == f"{name}/input" else source for source in part.input]
     return parts
+
+
+def _sums(squares: tf.Tensor, attributes: Any) -> tf.Tensor:
+    """Return the bias and the weighted sum of the squares around each channel."""
+    radius, bias = attributes["depth_radius"].i, attributes["bias"].f
+    _, height, width, channels = squares.shape
+    blocks, rest = divmod(channels, _BLOCK)
+    if channels < _BLOCKS_WORTHWHILE or rest or radius > _BLOCK or None in (height, width):
+        return _convolved(squares, _band(channels, attributes)[None, None], bias)
+    # The matrix is the same around each block of channels: zeros, but for the block and its two neighbours. So the
+    # blocks become the places of a convolution of 1 x 3.
+    band = _band(3 * _BLOCK, attributes)[:, _BLOCK : 2 * _BLOCK].reshape(1, 3, _BLOCK, _BLOCK)
+    sums = _convolved(tf.reshape(squares, [-1, height * width, blocks, _BLOCK]), band, bias)
+    return tf.reshape(sums, [-1, height, width, channels])
+
+
+def _band(channels: int, attributes: Any) -> npt.NDArray[np.float32]:
+    """Return the matrix, [channels, channels], that sums neighbouring channels."""
+    distance = np.abs(np.arange(channels)[:, None] - np.arange(channels))
+    return np.where(distance <= attributes["depth_radius"].i, np.float32(attributes["alpha"].f), np.float32(0))
+
+
+def _convolved(squares: tf.Tensor, kernel: npt.NDArray[np.float32], bias: float) -> tf.Tensor:
+    # As a convolution with a bias TensorFlow fuses it, and runs it in reduced precision where that is on.
+    return tf.nn.bias_add(tf.nn.conv2d(squares, kernel, 1, "SAME"), np.full(kernel.shape[-1], bias, np.float32))
