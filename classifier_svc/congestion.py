@@ -6,27 +6,30 @@ are many, and take processors from the calls that are answered.
 
 import contextlib
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from rpc.errors import OverloadedError
 
-_GROWTH: Final = 1 / 8
-"""By how much an image that was answered widens the window: so one call in eight or so asks whether there is more room
-by now."""
+_MAX_HOLD_S: Final = 1.0
+"""The longest that one refusal is remembered: the featurizer may serve others too, who may have gone by then."""
 
 
 class CongestionWindow:
     """How many images of calls that do not wait may be at the featurizer at once.
 
-    Unbounded until it refuses a call; then as many as were there without that call. Each image that is answered widens
-    the window a little, so that it follows a featurizer that has more room again.
+    Unbounded until it refuses a call; then fewer than would have been there with that call, for as long as the refusal
+    said that there would be no room, and at most a second. Whoever comes after that asks anew.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` tells seconds."""
+        self._clock = clock
         self._inside = 0
-        self._width = math.inf
-        self._retry_after_s = 1.0
+        self._width = 0
+        self._opens_at = -math.inf
+        self._retry_after_s = 0.0
 
     @contextlib.contextmanager
     def call(self, images: int) -> Iterator[None]:
@@ -34,7 +37,8 @@ class CongestionWindow:
 
         Raises OverloadedError where they do not fit; a call that is alone always does.
         """
-        if self._inside and self._inside + images > self._width:
+        closed = self._clock() < self._opens_at
+        if closed and self._inside and self._inside + images > self._width:
             raise OverloadedError(
                 f"The featurizer has no room beside the {self._inside} images of ours that it is at work on.",
                 retry_after_s=self._retry_after_s,
@@ -42,10 +46,10 @@ class CongestionWindow:
         self._inside += images
         try:
             yield
-            self._width += _GROWTH * images
         except OverloadedError as error:
             self._width = self._inside - 1
             self._retry_after_s = error.retry_after_s
+            self._opens_at = self._clock() + min(error.retry_after_s, _MAX_HOLD_S)
             raise
         finally:
             self._inside -= images
