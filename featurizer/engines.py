@@ -2,7 +2,6 @@
 
 import functools
 import tempfile
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
@@ -119,16 +118,19 @@ class OpenVinoEngine:
             compiled = self._core.compile_model(part, "CPU", self._options)
         except RuntimeError as error:
             raise EngineError(_reason(error)) from error
-        # A request serves one thread at a time.
-        requests = threading.local()
+        # A request serves one thread at a time; as many are made as threads come at once.
+        free: list[Any] = []
 
         def call(images: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
             try:
-                if not hasattr(requests, "own"):
-                    requests.own = compiled.create_infer_request()
-                results = requests.own.infer([images], share_inputs=True)
+                try:
+                    request = free.pop()
+                except IndexError:
+                    request = compiled.create_infer_request()
+                results = request.infer([images], share_inputs=True)
             except RuntimeError as error:
                 raise EngineError(_reason(error)) from error
+            free.append(request)
             return [results[index] for index in range(len(outputs))]
 
         return call

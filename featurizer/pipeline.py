@@ -6,6 +6,7 @@ import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -36,6 +37,23 @@ class Featurized(NamedTuple):
     vectors: Vectors
     thumbnail: bytes = b""
     """A small JPEG of it; empty where it was not wanted."""
+
+
+@dataclass
+class _Work:
+    """What is to be done with an image."""
+
+    content: bytes
+    taps: Sequence[str]
+    deadline: float | None
+    thumbnail: bool = False
+    maps: bool = False
+    given_up: bool = False
+    """Whether its caller has gone; set while a thread may be at it."""
+
+    def is_late(self) -> bool:
+        """Return whether the deadline has passed."""
+        return self.deadline is not None and self.deadline <= time.monotonic()
 
 
 class _Wanted(NamedTuple):
@@ -148,33 +166,51 @@ class Pipeline:
     async def _featurize_one(
         self, content: bytes, taps: Sequence[str], deadline: float | None, thumbnail: bool
     ) -> Featurized | ImageError:
-        loop = asyncio.get_running_loop()
         try:
-            decoded = await loop.run_in_executor(self._decoders, self._decode, content, deadline, thumbnail)
+            decoded, vectors = await self._through(_Work(content, taps, deadline, thumbnail=thumbnail))
         except ImageError as error:
             monitoring.IMAGES.labels(error.reason.lower()).inc()
             return error
-        vectors = await self._batcher.submit(_Wanted(decoded.pixels, taps, maps=False), deadline=deadline)
         monitoring.IMAGES.labels("done").inc()
         return Featurized(vectors, decoded.thumbnail)
 
     async def _map(self, content: bytes, taps: Sequence[str], deadline: float | None) -> tuple[Maps, Region]:
-        loop = asyncio.get_running_loop()
-        decoded = await loop.run_in_executor(self._decoders, self._decode, content, deadline, False)
-        return await self._batcher.submit(_Wanted(decoded.pixels, taps, maps=True), deadline=deadline), decoded.region
+        decoded, maps = await self._through(_Work(content, taps, deadline, maps=True))
+        return maps, decoded.region
 
-    def _decode(self, content: bytes, deadline: float | None, thumbnail: bool) -> Decoded:
-        if deadline is not None and deadline <= time.monotonic():
+    async def _through(self, work: _Work) -> tuple[Decoded, Vectors | Maps]:
+        """Decode an image and run it through the graph: in one thread if it is alone, or with others."""
+        step = self._decode_and_run if len(self._inside) == 1 else self._decode
+        loop = asyncio.get_running_loop()
+        try:
+            decoded, result = await loop.run_in_executor(self._decoders, step, work)
+        except asyncio.CancelledError:
+            work.given_up = True
+            raise
+        if result is None:
+            result = await self._batcher.submit(_Wanted(decoded.pixels, work.taps, work.maps), deadline=work.deadline)
+        return decoded, result
+
+    def _decode_and_run(self, work: _Work) -> tuple[Decoded, Vectors | Maps | None]:
+        """Decode an image, and run it through the graph unless others have come meanwhile."""
+        decoded, _ = self._decode(work)
+        if work.given_up or work.is_late():
+            return decoded, None
+        return decoded, self._batcher.run_alone(_Wanted(decoded.pixels, work.taps, work.maps))
+
+    def _decode(self, work: _Work) -> tuple[Decoded, None]:
+        if work.is_late():
             raise DeadlinePassedError("The deadline passed before the image was decoded.")
         size = self._preprocessing
         with monitoring.DECODE_SECONDS.time():
-            return decode_whole(
-                content,
+            decoded = decode_whole(
+                work.content,
                 width=size.width,
                 height=size.height,
                 max_pixels=self._max_image_pixels,
-                thumbnail=thumbnail,
+                thumbnail=work.thumbnail,
             )
+        return decoded, None
 
     def _run(self, batch: Sequence[_Wanted]) -> list[Vectors | Maps]:
         """Run a batch through the graph: the images whose vectors are wanted together, and so those of maps.

@@ -129,6 +129,63 @@ async def test_those_who_have_gone_do_not_fill_a_batch(batcher: Batcher[int, int
     assert graph.batches == [[0], [2, 3, 4]]
 
 
+async def test_an_item_that_is_alone_is_run_where_it_is(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+    assert await asyncio.to_thread(batcher.run_alone, 21) == 42
+    assert await asyncio.to_thread(batcher.run_alone, 22) == 44
+    assert graph.batches == [[21], [22]]
+
+
+async def test_an_item_is_not_alone_where_another_runs_or_waits(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+    graph.hold()
+    (first,) = await begun(batcher, 0)
+    assert batcher.run_alone(1) is None  # at once, before the loop can begin what waits
+    await graph.entered()
+    assert await asyncio.to_thread(batcher.run_alone, 1) is None
+    graph.release()
+    assert await first == 0
+    assert graph.batches == [[0]]
+
+
+async def test_what_comes_while_an_item_runs_alone_waits_as_for_a_batch(
+    batcher: Batcher[int, int], graph: FakeGraph
+) -> None:
+    graph.hold()
+    alone = asyncio.create_task(asyncio.to_thread(batcher.run_alone, 0))
+    await graph.entered()
+    assert await asyncio.to_thread(batcher.run_alone, 9) is None
+    tasks = await begun(batcher, 1, 2, 3)
+    await asyncio.sleep(0)
+    assert graph.batches == [[0]]
+    tasks += await begun(batcher, 4)
+    await graph.entered()  # a full batch waits no longer
+    last = await begun(batcher, 5)
+    graph.release()
+    assert [await task for task in (alone, *tasks, *last)] == [0, 2, 4, 6, 8, 10]
+    assert graph.batches == [[0], [1, 2, 3, 4], [5]]
+
+
+async def test_an_item_that_fails_alone_leaves_the_room_to_others(batcher: Batcher[int, int], graph: FakeGraph) -> None:
+    graph.fail_on = {13}
+    with pytest.raises(RuntimeError, match="cannot take 13"):
+        await asyncio.to_thread(batcher.run_alone, 13)
+    assert await batcher.submit(1) == 2
+    assert await asyncio.to_thread(batcher.run_alone, 2) == 4
+
+
+async def test_stop_finishes_what_runs_alone_and_what_waits_for_it(
+    batcher: Batcher[int, int], graph: FakeGraph
+) -> None:
+    graph.hold()
+    alone = asyncio.create_task(asyncio.to_thread(batcher.run_alone, 0))
+    await graph.entered()
+    waiting = await begun(batcher, 1)
+    stopping = asyncio.create_task(batcher.stop())
+    await asyncio.sleep(0)
+    graph.release()
+    await stopping
+    assert [await alone, *(await asyncio.gather(*waiting))] == [0, 2]
+
+
 async def test_one_item_at_once_is_one_batch_at_once(graph: FakeGraph) -> None:
     batcher = Batcher(graph.run, max_items=1)
     graph.hold()

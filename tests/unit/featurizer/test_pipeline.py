@@ -5,6 +5,7 @@ import io
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from PIL import Image
 from prometheus_client import REGISTRY
 
 from featurizer.backbones import Preprocessing
+from featurizer.images import Decoded, decode_whole
 from featurizer.pipeline import Featurized, Pipeline
 from rpc.errors import (
     DeadlinePassedError,
@@ -34,6 +36,7 @@ class FakeNetwork:
     """
 
     def __init__(self) -> None:
+        self.threads: list[str] = []
         self.runs: list[tuple[int, tuple[str, ...]]] = []
         self.mapped: list[tuple[int, tuple[str, ...]]] = []
         self._entered = threading.Semaphore(0)
@@ -64,6 +67,7 @@ class FakeNetwork:
         return {tap: images[..., :1].astype(np.float32) for tap in taps}
 
     def _wait(self) -> None:
+        self.threads.append(threading.current_thread().name)
         self._entered.release()
         assert self._free.wait(LONG_S)
 
@@ -155,6 +159,80 @@ async def test_a_deadline_that_has_passed_costs_no_work(pipeline: Pipeline, netw
     with pytest.raises(DeadlinePassedError, match="before the image was decoded"):
         await pipeline.featurize([photo(1)], ["level"], deadline=time.monotonic(), wait=False)
     assert network.runs == []
+
+
+async def test_a_lone_image_stays_in_its_thread_and_others_do_not(pipeline: Pipeline, network: FakeNetwork) -> None:
+    await pipeline.featurize([photo(1)], ["level"], deadline=None, wait=False)
+    await pipeline.feature_maps(photo(1), ["level"], deadline=None)
+    assert all(thread.startswith("decode") for thread in network.threads)
+    network.threads.clear()
+    await pipeline.featurize([photo(1), photo(2)], ["level"], deadline=None, wait=False)
+    assert all(thread.startswith("graph") for thread in network.threads)
+
+
+class HeldDecoder:
+    """Decodes once it is let go on."""
+
+    def __init__(self) -> None:
+        self._entered = threading.Event()
+        self._free = threading.Event()
+
+    def __call__(self, content: bytes, **options: Any) -> Decoded:
+        self._entered.set()
+        assert self._free.wait(LONG_S)
+        return decode_whole(content, **options)
+
+    def release(self) -> None:
+        self._free.set()
+
+    async def entered(self) -> None:
+        assert await asyncio.to_thread(self._entered.wait, LONG_S)
+
+
+@pytest.fixture
+def decoder(monkeypatch: pytest.MonkeyPatch) -> HeldDecoder:
+    decoder = HeldDecoder()
+    monkeypatch.setattr("featurizer.pipeline.decode_whole", decoder)
+    return decoder
+
+
+async def test_a_lone_caller_that_goes_during_decoding_costs_no_graph(
+    pipeline: Pipeline, network: FakeNetwork, decoder: HeldDecoder
+) -> None:
+    gone = await begun(pipeline, photo(1))
+    await decoder.entered()
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    decoder.release()
+    await pipeline.stop()
+    assert network.runs == []
+
+
+async def test_a_deadline_that_passes_during_decoding_costs_no_graph(
+    pipeline: Pipeline, network: FakeNetwork, decoder: HeldDecoder
+) -> None:
+    late = await begun(pipeline, photo(1), deadline=time.monotonic() + 0.05)
+    await decoder.entered()
+    await asyncio.sleep(0.06)
+    decoder.release()
+    with pytest.raises(DeadlinePassedError, match="before the work was begun"):
+        await late
+    assert network.runs == []
+
+
+async def test_an_image_that_is_no_longer_alone_after_decoding_goes_with_the_others(
+    pipeline: Pipeline, network: FakeNetwork, decoder: HeldDecoder
+) -> None:
+    network.hold()
+    slow = await begun(pipeline, photo(1))
+    await decoder.entered()
+    decoder.release()
+    quick = await begun(pipeline, photo(2))
+    await network.entered()
+    network.release()
+    assert (levels(await slow), levels(await quick)) == ([1], [2])
+    assert sum(images for images, _ in network.runs) == 2
 
 
 async def test_a_caller_that_goes_gives_its_places_back(pipeline: Pipeline, network: FakeNetwork) -> None:
