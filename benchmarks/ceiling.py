@@ -23,6 +23,7 @@ from benchmarks.workers import Worker, commands, tell, worker
 from featurizer.config import FeaturizerSettings
 from featurizer.images import decode
 from featurizer.loading import load
+from featurizer.memory import keep_batches_on_heap
 from featurizer.processors import available_processors
 from rpc.settings import load_settings
 
@@ -83,6 +84,7 @@ def ceiling(photos: Path, environment: Mapping[str, str]) -> Iterator[Ceiling]:
 
 def main() -> None:
     """Load the network, tell how fast it is, and measure what is asked for until standard input ends."""
+    keep_batches_on_heap()  # as `featurizer serve` does
     loaded = load(load_settings(FeaturizerSettings), lambda *_: None)
     graph, size = loaded.graph, loaded.spec.preprocessing
     taps = [tap.name for tap in graph.taps]

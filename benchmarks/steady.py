@@ -1,8 +1,8 @@
 """Prints what memory, threads and files services hold while thousands of images pass: `python -m benchmarks.steady`.
 
 The images come by single calls and over streams, to the featurizer and through the classifier. Some are no images, and
-some calls are broken off. In between, when nothing is in flight, both processes are looked at. The settings of the
-featurizer hold.
+some calls are broken off. In between both processes are looked at, when nothing has been in flight for a few seconds:
+memory that batches have used is given back by then. The settings of the featurizer hold.
 """
 
 import argparse
@@ -31,6 +31,8 @@ _MODEL = "benchmark"
 _START_TIMEOUT_S = 600.0
 _WARM_UP = 500
 _SAMPLES = 10
+_REST_S = 3.0
+"""How long nothing is in flight before processes are looked at."""
 
 _CALLERS, _STREAMS, _PREDICTORS = 6, 2, 4
 _IMAGES_IN_MESSAGE = 4
@@ -63,12 +65,13 @@ class _Load:
         """How many images came to what."""
 
     async def send(self, images: int) -> None:
-        """Send some more images, or slightly more, and wait for all answers."""
+        """Send some more images, or slightly more, wait for all answers, and rest."""
         self._end = self.outcomes.total() + images
         callers = [self._calls() for _ in range(_CALLERS)]
         streams = [self._streams() for _ in range(_STREAMS)]
         predictors = [self._predictions() for _ in range(_PREDICTORS)]
         await asyncio.gather(*callers, *streams, *predictors)
+        await asyncio.sleep(_REST_S)
 
     def _more(self) -> bool:
         return self.outcomes.total() < self._end
@@ -173,7 +176,7 @@ async def _watch(services: tuple[Service, Service], photos: Sequence[bytes], ima
                 growth = now.resident_mb / then.resident_mb - 1
                 cells += [f"{now.resident_mb:.0f}", f"{growth:+.1%}", str(now.threads), str(now.files)]
             table.add_row(*cells)
-        rate = (load.outcomes.total() - before) / (time.perf_counter() - started)
+        rate = (load.outcomes.total() - before) / (time.perf_counter() - started - _SAMPLES * _REST_S)
     counts = ", ".join(f"{count} {outcome}" for outcome, count in load.outcomes.most_common())
     table.caption = f"{rate:.1f} images a second; with those of the warm-up: {counts}"
     return table

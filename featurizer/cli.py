@@ -104,6 +104,10 @@ def serve(backbone: str | None, address: str | None, mirror: Path | None) -> Non
     """
     import asyncio
 
+    from featurizer.memory import keep_batches_on_heap
+
+    keep_batches_on_heap()  # before threads begin, some of them when modules are imported
+
     from featurizer.errors import BackboneError, FetchError
     from featurizer.server import running
     from rpc import traces

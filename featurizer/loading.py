@@ -12,7 +12,6 @@ from featurizer.backbones import BackboneSpec
 from featurizer.config import FeaturizerSettings
 from featurizer.download import Progress
 from featurizer.errors import BackboneError
-from featurizer.memory import keep_batches_on_heap
 from featurizer.precision import Precision, compare, reduced_precision
 from featurizer.weights import ResolvedBackbone, WeightStore
 from rpc.memory import give_back_free_memory
@@ -48,7 +47,6 @@ def load(settings: FeaturizerSettings, progress: Progress) -> Loaded:
     # Else it imports Keras, and Keras imports scikit-learn and Matplotlib where they are installed: a second and more,
     # and 100 MB. `keras_graph` imports Keras itself, where it is needed; `tf.keras` we do not use.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    keep_batches_on_heap()
     from featurizer.graph import configure_tensorflow
 
     device = configure_tensorflow(settings.engine)

@@ -16,11 +16,16 @@ from featurizer import monitoring
 from featurizer.admission import Admission
 from featurizer.backbones import Preprocessing
 from featurizer.batcher import Batcher
+from featurizer.idle import Idle
 from featurizer.images import Decoded, Region, decode_whole
 from rpc.errors import DeadlinePassedError, ImageError, NotReadyError
+from rpc.memory import give_back_free_memory
 
 _STREAM_BATCHES: Final = 3
 """How many times what runs at once is inside of images of streams: in the graph, waiting, and being decoded."""
+
+_IDLE_S: Final = 1.0
+"""After how many seconds without images memory is given back: long enough that no caller in a row pays for it."""
 
 Vectors = Mapping[str, npt.NDArray[np.float32]]
 """The vector of one image at each tap, float32 [d]."""
@@ -104,6 +109,7 @@ class Pipeline:
         self._batcher: Batcher[_Wanted, Vectors | Maps]
         self._batcher = Batcher(self._run, max_items=max_batch_images)
         self._inside: set[asyncio.Task[Any]] = set()
+        self._idle = Idle(give_back_free_memory, after_s=_IDLE_S)
         self._stopping = False
         self._image_seconds = 0.05
         """A running mean of what an image costs in the graph, which tells how long a full queue takes."""
@@ -150,12 +156,13 @@ class Pipeline:
             raise NotReadyError("The service is stopping; try again in a moment.")
         tasks = [asyncio.create_task(part) for part in work]
         self._inside.update(tasks)
-        try:
-            return await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            self._inside.difference_update(tasks)
+        with self._idle.busy():
+            try:
+                return await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                self._inside.difference_update(tasks)
 
     async def _featurize_in_turn(
         self, content: bytes, taps: Sequence[str], deadline: float | None, thumbnail: bool
@@ -246,5 +253,6 @@ class Pipeline:
         """Finish what is inside, refuse what comes, and end the threads. Safe to call twice."""
         self._stopping = True
         await asyncio.gather(*self._inside, return_exceptions=True)
+        self._idle.stop()
         await self._batcher.stop()
         self._decoders.shutdown()

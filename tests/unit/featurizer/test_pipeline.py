@@ -28,6 +28,9 @@ from rpc.errors import (
 LONG_S = 30.0
 """How long a test waits for what must come; nothing waits for this to pass."""
 
+IDLE_S = 0.02
+"""After how long without images memory is given back in tests."""
+
 
 class FakeNetwork:
     """Its tap `level` is the mean of red, `area` the number of pixels; a map is red itself.
@@ -78,7 +81,16 @@ def network() -> FakeNetwork:
 
 
 @pytest.fixture
-async def pipeline(network: FakeNetwork) -> AsyncIterator[Pipeline]:
+def given_back(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Return what is released each time that memory is given back."""
+    times = threading.Semaphore(0)
+    monkeypatch.setattr("featurizer.pipeline.give_back_free_memory", times.release)
+    monkeypatch.setattr("featurizer.pipeline._IDLE_S", IDLE_S)
+    return times
+
+
+@pytest.fixture
+async def pipeline(network: FakeNetwork, given_back: threading.Semaphore) -> AsyncIterator[Pipeline]:
     pipeline = Pipeline(
         network,
         Preprocessing(width=4, height=2, mean=(0, 0, 0), scale=1),
@@ -233,6 +245,19 @@ async def test_an_image_that_is_no_longer_alone_after_decoding_goes_with_the_oth
     network.release()
     assert (levels(await slow), levels(await quick)) == ([1], [2])
     assert sum(images for images, _ in network.runs) == 2
+
+
+async def test_memory_is_given_back_once_nothing_was_inside_for_a_while(
+    pipeline: Pipeline, network: FakeNetwork, given_back: threading.Semaphore
+) -> None:
+    network.hold()
+    first = await begun(pipeline, photo(0))
+    await network.entered()
+    assert not await asyncio.to_thread(given_back.acquire, timeout=5 * IDLE_S)  # something is inside
+    network.release()
+    await first
+    assert await asyncio.to_thread(given_back.acquire, timeout=LONG_S)
+    assert not await asyncio.to_thread(given_back.acquire, timeout=5 * IDLE_S)  # once is enough
 
 
 async def test_a_caller_that_goes_gives_its_places_back(pipeline: Pipeline, network: FakeNetwork) -> None:
