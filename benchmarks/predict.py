@@ -2,8 +2,9 @@
 `python -m benchmarks.predict`.
 
 First one image at a time, through client, classifier and featurizer, in turn with decoding and running it in a process
-that does nothing else. Then calls that arrive at random at 0.5, 1 and 2 times the rate that 16 callers reach, whether
-or not the ones before are answered; the featurizer has room for 32 images. The settings of the featurizer hold.
+that does nothing else. Then, in each round, calls that arrive at random at 0.5, 1 and 2 times the rate that 16 callers
+have just reached, whether or not the ones before are answered; the featurizer has room for 32 images. The settings of
+the featurizer hold.
 """
 
 import argparse
@@ -33,6 +34,7 @@ from tools.local import running_services
 
 _ROUNDS = 5
 _CALLERS = 16
+_FULL = f"{_CALLERS} callers"
 _LOADS = (0.5, 1, 2, 0.5)
 """Shares of capacity, in turn; the last shows that what was too much has left nothing behind."""
 
@@ -118,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, help="JPEGs, one folder a class; made up, of 500 x 375, where not given")
-    parser.add_argument("--seconds", type=float, default=10, help="for how long each load is offered")
+    parser.add_argument("--seconds", type=float, default=3, help="for how long each is measured in each round")
     options = parser.parse_args(arguments)
     out = Console(width=120)
     out.print(f"machine: {machine()}")
@@ -129,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 client.add_examples(read_data(photos).examples, dataset=_MODEL)
                 taps = client.train(_MODEL).taps
                 out.print(f"taps {', '.join(taps)}")
-                out.print(_one_at_a_time(client, alone, taps, read_photos(photos), options.seconds / _ROUNDS))
+                out.print(_one_at_a_time(client, alone, taps, read_photos(photos), options.seconds))
             out.print(asyncio.run(_loads(classifier.address, read_photos(photos), options.seconds)))
 
 
@@ -171,45 +173,43 @@ def _one_at_a_time(
 async def _loads(address: str, photos: Sequence[bytes], seconds: float) -> Table:
     async with grpc.aio.insecure_channel(address, options=channel_options()) as channel:
         calls = _Calls(classifier_pb2_grpc.ClassifierStub(channel), photos)
-        await calls.one_by_one(_CALLERS, seconds / 2)  # what is made at first use is made
-        full = [await calls.one_by_one(_CALLERS, seconds / 2) for _ in range(_ROUNDS)]
-        capacity = float(np.median([outcome.rate for outcome in full]))
-        done = {"1 caller": await calls.one_by_one(1, seconds / 2), f"{_CALLERS} callers": _together(full)}
-        for share in _LOADS:
-            again = ", again" if f"{share:g} x" in done else ""
-            done[f"{share:g} x{again}"] = await calls.at_random(share * capacity, seconds)
-        done["1 caller, again"] = await calls.one_by_one(1, seconds / 2)
-    return _table(done, capacity)
+        await calls.one_by_one(_CALLERS, seconds)  # what is made at first use is made
+        return _table([await _round(calls, seconds) for _ in range(_ROUNDS)])
 
 
-def _together(rounds: Sequence[_Outcome]) -> _Outcome:
-    return _Outcome(
-        sum(outcome.seconds for outcome in rounds),
-        [each for outcome in rounds for each in outcome.answered],
-        [each for outcome in rounds for each in outcome.refused],
-        sum(outcome.failed for outcome in rounds),
-    )
+async def _round(calls: _Calls, seconds: float) -> dict[str, _Outcome]:
+    done = {"1 caller": await calls.one_by_one(1, seconds), _FULL: await calls.one_by_one(_CALLERS, seconds)}
+    for share in _LOADS:
+        again = ", again" if f"{share:g} x" in done else ""
+        done[f"{share:g} x{again}"] = await calls.at_random(share * done[_FULL].rate, seconds)
+    done["1 caller, again"] = await calls.one_by_one(1, seconds)
+    return done
 
 
-def _table(done: dict[str, _Outcome], capacity: float) -> Table:
+def _table(rounds: Sequence[dict[str, _Outcome]]) -> Table:
     table = Table("offered", "calls/s", "answered/s", "of capacity", "refused", "failed", "p50 ms", "p99 ms")
     table.add_column("refused: p50")
     table.add_column("p99 ms")
     for column in table.columns[1:]:
         column.justify = "right"
-    for name, outcome in done.items():
-        count = len(outcome.answered) + len(outcome.refused) + outcome.failed
+    for name in rounds[0]:
+        outcomes = [done[name] for done in rounds]
+        answered = [taken for outcome in outcomes for taken in outcome.answered]
+        refused = [taken for outcome in outcomes for taken in outcome.refused]
+        failed = sum(outcome.failed for outcome in outcomes)
+        count = len(answered) + len(refused) + failed
         table.add_row(
             name,
-            f"{count / outcome.seconds:.1f}",
-            f"{outcome.rate:.1f}",
-            f"{outcome.rate / capacity:.2f}",
-            str(len(outcome.refused)),
-            str(outcome.failed),
-            *(_ms(part, percent) for part in (outcome.answered, outcome.refused) for percent in (50, 99)),
+            f"{count / sum(outcome.seconds for outcome in outcomes):.1f}",
+            f"{np.median([outcome.rate for outcome in outcomes]):.1f}",
+            f"{np.median([done[name].rate / done[_FULL].rate for done in rounds]):.2f}",
+            str(len(refused)),
+            str(failed),
+            *(_ms(part, percent) for part in (answered, refused) for percent in (50, 99)),
         )
-    late = np.concatenate([outcome.late for outcome in done.values()])
-    table.title = f"Load: {_CALLERS} callers reach {capacity:.1f} images a second, the median of {_ROUNDS} rounds"
+    capacity = np.median([done[_FULL].rate for done in rounds])
+    late = np.concatenate([outcome.late for done in rounds for outcome in done.values()])
+    table.title = f"Load: medians of {_ROUNDS} rounds, latencies of all; what {_CALLERS} callers reach is the capacity"
     table.caption = (
         f"{_QUEUED_IMAGES} images that are inside take {_QUEUED_IMAGES / capacity * 1e3:.0f} ms; "
         f"calls were sent {_ms(late, 50)} ms late at p50 and {_ms(late, 99)} at p99"
