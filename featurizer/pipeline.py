@@ -187,10 +187,10 @@ class Pipeline:
 
     async def _through(self, work: _Work) -> tuple[Decoded, Vectors | Maps]:
         """Decode an image and run it through the graph: in one thread if it is alone, or with others."""
-        step = self._decode_and_run if len(self._inside) == 1 else self._decode
+        alone = len(self._inside) == 1
         loop = asyncio.get_running_loop()
         try:
-            decoded, result = await loop.run_in_executor(self._decoders, step, work)
+            decoded, result = await loop.run_in_executor(self._decoders, self._in_thread, work, alone)
         except asyncio.CancelledError:
             work.given_up = True
             raise
@@ -198,26 +198,25 @@ class Pipeline:
             result = await self._batcher.submit(_Wanted(decoded.pixels, work.taps, work.maps), deadline=work.deadline)
         return decoded, result
 
-    def _decode_and_run(self, work: _Work) -> tuple[Decoded, Vectors | Maps | None]:
-        """Decode an image, and run it through the graph unless others have come meanwhile."""
-        decoded, _ = self._decode(work)
-        if work.given_up or work.is_late():
+    def _in_thread(self, work: _Work, alone: bool) -> tuple[Decoded, Vectors | Maps | None]:
+        """Decode an image, and run it through the graph if it was alone, unless others have come meanwhile."""
+        decoded = self._decode(work)
+        if not alone or work.given_up or work.is_late():
             return decoded, None
         return decoded, self._batcher.run_alone(_Wanted(decoded.pixels, work.taps, work.maps))
 
-    def _decode(self, work: _Work) -> tuple[Decoded, None]:
+    def _decode(self, work: _Work) -> Decoded:
         if work.is_late():
             raise DeadlinePassedError("The deadline passed before the image was decoded.")
         size = self._preprocessing
         with monitoring.DECODE_SECONDS.time():
-            decoded = decode_whole(
+            return decode_whole(
                 work.content,
                 width=size.width,
                 height=size.height,
                 max_pixels=self._max_image_pixels,
                 thumbnail=work.thumbnail,
             )
-        return decoded, None
 
     def _run(self, batch: Sequence[_Wanted]) -> list[Vectors | Maps]:
         """Run a batch through the graph: the images whose vectors are wanted together, and so those of maps.

@@ -183,15 +183,16 @@ async def test_a_lone_image_stays_in_its_thread_and_others_do_not(pipeline: Pipe
 
 
 class HeldDecoder:
-    """Decodes once it is let go on."""
+    """Decodes the first image once it is let go on, and others at once."""
 
     def __init__(self) -> None:
         self._entered = threading.Event()
         self._free = threading.Event()
 
     def __call__(self, content: bytes, **options: Any) -> Decoded:
-        self._entered.set()
-        assert self._free.wait(LONG_S)
+        if not self._entered.is_set():
+            self._entered.set()
+            assert self._free.wait(LONG_S)
         return decode_whole(content, **options)
 
     def release(self) -> None:
@@ -224,9 +225,10 @@ async def test_a_lone_caller_that_goes_during_decoding_costs_no_graph(
 async def test_a_deadline_that_passes_during_decoding_costs_no_graph(
     pipeline: Pipeline, network: FakeNetwork, decoder: HeldDecoder
 ) -> None:
-    late = await begun(pipeline, photo(1), deadline=time.monotonic() + 0.05)
+    deadline = time.monotonic() + 1  # long enough to begin, even on a busy machine
+    late = await begun(pipeline, photo(1), deadline=deadline)
     await decoder.entered()
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(max(0.0, deadline - time.monotonic()) + 0.01)
     decoder.release()
     with pytest.raises(DeadlinePassedError, match="before the work was begun"):
         await late
@@ -239,9 +241,11 @@ async def test_an_image_that_is_no_longer_alone_after_decoding_goes_with_the_oth
     network.hold()
     slow = await begun(pipeline, photo(1))
     await decoder.entered()
-    decoder.release()
     quick = await begun(pipeline, photo(2))
     await network.entered()
+    decoder.release()
+    await asyncio.sleep(0.1)
+    assert len(network.runs) == 1  # the slow one has not begun beside the quick one
     network.release()
     assert (levels(await slow), levels(await quick)) == ([1], [2])
     assert sum(images for images, _ in network.runs) == 2
