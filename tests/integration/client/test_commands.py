@@ -429,7 +429,14 @@ class TestFailures:
             "PredictStream": ["predict", str(photos.folder / "cat" / "cat0.jpg")],
         }.get(method, ["train", str(photos.folder)])
         arguments = [sys.executable, "-m", "client", *command, "--server", server]
-        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            arguments,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # As in a terminal, even where these tests run in the background of a script, which ignores it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ) as process:
             try:
                 assert hang.entered.wait(timeout=30)
                 process.send_signal(signal.SIGINT)
