@@ -24,7 +24,7 @@ down: install ## stop them
 	$(BIN)/python -m tools.local down
 
 test: install ## run all tests that need no container engine
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 test-faults: install ## kill, starve and overload the services for ten minutes (SOAK_SECONDS=600: for longer)
 	$(BIN)/pytest tests/faults

@@ -9,9 +9,9 @@ import os
 import sys
 from pathlib import Path
 
-from featurizer.config import FeaturizerSettings
-from featurizer.weights import WeightStore
-from rpc.settings import load_settings
+from lastlayer.featurizer.config import FeaturizerSettings
+from lastlayer.featurizer.weights.store import WeightStore
+from lastlayer.rpc.settings import load_settings
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     if spec.format == "frozen_graph":
         graph, image, taps = resolved.weights.read_bytes(), spec.input, [tap.tensor for tap in spec.taps]
     else:
-        from featurizer.keras_graph import freeze
+        from lastlayer.featurizer.network.keras_graph import freeze
 
         frozen = freeze(spec, resolved.weights, resolved.group)
         graph, image = frozen.graph_def.SerializeToString(), frozen.input

@@ -17,9 +17,9 @@ import numpy as np
 
 from benchmarks.closed_loop import Calls, answer_commands, one_by_one
 from benchmarks.photos import read_photos
+from lastlayer.rpc.channel import channel_options
+from lastlayer.rpc.vectors import unpack
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
-from rpc.channel import channel_options
-from rpc.vectors import unpack
 
 _IMAGES_IN_MESSAGE = 4
 _MESSAGES_AHEAD = 5

@@ -20,12 +20,12 @@ import numpy.typing as npt
 from benchmarks.photos import read_photos
 from benchmarks.processes import Usage, usage
 from benchmarks.workers import Worker, commands, tell, worker
-from featurizer.config import FeaturizerSettings
-from featurizer.images import decode
-from featurizer.loading import load
-from featurizer.memory import keep_batches_on_heap
-from featurizer.processors import available_processors
-from rpc.settings import load_settings
+from lastlayer.featurizer.config import FeaturizerSettings
+from lastlayer.featurizer.network.loading import load
+from lastlayer.featurizer.pipeline.decoding import decode
+from lastlayer.featurizer.system.cpu_quota import available_processors
+from lastlayer.featurizer.system.malloc import keep_batches_on_heap
+from lastlayer.rpc.settings import load_settings
 
 _BATCHES = (1, 2, 4, 8, 16, 32)
 _ROUNDS = 3

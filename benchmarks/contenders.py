@@ -16,7 +16,7 @@ from benchmarks.ceiling import Ceiling, Measured, ceiling
 from benchmarks.processes import Usage, usage
 from benchmarks.rivals.servers import Running
 from benchmarks.workers import Worker, worker
-from featurizer.precision import reduced_precision
+from lastlayer.featurizer.network.precision import reduced_precision
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc
 from tools.local import Service, free_port
 

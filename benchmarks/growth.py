@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.processes import Usage, usage
-from client import Client
-from client.images import LabelledImage
-from client.results import ExampleOutcome, ModelVersion, TrainProgress
+from lastlayer.client import Client
+from lastlayer.client.data.images import LabelledImage
+from lastlayer.client.results import ExampleOutcome, ModelVersion, TrainProgress
 from tools.local import Service, free_port, home
 
 FEW: Final = 200

@@ -27,9 +27,9 @@ from rich.table import Table
 from benchmarks.ceiling import Ceiling, ceiling
 from benchmarks.photos import chosen_photos, read_photos
 from benchmarks.processes import machine
-from client import Client, read_data
+from lastlayer.client import Client, read_data
+from lastlayer.rpc.channel import channel_options
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
-from rpc.channel import channel_options
 from tools.local import running_services
 
 _ROUNDS = 5

@@ -22,9 +22,9 @@ from rich.table import Table
 from benchmarks.calls import Callers
 from benchmarks.photos import chosen_photos, read_photos
 from benchmarks.processes import machine, usage
-from featurizer.precision import reduced_precision
+from lastlayer.featurizer.network.precision import reduced_precision
+from lastlayer.rpc.channel import channel_options
 from lastlayer.v1 import featurizer_pb2_grpc
-from rpc.channel import channel_options
 from tools.local import Service, free_port
 
 _ROUNDS = 5

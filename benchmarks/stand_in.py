@@ -18,10 +18,10 @@ import grpc
 import numpy as np
 import numpy.typing as npt
 
+from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
+from lastlayer.rpc.server.lifecycle import GrpcServer
+from lastlayer.rpc.vectors import pack
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
-from rpc.channel import MAX_MESSAGE_BYTES
-from rpc.server import GrpcServer
-from rpc.vectors import pack
 from tools.local import free_port
 
 DIGEST: Final = "5" * 64

@@ -14,17 +14,17 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from classifier_svc.recipes import Recipe, TapFeatures
-from classifier_svc.search import Trial
-from classifier_svc.training import Trained, train
-from client.data import read_data
-from client.images import LabelledImage, read_image
-from featurizer.config import FeaturizerSettings
-from featurizer.images import decode
-from featurizer.loading import load
-from featurizer.progress import progress_lines
-from rpc.errors import ImageError
-from rpc.settings import load_settings
+from lastlayer.classifier.training.recipes import Recipe, TapFeatures
+from lastlayer.classifier.training.search import Trial
+from lastlayer.classifier.training.trainer import Trained, train
+from lastlayer.client.data.images import LabelledImage, read_image
+from lastlayer.client.data.labelled import read_data
+from lastlayer.featurizer.config import FeaturizerSettings
+from lastlayer.featurizer.network.loading import load
+from lastlayer.featurizer.pipeline.decoding import decode
+from lastlayer.featurizer.weights.progress import progress_lines
+from lastlayer.rpc.errors import ImageError
+from lastlayer.rpc.settings import load_settings
 
 _BATCH = 16
 

@@ -23,7 +23,7 @@ from rich.table import Table
 from benchmarks.growth import FEW, Classifier, Filled, Trained, classifier, made_up
 from benchmarks.processes import machine
 from benchmarks.stand_in import stand_in
-from client import read_data
+from lastlayer.client import read_data
 from tools.local import Service, free_port
 
 _ROUNDS = 5

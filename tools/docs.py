@@ -16,7 +16,7 @@ def client_help() -> str:
     """Return the client's commands with their one-line descriptions."""
     import click
 
-    from client.cli import main
+    from lastlayer.client.__main__ import main
 
     assert isinstance(main, click.Group)
     rows = [f"| `client {name}` | {command.get_short_help_str(limit=200)} |" for name, command in main.commands.items()]
@@ -25,9 +25,9 @@ def client_help() -> str:
 
 def settings() -> str:
     """Return the tables of both services' settings."""
-    from classifier_svc.config import ClassifierSettings
-    from featurizer.config import FeaturizerSettings
-    from rpc.settings import settings_table
+    from lastlayer.classifier.service.config import ClassifierSettings
+    from lastlayer.featurizer.config import FeaturizerSettings
+    from lastlayer.rpc.settings import settings_table
 
     return "\n\n".join(
         f"**{title}**\n\n{settings_table(kind)}"
@@ -37,7 +37,7 @@ def settings() -> str:
 
 def backbones() -> str:
     """Return the table of the built-in backbones."""
-    from featurizer.backbones import builtin, builtin_names
+    from lastlayer.featurizer.backbones.spec import builtin, builtin_names
 
     rows = [
         f"| `{spec.name}` | {spec.description} | {spec.preprocessing.width} x {spec.preprocessing.height} "

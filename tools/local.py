@@ -18,7 +18,7 @@ from pathlib import Path
 
 import grpc
 
-from rpc.probe import is_serving
+from lastlayer.rpc.probe import is_serving
 
 SCRIPTS = Path(sys.executable).parent
 STOP_TIMEOUT_S = 30.0

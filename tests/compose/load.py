@@ -9,9 +9,9 @@ from typing import Any
 
 import grpc
 
-from client import Client
-from client.connection import open_channel
-from client.errors import ClientError
+from lastlayer.client import Client
+from lastlayer.client.errors import ClientError
+from lastlayer.client.transport.channel import open_channel
 
 _THREADS = 2
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from client import Client, Security
-from client.errors import AccessError, ClientError, ServerUnavailableError
+from lastlayer.client import Client, Security
+from lastlayer.client.errors import AccessError, ClientError, ServerUnavailableError
 from tests.compose.base_image import bytes_on_top
 from tests.compose.engine import Engine
 from tests.compose.load import Counts, load

@@ -51,7 +51,7 @@ def test_first_start_fetches_the_weights(alone: Project, record_property: Record
 
 def test_baked_image_needs_no_network(baked: str, container_engine: Engine) -> None:
     deadline = time.monotonic() + 300
-    probe = ["exec", baked, "sh", "-c", "python -m rpc.probe 127.0.0.1:50051 && echo serving"]
+    probe = ["exec", baked, "sh", "-c", "python -m lastlayer.rpc.probe 127.0.0.1:50051 && echo serving"]
     while "serving" not in container_engine.docker(*probe, check=False):
         assert time.monotonic() < deadline, container_engine.docker("logs", baked)
         time.sleep(POLL_S)

@@ -15,7 +15,7 @@ import grpc
 import pytest
 import yaml
 
-from client.connection import open_channel
+from lastlayer.client.transport.channel import open_channel
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 from tests.e2e.conftest import run_client
 from tests.e2e.test_processes import write_photos

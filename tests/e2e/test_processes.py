@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from client import Client
-from client.errors import ClientError
-from rpc.probe import is_serving
+from lastlayer.client import Client
+from lastlayer.client.errors import ClientError
+from lastlayer.rpc.probe import is_serving
 from tests.e2e.conftest import client_command, json_lines, run_client
 from tools.local import Service
 

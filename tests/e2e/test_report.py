@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Request, Route, sync_playwright
 
-from client.report.model import Gallery, Report
-from client.report.page import render
+from lastlayer.client.report.model import Gallery, Report
+from lastlayer.client.report.page import render
 from tests.e2e.conftest import json_lines, run_client
 from tests.e2e.test_processes import write_photos
 from tests.unit.client.report import samples

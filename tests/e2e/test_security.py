@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from rpc.tls import CertificateFiles, channel_credentials
+from lastlayer.rpc.credentials.tls import CertificateFiles, channel_credentials
 from tests.e2e.test_processes import write_photos
 from tests.programs import run
 from tools.local import SCRIPTS, Service, free_port, running_services

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from client.connection import open_channel
+from lastlayer.client.transport.channel import open_channel
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 from tests.e2e.conftest import run_client
 from tests.e2e.test_processes import write_photos

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from client import Client, ExampleOutcome, LabelledImage, ServerError
+from lastlayer.client import Client, ExampleOutcome, LabelledImage, ServerError
 from tests.faults.conftest import Record
 from tests.faults.photos import Photo
 from tools.local import Service

@@ -10,9 +10,9 @@ import grpc
 import pytest
 from PIL import Image
 
+from lastlayer.rpc.channel import channel_options
+from lastlayer.rpc.status import read_error
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
-from rpc.channel import channel_options
-from rpc.status import read_error
 from tests.faults.conftest import Record
 from tests.tiny_backbone import write_tiny_backbone
 from tools.local import Service, running_services

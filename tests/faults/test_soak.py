@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from client import Client, ClientError, LabelledImage, ServerError
+from lastlayer.client import Client, ClientError, LabelledImage, ServerError
 from tests.faults.conftest import Record
 from tests.faults.photos import Photo
 from tests.faults.test_kills import Acknowledged, again, check

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from client import Client, LabelledImage
+from lastlayer.client import Client, LabelledImage
 from tests.e2e.test_processes import write_photos
 from tools.local import Service, running_services
 

@@ -7,9 +7,9 @@ import grpc
 import pytest
 from google.rpc import status_pb2
 
-from client.connection import open_channel
+from lastlayer.client.transport.channel import open_channel
+from lastlayer.rpc.status import CODES, ErrorDetails, read_error, read_status
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, featurizer_pb2, featurizer_pb2_grpc, types_pb2
-from rpc.status import CODES, ErrorDetails, read_error, read_status
 from tests.e2e.bad_input.conftest import Target
 from tests.e2e.bad_input.pictures import PICTURES, Picture, noise, saved
 

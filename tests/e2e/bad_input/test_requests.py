@@ -7,12 +7,12 @@ import grpc
 import pytest
 from google.protobuf import descriptor
 
-from client.connection import open_channel
+from lastlayer.client.transport.channel import open_channel
+from lastlayer.rpc.status import CODES, ErrorDetails, read_error, read_status
 from lastlayer.v1 import classifier_pb2 as c
 from lastlayer.v1 import classifier_pb2_grpc, featurizer_pb2_grpc
 from lastlayer.v1 import featurizer_pb2 as f
 from lastlayer.v1 import types_pb2 as t
-from rpc.status import CODES, ErrorDetails, read_error, read_status
 from tests.e2e.bad_input.conftest import Target
 from tests.e2e.bad_input.pictures import noise, saved
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from client import Client
-from client.cli import main
+from lastlayer.client import Client
+from lastlayer.client.__main__ import main
 from tests.integration.client.fake_classifier import FakeClassifier, running
 
 

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2_grpc
 
-from client import (
+from lastlayer.client import (
     BusyError,
     Client,
     DataError,
@@ -25,9 +25,8 @@ from client import (
     ServerUnavailableError,
     TrainProgress,
 )
-from client.connection import Security
-from lastlayer.v1 import classifier_pb2
-from rpc.errors import (
+from lastlayer.client.transport.channel import Security
+from lastlayer.rpc.errors import (
     DatasetNotTrainableError,
     FeaturizerUnavailableError,
     InvalidFieldError,
@@ -35,6 +34,7 @@ from rpc.errors import (
     OverloadedError,
     StoreFullError,
 )
+from lastlayer.v1 import classifier_pb2
 from tests.integration.client.fake_classifier import Broken, FakeClassifier, Hang, running
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from client.cli import main
+from lastlayer.client.__main__ import main
+from lastlayer.rpc.errors import DatasetNotTrainableError, OverloadedError
 from lastlayer.v1 import classifier_pb2
-from rpc.errors import DatasetNotTrainableError, OverloadedError
 from tests.integration.client.conftest import Photos, Run
 from tests.integration.client.fake_classifier import Broken, FakeClassifier, Hang, running
 
@@ -428,7 +428,7 @@ class TestFailures:
             "GetModel": ["models", "show", "default"],
             "PredictStream": ["predict", str(photos.folder / "cat" / "cat0.jpg")],
         }.get(method, ["train", str(photos.folder)])
-        arguments = [sys.executable, "-m", "client", *command, "--server", server]
+        arguments = [sys.executable, "-m", "lastlayer.client", *command, "--server", server]
         with subprocess.Popen(
             arguments,
             stdout=subprocess.PIPE,

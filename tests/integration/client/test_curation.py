@@ -10,10 +10,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from client import Client, InvalidInputError
-from client.export import probabilities
+from lastlayer.client import Client, InvalidInputError
+from lastlayer.client.export.npz import probabilities
+from lastlayer.rpc.errors import InvalidFieldError, ResourceNotFoundError
 from lastlayer.v1 import classifier_pb2
-from rpc.errors import InvalidFieldError, ResourceNotFoundError
 from tests.integration.client.conftest import Photos, Run
 from tests.integration.client.fake_classifier import FakeClassifier
 
@@ -237,7 +237,7 @@ class TestExport:
         ("missing", "written"), [("skl2onnx", ["head.npz"]), ("onnxruntime", ["head.npz"]), ("numpy", [])]
     )
     def test_what_is_missing_is_said(self, server: str, tmp_path: Path, missing: str, written: list[str]) -> None:
-        program = f"import sys; sys.modules[{missing!r}] = None; from client.cli import main; main()"
+        program = f"import sys; sys.modules[{missing!r}] = None; from lastlayer.client.__main__ import main; main()"
         for name in ("head.onnx", "head.npz"):
             done = subprocess.run(
                 [sys.executable, "-c", program, "export", "--to", tmp_path / name, "--server", server],

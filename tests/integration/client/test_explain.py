@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from client import Client, ImageError, InvalidInputError
-from rpc.errors import NotExplainableError, OverloadedError
+from lastlayer.client import Client, ImageError, InvalidInputError
+from lastlayer.rpc.errors import NotExplainableError, OverloadedError
 from tests.integration.client.conftest import Run
 from tests.integration.client.fake_classifier import FakeClassifier
 
@@ -138,7 +138,7 @@ def test_errors_are_one_sentence(run: Run, photo: Path, tmp_path: Path, fake: Fa
 
 
 def test_without_pillow_it_says_what_to_install(photo: Path, server: str) -> None:
-    program = "import sys; sys.modules['PIL'] = None; from client.cli import main; main()"
+    program = "import sys; sys.modules['PIL'] = None; from lastlayer.client.__main__ import main; main()"
     command = [sys.executable, "-c", program, "explain", str(photo)]
     environment = {**os.environ, "LASTLAYER_SERVER": server}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

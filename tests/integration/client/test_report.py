@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lastlayer.rpc.errors import NotExplainableError, StoreCorruptError
 from lastlayer.v1 import classifier_pb2
-from rpc.errors import NotExplainableError, StoreCorruptError
 from tests.integration.client.conftest import Run
 from tests.integration.client.fake_classifier import FakeClassifier, running
 from tests.unit.client.report.samples import photo
@@ -90,7 +90,7 @@ def test_thumbnails_that_are_no_pictures(tmp_path: Path, here: Path, monkeypatch
     fake.thumbnails = (b"bad", b"not a picture either", photo(3))
     with running(fake) as address:
         monkeypatch.setenv("LASTLAYER_SERVER", address)
-        command = [sys.executable, "-m", "client", "report"]
+        command = [sys.executable, "-m", "lastlayer.client", "report"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (here / "default-1.html").read_text("utf-8").count('alt="where in it') == 2
@@ -133,7 +133,7 @@ def address() -> Iterator[str]:
 
 @pytest.mark.parametrize("missing", ["jinja2", "matplotlib", "PIL"])
 def test_it_says_what_to_install(address: str, missing: str) -> None:
-    program = f"import sys; sys.modules['{missing}'] = None; from client.cli import main; main()"
+    program = f"import sys; sys.modules['{missing}'] = None; from lastlayer.client.__main__ import main; main()"
     environment = {**os.environ, "LASTLAYER_SERVER": address}
     command = [sys.executable, "-c", program, "report"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

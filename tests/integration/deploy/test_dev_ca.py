@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 import pytest
 
-from rpc.tls import read_token
-from rpc.tokens import TokenFile
+from lastlayer.rpc.credentials.tls import read_token
+from lastlayer.rpc.credentials.tokens import TokenFile
 from tests.programs import run
 
 SCRIPT = Path(__file__).resolve().parents[3] / "deploy" / "make-dev-ca.sh"

@@ -15,7 +15,7 @@ WEIGHTS = bytes(1000)
 
 def featurizer(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "featurizer", *arguments],
+        [sys.executable, "-m", "lastlayer.featurizer", *arguments],
         env={**os.environ, "LASTLAYER_HOME": str(home), **environment},
         capture_output=True,
         text=True,
@@ -49,7 +49,9 @@ def test_the_help_of_each_command_ends_with_an_example(tmp_path: Path, command: 
 
 
 def test_help_imports_nothing_heavy() -> None:
-    program = "import sys, featurizer.cli; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    program = (
+        "import sys, lastlayer.featurizer.__main__; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"tensorflow", "keras", "numpy", "grpc", "pydantic", "rich", "PIL"} & set(done.stdout.split())
 

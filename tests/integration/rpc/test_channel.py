@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import grpc
 import pytest
 
+from lastlayer.rpc.channel import channel_options
+from lastlayer.rpc.server.lifecycle import GrpcServer
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
-from rpc.channel import channel_options
-from rpc.server import GrpcServer
 
 SERVICE = "lastlayer.v1.Featurizer"
 

@@ -14,14 +14,14 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from lastlayer.rpc.channel import channel_options
+from lastlayer.rpc.credentials.tls import CertificateFiles, CredentialsError, channel_credentials
+from lastlayer.rpc.probe import is_serving, main
+from lastlayer.rpc.server.lifecycle import GrpcServer
+from lastlayer.rpc.server.security import server_security
+from lastlayer.rpc.settings import ServiceSettings
+from lastlayer.rpc.status import read_error
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
-from rpc.channel import channel_options
-from rpc.probe import is_serving, main
-from rpc.security import server_security
-from rpc.server import GrpcServer
-from rpc.settings import ServiceSettings
-from rpc.status import read_error
-from rpc.tls import CertificateFiles, CredentialsError, channel_credentials
 from tests.programs import run
 
 SCRIPT = Path(__file__).resolve().parents[3] / "deploy" / "make-dev-ca.sh"

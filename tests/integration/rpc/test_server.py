@@ -14,12 +14,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client import REGISTRY
 
+from lastlayer.rpc.channel import MAX_MESSAGE_BYTES, channel_options
+from lastlayer.rpc.errors import InvalidFieldError
+from lastlayer.rpc.probe import is_serving
+from lastlayer.rpc.server.lifecycle import BindError, GrpcServer, run_until_signal
+from lastlayer.rpc.status import read_error
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
-from rpc.channel import MAX_MESSAGE_BYTES, channel_options
-from rpc.errors import InvalidFieldError
-from rpc.probe import is_serving
-from rpc.server import BindError, GrpcServer, run_until_signal
-from rpc.status import read_error
 
 SERVICE = "lastlayer.v1.Classifier"
 

@@ -5,9 +5,9 @@ import re
 import grpc
 import pytest
 
-from client import errors
+from lastlayer.client import errors
+from lastlayer.rpc.status import CODES, ErrorDetails
 from lastlayer.v1 import types_pb2
-from rpc.status import CODES, ErrorDetails
 
 SERVER = "somewhere:1"
 REASONS = [value.name for value in types_pb2.ErrorReason.DESCRIPTOR.values if value.number]

@@ -1,4 +1,4 @@
-"""What `import client` offers, what it costs, and what help says."""
+"""What `from lastlayer import client` offers, what it costs, and what help says."""
 
 import subprocess
 import sys
@@ -7,8 +7,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-import client
-from client.cli import main
+from lastlayer import client
+from lastlayer.client import errors, results
+from lastlayer.client.__main__ import main
 
 
 def test_the_list_of_names_is_what_there_is() -> None:
@@ -21,10 +22,7 @@ def test_the_list_of_names_is_what_there_is() -> None:
 
 
 def test_every_public_error_and_result_is_listed() -> None:
-    import client.errors
-    import client.results
-
-    for module in (client.errors, client.results):
+    for module in (errors, results):
         own = {
             name
             for name, value in vars(module).items()
@@ -39,12 +37,12 @@ HEAVY = ("tensorflow", "sklearn", "numpy", "keras", "PIL", "sqlalchemy")
 @pytest.mark.parametrize(
     ("program", "absent"),
     [
-        ("import client", (*HEAVY, "grpc", "google.protobuf", "rich", "click")),
-        ("import client.cli", (*HEAVY, "grpc", "google.protobuf", "rich")),
-        ("import client; client.read_data", (*HEAVY, "grpc", "google.protobuf", "rich", "click")),
-        ("import client; client.Client", (*HEAVY, "rich", "click")),
+        ("from lastlayer import client", (*HEAVY, "grpc", "google.protobuf", "rich", "click")),
+        ("import lastlayer.client.__main__", (*HEAVY, "grpc", "google.protobuf", "rich")),
+        ("from lastlayer import client; client.read_data", (*HEAVY, "grpc", "google.protobuf", "rich", "click")),
+        ("from lastlayer import client; client.Client", (*HEAVY, "rich", "click")),
         (
-            "import client.cli; assert client.cli.main(['--help'], standalone_mode=False) == 0",
+            "from lastlayer.client.__main__ import main; assert main(['--help'], standalone_mode=False) == 0",
             (*HEAVY, "grpc", "google.protobuf", "rich"),
         ),
     ],

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from featurizer.config import FeaturizerSettings
-from featurizer.progress import progress_lines
-from rpc.settings import SettingsError, load_settings, settings_table
+from lastlayer.featurizer.config import FeaturizerSettings
+from lastlayer.featurizer.weights.progress import progress_lines
+from lastlayer.rpc.settings import SettingsError, load_settings, settings_table
 
 
 def test_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,15 @@
 import grpc
 import pytest
 
+from lastlayer.rpc import errors, status
 from lastlayer.v1 import types_pb2
-from rpc import errors, status
 
 
 def all_error_classes(base: type[errors.LastlayerError] = errors.LastlayerError) -> list[type[errors.LastlayerError]]:
     return [kind for sub in base.__subclasses__() for kind in (sub, *all_error_classes(sub))]
 
 
-CONCRETE = [kind for kind in all_error_classes() if "reason" in vars(kind) and kind.__module__ == "rpc.errors"]
+CONCRETE = [kind for kind in all_error_classes() if "reason" in vars(kind) and kind.__module__ == errors.__name__]
 
 
 def test_every_reason_of_the_contract_has_a_code() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rpc.vectors import pack, unpack
+from lastlayer.rpc.vectors import pack, unpack
 
 
 @given(hnp.arrays(np.float32, st.integers(0, 64)))

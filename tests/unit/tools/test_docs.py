@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-import client
+from lastlayer import client
 from tools.docs import README, refresh
 
 TEXT = README.read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from client.explain import overlay
-from client.report.model import Gallery, Pictured, Report
-from client.results import (
+from lastlayer.client.output.heatmap import overlay
+from lastlayer.client.report.model import Gallery, Pictured, Report
+from lastlayer.client.results import (
     Calibration,
     ClassMetrics,
     Explanation,

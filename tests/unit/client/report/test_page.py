@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from client.report.model import Gallery, Pictured, Report
-from client.report.page import render
-from client.results import Dataset
+from lastlayer.client.report.model import Gallery, Pictured, Report
+from lastlayer.client.report.page import render
+from lastlayer.client.results import Dataset
 from tests.unit.client.report import samples
 from tests.unit.client.samples import version as plain_version
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from client.report.intervals import wilson
-from client.report.svg import columns, short
+from lastlayer.client.report.intervals import wilson
+from lastlayer.client.report.svg import columns, short
 
 
 def test_wilson_intervals() -> None:

@@ -1,0 +1,48 @@
+"""The command `classifier-svc`: serves datasets and models."""
+
+import click
+
+# The rest is imported where it is used, so that --help answers at once.
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Train and serve image classifiers on the features of a frozen network."""
+
+
+@main.command(epilog="Example: classifier-svc serve --featurizer dns:///featurizer:50051")
+@click.option("--address", help="HOST:PORT to listen on.  [CLASSIFIER_ADDRESS]")
+@click.option("--featurizer", help="HOST:PORT or gRPC target of the featurizer.  [CLASSIFIER_FEATURIZER]")
+@click.option("--store-url", help="SQLAlchemy URL of the store.  [CLASSIFIER_STORE_URL]")
+def serve(address: str | None, featurizer: str | None, store_url: str | None) -> None:
+    """Serve over gRPC until SIGTERM or Ctrl-C.
+
+    The environment has the other settings; the README lists them.
+    """
+    import asyncio
+
+    from lastlayer.classifier.server import running
+    from lastlayer.classifier.service.config import ClassifierSettings
+    from lastlayer.classifier.store.database import StoreOpenError, StoreUrlError
+    from lastlayer.rpc.credentials.tls import CredentialsError
+    from lastlayer.rpc.observability import traces
+    from lastlayer.rpc.observability.logs import setup_logging
+    from lastlayer.rpc.server.lifecycle import BindError, run_until_signal
+    from lastlayer.rpc.settings import SettingsError, load_settings
+
+    try:
+        settings = load_settings(ClassifierSettings, address=address, featurizer=featurizer, store_url=store_url)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
+    setup_logging(settings.log_level, settings.log_format)
+    try:
+        with traces.exported("classifier"):
+            asyncio.run(run_until_signal(running(settings)))
+    except (StoreUrlError, CredentialsError) as error:
+        raise click.UsageError(str(error)) from error
+    except (BindError, StoreOpenError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

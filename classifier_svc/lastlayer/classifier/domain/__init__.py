@@ -1,0 +1,1 @@
+"""The plain types that the classifier is about."""

@@ -1,0 +1,107 @@
+"""The head: a multinomial logistic regression on the vectors of one or several taps, and its bytes in the store."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lastlayer.rpc.errors import StoreCorruptError
+
+Features = Mapping[str, npt.NDArray[np.float32]]
+"""Vectors by tap: float32 [n, d] for n images."""
+
+_MAGIC: Final = b"lastlayer head 1\n"
+_CHECKSUM_BYTES: Final = 32
+_NUMBER: Final = np.dtype("<f4")
+
+
+def unit_length(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the rows, float32 [n, d], scaled to Euclidean length 1; a row of zeros stays."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, np.where(lengths > 0, lengths, 1), dtype=np.float32)
+
+
+def softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the rows' probabilities, float64 [n, c], which sum to 1; large scores do not overflow."""
+    exponentials = np.exp(scores - scores.max(1, keepdims=True))
+    probabilities: npt.NDArray[np.float64] = exponentials / exponentials.sum(1, keepdims=True)
+    return probabilities
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What the stored bytes say of the arrays that follow."""
+
+    taps: Sequence[str]
+    unit_length: bool
+    classes: Sequence[str]
+    dimension: int
+    l1: float
+    l2: float
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True)
+class Head:
+    """A fitted head."""
+
+    taps: tuple[str, ...]
+    """The taps whose vectors, side by side in this order, are its features."""
+    unit_length: bool
+    """Whether each tap's vector is scaled to length 1 first."""
+    classes: tuple[str, ...]
+    weights: npt.NDArray[np.float32]
+    """float32 [d, c]."""
+    biases: npt.NDArray[np.float32]
+    """float32 [c]."""
+    l1: float
+    l2: float
+    threshold: float = 0.0
+    """The least probability of the best class with which a prediction is not rejected."""
+
+    def probabilities(self, features: Features) -> npt.NDArray[np.float64]:
+        """Return the probabilities of the classes, float64 [n, c]; raises KeyError where a tap is missing."""
+        vectors = [unit_length(features[tap]) if self.unit_length else features[tap] for tap in self.taps]
+        return softmax((np.hstack(vectors) @ self.weights).astype(np.float64) + self.biases)
+
+    def to_bytes(self) -> bytes:
+        """Return the head as bytes.
+
+        A line that names the format, a line of JSON (`taps`, `unit_length`, `classes`, `dimension`, `l1`, `l2`,
+        `threshold`), the weights [dimension, classes] and the biases [classes] as float32, little-endian, row by row,
+        and the sha256 of all that.
+        """
+        header = _Header(self.taps, self.unit_length, self.classes, len(self.weights), self.l1, self.l2, self.threshold)
+        arrays = self.weights.astype(_NUMBER).tobytes() + self.biases.astype(_NUMBER).tobytes()
+        content = _MAGIC + json.dumps(asdict(header)).encode() + b"\n" + arrays
+        return content + hashlib.sha256(content).digest()
+
+    @classmethod
+    def from_bytes(cls, stored: bytes) -> "Head":
+        """Return the head that `to_bytes` wrote; raises StoreCorruptError for anything else."""
+        content, checksum = stored[:-_CHECKSUM_BYTES], stored[-_CHECKSUM_BYTES:]
+        if not content.startswith(_MAGIC) or hashlib.sha256(content).digest() != checksum:
+            raise StoreCorruptError("The stored head of this version is damaged; train the model again.")
+        line, _, arrays = content.removeprefix(_MAGIC).partition(b"\n")
+        try:
+            header = _Header(**json.loads(line))
+        except (TypeError, ValueError) as error:
+            raise StoreCorruptError("The stored head of this version has an unknown header.") from error
+        count = len(header.classes)
+        if len(arrays) != (header.dimension + 1) * count * _NUMBER.itemsize:
+            raise StoreCorruptError("The stored head of this version has another size than its header says.")
+        values = np.frombuffer(arrays, _NUMBER)
+        return cls(
+            taps=tuple(header.taps),
+            unit_length=header.unit_length,
+            classes=tuple(header.classes),
+            weights=values[: header.dimension * count].reshape(header.dimension, count),
+            biases=values[header.dimension * count :],
+            l1=header.l1,
+            l2=header.l2,
+            threshold=header.threshold,
+        )

@@ -1,0 +1,164 @@
+"""What the store keeps, as plain data."""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A tap of a backbone."""
+
+    name: str
+    class_scores: bool
+    dimension: int
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A backbone whose features are stored or served."""
+
+    name: str
+    digest: str
+    taps: tuple[Tap, ...]
+    """From the shallowest to the deepest."""
+
+    @property
+    def tap_names(self) -> tuple[str, ...]:
+        """The names of the taps."""
+        return tuple(tap.name for tap in self.taps)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset and its counts."""
+
+    name: str
+    backbone: Backbone | None
+    """The one that featurized the newest example; None where there is none."""
+    class_counts: Mapping[str, int]
+    """By label, in order of first appearance: the images with that label alone."""
+    conflict_count: int
+    """The images with several labels."""
+    create_time: datetime.datetime
+    update_time: datetime.datetime
+    stale_count: int = 0
+    """The images whose features are of another backbone than the dataset's: they must be added again."""
+
+
+@dataclass(frozen=True)
+class StoredExample:
+    """An example as it is stored."""
+
+    key: int
+    """Its place in the order of arrival."""
+    name: str
+    """The name under which it was first added."""
+    content_sha256: bytes
+    labels: tuple[str, ...]
+    """In order of first appearance; more than one is a conflict."""
+    stale: bool
+    thumbnail: bytes = b""
+    """Empty where it was not asked for, or not kept."""
+
+
+@dataclass(frozen=True)
+class NewExample:
+    """An example to store."""
+
+    name: str
+    content_sha256: bytes
+    label: str
+    vectors: Mapping[str, npt.NDArray[np.float32]] | None
+    """Its features by tap, float32 [d]; None where they are stored already."""
+    thumbnail: bytes = b""
+    """A small picture of it, as a JPEG; empty where there is none."""
+    takes_thumbnail: bool = False
+    """Whether that of another dataset is taken over where there is none."""
+
+
+@dataclass(frozen=True)
+class AddedExample:
+    """What became of a `NewExample`."""
+
+    is_new: bool
+    labels: tuple[str, ...]
+    """All labels that the image has in the dataset, in order of first appearance; several are a conflict."""
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The examples of a dataset that training uses."""
+
+    backbone: Backbone
+    contents: Sequence[bytes]
+    """The sha256 of the images."""
+    labels: Sequence[str]
+    features: Mapping[str, npt.NDArray[np.float32]]
+    """By tap, those that were asked for: float32 [n, d]."""
+
+
+@dataclass(frozen=True)
+class TapExamples:
+    """The examples of a dataset that training uses, at one tap."""
+
+    contents: Sequence[bytes]
+    """The sha256 of the images."""
+    names: Sequence[str]
+    labels: Sequence[str]
+    vectors: npt.NDArray[np.float32]
+    """float32 [n, d]."""
+
+    def only(self, rows: Sequence[int]) -> "TapExamples":
+        """Return some of the examples."""
+        return TapExamples(
+            [self.contents[row] for row in rows],
+            [self.names[row] for row in rows],
+            [self.labels[row] for row in rows],
+            self.vectors[np.array(rows, np.intp)],
+        )
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model."""
+
+    name: str
+    default_version: int
+    version_count: int
+    classes: tuple[str, ...]
+    """Of the default version."""
+    create_time: datetime.datetime
+    update_time: datetime.datetime
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a model, without its head."""
+
+    key: int
+    """Identifies the version for good: never used again, not even after its model was deleted and made anew."""
+    model: str
+    version: int
+    dataset: str
+    backbone_name: str
+    backbone_digest: str
+    facts: Mapping[str, Any]
+    """What is known of it, as JSON (see `lastlayer.classifier.training.report`)."""
+    create_time: datetime.datetime
+
+
+@dataclass(frozen=True)
+class ServedVersion:
+    """What predicting needs to know of a version."""
+
+    key: int
+    """See `Version.key`."""
+    model: str
+    version: int
+    backbone_name: str
+    backbone_digest: str

@@ -1,0 +1,1 @@
+"""The featurizer, seen from the classifier."""

@@ -1,0 +1,118 @@
+"""Where in an image a class's score comes from: its class activation map, which is exact for a head on spatial means.
+
+The idea is that of Zhou et al., Learning Deep Features for Discriminative Localization, 2016. A head's score is linear
+in the means of feature maps over height and width, so that each cell's part of the mean has its part of the score. The
+division by a vector's length changes nothing in that: it is the same number for all cells of an image.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lastlayer.classifier.domain.head import Head
+from lastlayer.rpc.errors import InvalidFieldError, NotExplainableError
+
+Maps = Mapping[str, npt.NDArray[np.float32]]
+"""The feature map of one image at each tap, float32 [h, w, d]."""
+
+Array = npt.NDArray[Any]
+
+
+class Region(NamedTuple):
+    """A rectangle of an upright image, as shares of its width and height, from 0 to 1."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+_NAMED_CLASSES = 10
+"""How many of the known classes the sentence about an unknown one names."""
+
+
+@dataclass(frozen=True)
+class ActivationMap:
+    """What the cells of an image contribute to the score of one class."""
+
+    label: str
+    probabilities: npt.NDArray[np.float64]
+    """Of all classes of the head, float64 [c]."""
+    probability: float
+    contributions: npt.NDArray[np.float64]
+    """float64 [h, w] on the finest grid of the taps: positive where a cell speaks for the class."""
+    bias: float
+
+    @property
+    def logit(self) -> float:
+        """The class's score before softmax."""
+        return float(self.contributions.sum() + self.bias)
+
+
+def check_explainable(taps: Sequence[str], spatial_means: Sequence[str], version: str) -> None:
+    """Raise NotExplainableError where a tap is no spatial mean; `version` is what the sentence calls the version."""
+    for tap in taps:
+        if tap not in spatial_means:
+            raise NotExplainableError(
+                f"{version} cannot be explained: it was trained on the tap `{tap}`, whose vector is no mean over the "
+                "image, so that no part of the image can be told to be where a score comes from; train a version with "
+                f"the recipe auto instead (the taps that can be explained: {', '.join(spatial_means) or 'none'})."
+            )
+
+
+def activation_map(head: Head, maps: Maps, label: str = "") -> ActivationMap:
+    """Return what the cells contribute to the score of a class; the image's best one where `label` is empty.
+
+    `maps` has the map of each of the head's taps. Raises InvalidFieldError where the head does not know the class.
+    """
+    means = {tap: maps[tap].mean((0, 1), np.float64) for tap in head.taps}
+    [probabilities] = head.probabilities({tap: mean[None].astype(np.float32) for tap, mean in means.items()})
+    index = _index(head.classes, label) if label else int(probabilities.argmax())
+    height = max(maps[tap].shape[0] for tap in head.taps)
+    width = max(maps[tap].shape[1] for tap in head.taps)
+    contributions = np.zeros((height, width))
+    row = 0
+    for tap in head.taps:
+        rows, columns, dimension = maps[tap].shape
+        weights = head.weights[row : row + dimension, index].astype(np.float64)
+        length = (np.linalg.norm(means[tap]) or 1.0) if head.unit_length else 1.0
+        parts = maps[tap].astype(np.float64) @ weights / (rows * columns * length)
+        contributions += regrid(parts, height, width)
+        row += dimension
+    return ActivationMap(
+        label=head.classes[index],
+        probabilities=probabilities,
+        probability=float(probabilities[index]),
+        contributions=contributions,
+        bias=float(head.biases[index]),
+    )
+
+
+def regrid(grid: Array, height: int, width: int) -> Array:
+    """Return a grid, float64 [h, w], with each cell's number shared out among the cells of another grid on the same
+    area, float64 [height, width], in proportion to what they cover of it. The sum stays as it is.
+    """
+    down, across = _shares(grid.shape[0], height), _shares(grid.shape[1], width)
+    shared: Array = down @ grid @ across.T
+    return shared
+
+
+def _shares(cells: int, others: int) -> Array:
+    """Return how much of each of some equal parts of a line lies in each of other such parts, [others, cells]."""
+    edges, other_edges = np.arange(cells + 1) / cells, np.arange(others + 1) / others
+    begin = np.maximum(other_edges[:-1, None], edges[None, :-1])
+    end = np.minimum(other_edges[1:, None], edges[None, 1:])
+    overlaps = np.maximum(end - begin, 0)
+    shares: Array = overlaps / overlaps.sum(0)
+    return shares
+
+
+def _index(classes: Sequence[str], label: str) -> int:
+    if label not in classes:
+        known = ", ".join(classes[:_NAMED_CLASSES])
+        more = f" and {len(classes) - _NAMED_CLASSES} more" if len(classes) > _NAMED_CLASSES else ""
+        raise InvalidFieldError("label", f"The model knows no class `{label[:100]}`; it knows {known}{more}.")
+    return classes.index(label)

@@ -1,0 +1,1 @@
+"""The Classifier service: messages in, messages out."""

@@ -1,0 +1,150 @@
+"""Opens the store's database: safe settings for SQLite, migrations, transactions, and its faults as our errors."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from lastlayer.classifier.store.errors import explained
+from lastlayer.rpc.errors import NotReadyError, StoreCorruptError, StoreFullError, StoreReadOnlyError
+
+BUSY_TIMEOUT_S: Final = 30
+"""How long a writer waits for another one."""
+
+_MIGRATION_LOCK: Final = 0x6C6173746C  # any number that nobody else locks in the same database
+
+
+class StoreOpenError(Exception):
+    """The store cannot be opened. Its text is one sentence for the user."""
+
+
+class StoreUrlError(StoreOpenError):
+    """The URL of the store is no URL of a store."""
+
+
+class Database:
+    """A database with the store's tables. Its methods block: they are for threads, not for the event loop."""
+
+    def __init__(self, url: str) -> None:
+        """Open the database, which is created or brought up to date; raises StoreOpenError or StoreUrlError."""
+        parsed = _parse(url)
+        self.location = parsed.database or "" if parsed.drivername == "sqlite" else parsed.host or "postgresql"
+        try:
+            self._engine = _make_engine(parsed)
+        except ModuleNotFoundError as error:
+            raise StoreOpenError("PostgreSQL needs a driver: pip install 'lastlayer[postgres]'.") from error
+        # SQLite's transactions see one state anyway.
+        isolation = {} if parsed.drivername == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        self._snapshots = self._engine.execution_options(**isolation)
+        try:
+            if self.dialect == "sqlite":
+                Path(self.location).parent.mkdir(parents=True, exist_ok=True)
+            self._migrate()
+        except OSError as error:
+            raise StoreOpenError(f"The store `{self.location}` cannot be created: {error.strerror}.") from error
+        except CommandError as error:
+            raise StoreOpenError(
+                f"The store `{self.location}` was written by a newer version of Lastlayer; run that version."
+            ) from error
+        except (StoreCorruptError, StoreFullError, StoreReadOnlyError, NotReadyError) as error:
+            raise StoreOpenError(f"The store cannot be opened: {error}") from error
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._engine.dialect.name
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Run the block on one consistent state of the database."""
+        with self._explained(), self._snapshots.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Run the block as one transaction, which is on disk when the block is left, or rolled back where it raises."""
+        options = {"begin_immediate": True}
+        with self._explained(), self._engine.execution_options(**options).begin() as connection:
+            yield connection
+
+    def insert_new(self, connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
+        """Insert rows, save those that are there already, by any unique constraint."""
+        insert = (postgresql if self.dialect == "postgresql" else sqlite).insert(table)
+        if rows:
+            connection.execute(insert.on_conflict_do_nothing(), rows)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def _migrate(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+        # In one transaction, which no other process can have at the same time: it waits, and finds all done.
+        with self.writing() as connection:
+            if self.dialect == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            known = explained(error, self.location)
+            if known is None:
+                raise
+            raise known from error
+        except json.JSONDecodeError as error:
+            raise StoreCorruptError(f"The store `{self.location}` is damaged: what should be JSON is not.") from error
+
+
+def _parse(url: str) -> URL:
+    accepted = "`sqlite:///PATH` and `postgresql://USER@HOST/DATABASE` are accepted"
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StoreUrlError(f"The store's URL cannot be used: it is no URL; {accepted}.") from error
+    kind = parsed.drivername.partition("+")[0]
+    if kind in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if kind != "sqlite":
+        raise StoreUrlError(f"The store's URL cannot be used: it begins with `{kind}`; {accepted}.")
+    if parsed.database in (None, "", ":memory:"):
+        raise StoreUrlError(f"The store's URL cannot be used: it names no file; {accepted}.")
+    return parsed.set(drivername="sqlite")
+
+
+def _make_engine(url: URL) -> Engine:
+    if url.drivername != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+
+    @sa.event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        # Python's own handling would begin transactions late, and as readers that cannot always become writers.
+        connection.isolation_level = None
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        # Images are known by checksums, so that new ones go to pages of the indexes all over the file. With more of
+        # them at hand (in KiB), and gathered for longer before they are moved into the file (in pages of 4 KiB, 16 MiB
+        # in all), adding to a large store hardly takes longer than adding to a small one.
+        connection.execute("PRAGMA cache_size = -8192")
+        connection.execute("PRAGMA wal_autocheckpoint = 4096")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("begin_immediate")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine

@@ -1,0 +1,256 @@
+"""Keeps datasets: examples with their labels, and the features of their images, shared by all datasets."""
+
+import datetime
+import zlib
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from lastlayer.classifier.domain.types import AddedExample, Backbone, Dataset, NewExample, Tap, TapExamples, TrainingSet
+from lastlayer.classifier.store import queries
+from lastlayer.classifier.store.database import Database
+from lastlayer.classifier.store.schema import backbones, datasets, examples, features, thumbnails
+from lastlayer.rpc.errors import BackboneMismatchError, DatasetNotTrainableError, StoreCorruptError
+from lastlayer.rpc.vectors import pack, unpack
+
+_NAMED: Final = 5
+"""How many images an error names."""
+
+
+class DatasetStore:
+    """The datasets of a database. Its methods block: they are for threads, not for the event loop."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def featurized(self, digest: str, contents: Collection[bytes]) -> set[bytes]:
+        """Return those of the images, by sha256, whose features at all taps of a backbone are stored."""
+        with self._database.reading() as connection:
+            return queries.featurized(connection, digest, contents)
+
+    def add(self, dataset: str, backbone: Backbone, new: Sequence[NewExample]) -> list[AddedExample | None]:
+        """Store examples, all or none, and return what became of each; they are on disk when this returns.
+
+        None stands for an example that is not stored, as it came without features and they are not stored (any more).
+        """
+        with self._database.writing() as connection:
+            queries.keep_features(self._database, connection, shared=True)
+            now = datetime.datetime.now(datetime.UTC)
+            backbone_id = self._backbone_id(connection, backbone)
+            self._add_features(connection, backbone_id, new)
+            found = queries.featurized(connection, backbone.digest, {example.content_sha256 for example in new})
+            dataset_id = self._dataset_id(connection, dataset, now)
+            self._add_thumbnails(
+                connection, dataset_id, [example for example in new if example.content_sha256 in found]
+            )
+            outcomes = self._add_examples(connection, dataset_id, new, found)
+            values = {
+                **({"backbone_id": backbone_id} if any(outcome is not None for outcome in outcomes) else {}),
+                **({"update_time": now} if any(outcome is not None and outcome.is_new for outcome in outcomes) else {}),
+            }
+            if values:
+                connection.execute(sa.update(datasets).where(datasets.c.id == dataset_id).values(values))
+            return outcomes
+
+    def _add_features(self, connection: Connection, backbone_id: int, new: Sequence[NewExample]) -> None:
+        rows = []
+        # In one order everywhere, so that transactions do not wait for each other crosswise.
+        for example in sorted(new, key=lambda example: example.content_sha256):
+            for tap, vector in (example.vectors or {}).items():
+                packed = pack(vector)
+                row = {"backbone_id": backbone_id, "content_sha256": example.content_sha256, "tap": tap}
+                rows.append({**row, "vector": packed, "crc32": zlib.crc32(packed)})
+        self._database.insert_new(connection, features, rows)
+
+    def _add_thumbnails(self, connection: Connection, dataset_id: int, new: Sequence[NewExample]) -> None:
+        """Keep the thumbnails of examples, and take over those that other datasets have of the same images."""
+        pictures = {example.content_sha256: example.thumbnail for example in new if example.thumbnail}
+        wanted = sorted({example.content_sha256 for example in new if example.takes_thumbnail} - pictures.keys())
+        for some in queries.chunks(wanted):
+            query = sa.select(thumbnails.c.content_sha256, thumbnails.c.jpeg)
+            found = connection.execute(query.where(thumbnails.c.content_sha256.in_(some)))
+            pictures.update((row.content_sha256, row.jpeg) for row in found)
+        rows = [
+            {"dataset_id": dataset_id, "content_sha256": content, "jpeg": jpeg} for content, jpeg in pictures.items()
+        ]
+        self._database.insert_new(connection, thumbnails, rows)
+
+    @staticmethod
+    def _add_examples(
+        connection: Connection, dataset_id: int, new: Sequence[NewExample], featurized: Collection[bytes]
+    ) -> list[AddedExample | None]:
+        """Add those examples whose images are featurized, in their order; return what became of each."""
+        labels: dict[bytes, tuple[str, ...]] = {}
+        for some in queries.chunks(sorted(featurized)):
+            query = (
+                sa.select(examples.c.content_sha256, examples.c.label)
+                .where(examples.c.dataset_id == dataset_id, examples.c.content_sha256.in_(some))
+                .order_by(examples.c.id)
+            )
+            for content, label in connection.execute(query):
+                labels[content] = (*labels.get(content, ()), label)
+        rows = []
+        outcomes: list[AddedExample | None] = []
+        for example in new:
+            content, label = example.content_sha256, example.label
+            if content not in featurized:
+                outcomes.append(None)
+                continue
+            is_new = label not in labels.get(content, ())
+            if is_new:
+                labels[content] = (*labels.get(content, ()), label)
+                rows.append({"dataset_id": dataset_id, "content_sha256": content, "label": label, "name": example.name})
+            outcomes.append(AddedExample(is_new, labels[content]))
+        if rows:
+            connection.execute(sa.insert(examples), rows)
+        return outcomes
+
+    def _backbone_id(self, connection: Connection, backbone: Backbone) -> int:
+        taps = [[tap.name, tap.class_scores, tap.dimension] for tap in backbone.taps]
+        self._database.insert_new(
+            connection, backbones, [{"digest": backbone.digest, "name": backbone.name, "taps": taps}]
+        )
+        key: int = connection.scalars(sa.select(backbones.c.id).where(backbones.c.digest == backbone.digest)).one()
+        return key
+
+    def _dataset_id(self, connection: Connection, name: str, now: datetime.datetime) -> int:
+        """Return the key of a dataset, which is created if need be, and which others cannot add to meanwhile."""
+        self._database.insert_new(connection, datasets, [{"name": name, "create_time": now, "update_time": now}])
+        key: int = connection.scalars(sa.select(datasets.c.id).where(datasets.c.name == name).with_for_update()).one()
+        return key
+
+    def get(self, name: str) -> Dataset:
+        """Return a dataset; raises ResourceNotFoundError."""
+        with self._database.reading() as connection:
+            return queries.describe(connection, queries.find(connection, name))
+
+    def page(self, after: str, limit: int) -> list[Dataset]:
+        """Return the datasets by name, those after the name `after`, at most `limit`."""
+        query = sa.select(datasets).where(datasets.c.name > after).order_by(datasets.c.name).limit(limit)
+        with self._database.reading() as connection:
+            return [queries.describe(connection, row) for row in connection.execute(query).all()]
+
+    def delete(self, name: str) -> None:
+        """Delete a dataset, and the features that only it refers to; raises ResourceNotFoundError."""
+        with self._database.writing() as connection:
+            queries.keep_features(self._database, connection, shared=False)
+            key = queries.find(connection, name).id
+            mine = sa.select(examples.c.content_sha256).where(examples.c.dataset_id == key)
+            others = sa.select(examples.c.content_sha256).where(examples.c.dataset_id != key)
+            orphans = features.c.content_sha256.in_(mine), features.c.content_sha256.not_in(others)
+            connection.execute(sa.delete(features).where(*orphans))
+            connection.execute(sa.delete(datasets).where(datasets.c.id == key))
+
+    def tap_features(self, name: str, digest: str, tap: str) -> TapExamples | None:
+        """Return the examples that training uses, with their features at one tap of a backbone; None where there is no
+        such dataset, or its features are of another backbone. Raises StoreCorruptError.
+        """
+        with self._database.reading() as connection:
+            dataset = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
+            if dataset is None or dataset.backbone_id is None:
+                return None
+            backbone = queries.find_backbone(connection, dataset.backbone_id)
+            read = next((known for known in backbone.taps if known.name == tap), None)
+            if backbone.digest != digest or read is None:
+                return None
+            labelled = connection.execute(queries.unambiguous(dataset.id)).all()
+            known = queries.featurized(connection, digest, [row.content_sha256 for row in labelled])
+            labelled = [row for row in labelled if row.content_sha256 in known]
+            contents = [row.content_sha256 for row in labelled]
+            names = connection.execute(
+                sa.select(examples.c.id, examples.c.name).where(examples.c.dataset_id == dataset.id)
+            )
+            by_key = {row.id: row.name for row in names}
+            vectors = self._read_tap(connection, dataset, read, contents, lambda: None)
+            return TapExamples(
+                contents, [by_key[row.first] for row in labelled], [row.label for row in labelled], vectors
+            )
+
+    def training_set(
+        self,
+        name: str,
+        needed: Callable[[Backbone, int], Collection[str]] = lambda backbone, _: backbone.tap_names,
+        pulse: Callable[[], None] = lambda: None,
+    ) -> TrainingSet:
+        """Return what training uses of a dataset: the images with exactly one label, in order of arrival.
+
+        `needed` says which taps are read, by the backbone and the number of examples. `pulse` is called at every step
+        and may raise to end the work. Raises ResourceNotFoundError, DatasetNotTrainableError where there is nothing,
+        BackboneMismatchError where images were featurized by another backbone than the newest ones, or
+        StoreCorruptError.
+        """
+        with self._database.reading() as connection:
+            dataset = queries.find(connection, name)
+            if dataset.backbone_id is None:
+                raise DatasetNotTrainableError(f"The dataset `{name}` has no examples.")
+            backbone = queries.find_backbone(connection, dataset.backbone_id)
+            labelled = connection.execute(queries.unambiguous(dataset.id)).all()
+            contents = [row.content_sha256 for row in labelled]
+            pulse()
+            self._check_features(connection, dataset, backbone, contents)
+            names = needed(backbone, len(contents))
+            arrays = {
+                tap.name: self._read_tap(connection, dataset, tap, contents, pulse)
+                for tap in backbone.taps
+                if tap.name in names
+            }
+            return TrainingSet(backbone, contents, [row.label for row in labelled], arrays)
+
+    def _check_features(
+        self, connection: Connection, dataset: Any, backbone: Backbone, contents: Collection[bytes]
+    ) -> None:
+        """Raise BackboneMismatchError unless all images, in order of arrival, have features of a dataset's backbone."""
+        missing = set(contents) - queries.featurized(connection, backbone.digest, contents)
+        if not missing:
+            return
+        other = connection.execute(
+            sa.select(backbones.c.name, backbones.c.digest)
+            .join(features)
+            .where(features.c.content_sha256 == min(missing))
+            .limit(1)
+        ).one_or_none()
+        actual = f"features of {other.name} ({other.digest})" if other else "no features"
+        first = [content for content in contents if content in missing][:_NAMED]
+        rows = connection.execute(
+            sa.select(examples.c.content_sha256, examples.c.name).where(
+                examples.c.dataset_id == dataset.id, examples.c.content_sha256.in_(first)
+            )
+        )
+        names = {row.content_sha256: row.name for row in rows}
+        named = ", ".join(f"`{names[content] or content.hex()[:12]}`" for content in first)
+        raise BackboneMismatchError(
+            f"{len(missing)} of the {len(contents)} examples of the dataset `{dataset.name}` have {actual}, but the "
+            f"newest has features of {backbone.name} ({backbone.digest}); add these again: "
+            f"{named}{' and others' if len(missing) > _NAMED else ''}.",
+            expected=backbone.digest,
+            actual=other.digest if other else "",
+        )
+
+    @staticmethod
+    def _read_tap(
+        connection: Connection, dataset: Any, tap: Tap, contents: Sequence[bytes], pulse: Callable[[], None]
+    ) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Return the features of images at one tap, float32 [n, d]; all must be stored."""
+        array = np.empty((len(contents), tap.dimension), np.float32)
+        position = 0
+        # In order of arrival, as they lie in the database.
+        for some in queries.chunks(contents):
+            pulse()
+            query = sa.select(features.c.content_sha256, features.c.vector, features.c.crc32).where(
+                features.c.backbone_id == dataset.backbone_id,
+                features.c.tap == tap.name,
+                features.c.content_sha256.in_(some),
+            )
+            rows = {content: position + number for number, content in enumerate(some)}
+            for content, vector, crc32 in connection.execute(query):
+                if len(vector) != 4 * tap.dimension or zlib.crc32(vector) != crc32:
+                    raise StoreCorruptError(
+                        f"The stored features of the image {content.hex()} at the tap {tap.name} are damaged; delete "
+                        f"the dataset `{dataset.name}` and add its images again."
+                    )
+                array[rows[content]] = unpack(vector)
+            position += len(some)
+        return array

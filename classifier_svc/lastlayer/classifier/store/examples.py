@@ -1,0 +1,222 @@
+"""Keeps the examples of datasets in order: lists, relabels and removes them."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from lastlayer.classifier.domain.types import Dataset, StoredExample
+from lastlayer.classifier.store import queries
+from lastlayer.classifier.store.database import Database
+from lastlayer.classifier.store.schema import datasets, examples, features, thumbnails
+from lastlayer.rpc.errors import InvalidFieldError, ResourceNotFoundError
+
+LEAST_PREFIX_BYTES: Final = 4
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Names an example: by the first bytes of its sha256, or by its name."""
+
+    prefix: bytes = b""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which examples are meant; all where nothing is set."""
+
+    label: str = ""
+    conflicts_only: bool = False
+    stale_only: bool = False
+
+
+class ExampleStore:
+    """The examples of a database. Its methods block: they are for threads, not for the event loop."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def page(
+        self, dataset: str, wanted: Filter, *, after: int, limit: int, with_thumbnails: bool
+    ) -> list[StoredExample]:
+        """Return examples in order of arrival, those after the key `after`, at most `limit`; raises
+        ResourceNotFoundError.
+        """
+        with self._database.reading() as connection:
+            owner = queries.find(connection, dataset)
+            images = self._images(owner).having(sa.func.min(examples.c.id) > after).order_by("key").limit(limit)
+            if wanted.label:
+                labelled = sa.select(examples.c.content_sha256).where(
+                    examples.c.dataset_id == owner.id, examples.c.label == wanted.label
+                )
+                images = images.where(examples.c.content_sha256.in_(labelled))
+            if wanted.conflicts_only:
+                images = images.having(sa.func.count() > 1)
+            if wanted.stale_only:
+                images = images.where(~queries.fresh(owner.backbone_id))
+            found = connection.execute(images).all()
+            return self._read(connection, owner, [row.content_sha256 for row in found], with_thumbnails)
+
+    def get(self, dataset: str, contents: Sequence[bytes], *, with_thumbnails: bool) -> dict[bytes, StoredExample]:
+        """Return those of the images, by sha256, that a dataset has; none where there is no such dataset."""
+        with self._database.reading() as connection:
+            owner = connection.execute(sa.select(datasets).where(datasets.c.name == dataset)).one_or_none()
+            if owner is None:
+                return {}
+            found = self._read(connection, owner, contents, with_thumbnails)
+            return {example.content_sha256: example for example in found}
+
+    def relabel(self, dataset: str, selectors: Sequence[Selector], label: str) -> tuple[int, Dataset]:
+        """Give examples one label in place of all that they have, all or none; return how many changed, and the
+        dataset.
+
+        An example stays where it is in the order of arrival. Raises ResourceNotFoundError or InvalidFieldError.
+        """
+        with self._database.writing() as connection:
+            owner = queries.find(connection, dataset, lock=True)
+            changed = 0
+            for content in self._select(connection, owner, selectors):
+                of_image = examples.c.dataset_id == owner.id, examples.c.content_sha256 == content
+                rows = connection.execute(sa.select(examples).where(*of_image).order_by(examples.c.id)).all()
+                if [row.label for row in rows] == [label]:
+                    continue
+                connection.execute(sa.delete(examples).where(*of_image, examples.c.id != rows[0].id))
+                connection.execute(sa.update(examples).where(examples.c.id == rows[0].id).values(label=label))
+                changed += 1
+            return changed, self._touched(connection, owner, changed)
+
+    def remove(self, dataset: str, selectors: Sequence[Selector]) -> tuple[int, Dataset]:
+        """Remove examples, all or none, with the features that no other dataset refers to; return how many, and the
+        dataset. Raises ResourceNotFoundError or InvalidFieldError.
+        """
+        with self._database.writing() as connection:
+            queries.keep_features(self._database, connection, shared=False)
+            owner = queries.find(connection, dataset, lock=True)
+            contents = self._select(connection, owner, selectors)
+            for some in queries.chunks(contents):
+                for table in (examples, thumbnails):
+                    mine = table.c.dataset_id == owner.id, table.c.content_sha256.in_(some)
+                    connection.execute(sa.delete(table).where(*mine))
+                kept = sa.select(examples.c.content_sha256).where(examples.c.content_sha256.in_(some))
+                orphans = features.c.content_sha256.in_(some), features.c.content_sha256.not_in(kept)
+                connection.execute(sa.delete(features).where(*orphans))
+            self._choose_backbone(connection, owner)
+            return len(contents), self._touched(connection, owner, len(contents))
+
+    @staticmethod
+    def _choose_backbone(connection: Connection, owner: Any) -> None:
+        """Make the newest example's backbone the dataset's where no example has features of the dataset's any more."""
+        mine = sa.select(examples.c.content_sha256).where(examples.c.dataset_id == owner.id)
+        if connection.scalars(mine.where(queries.fresh(owner.backbone_id)).limit(1)).first() is not None:
+            return
+        newest = mine.order_by(examples.c.id.desc()).limit(1).scalar_subquery()
+        chosen = sa.select(sa.func.max(features.c.backbone_id)).where(features.c.content_sha256 == newest)
+        connection.execute(
+            sa.update(datasets).where(datasets.c.id == owner.id).values(backbone_id=chosen.scalar_subquery())
+        )
+
+    @staticmethod
+    def _images(owner: Any) -> sa.Select[Any]:
+        return (
+            sa.select(examples.c.content_sha256, sa.func.min(examples.c.id).label("key"))
+            .where(examples.c.dataset_id == owner.id)
+            .group_by(examples.c.content_sha256)
+        )
+
+    @staticmethod
+    def _read(
+        connection: Connection, owner: Any, contents: Sequence[bytes], with_thumbnails: bool
+    ) -> list[StoredExample]:
+        """Return some examples, in order of arrival."""
+        rows: dict[bytes, list[Any]] = {}
+        pictures: dict[bytes, bytes] = {}
+        for some in queries.chunks(contents):
+            query = (
+                sa.select(examples, queries.fresh(owner.backbone_id).label("fresh"))
+                .where(examples.c.dataset_id == owner.id, examples.c.content_sha256.in_(some))
+                .order_by(examples.c.id)
+            )
+            for row in connection.execute(query):
+                rows.setdefault(row.content_sha256, []).append(row)
+            if with_thumbnails:
+                kept = sa.select(thumbnails.c.content_sha256, thumbnails.c.jpeg).where(
+                    thumbnails.c.dataset_id == owner.id, thumbnails.c.content_sha256.in_(some)
+                )
+                pictures.update((row.content_sha256, row.jpeg) for row in connection.execute(kept))
+        found = [
+            StoredExample(
+                key=labelled[0].id,
+                name=labelled[0].name,
+                content_sha256=content,
+                labels=tuple(row.label for row in labelled),
+                stale=not labelled[0].fresh,
+                thumbnail=pictures.get(content, b""),
+            )
+            for content, labelled in rows.items()
+        ]
+        return sorted(found, key=lambda example: example.key)
+
+    @staticmethod
+    def _select(connection: Connection, owner: Any, selectors: Sequence[Selector]) -> list[bytes]:
+        """Return the images that are meant, by sha256, each once."""
+        named = _named(connection, owner, sorted({selector.name for selector in selectors if not selector.prefix}))
+        found: dict[bytes, None] = {}
+        for index, selector in enumerate(selectors):
+            if selector.prefix:
+                matches, said = _beginning(connection, owner, selector.prefix), selector.prefix.hex()
+            else:
+                matches, said = named.get(selector.name, set()), selector.name
+            if not matches:
+                hint = f"The dataset `{owner.name}` has none that `examples[{index}]` of the request names."
+                raise ResourceNotFoundError("example", said, hint)
+            if len(matches) > 1:
+                raise InvalidFieldError(
+                    f"examples[{index}]",
+                    f"`{said}` names several examples of the dataset `{owner.name}`; give more of the sha256.",
+                )
+            found.update(dict.fromkeys(matches))
+        return list(found)
+
+    @staticmethod
+    def _touched(connection: Connection, owner: Any, changed: int) -> Dataset:
+        if changed:
+            now = datetime.datetime.now(datetime.UTC)
+            connection.execute(sa.update(datasets).where(datasets.c.id == owner.id).values(update_time=now))
+        return queries.describe(connection, queries.find(connection, owner.name))
+
+
+def _named(connection: Connection, owner: Any, names: Sequence[str]) -> dict[str, set[bytes]]:
+    """Return the images, by sha256, that have one of some names, by name; all in few statements, as none has an index
+    for names.
+    """
+    found: dict[str, set[bytes]] = {}
+    for some in queries.chunks(names):
+        query = sa.select(examples.c.name, examples.c.content_sha256).where(
+            examples.c.dataset_id == owner.id, examples.c.name.in_(some)
+        )
+        for row in connection.execute(query):
+            found.setdefault(row.name, set()).add(bytes(row.content_sha256))
+    return found
+
+
+def _beginning(connection: Connection, owner: Any, prefix: bytes) -> set[bytes]:
+    """Return the images whose sha256 begins with some bytes, at most two of them."""
+    query = (
+        sa.select(examples.c.content_sha256)
+        .where(examples.c.dataset_id == owner.id, examples.c.content_sha256 >= prefix)
+        .distinct()
+        .limit(2)
+    )
+    if any(byte != 0xFF for byte in prefix):
+        query = query.where(examples.c.content_sha256 < _after(prefix))
+    return {bytes(content) for content in connection.scalars(query)}
+
+
+def _after(prefix: bytes) -> bytes:
+    """Return the least bytes that come after all that begin with a prefix."""
+    number = int.from_bytes(prefix, "big") + 1
+    return number.to_bytes(len(prefix), "big")

@@ -1,0 +1,104 @@
+"""What the stores of datasets and of examples both ask the database."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from lastlayer.classifier.domain.types import Backbone, Dataset, Tap
+from lastlayer.classifier.store.database import Database
+from lastlayer.classifier.store.schema import backbones, datasets, examples, features
+from lastlayer.rpc.errors import ResourceNotFoundError
+
+_MANY: Final = 500
+"""How many values one statement names; databases bound that."""
+
+_FEATURES_LOCK: Final = 0x6C61737466  # any number that nobody else locks in the same database
+
+
+Value = TypeVar("Value", bytes, str)
+
+
+def chunks(values: Sequence[Value]) -> list[Sequence[Value]]:
+    """Return some values at a time, few enough for one statement to name."""
+    return [values[start : start + _MANY] for start in range(0, len(values), _MANY)]
+
+
+def find(connection: Connection, name: str, *, lock: bool = False) -> Any:
+    """Return the row of a dataset, which others cannot change meanwhile with `lock`; raises ResourceNotFoundError."""
+    query = sa.select(datasets).where(datasets.c.name == name)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        names = connection.scalars(sa.select(datasets.c.name).order_by(datasets.c.name).limit(5)).all()
+        raise ResourceNotFoundError("dataset", name, f"There are: {', '.join(names)}." if names else "")
+    return row
+
+
+def find_backbone(connection: Connection, key: int) -> Backbone:
+    """Return a backbone."""
+    row = connection.execute(sa.select(backbones).where(backbones.c.id == key)).one()
+    return Backbone(row.name, row.digest, tuple(Tap(*tap) for tap in row.taps))
+
+
+def featurized(connection: Connection, digest: str, contents: Collection[bytes]) -> set[bytes]:
+    """Return those of the images, by sha256, whose features at all taps of a backbone are stored."""
+    found: set[bytes] = set()
+    for some in chunks(sorted(contents)):
+        query = (
+            sa.select(features.c.content_sha256)
+            .join(backbones)
+            .where(backbones.c.digest == digest, features.c.content_sha256.in_(some))
+            .distinct()  # all taps of an image are stored in one transaction
+        )
+        found.update(connection.scalars(query))
+    return found
+
+
+def fresh(backbone_id: int | None) -> sa.ColumnElement[bool]:
+    """Return whether an example's image has features of a backbone."""
+    own = features.alias()
+    return sa.exists().where(own.c.backbone_id == backbone_id, own.c.content_sha256 == examples.c.content_sha256)
+
+
+def unambiguous(dataset_id: int) -> sa.Select[Any]:
+    """Return the images with exactly one label, in order of arrival: `content_sha256`, `label` and `first`."""
+    return (
+        sa.select(
+            examples.c.content_sha256,
+            sa.func.min(examples.c.label).label("label"),
+            sa.func.min(examples.c.id).label("first"),
+        )
+        .where(examples.c.dataset_id == dataset_id)
+        .group_by(examples.c.content_sha256)
+        .having(sa.func.count() == 1)
+        .order_by("first")
+    )
+
+
+def describe(connection: Connection, row: Any) -> Dataset:
+    """Return a dataset with its counts."""
+    single = unambiguous(row.id).subquery()
+    counts = connection.execute(
+        sa.select(single.c.label, sa.func.count()).group_by(single.c.label).order_by(sa.func.min(single.c.first))
+    ).all()
+    of_dataset = sa.select(sa.func.count(examples.c.content_sha256.distinct())).where(examples.c.dataset_id == row.id)
+    images = connection.scalar(of_dataset) or 0
+    stale = connection.scalar(of_dataset.where(~fresh(row.backbone_id))) if images else 0
+    class_counts = {row[0]: row[1] for row in counts}
+    return Dataset(
+        name=row.name,
+        backbone=find_backbone(connection, row.backbone_id) if row.backbone_id is not None else None,
+        class_counts=class_counts,
+        conflict_count=images - sum(class_counts.values()),
+        create_time=row.create_time,
+        update_time=row.update_time,
+        stale_count=stale or 0,
+    )
+
+
+def keep_features(database: Database, connection: Connection, *, shared: bool) -> None:
+    """Let no other transaction delete features (or, unless `shared`, add examples) until this one has ended."""
+    if database.dialect == "postgresql":  # SQLite has one writer at a time anyway
+        lock = sa.func.pg_advisory_xact_lock_shared if shared else sa.func.pg_advisory_xact_lock
+        connection.execute(sa.select(lock(_FEATURES_LOCK)))

@@ -1,0 +1,121 @@
+"""The tables of the store. A change needs a migration in `store/migrations/versions`."""
+
+import datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself only where the type is INTEGER.
+_Key = BigInteger().with_variant(Integer, "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime.datetime]):
+    """A moment in UTC; SQLite stores no time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime.datetime | None, dialect: Dialect) -> datetime.datetime | None:  # noqa: ARG002
+        """Store the moment in UTC."""
+        return value.astimezone(datetime.UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime.datetime | None, dialect: Dialect) -> datetime.datetime | None:  # noqa: ARG002
+        """Read what was stored as UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=datetime.UTC) if value.tzinfo is None else value.astimezone(datetime.UTC)
+
+
+backbones = Table(
+    "backbones",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("taps", JSON, nullable=False),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("backbone_id", _Key, ForeignKey("backbones.id")),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("update_time", UtcDateTime, nullable=False),
+)
+
+examples = Table(
+    "examples",
+    metadata,
+    Column("id", _Key, primary_key=True),  # the order of arrival
+    Column("dataset_id", _Key, ForeignKey("datasets.id", ondelete="CASCADE"), nullable=False),
+    Column("content_sha256", LargeBinary(32), nullable=False, index=True),
+    Column("label", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    UniqueConstraint("dataset_id", "content_sha256", "label"),
+)
+
+features = Table(
+    "features",
+    metadata,
+    Column("backbone_id", _Key, ForeignKey("backbones.id"), primary_key=True),
+    Column("content_sha256", LargeBinary(32), primary_key=True),
+    Column("tap", Text, primary_key=True),
+    Column("vector", LargeBinary, nullable=False),  # float32, little-endian
+    Column("crc32", BigInteger, nullable=False),  # of the vector's bytes
+)
+
+thumbnails = Table(
+    "thumbnails",
+    metadata,
+    Column("dataset_id", _Key, ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True),
+    Column("content_sha256", LargeBinary(32), primary_key=True, index=True),
+    Column("jpeg", LargeBinary, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("default_version", Integer, nullable=False),
+    Column("last_version", Integer, nullable=False),  # numbers of deleted versions are not given again
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("update_time", UtcDateTime, nullable=False),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    Column("model_id", _Key, ForeignKey("models.id", ondelete="CASCADE"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("backbone_name", Text, nullable=False),
+    Column("backbone_digest", Text, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("head", LargeBinary, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("request_id", Text, unique=True),
+    Column("request_sha256", LargeBinary(32)),
+    Column("held_out", LargeBinary),  # see `evaluation.out_of_fold`; none where nothing was validated
+    UniqueConstraint("model_id", "version"),
+    # Without it SQLite may give the key of a deleted row to a new one.
+    sqlite_autoincrement=True,
+)

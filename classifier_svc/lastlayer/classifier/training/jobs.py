@@ -1,0 +1,190 @@
+"""Runs trainings: one at a time, in a thread, with progress while they run, and cancelled with their caller."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lastlayer.classifier.domain.types import Version
+from lastlayer.classifier.evaluation.out_of_fold import HeldOut
+from lastlayer.classifier.service import monitoring
+from lastlayer.classifier.store.datasets import DatasetStore
+from lastlayer.classifier.store.models import ModelStore, NewVersion
+from lastlayer.classifier.training.progress import Pulse
+from lastlayer.classifier.training.recipes import Recipe, TapFeatures
+from lastlayer.classifier.training.report import Facts
+from lastlayer.classifier.training.trainer import ClassWeight, Trained, TrainingCancelledError, needed_taps, train
+from lastlayer.rpc.errors import OverloadedError
+from lastlayer.rpc.memory import give_back_free_memory
+
+_HEARTBEAT_S: Final = 1.0
+"""How often progress is told again while there is none, so that callers and proxies know that it goes on."""
+
+_MAX_WAITING: Final = 16
+"""How many trainings may wait for their turn."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is."""
+
+    message: str
+    fraction: float
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What to train."""
+
+    model: str
+    dataset: str
+    recipe: Recipe
+    class_weight: ClassWeight
+    min_precision: float
+    request_id: str
+    request_sha256: bytes
+    """Of the request, so that an id that is used again with another one is noticed."""
+
+
+class Trainings:
+    """Trains versions of models on datasets."""
+
+    def __init__(self, datasets: DatasetStore, models: ModelStore) -> None:
+        self._datasets = datasets
+        self._models = models
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+
+    async def run(self, request: TrainingRequest) -> AsyncGenerator[Progress | Version]:
+        """Yield the progress of a training, at least once a second, and last the version, which is then stored.
+
+        Where the iteration ends early the training stops and leaves no version. Raises OverloadedError where too many
+        trainings wait, and what `DatasetStore.training_set` and `train` raise.
+        """
+        if self._waiting >= _MAX_WAITING:
+            raise OverloadedError(f"{self._waiting} trainings wait for their turn; try again later.", retry_after_s=30)
+        with monitoring.training():
+            async with contextlib.aclosing(self._run_in_turn(request)) as events:
+                async for event in events:
+                    yield event
+
+    async def _run_in_turn(self, request: TrainingRequest) -> AsyncGenerator[Progress | Version]:
+        turn = asyncio.create_task(self._turn.acquire())
+        self._waiting += 1
+        try:
+            while not (await asyncio.wait([turn], timeout=_HEARTBEAT_S))[0]:
+                yield Progress("waiting for another training", 0.0)
+        except BaseException:
+            turn.cancel()
+            if turn.done() and not turn.cancelled():
+                self._turn.release()
+            raise
+        finally:
+            self._waiting -= 1
+        try:
+            async with contextlib.aclosing(self._run(request)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._turn.release()
+
+    async def _run(self, request: TrainingRequest) -> AsyncGenerator[Progress | Version]:
+        if request.request_id:
+            done = await asyncio.to_thread(self._models.find_request, request.request_id, request.request_sha256)
+            if done is not None:
+                yield done
+                return
+        latest = Progress("reading the features", 0.0)
+        cancelled = threading.Event()
+
+        def tell(message: str, fraction: float) -> None:
+            nonlocal latest
+            latest = Progress(message, max(fraction, latest.fraction))
+
+        work = asyncio.create_task(asyncio.to_thread(self._train, request, tell, cancelled))
+        try:
+            told = None
+            while not work.done():
+                if told != latest or told is None:
+                    told = latest
+                    yield told
+                beat = time.monotonic() + _HEARTBEAT_S
+                while not work.done() and told == latest and time.monotonic() < beat:
+                    await asyncio.wait([work], timeout=0.1)
+                if told == latest and not work.done():
+                    yield told
+            yield await asyncio.to_thread(self._store, work.result(), cancelled)
+        finally:
+            cancelled.set()
+            if not work.done():
+                # The thread ends soon after; until then it is still this training's turn.
+                with contextlib.suppress(Exception):
+                    await asyncio.shield(work)
+
+    def _train(
+        self, request: TrainingRequest, tell: Callable[[str, float], None], cancelled: threading.Event
+    ) -> NewVersion:
+        try:
+            return self._trained(request, tell, cancelled)
+        finally:
+            give_back_free_memory()
+
+    def _trained(
+        self, request: TrainingRequest, tell: Callable[[str, float], None], cancelled: threading.Event
+    ) -> NewVersion:
+        started = time.monotonic()
+        examples = self._datasets.training_set(
+            request.dataset,
+            lambda backbone, count: needed_taps(backbone, count, request.recipe),
+            Pulse(tell, cancelled.is_set),
+        )
+        taps = [
+            TapFeatures(tap.name, tap.class_scores, examples.features[tap.name])
+            for tap in examples.backbone.taps
+            if tap.name in examples.features
+        ]
+        trained = train(
+            taps,
+            examples.labels,
+            request.recipe,
+            class_weight=request.class_weight,
+            min_precision=request.min_precision,
+            progress=tell,
+            cancelled=cancelled.is_set,
+        )
+        facts = Facts.of(trained, len(examples.labels), time.monotonic() - started, _libraries())
+        return NewVersion(
+            model=request.model,
+            dataset=request.dataset,
+            backbone_name=examples.backbone.name,
+            backbone_digest=examples.backbone.digest,
+            facts=facts.to_json(),
+            head=trained.head.to_bytes(),
+            held_out=_held_out(trained, examples.contents),
+            request_id=request.request_id,
+            request_sha256=request.request_sha256,
+        )
+
+    def _store(self, version: NewVersion, cancelled: threading.Event) -> Version:
+        def check() -> None:
+            if cancelled.is_set():
+                raise TrainingCancelledError
+
+        return self._models.add(version, check)
+
+
+def _held_out(trained: Trained, contents: Sequence[bytes]) -> bytes | None:
+    held_out = trained.held_out
+    if held_out is None:
+        return None
+    validated = [contents[row] for row in held_out.rows]
+    return HeldOut.of(validated, held_out.truth, held_out.probabilities).to_bytes()
+
+
+def _libraries() -> dict[str, str]:
+    """Return the versions of what has a say in a head's numbers."""
+    return {name: importlib.metadata.version(name) for name in ("lastlayer", "numpy", "scipy")}

@@ -1,0 +1,123 @@
+"""Lastlayer's client: `Client` for programs, and the command line `client` (see `client.cli`) on top of it.
+
+Names are imported when they are first used, so that `client --help` does not wait for gRPC.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lastlayer.client.api import Client
+    from lastlayer.client.data.images import ImageSource, LabelledImage
+    from lastlayer.client.data.labelled import Data, read_data
+    from lastlayer.client.errors import (
+        AccessError,
+        BusyError,
+        ClientError,
+        DataError,
+        DeadlineError,
+        FailedPreconditionError,
+        ImageError,
+        InvalidInputError,
+        NotFoundError,
+        ServerError,
+        ServerUnavailableError,
+    )
+    from lastlayer.client.results import (
+        AddedExamples,
+        Calibration,
+        ClassMetrics,
+        Dataset,
+        Evaluation,
+        ExampleEvaluation,
+        ExampleOutcome,
+        Explanation,
+        Head,
+        ImageRegion,
+        LabelScore,
+        Metrics,
+        Model,
+        ModelVersion,
+        NearDuplicate,
+        Prediction,
+        RecipeEstimate,
+        Rejection,
+        RejectionPoint,
+        ReliabilityBin,
+        Review,
+        ReviewedExample,
+        ServerStatus,
+        StoredExample,
+        TrainProgress,
+        Trial,
+    )
+    from lastlayer.client.transport.channel import Security
+
+__all__ = [
+    "AccessError",
+    "AddedExamples",
+    "BusyError",
+    "Calibration",
+    "ClassMetrics",
+    "Client",
+    "ClientError",
+    "Data",
+    "DataError",
+    "Dataset",
+    "DeadlineError",
+    "Evaluation",
+    "ExampleEvaluation",
+    "ExampleOutcome",
+    "Explanation",
+    "FailedPreconditionError",
+    "Head",
+    "ImageError",
+    "ImageRegion",
+    "ImageSource",
+    "InvalidInputError",
+    "LabelScore",
+    "LabelledImage",
+    "Metrics",
+    "Model",
+    "ModelVersion",
+    "NearDuplicate",
+    "NotFoundError",
+    "Prediction",
+    "RecipeEstimate",
+    "Rejection",
+    "RejectionPoint",
+    "ReliabilityBin",
+    "Review",
+    "ReviewedExample",
+    "Security",
+    "ServerError",
+    "ServerStatus",
+    "ServerUnavailableError",
+    "StoredExample",
+    "TrainProgress",
+    "Trial",
+    "read_data",
+]
+
+_MODULES = (
+    "lastlayer.client.errors",
+    "lastlayer.client.data.images",
+    "lastlayer.client.data.labelled",
+    "lastlayer.client.results",
+    "lastlayer.client.transport.channel",
+    "lastlayer.client.api",
+)
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        for module in map(importlib.import_module, _MODULES):
+            if name in vars(module):
+                value: object = vars(module)[name]
+                globals()[name] = value
+                return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,389 @@
+"""The Python client of the classifier: every method of the service, with deadlines, retries and plain results."""
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from lastlayer.client.data.images import ImageSource, LabelledImage, name_of, read_image, wire_name
+from lastlayer.client.errors import InvalidInputError, NotFoundError, ServerError, from_call
+from lastlayer.client.results import (
+    AddedExamples,
+    Dataset,
+    Evaluation,
+    ExampleEvaluation,
+    ExampleOutcome,
+    Explanation,
+    Head,
+    Model,
+    ModelVersion,
+    Prediction,
+    Review,
+    ServerStatus,
+    StoredExample,
+    TrainProgress,
+)
+from lastlayer.client.transport import messages as wire
+from lastlayer.client.transport.channel import Security, check_server, close_after_interrupt, open_channel
+from lastlayer.client.transport.defaults import DEFAULT_MODEL, DEFAULT_SERVER, DEFAULT_TIMEOUT_S, TRAIN_TIMEOUT_S
+from lastlayer.client.transport.evaluation import EvaluationRun
+from lastlayer.client.transport.prediction import PredictionStream, Wanted, predict
+from lastlayer.client.transport.retry import Patience
+from lastlayer.client.transport.upload import Upload
+from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+_SERVICE: Final = "lastlayer.v1.Classifier"
+_FEATURES: Final = "lastlayer.v1.Classifier/features"
+"""The serving name of what needs the featurizer."""
+_PAGE_SIZE: Final = 1000
+ExampleKey: TypeAlias = str | bytes
+"""An example's id, or the first 4 to 32 bytes of its image's sha256."""
+_ResponseT = TypeVar("_ResponseT", bound="Message")
+
+
+class Client:
+    """A connection to a classifier: `with Client("localhost:50052") as client: ...`.
+
+    Failures are the classes of `client.errors`. A call that may be repeated without harm is repeated while the server
+    is unavailable or says that it is busy, within the call's time. An instance may be shared by threads.
+    """
+
+    def __init__(
+        self,
+        server: str = DEFAULT_SERVER,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        security: Security | None = None,
+        open_channel: Callable[[str, Security | None], grpc.Channel] = open_channel,
+    ) -> None:
+        """`server` is `host:port`; `timeout_s` is how long to wait for an answer: to a call, or to one message of a
+        stream of images. With `security` the server is called by TLS. `open_channel` makes the connection, for tests
+        and for channels with options of your own.
+        """
+        check_server(server)
+        if not timeout_s > 0:
+            raise InvalidInputError(f"A timeout of {timeout_s:g} seconds is not possible; give more than 0.")
+        self.server = server
+        self._timeout_s = timeout_s
+        self._channel = open_channel(server, security)
+        self._stub = classifier_pb2_grpc.ClassifierStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None or issubclass(kind, Exception):
+            self.close()
+        else:
+            close_after_interrupt(self._channel)
+
+    def close(self) -> None:
+        """Close the connection; the client cannot be used any more."""
+        self._channel.close()
+
+    # Examples, training, evaluation
+
+    def add_examples(
+        self,
+        examples: Iterable[LabelledImage],
+        *,
+        dataset: str = DEFAULT_MODEL,
+        thumbnails: bool = True,
+        on_outcome: Callable[[ExampleOutcome], None] | None = None,
+    ) -> AddedExamples:
+        """Add labelled images to a dataset, which is created if need be; images that are there already are not sent.
+
+        `thumbnails` is whether the server keeps small pictures of them, for reports. `on_outcome` hears of
+        each example as it becomes known, not in order. May be repeated without harm.
+        """
+        counts = {"added": 0, "present": 0}
+        trimmed = 0
+        conflicts: list[ExampleOutcome] = []
+        failed: list[ExampleOutcome] = []
+        patience = Patience(self.server, self._timeout_s)
+        upload = Upload(self._stub, examples, dataset=dataset, thumbnails=thumbnails, patience=patience)
+        for outcome in upload.outcomes():
+            trimmed += outcome.label_trimmed
+            if outcome.status in counts:
+                counts[outcome.status] += 1
+            else:
+                (conflicts if outcome.status == "conflict" else failed).append(outcome)
+            if on_outcome is not None:
+                on_outcome(outcome)
+        return AddedExamples(counts["added"], counts["present"], trimmed, tuple(conflicts), tuple(failed))
+
+    def train(
+        self,
+        model: str = DEFAULT_MODEL,
+        *,
+        dataset: str = "",
+        recipe: str = "auto",
+        class_weight: str = "none",
+        min_precision: float = 0.0,
+        timeout_s: float = TRAIN_TIMEOUT_S,
+        on_progress: Callable[[TrainProgress], None] | None = None,
+    ) -> ModelVersion:
+        """Train a new version of a model on a dataset (the model's name where empty) and make it the default.
+
+        `recipe` is `auto` or `tutorial`; `class_weight` is `none`, or `balanced` so that every class counts the same.
+        With a `min_precision` the version rejects predictions so that of the others at least that share is right.
+        `timeout_s` is for the whole training.
+        """
+        if recipe not in wire.RECIPES:
+            raise InvalidInputError(f"There is no recipe `{recipe}`; give one of {', '.join(wire.RECIPES)}.")
+        if class_weight not in wire.CLASS_WEIGHTS:
+            accepted = ", ".join(wire.CLASS_WEIGHTS)
+            raise InvalidInputError(f"There is no class weight `{class_weight}`; give one of {accepted}.")
+        # The key makes a repeated call yield the version of the first one, even where only the answer was lost.
+        request = classifier_pb2.TrainRequest(
+            model=model,
+            dataset=dataset,
+            recipe=wire.RECIPES[recipe],
+            class_weight=wire.CLASS_WEIGHTS[class_weight],
+            min_precision=min_precision,
+            request_id=str(uuid.uuid4()),
+        )
+        patience = Patience(self.server, timeout_s)
+        while True:
+            call = self._stub.Train(request, timeout=patience.remaining_s)
+            try:
+                for event in call:
+                    if event.HasField("version"):
+                        return wire.model_version(event.version)
+                    if on_progress is not None:
+                        on_progress(TrainProgress(event.progress.message, event.progress.fraction))
+                raise ServerError("The server ended the training without a version.", code="UNKNOWN")
+            except grpc.RpcError as error:
+                patience.wait_after(error)
+            finally:
+                call.cancel()  # whatever ended the loop, nobody waits for this training any more
+
+    def evaluate(
+        self,
+        examples: Iterable[LabelledImage],
+        *,
+        model: str = DEFAULT_MODEL,
+        version: int = 0,
+        on_example: Callable[[ExampleEvaluation], None] | None = None,
+    ) -> Evaluation:
+        """Compare predictions with true labels; `version` 0 is the model's default. `on_example` hears of each."""
+        known = tuple(examples)
+        if not known:
+            raise InvalidInputError("There are no examples to evaluate.")
+        run = EvaluationRun(self._stub, known, model=model, version=version, on_example=on_example)
+        return run.repeat(Patience(self.server, self._timeout_s), self._timeout_s)
+
+    # Predictions
+
+    def predict(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        model: str = DEFAULT_MODEL,
+        version: int = 0,
+        top_k: int = 0,
+        threshold: float | None = None,
+    ) -> list[Prediction]:
+        """Return one prediction for each image, in order; an image that fails has its `error` set.
+
+        Each image is a path, bytes or an open file. `version` 0 is the model's default, `top_k` 0 means all classes.
+        A prediction whose best class is less probable than `threshold` is rejected; the version says where None.
+        """
+        _refuse_single(images)
+        return predict(
+            self._stub, images, Wanted(model, version, top_k, threshold), server=self.server, timeout_s=self._timeout_s
+        )
+
+    def predict_stream(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        model: str = DEFAULT_MODEL,
+        version: int = 0,
+        top_k: int = 0,
+        threshold: float | None = None,
+    ) -> Iterator[Prediction]:
+        """Yield what `predict` returns, for any number of images, while later ones are still being read."""
+        _refuse_single(images)
+        patience = Patience(self.server, self._timeout_s)
+        wanted = Wanted(model, version, top_k, threshold)
+        return PredictionStream(self._stub, images, wanted, server=self.server, patience=patience).predictions()
+
+    def explain(
+        self, image: ImageSource, *, model: str = DEFAULT_MODEL, version: int = 0, label: str = ""
+    ) -> Explanation:
+        """Return where in an image the score of a class comes from: of `label`, or of the best class where empty.
+
+        Raises `ImageError` where the image cannot be read, `FailedPreconditionError` where the version is of a kind
+        that cannot be explained.
+        """
+        name = name_of(image, 0)
+        request = classifier_pb2.ExplainRequest(
+            model=model,
+            version=version,
+            image=types_pb2.Image(id=wire_name(name), content=read_image(image)),
+            label=label,
+        )
+        return wire.explanation(name, self._call(self._stub.Explain, request))
+
+    # The examples of datasets
+
+    def list_examples(
+        self,
+        dataset: str,
+        *,
+        label: str = "",
+        conflicts_only: bool = False,
+        stale_only: bool = False,
+        thumbnails: bool = False,
+    ) -> Iterator[StoredExample]:
+        """Yield the examples of a dataset in order of arrival: all, or those with a label, with several labels, or
+        whose image must be added again.
+        """
+        request = classifier_pb2.ListExamplesRequest(
+            dataset=dataset,
+            page_size=_PAGE_SIZE,
+            label=label,
+            conflicts_only=conflicts_only,
+            stale_only=stale_only,
+            thumbnails=thumbnails,
+        )
+        for page in self._pages(self._stub.ListExamples, request):
+            yield from map(wire.stored_example, page.examples)
+
+    def relabel_examples(self, dataset: str, examples: Iterable[ExampleKey], label: str) -> tuple[int, Dataset]:
+        """Give examples a label in place of all that they have, all or none; return how many changed, and the dataset.
+
+        An example is named by its id, or by the first 4 to 32 bytes of its image's sha256.
+        """
+        request = classifier_pb2.RelabelExamplesRequest(dataset=dataset, examples=map(_selector, examples), label=label)
+        answer = self._call(self._stub.RelabelExamples, request)
+        return answer.changed_count, wire.dataset(answer.dataset)
+
+    def remove_examples(self, dataset: str, examples: Iterable[ExampleKey]) -> tuple[int, Dataset]:
+        """Remove examples, named as for `relabel_examples`, all or none; return how many, and the dataset."""
+        request = classifier_pb2.RemoveExamplesRequest(dataset=dataset, examples=map(_selector, examples))
+        answer = self._call(self._stub.RemoveExamples, request, repeat=False)
+        return answer.removed_count, wire.dataset(answer.dataset)
+
+    def review_examples(
+        self, model: str, *, version: int = 0, kind: str = "suspicious", limit: int = 100, thumbnails: bool = False
+    ) -> Review:
+        """Return training examples that are worth a look, the worst first: those with `suspicious` labels, or the
+        `mistakes` of the version on examples that were held out.
+        """
+        if kind not in wire.REVIEW_KINDS:
+            raise InvalidInputError(f"There is no kind `{kind}`; give one of {', '.join(wire.REVIEW_KINDS)}.")
+        request = classifier_pb2.ReviewExamplesRequest(
+            model=model, version=version, kind=wire.REVIEW_KINDS[kind], page_size=limit, thumbnails=thumbnails
+        )
+        return wire.review(self._call(self._stub.ReviewExamples, request))
+
+    # Datasets, models, versions
+
+    def list_datasets(self) -> Iterator[Dataset]:
+        """Yield the datasets by name."""
+        for page in self._pages(self._stub.ListDatasets, classifier_pb2.ListDatasetsRequest(page_size=_PAGE_SIZE)):
+            yield from map(wire.dataset, page.datasets)
+
+    def get_dataset(self, name: str) -> Dataset:
+        """Return one dataset."""
+        return wire.dataset(self._call(self._stub.GetDataset, classifier_pb2.GetDatasetRequest(name=name)))
+
+    def delete_dataset(self, name: str) -> None:
+        """Delete a dataset with its examples; models that were trained on it stay."""
+        self._call(self._stub.DeleteDataset, classifier_pb2.DeleteDatasetRequest(name=name), repeat=False)
+
+    def list_models(self) -> Iterator[Model]:
+        """Yield the models by name."""
+        for page in self._pages(self._stub.ListModels, classifier_pb2.ListModelsRequest(page_size=_PAGE_SIZE)):
+            yield from map(wire.model, page.models)
+
+    def get_model(self, name: str) -> Model:
+        """Return one model."""
+        return wire.model(self._call(self._stub.GetModel, classifier_pb2.GetModelRequest(name=name)))
+
+    def delete_model(self, name: str) -> None:
+        """Delete a model with all its versions."""
+        self._call(self._stub.DeleteModel, classifier_pb2.DeleteModelRequest(name=name), repeat=False)
+
+    def list_versions(self, model: str) -> Iterator[ModelVersion]:
+        """Yield the versions of a model, the newest first."""
+        request = classifier_pb2.ListModelVersionsRequest(model=model, page_size=_PAGE_SIZE)
+        for page in self._pages(self._stub.ListModelVersions, request):
+            yield from map(wire.model_version, page.versions)
+
+    def get_version(self, model: str, version: int = 0) -> ModelVersion:
+        """Return one version of a model; 0 is its default."""
+        request = classifier_pb2.GetModelVersionRequest(model=model, version=version)
+        return wire.model_version(self._call(self._stub.GetModelVersion, request))
+
+    def get_head(self, model: str, version: int = 0) -> Head:
+        """Return the numbers of a version's head; 0 is the model's default version."""
+        return wire.head(self._call(self._stub.GetHead, classifier_pb2.GetHeadRequest(model=model, version=version)))
+
+    def delete_version(self, model: str, version: int) -> None:
+        """Delete one version of a model; the default one only where it is the last."""
+        request = classifier_pb2.DeleteModelVersionRequest(model=model, version=version)
+        self._call(self._stub.DeleteModelVersion, request, repeat=False)
+
+    def set_default_version(self, model: str, version: int) -> Model:
+        """Make a version the one that predictions use where they name none."""
+        request = classifier_pb2.SetDefaultVersionRequest(model=model, version=version)
+        return wire.model(self._call(self._stub.SetDefaultVersion, request))
+
+    # The server
+
+    def status(self) -> ServerStatus:
+        """Return how the server is; raises `ServerUnavailableError` where it cannot be reached."""
+        health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types leave its methods out
+        services = {}
+        for label, name in (("server", ""), (_SERVICE, _SERVICE), ("featurizer", _FEATURES)):
+            try:
+                answer = self._call(health.Check, health_pb2.HealthCheckRequest(service=name))
+            except NotFoundError:  # a server of something else
+                services[label] = "SERVICE_UNKNOWN"
+            else:
+                services[label] = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+        backbone = ""
+        if services[_SERVICE] == "SERVING":  # which lists datasets with and without a featurizer
+            newest = max(self.list_datasets(), key=lambda dataset: dataset.update_time, default=None)
+            backbone = newest.backbone if newest is not None else ""
+        return ServerStatus(self.server, services, backbone)
+
+    def _call(self, method: Callable[..., _ResponseT], request: "Message", *, repeat: bool = True) -> _ResponseT:
+        patience = Patience(self.server, self._timeout_s)
+        while True:
+            try:
+                return method(request, timeout=patience.remaining_s)
+            except grpc.RpcError as error:
+                if not repeat:
+                    raise from_call(error, self.server) from error
+                patience.wait_after(error)
+
+    def _pages(self, method: Callable[..., _ResponseT], request: Any) -> Iterator[_ResponseT]:
+        while True:
+            page: Any = self._call(method, request)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+
+def _selector(example: ExampleKey) -> classifier_pb2.ExampleSelector:
+    if isinstance(example, bytes):
+        return classifier_pb2.ExampleSelector(content_sha256=example)
+    return classifier_pb2.ExampleSelector(id=example)
+
+
+def _refuse_single(images: object) -> None:
+    if isinstance(images, str | bytes) or hasattr(images, "read"):
+        raise TypeError("Give a list of images, such as [image].")

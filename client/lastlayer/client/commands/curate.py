@@ -1,0 +1,203 @@
+"""`client add`, `relabel`, `remove` and `review`: what a dataset has, put right."""
+
+import contextlib
+import hashlib
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+from click.core import ParameterSource
+
+from lastlayer.client.commands.options import (
+    DONE,
+    SOME_FAILED,
+    Server,
+    confirm,
+    data_argument,
+    model_option,
+    server_options,
+    thumbnails_option,
+    version_option,
+    yes_option,
+)
+from lastlayer.client.transport.defaults import DEFAULT_MODEL
+
+_SHA256_DIGITS: Final = range(8, 65)
+"""How many hexadecimal digits name an image by the beginning of its sha256."""
+
+_dataset_option = click.option(
+    "--dataset", default=DEFAULT_MODEL, show_default=True, metavar="NAME", help="The dataset."
+)
+
+
+@click.command(epilog="\b\nExample:\n  client add tulips.tsv --dataset flowers")
+@data_argument
+@_dataset_option
+@thumbnails_option
+@server_options
+def add(
+    data: Path,
+    images: Path | None,
+    dataset: str,
+    no_thumbnails: bool,
+    server: Server,
+    as_json: bool,
+) -> int:
+    """Add the labelled images of DATA to a dataset, without training.
+
+    DATA is what `client train` takes; images that are there already are not sent again.
+    """
+    from lastlayer.client.commands.train import add_all
+    from lastlayer.client.data.labelled import read_data
+    from lastlayer.client.output.json_lines import added_json, print_json
+    from lastlayer.client.output.results import console, print_added
+
+    known = read_data(data, images)
+    with server.client() as client:
+        added = add_all(client, known, dataset, thumbnails=not no_thumbnails)
+    if as_json:
+        print_json({"dataset": dataset, **added_json(added, known.trimmed + added.trimmed)})
+    else:
+        print_added(console(), dataset, added)
+    return SOME_FAILED if added.failed else DONE
+
+
+@click.command(epilog="\b\nExample:\n  client relabel img12.jpg --to daisy --dataset flowers")
+@click.argument("examples", metavar="EXAMPLE...", nargs=-1, required=True)
+@click.option("--to", "label", required=True, metavar="LABEL", help="The label that they get in place of all others.")
+@_dataset_option
+@server_options
+def relabel(examples: tuple[str, ...], label: str, dataset: str, server: Server, as_json: bool) -> int:
+    """Give each EXAMPLE of a dataset another label.
+
+    An EXAMPLE is an image file, the id that `client review` prints, or the first digits of its sha256, at least
+    8 and an even number.
+    """
+    from lastlayer.client.output.escape import shown
+    from lastlayer.client.output.json_lines import dataset_json, print_json
+
+    keys = _keys(examples)
+    with server.client() as client, _naming(keys, dataset):
+        changed, known = client.relabel_examples(dataset, list(keys), label)
+    if as_json:
+        print_json({"changed": changed, **dataset_json(known)})
+    else:
+        rest = "; the others had that label alone already" if changed < len(keys) else ""
+        click.echo(f"Dataset {shown(dataset)}: {changed} of {len(keys)} relabelled {shown(label)}{rest}.")
+    return DONE
+
+
+@click.command(epilog="\b\nExample:\n  client remove img12.jpg --dataset flowers --yes")
+@click.argument("examples", metavar="EXAMPLE...", nargs=-1, required=True)
+@_dataset_option
+@yes_option
+@server_options
+def remove(examples: tuple[str, ...], dataset: str, yes: bool, server: Server, as_json: bool) -> int:
+    """Remove each EXAMPLE from a dataset; models that were trained on it stay.
+
+    An EXAMPLE is what `client relabel` takes.
+    """
+    from lastlayer.client.output.escape import shown
+    from lastlayer.client.output.json_lines import dataset_json, print_json
+
+    keys = _keys(examples)
+    what = "1 example" if len(keys) == 1 else f"{len(keys)} examples"
+    confirm(f"Remove {what} from the dataset {shown(dataset)}?", yes)
+    with server.client() as client, _naming(keys, dataset):
+        removed, known = client.remove_examples(dataset, list(keys))
+    if as_json:
+        print_json({"removed": removed, **dataset_json(known)})
+    else:
+        click.echo(f"Dataset {shown(dataset)}: {removed} removed, {known.example_count} left to train on.")
+    return DONE
+
+
+@click.command(epilog="\b\nExample:\n  client review --model flowers --limit 20")
+@model_option
+@version_option
+@click.option("--mistakes", is_flag=True, help="List what was predicted wrongly while it was held out.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="How many.")
+@server_options
+def review(
+    model: str,
+    version: int | None,
+    mistakes: bool,
+    limit: int,
+    server: Server,
+    as_json: bool,
+) -> int:
+    """List training examples whose label is probably wrong, the most suspicious first."""
+    from lastlayer.client.output.escape import shown
+    from lastlayer.client.output.json_lines import print_json, reviewed_json
+    from lastlayer.client.output.resources import print_review, short_sha256
+    from lastlayer.client.output.results import console
+
+    kind = "mistakes" if mistakes else "suspicious"
+    with server.client() as client:
+        found = client.review_examples(model, version=version or 0, kind=kind, limit=limit)
+        dataset = client.get_version(model, version or 0).dataset if found.examples else ""
+    if as_json:
+        for entry in found.examples:
+            print_json(reviewed_json(entry))
+    elif found.examples:
+        print_review(console(), found)
+        worst = found.examples[0]
+        words = ["client", "relabel", short_sha256(worst.example), "--to", worst.suggested_label, "--dataset", dataset]
+        if click.get_current_context().get_parameter_source("server") is ParameterSource.COMMANDLINE:
+            words += ["--server", server.address]
+        command = shlex.join(words)
+        if shown(command) == command:  # what cannot be shown as it is cannot be pasted either
+            click.echo(f"If the first one's label is wrong: {command}")
+    else:
+        click.echo("There are no mistakes." if mistakes else "No label is suspicious.")
+    return DONE
+
+
+def _keys(examples: Sequence[str]) -> dict[str | bytes, str]:
+    """Return, by how the server knows it, each example as it was given: each once, in order."""
+    return {_key(example): example for example in examples}
+
+
+def _key(example: str) -> str | bytes:
+    """Return how the server knows an example: by the sha256 of its image, or by its id."""
+    if os.path.isfile(example):  # noqa: PTH113 - Path.is_file fails where an id is too long to be a name
+        from lastlayer.client.data.images import read_chunks
+
+        digest = hashlib.sha256()
+        for chunk in read_chunks(Path(example)):
+            digest.update(chunk)
+        return digest.digest()
+    if len(example) in _SHA256_DIGITS and re.fullmatch("[0-9a-fA-F]+", example):
+        if len(example) % 2:
+            from lastlayer.client.errors import InvalidInputError
+
+            raise InvalidInputError(
+                f"`{example}` has an odd number of digits; a sha256 is looked up by whole bytes: give one more or less."
+            )
+        return bytes.fromhex(example)
+    return example
+
+
+@contextlib.contextmanager
+def _naming(keys: Mapping[str | bytes, str], dataset: str) -> Iterator[None]:
+    """Name an example that the dataset does not have as it was given, which the server does not know."""
+    from lastlayer.client.errors import NotFoundError
+
+    try:
+        yield
+    except NotFoundError as error:
+        if error.metadata.get("resource") != "example":
+            raise
+        missing = error.metadata.get("name", "")
+        names = {key.hex() if isinstance(key, bytes) else key: given for key, given in keys.items()}
+        raise NotFoundError(
+            f"`{names.get(missing, missing)}` is no example of the dataset `{dataset}`, which has those that"
+            f" `client datasets show {dataset} --examples` lists.",
+            code=error.code,
+            reason=error.reason,
+            metadata=error.metadata,
+        ) from error

@@ -1,0 +1,98 @@
+"""`client explain`: draws over a photo where the score of a class comes from."""
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from lastlayer.client.commands.options import DONE, Server, model_option, server_options, version_option
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_EPILOG = """\b
+Example:
+  client explain new.jpg --label cat -o why.png"""
+
+_FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("image", type=click.Path(path_type=Path))
+@model_option
+@version_option
+@click.option("--label", default="", metavar="LABEL", help="The class to explain; the image's best one if not given.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The picture to write; IMAGE's name with -explained.png, here, if not given.",
+)
+@server_options
+def explain(
+    image: Path,
+    model: str,
+    version: int | None,
+    label: str,
+    output: Path | None,
+    server: Server,
+    as_json: bool,
+) -> int:
+    """Draw over a photo, IMAGE, where the score of a class comes from.
+
+    Warm colours speak for the class and blue ones against it. Where only a part of the photo was looked at, it is
+    framed. With --json the numbers are printed, and a picture is drawn only with -o.
+    """
+    from lastlayer.client.data.images import read_image
+    from lastlayer.client.output.json_lines import explanation_json, print_json
+    from lastlayer.client.output.results import console, print_explanation
+
+    target = output or (None if as_json else Path(f"{image.stem}-explained.png"))
+    if target is not None:
+        _check(target, image)
+    content = read_image(image)
+    with server.client() as client:
+        explanation = client.explain(content, model=model, version=version or 0, label=label)
+    if target is not None:
+        from lastlayer.client.output.heatmap import draw
+
+        _save(draw(content, explanation, image.name), target)
+    if as_json:
+        print_json({**explanation_json(explanation), "image": str(image)})
+    else:
+        print_explanation(console(), image.name, explanation)
+        click.echo(f"Written: {target}")
+    return DONE
+
+
+def _check(target: Path, image: Path) -> None:
+    """Refuse what cannot be drawn or must not be written, before anything is asked of the server."""
+    from lastlayer.client.errors import ClientError, InvalidInputError
+
+    if target.suffix.lower() not in _FORMATS:
+        raise InvalidInputError(f"`{target}` cannot be written: its name must end with {', '.join(_FORMATS)}.")
+    with contextlib.suppress(OSError):  # neither need be there
+        if target.samefile(image):
+            raise InvalidInputError(f"`{target}` is the image itself; name another file with -o.")
+    try:
+        import lastlayer.client.output.heatmap  # noqa: F401 - only whether it can be
+    except ImportError as error:
+        raise ClientError(
+            "Drawing needs Pillow and NumPy, which are not installed: `pip install 'lastlayer[report]'` does that."
+        ) from error
+
+
+def _save(picture: "Image.Image", target: Path) -> None:
+    """Write the picture beside its place and move it there, so that there is never half of it."""
+    from lastlayer.client.errors import InvalidInputError
+
+    try:
+        with tempfile.TemporaryDirectory(prefix=".explain-", dir=target.parent) as folder:
+            unfinished = Path(folder) / "picture"
+            picture.save(unfinished, _FORMATS[target.suffix.lower()])
+            unfinished.replace(target)
+    except OSError as error:
+        raise InvalidInputError(f"`{target}` cannot be written: {error.strerror or error}.") from error

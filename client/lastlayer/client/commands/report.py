@@ -1,0 +1,80 @@
+"""`client report`: writes all that is known of a version of a model as one page."""
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from lastlayer.client.commands.options import DONE, Server, server_options, version_option
+from lastlayer.client.transport.defaults import DEFAULT_MODEL
+
+_EPILOG = """\b
+Example:
+  client report flowers -o report.html"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("model", default=DEFAULT_MODEL)
+@version_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The page to write; MODEL-VERSION.html, here, if not given.",
+)
+@server_options
+def report(model: str, version: int | None, output: Path | None, server: Server, as_json: bool) -> int:
+    """Write a page about MODEL: how good it is, and why to trust it.
+
+    It has everything in it and needs no network: what to expect on new images, confusions, precision and recall,
+    reliability, what the search tried, and the worst mistakes and suspicious labels with activation maps.
+    """
+    from lastlayer.client.errors import ClientError
+    from lastlayer.client.output.escape import shown
+    from lastlayer.client.output.json_lines import print_json
+
+    if output is not None:
+        _check(output)
+    try:
+        from lastlayer.client.report.gather import gather
+        from lastlayer.client.report.page import render
+    except ImportError as error:
+        raise ClientError(
+            "A report needs Jinja, Matplotlib and Pillow, which are not all installed: "
+            "`pip install 'lastlayer[report]'` does that."
+        ) from error
+    with server.client() as client:
+        gathered = gather(client, model, version or 0, say=lambda message: click.echo(f"Report: {message}", err=True))
+    known = gathered.version
+    target = output or Path(f"{known.model}-{known.version}.html")
+    page = render(gathered).encode("utf-8", "replace")
+    _save(page, target)
+    if as_json:
+        print_json({"model": known.model, "version": known.version, "report": str(target), "bytes": len(page)})
+    else:
+        click.echo(f"Written: {shown(str(target))} ({len(page) / 1e6:.1f} MB)")
+    return DONE
+
+
+def _check(target: Path) -> None:
+    """Refuse what cannot be written, before anything is asked of the server."""
+    from lastlayer.client.errors import InvalidInputError
+
+    if target.is_dir():
+        raise InvalidInputError(f"`{target}` is a folder; name a file with -o, such as {target / 'report.html'}.")
+    if not target.parent.is_dir():
+        raise InvalidInputError(f"There is no folder `{target.parent}` to write `{target.name}` in.")
+
+
+def _save(page: bytes, target: Path) -> None:
+    """Write the page beside its place and move it there, so that there is never half of it."""
+    from lastlayer.client.errors import InvalidInputError
+
+    try:
+        with tempfile.TemporaryDirectory(prefix=".report-", dir=target.parent) as folder:
+            unfinished = Path(folder) / "page"
+            unfinished.write_bytes(page)
+            unfinished.replace(target)
+    except OSError as error:
+        raise InvalidInputError(f"`{target}` cannot be written: {error.strerror or error}.") from error

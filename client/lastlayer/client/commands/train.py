@@ -1,0 +1,121 @@
+"""`client train`: adds labelled images to a dataset, if any are given, and trains a model on it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lastlayer.client.commands.options import (
+    DONE,
+    SOME_FAILED,
+    WRONG_INPUT,
+    Server,
+    images_option,
+    model_option,
+    server_options,
+    thumbnails_option,
+)
+from lastlayer.client.transport.defaults import CLASS_WEIGHTS, RECIPES, TRAIN_TIMEOUT_S
+
+if TYPE_CHECKING:
+    from lastlayer.client.api import Client
+    from lastlayer.client.data.labelled import Data
+    from lastlayer.client.results import AddedExamples, ModelVersion
+
+_EPILOG = """\b
+Example:
+  client train photos/ --model flowers
+  client train --model flowers"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("data", type=click.Path(path_type=Path), required=False)
+@images_option
+@model_option
+@click.option("--dataset", default="", metavar="NAME", help="The dataset; it has the model's name if not given.")
+@click.option(
+    "--recipe",
+    type=click.Choice(RECIPES),
+    default=RECIPES[0],
+    show_default=True,
+    help="How to train: `auto` chooses by cross-validation, `tutorial` does what the ML.NET tutorial does.",
+)
+@click.option(
+    "--class-weight",
+    type=click.Choice(CLASS_WEIGHTS),
+    default=CLASS_WEIGHTS[0],
+    show_default=True,
+    help="`balanced` lets every class count the same, however many examples it has.",
+)
+@click.option(
+    "--min-precision",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    metavar="P",
+    help="Make predictions unknown that are too improbable, so that of the others this share is right.",
+)
+@thumbnails_option
+@server_options
+def train(
+    data: Path | None,
+    images: Path | None,
+    model: str,
+    dataset: str,
+    recipe: str,
+    class_weight: str,
+    min_precision: float,
+    no_thumbnails: bool,
+    server: Server,
+    as_json: bool,
+) -> int:
+    """Train a model on the labelled images of DATA, or on what is stored.
+
+    DATA is a TSV or CSV file of path and label, or a folder with one sub-folder a class. Its images are added to the
+    dataset; those that are there already are not sent again. An image that fails is named, and the rest is trained on.
+    Without DATA nothing is sent.
+    """
+    from lastlayer.client.data.labelled import read_data
+    from lastlayer.client.output.json_lines import print_json, training_json, version_json
+    from lastlayer.client.output.progress import train_progress
+    from lastlayer.client.output.results import console, print_training
+
+    for option, given in (("--images", images is not None), ("--no-thumbnails", no_thumbnails)):
+        if data is None and given:
+            raise click.UsageError(f"{option} goes with DATA.")
+    known = read_data(data, images) if data is not None else None
+    with server.client() as client:
+        added = None
+        if known is not None:
+            added = add_all(client, known, dataset or model, thumbnails=not no_thumbnails)
+            if not added.added and not added.present:
+                click.echo("Error: none of the images can be trained on; nothing was trained.", err=True)
+                return WRONG_INPUT
+        with train_progress() as tell_event:
+            version: ModelVersion = client.train(
+                model,
+                dataset=dataset,
+                recipe=recipe,
+                class_weight=class_weight,
+                min_precision=min_precision,
+                timeout_s=server.timeout_s or TRAIN_TIMEOUT_S,
+                on_progress=tell_event,
+            )
+    if not as_json:
+        print_training(console(), version, added)
+    elif known is not None and added is not None:
+        print_json(training_json(version, added, known.trimmed + added.trimmed))
+    else:
+        print_json(version_json(version))
+    return SOME_FAILED if added is not None and added.failed else DONE
+
+
+def add_all(client: "Client", known: "Data", dataset: str, *, thumbnails: bool) -> "AddedExamples":
+    """Add labelled images to a dataset, and tell what should be known of that."""
+    from lastlayer.client.commands.notices import tell_failures, tell_notes
+    from lastlayer.client.output.progress import image_progress
+
+    with image_progress("Adding", len(known.examples)) as tell_image:
+        added = client.add_examples(known.examples, dataset=dataset, thumbnails=thumbnails, on_outcome=tell_image)
+    tell_notes(known, known.trimmed + added.trimmed)
+    tell_failures((entry.image, entry.error) for entry in added.failed)
+    return added

@@ -1,0 +1,104 @@
+"""`client compare`, `rollback` and `export`: versions of models beside each other, back in use, and elsewhere."""
+
+from pathlib import Path
+
+import click
+
+from lastlayer.client.commands.options import DONE, Server, server_options
+from lastlayer.client.transport.defaults import DEFAULT_MODEL
+
+
+@click.command(epilog="\b\nExample:\n  client compare flowers:1 flowers:2")
+@click.argument("one", metavar="MODEL[:VERSION]")
+@click.argument("other", metavar="MODEL[:VERSION]")
+@server_options
+def compare(one: str, other: str, server: Server, as_json: bool) -> int:
+    """Compare two versions: how they were trained, and what to expect of them on new images."""
+    from lastlayer.client.output.comparison import print_comparison
+    from lastlayer.client.output.json_lines import print_json, version_json
+    from lastlayer.client.output.results import console
+
+    with server.client() as client:
+        first, second = (client.get_version(*_parse(name)) for name in (one, other))
+    if as_json:
+        for version in (first, second):
+            print_json(version_json(version))
+    else:
+        print_comparison(console(), first, second)
+    return DONE
+
+
+@click.command(epilog="\b\nExample:\n  client rollback flowers")
+@click.argument("model", default=DEFAULT_MODEL)
+@click.option("--to", "number", type=click.IntRange(min=1), metavar="N", help="A version; the one before if not given.")
+@server_options
+def rollback(model: str, number: int | None, server: Server, as_json: bool) -> int:
+    """Let predictions of MODEL use the version before the one that they use now."""
+    from lastlayer.client.errors import InvalidInputError
+    from lastlayer.client.output.escape import shown
+    from lastlayer.client.output.json_lines import model_json, print_json
+
+    with server.client() as client:
+        before = client.get_model(model).default_version
+        if number is None:
+            older = [entry.version for entry in client.list_versions(model) if entry.version < before]
+            if not older:
+                raise InvalidInputError(f"Version {before} is the oldest of the model `{model}`; there is none before.")
+            number = max(older)
+        changed = client.set_default_version(model, number)
+    if as_json:
+        print_json({**model_json(changed), "before": before})
+    elif changed.default_version == before:
+        click.echo(f"Model {shown(changed.name)} uses version {before}, as it did before.")
+    else:
+        click.echo(f"Model {shown(changed.name)} now uses version {changed.default_version}; before, version {before}.")
+    return DONE
+
+
+@click.command(epilog="\b\nExample:\n  client export flowers --to head.onnx")
+@click.argument("name", metavar="MODEL[:VERSION]", default=DEFAULT_MODEL)
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The file to write: FILE.onnx for any ONNX runtime, or FILE.npz for NumPy.",
+)
+@server_options
+def export(name: str, target: Path, server: Server, as_json: bool) -> int:
+    """Write the head of a model to a file, to predict from feature vectors elsewhere."""
+    from lastlayer.client.errors import ClientError, InvalidInputError
+    from lastlayer.client.output.escape import shown
+    from lastlayer.client.output.json_lines import print_json
+
+    suffix = target.suffix.lower()
+    if suffix not in (".onnx", ".npz"):
+        raise InvalidInputError(f"`{target}` cannot be written: its name must end with .onnx or .npz.")
+    try:
+        from lastlayer.client.export.npz import save, to_npz
+
+        if suffix == ".onnx":
+            from lastlayer.client.export.onnx import to_onnx
+    except ImportError as error:
+        raise ClientError(
+            "Exporting needs libraries that are not installed: `pip install 'lastlayer[export]'` does that."
+        ) from error
+    with server.client() as client:
+        head = client.get_head(*_parse(name))
+    save(to_onnx(head) if suffix == ".onnx" else to_npz(head), target)
+    if as_json:
+        print_json({"model": head.model, "version": head.version, "file": str(target)})
+    else:
+        click.echo(f"Version {head.version} of model {shown(head.model)} written: {target}")
+    return DONE
+
+
+def _parse(name: str) -> tuple[str, int]:
+    """Return a model and the number of its version, 0 for the default one."""
+    from lastlayer.client.errors import InvalidInputError
+
+    model, colon, number = name.partition(":")
+    if colon and not (number.isascii() and number.isdigit() and int(number)):
+        raise InvalidInputError(f"`{name}` names no version; give MODEL or MODEL:NUMBER, such as {model}:1.")
+    return model, int(number or 0)

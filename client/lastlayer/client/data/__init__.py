@@ -1,0 +1,1 @@
+"""Labelled images, read from folders and tables."""

@@ -1,0 +1,97 @@
+"""Images as users name them, and the bytes that are sent: read late, once, and never more than a message may hold."""
+
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, TypeAlias
+
+from lastlayer.client.errors import ImageError
+
+ImageSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
+"""A path, the bytes of an image file, or a file that is open for reading bytes."""
+
+MAX_IMAGE_BYTES: Final = 32 * 1024 * 1024 - 64 * 1024
+"""The largest file that fits a message of 32 MiB together with its name and label."""
+
+_CHUNK_BYTES: Final = 1024 * 1024
+_MAX_NAME_BYTES: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImage:
+    """An image, its label, and where that was said."""
+
+    image: str | os.PathLike[str] | bytes
+    label: str
+    name: str = ""
+    """What the image is called in answers; its path where empty."""
+    origin: str = ""
+    """Where the pair was read, such as `tags.tsv, line 3`; for messages."""
+
+
+def name_of(source: ImageSource, index: int) -> str:
+    """Return what an image is called: its path, or `images[index]` where it has none."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    return f"images[{index}]"
+
+
+def wire_name(name: str) -> str:
+    """Return a name as it may be sent: valid Unicode, and the last 1,024 bytes of it."""
+    encoded = name.replace("\0", "?").encode("utf-8", "replace")  # names of files need not be Unicode
+    return encoded[-_MAX_NAME_BYTES:].decode("utf-8", "ignore")
+
+
+def read_image(source: ImageSource, *, origin: str = "") -> bytes:
+    """Return the bytes of an image; raises `ImageError`."""
+    return b"".join(read_chunks(source, origin=origin))
+
+
+def read_chunks(source: ImageSource, *, origin: str = "") -> Iterator[bytes]:
+    """Yield the bytes of an image piece by piece, at most `MAX_IMAGE_BYTES`; raises `ImageError`."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        _check_size(len(source), "The image", origin)
+        yield bytes(source)
+    elif isinstance(source, str | os.PathLike):
+        path = Path(source)
+        try:
+            with path.open("rb") as file:
+                _check_size(os.fstat(file.fileno()).st_size, f"`{path}`", origin)
+                yield from _pieces(file, f"`{path}`", origin)
+        except (OSError, ValueError) as error:  # ValueError: a null character in the path
+            raise _unreadable(path, error, origin) from error
+    else:
+        yield from _pieces(source, "The image", origin)
+
+
+def _pieces(file: BinaryIO, subject: str, origin: str) -> Iterator[bytes]:
+    total = 0
+    while piece := file.read(_CHUNK_BYTES):
+        total += len(piece)
+        _check_size(total, subject, origin)  # a pipe has no size, and a file may grow
+        yield piece
+
+
+def _check_size(size: int, subject: str, origin: str) -> None:
+    if size > MAX_IMAGE_BYTES:
+        text = f"{subject} is larger than {MAX_IMAGE_BYTES / 1024 / 1024:.1f} MiB, the most that can be sent."
+        raise ImageError(_at(origin, text), code="INVALID_ARGUMENT", reason="FILE_TOO_LARGE")
+
+
+def _unreadable(path: Path, error: OSError | ValueError, origin: str) -> ImageError:
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOENT, errno.ENOTDIR):
+        return ImageError(_at(origin, f"There is no file `{path}`."), code="NOT_FOUND", reason="FILE_NOT_FOUND")
+    if number == errno.EISDIR:
+        text = f"`{path}` is a folder; name the image files in it, such as {path}/*.jpg."
+        return ImageError(_at(origin, text), code="INVALID_ARGUMENT", reason="FILE_UNREADABLE")
+    why = error.strerror if isinstance(error, OSError) else str(error)
+    return ImageError(
+        _at(origin, f"`{path}` cannot be read: {why}."), code="INVALID_ARGUMENT", reason="FILE_UNREADABLE"
+    )
+
+
+def _at(origin: str, text: str) -> str:
+    return f"{origin}: {text}" if origin else text

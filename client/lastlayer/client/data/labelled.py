@@ -1,0 +1,119 @@
+"""Reads labelled images: a TSV or CSV of path and label, or a folder with one sub-folder a class."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from lastlayer.client.data.delimited import Row, is_header, read_rows
+from lastlayer.client.data.folders import find_images
+from lastlayer.client.data.images import LabelledImage
+from lastlayer.client.errors import DataError
+
+_MAX_LABEL_CHARACTERS = 256
+
+
+@dataclass(frozen=True)
+class Data:
+    """Labelled images, and what a user should know of how they were read."""
+
+    examples: tuple[LabelledImage, ...]
+    """In the order of the file, or sorted by class and name. Whether the images exist is seen when they are read."""
+    trimmed: int = 0
+    """The number of labels around which white space was removed."""
+    notes: tuple[str, ...] = ()
+    """One sentence each, such as how many files are no images."""
+
+
+def read_data(source: Path, images: Path | None = None) -> Data:
+    """Return the labelled images of a table or folder; raises `DataError` with everything that is wrong in it.
+
+    Paths in a table are relative to `images`, or to the table's own folder.
+    """
+    if source.is_dir():
+        if images is not None:
+            raise DataError([f"`{source}` is a folder of images already; --images goes with a TSV or CSV file."])
+        return _from_folder(source)
+    if images is not None and not images.is_dir():
+        raise DataError([f"There is no folder `{images}` to look for images in."])
+    return _from_table(source, images if images is not None else source.parent)
+
+
+def _from_table(source: Path, folder: Path) -> Data:
+    rows, problems = read_rows(source)
+    notes = []
+    if rows and is_header(rows[0]) and not (folder / rows[0].cells[0].strip()).is_file():
+        notes.append(f"Line {rows[0].line} of {source} was read as the header.")
+        rows = rows[1:]
+    examples = []
+    trimmed = 0
+    for row in rows:
+        origin = f"{source}, line {row.line}"
+        problem = _problem(row)
+        if problem:
+            problems.append((row.line, f"{origin}: {problem}"))
+            continue
+        path, label = row.cells[0].strip(), row.cells[1].strip()
+        trimmed += label != row.cells[1]
+        examples.append(LabelledImage(folder / path, label, name=path, origin=origin))
+    if problems:
+        raise DataError(text for _, text in sorted(problems))
+    if not examples:
+        raise DataError([f"`{source}` has no lines of path and label."])
+    return Data(tuple(examples), trimmed, tuple(notes))
+
+
+def _problem(row: Row) -> str:
+    if len(row.cells) < 2:
+        return f"there is no label; a line is a path, a {row.separator_name} and a label."
+    path, label, *more = (cell.strip() for cell in row.cells)
+    if not path:
+        return f"there is no path; a line is a path, a {row.separator_name} and a label."
+    if any(more):
+        return f"there is a third column; a line is a path, a {row.separator_name} and a label, and nothing more."
+    return _label_problem(label)
+
+
+def _label_problem(label: str) -> str:
+    """Return what is wrong with a label, without white space around it; empty where nothing is."""
+    if not label:
+        return "the label is empty."
+    if len(label) > _MAX_LABEL_CHARACTERS:
+        return f"the label has {len(label)} characters; at most {_MAX_LABEL_CHARACTERS} are accepted."
+    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in label):
+        return "the label has a control character, such as a line break or a tab."
+    if any(0xD800 <= ord(character) < 0xE000 for character in label):
+        return "the label is not valid Unicode."
+    return ""
+
+
+def _from_folder(source: Path) -> Data:
+    found = find_images(source)
+    if not found.classes:
+        raise DataError([f"`{source}` has no sub-folders; give one for each class, with its images in it."])
+    examples = []
+    problems = []
+    trimmed = 0
+    notes = []
+    for name, files in found.classes:
+        label = name.strip()
+        problem = _label_problem(label)
+        if problem:
+            problems.append(f"{source / name}: {problem}")
+        if not files:
+            notes.append(f"The folder {source / name} holds no images.")
+        trimmed += len(files) * (label != name)
+        examples += [LabelledImage(file, label, name=file.relative_to(source).as_posix()) for file in files]
+    if problems:
+        raise DataError(problems)
+    if not examples:
+        raise DataError([f"The sub-folders of `{source}` hold no images (JPEG, PNG, WebP, GIF, TIFF or BMP)."])
+    if found.skipped:
+        notes.append(_skipped_note(found.skipped))
+    return Data(tuple(examples), trimmed, tuple(notes))
+
+
+def _skipped_note(skipped: tuple[Path, ...]) -> str:
+    kinds = Counter(path.suffix.lower() or path.name for path in skipped)
+    common = ", ".join(kind for kind, _ in kinds.most_common(3))
+    noun = "file that is no image of a class was" if len(skipped) == 1 else "files that are no images of a class were"
+    return f"{len(skipped)} {noun} passed over ({common}{', …' if len(kinds) > 3 else ''})."

@@ -1,0 +1,1 @@
+"""Heads as files for other programs."""

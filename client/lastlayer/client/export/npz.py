@@ -1,0 +1,64 @@
+"""Writes heads for use elsewhere: as NumPy arrays here, and as ONNX in `client.export_onnx`."""
+
+import io
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lastlayer.client.errors import InvalidInputError, ServerError
+from lastlayer.client.results import Head
+
+
+def save(content: bytes, target: Path) -> None:
+    """Write a file whole or not at all; raises `InvalidInputError` where that cannot be."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as folder:
+            unfinished = Path(folder) / "head"
+            unfinished.write_bytes(content)
+            unfinished.replace(target)
+    except OSError as error:
+        raise InvalidInputError(f"`{target}` cannot be written: {error.strerror or error}.") from error
+
+
+def to_npz(head: Head) -> bytes:
+    """Return the head as arrays that `numpy.load(…, allow_pickle=False)` reads; `docs/export.md` describes them."""
+    weights, biases = arrays(head)
+    file = io.BytesIO()
+    np.savez(
+        file,
+        weights=weights,
+        biases=biases,
+        classes=np.array(head.classes),
+        taps=np.array(head.taps),
+        dimensions=np.array(head.dimensions),
+        unit_length=np.array(head.unit_length),
+        backbone=np.array(head.backbone),
+        backbone_digest=np.array(head.backbone_digest),
+    )
+    return file.getvalue()
+
+
+def arrays(head: Head) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return weights, float32 [d, c], and biases, float32 [c]; raises `ServerError` where their sizes are others."""
+    shape = (sum(head.dimensions), len(head.classes))
+    if (len(head.weights), len(head.biases)) != (4 * shape[0] * shape[1], 4 * shape[1]):
+        raise ServerError("The server sent a head whose numbers do not fit its taps and classes.", code="UNKNOWN")
+    return np.frombuffer(head.weights, "<f4").reshape(shape), np.frombuffer(head.biases, "<f4")
+
+
+def probabilities(head: Head, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return the probabilities of the classes, float64 [n, c], of vectors, float32 [n, d], the taps side by side."""
+    weights, biases = arrays(head)
+    values = vectors.astype(np.float64)
+    if head.unit_length:
+        parts = np.split(values, np.cumsum(head.dimensions)[:-1], axis=1)
+        lengths = [np.linalg.norm(part, axis=1, keepdims=True) for part in parts]
+        values = np.hstack(
+            [part / np.where(length > 0, length, 1) for part, length in zip(parts, lengths, strict=True)]
+        )
+    scores = values @ weights + biases
+    exponentials = np.exp(scores - scores.max(1, keepdims=True))
+    shares: npt.NDArray[np.float64] = exponentials / exponentials.sum(1, keepdims=True)
+    return shares

@@ -1,0 +1,96 @@
+"""Two versions side by side, and what may be said of the difference between them."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from rich.console import Console
+from rich.text import Text
+
+from lastlayer.client.output.escape import shown
+from lastlayer.client.output.results import interval, line, table, tap
+from lastlayer.client.results import Metrics, ModelVersion
+
+Range: TypeAlias = tuple[float, float] | None
+
+
+def print_comparison(out: Console, one: ModelVersion, other: ModelVersion) -> None:
+    """Print two versions side by side, and in sentences what keeps them from being compared by the numbers alone."""
+    grid = table("", name(one), name(other), "difference", text_columns=3)
+    for title, read in _FACTS:
+        grid.add_row(title, Text(read(one)), Text(read(other)), "")
+    estimates = one.cross_validation, other.cross_validation
+    for title, value, ends in _MEASURES:
+        numbers = [None if known is None else value(known) for known in estimates]
+        ranges = [None if known is None else ends(known) for known in estimates]
+        grid.add_row(f"cross-validated {title}", *_cells(numbers, ranges))
+    recalls = [{entry.label: entry.recall for entry in known.classes} if known else {} for known in estimates]
+    for label in dict.fromkeys([*one.classes, *other.classes]):
+        grid.add_row(Text(f"recall of {shown(label)}"), *_cells([known.get(label) for known in recalls], [None, None]))
+    out.print(grid)
+    for remark in remarks(one, other):
+        line(out, remark)
+
+
+def remarks(one: ModelVersion, other: ModelVersion) -> list[str]:
+    """Return what is to be known before the numbers of two versions are compared, a sentence each."""
+    said = []
+    unknown = [name(version) for version in (one, other) if version.cross_validation is None]
+    if unknown:
+        said.append(f"There is no cross-validated estimate of {' and '.join(unknown)} that would tell which is better.")
+    if one.cross_validation is not None and other.cross_validation is not None:
+        ranges = [(title, ends(one.cross_validation), ends(other.cross_validation)) for title, _, ends in _MEASURES]
+        overlapping = [title for title, first, second in ranges if _overlap(first, second)]
+        if overlapping:
+            said.append(f"The intervals of {' and '.join(overlapping)} overlap: the difference may be chance.")
+    if set(one.classes) != set(other.classes):
+        said.append("They tell different classes apart, and telling more of them apart is harder.")
+    if one.dataset != other.dataset:
+        said.append(f"They were trained on different datasets: {shown(one.dataset)} and {shown(other.dataset)}.")
+    if one.example_count != other.example_count:
+        said.append(
+            f"They were trained, and are estimated, on different numbers of examples: {one.example_count} and"
+            f" {other.example_count}."
+        )
+    return said
+
+
+def name(version: ModelVersion) -> str:
+    """Return how a version is named on the command line."""
+    return f"{shown(version.model)}:{version.version}"
+
+
+def _calibration_error(known: Metrics) -> float | None:
+    return known.expected_calibration_error if known.reliability else None  # an older version has none
+
+
+def _no_interval(_: Metrics) -> Range:
+    return None
+
+
+_FACTS: Final[Sequence[tuple[str, Callable[[ModelVersion], str]]]] = (
+    ("recipe", lambda version: version.recipe),
+    ("taps", lambda version: tap(version.taps)),
+    ("L2", lambda version: f"{version.l2:g}"),
+    ("class weight", lambda version: version.class_weight),
+    ("dataset", lambda version: shown(version.dataset)),
+    ("examples", lambda version: str(version.example_count)),
+    ("trained", lambda version: f"{version.create_time:%Y-%m-%d %H:%M}"),
+)
+
+_MEASURES: Final[Sequence[tuple[str, Callable[[Metrics], float | None], Callable[[Metrics], Range]]]] = (
+    ("accuracy", lambda known: known.accuracy, lambda known: known.accuracy_interval),
+    ("log-loss", lambda known: known.log_loss, lambda known: known.log_loss_interval),
+    ("calibration error", _calibration_error, _no_interval),
+)
+
+
+def _cells(numbers: Sequence[float | None], ranges: Sequence[Range]) -> list[Text]:
+    """Return two numbers with their intervals, and the second less the first."""
+    cells = ["-" if number is None else f"{number:.4f}" for number in numbers]
+    cells = [cell + interval(ends) for cell, ends in zip(cells, ranges, strict=True)]
+    before, after = numbers
+    return [Text(cell) for cell in (*cells, "" if before is None or after is None else f"{after - before:+.4f}")]
+
+
+def _overlap(first: Range, second: Range) -> bool:
+    return first is not None and second is not None and first[0] <= second[1] and second[0] <= first[1]

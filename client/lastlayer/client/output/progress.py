@@ -1,0 +1,58 @@
+"""Progress on standard error: bars on a terminal, a line now and then elsewhere."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from lastlayer.client.output.escape import shown
+from lastlayer.client.results import TrainProgress
+
+
+def _console() -> Console:
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+@contextlib.contextmanager
+def image_progress(title: str, total: int) -> Iterator[Callable[[object], None]]:
+    """Show how many of `total` images are done: the function is called once for each, with anything."""
+    console = _console()
+    done = 0
+    if not console.is_terminal:
+
+        def tell(_: object) -> None:
+            nonlocal done
+            done += 1
+            # At each tenth: often enough to see life, seldom enough for a log.
+            if done * 10 // total > (done - 1) * 10 // total:
+                console.print(Text(f"{title}: {done} of {total} images"), soft_wrap=True)
+
+        yield tell
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda _: bar.advance(task)
+
+
+@contextlib.contextmanager
+def train_progress() -> Iterator[Callable[[TrainProgress], None]]:
+    """Show how far a training is: the function is called with each of its events."""
+    console = _console()
+    last = ""
+    if not console.is_terminal:
+
+        def tell(progress: TrainProgress) -> None:
+            nonlocal last
+            if progress.message != last:  # the server repeats itself to show that it lives
+                last = progress.message
+                console.print(Text(f"Training: {shown(last)}"), soft_wrap=True)
+
+        yield tell
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("Training", total=1.0)
+        yield lambda event: bar.update(task, completed=event.fraction, description=shown(event.message))

@@ -1,0 +1,121 @@
+"""What the server has, for people: models, versions, datasets and examples as tables."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from lastlayer.client.output.escape import shown
+from lastlayer.client.output.results import line, table, tap
+from lastlayer.client.results import Dataset, Model, ModelVersion, Review, ServerStatus, StoredExample
+
+
+def print_models(out: Console, models: Sequence[Model]) -> None:
+    """Print the models, one a row."""
+    grid = table("model", "classes", "default", "versions", "updated", text_columns=2)
+    for model in models:
+        grid.add_row(
+            Text(shown(model.name)),
+            Text(", ".join(map(shown, model.classes))),
+            str(model.default_version),
+            str(model.version_count),
+            f"{model.update_time:%Y-%m-%d %H:%M}",
+        )
+    out.print(grid if models else Text("There are no models yet; `client train DATA` makes one."))
+
+
+def print_versions(out: Console, model: Model, versions: Sequence[ModelVersion]) -> None:
+    """Print the versions of a model, one a row, the default one marked."""
+    grid = table("version", "recipe", "tap", "dataset", "examples", "accuracy", "log-loss", "trained", text_columns=4)
+    for version in versions:
+        estimate = version.cross_validation
+        grid.add_row(
+            f"{version.version}{' (default)' * (version.version == model.default_version)}",
+            version.recipe,
+            Text(tap(version.taps)),
+            Text(shown(version.dataset)),
+            str(version.example_count),
+            f"{estimate.accuracy:.4f}" if estimate else "-",
+            f"{estimate.log_loss:.4f}" if estimate else "-",
+            f"{version.create_time:%Y-%m-%d %H:%M}",
+        )
+    line(out, f"Model {shown(model.name)}; accuracy and log-loss are cross-validated")
+    out.print(grid)
+
+
+def print_datasets(out: Console, datasets: Sequence[Dataset]) -> None:
+    """Print the datasets, one a row."""
+    grid = table("dataset", "classes", "examples", "conflicts", "backbone", "updated", text_columns=2)
+    for dataset in datasets:
+        grid.add_row(
+            Text(shown(dataset.name)),
+            Text(", ".join(f"{shown(label)} {count}" for label, count in dataset.classes.items())),
+            str(dataset.example_count),
+            str(dataset.conflict_count),
+            Text(shown(dataset.backbone)),
+            f"{dataset.update_time:%Y-%m-%d %H:%M}",
+        )
+    out.print(grid if datasets else Text("There are no datasets yet; `client train DATA` makes one."))
+
+
+def print_status(out: Console, status: ServerStatus) -> None:
+    """Print how the server is."""
+    line(out, f"Server: {status.server}")
+    for service, state in status.services.items():
+        line(out, f"{service}: {state}")
+    line(out, f"Backbone: {shown(status.backbone) or 'not known until there is a dataset'}")
+
+
+def print_dataset(
+    out: Console, dataset: Dataset, conflicts: Sequence[StoredExample], stale: Sequence[StoredExample]
+) -> None:
+    """Print the classes of a dataset, and the examples that are not trained on, and why."""
+    line(out, f"Dataset {shown(dataset.name)}: {dataset.example_count} examples, backbone {shown(dataset.backbone)}")
+    grid = table("class", "examples", text_columns=1)
+    for label, count in dataset.classes.items():
+        grid.add_row(Text(shown(label)), str(count))
+    out.print(grid)
+    if dataset.conflict_count:
+        line(out, f"{dataset.conflict_count} with several labels, not trained on; `client relabel` puts them right:")
+        for example in conflicts:
+            line(out, f"  {_named(example)} has the labels {', '.join(map(shown, example.labels))}")
+    if dataset.stale_count:
+        line(out, f"{dataset.stale_count} to be added again, as another backbone featurized them:")
+        for example in stale:
+            line(out, f"  {_named(example)}: {', '.join(map(shown, example.labels))}")
+
+
+def print_examples(out: Console, examples: Sequence[StoredExample]) -> None:
+    """Print examples of a dataset, one a row."""
+    grid = table("example", "sha256", "labels", text_columns=3)
+    for example in examples:
+        labels = ", ".join(map(shown, example.labels))
+        grid.add_row(Text(shown(example.id)), short_sha256(example), Text(labels))
+    out.print(grid if examples else Text("There are no such examples."))
+
+
+def print_review(out: Console, review: Review) -> None:
+    """Print training examples that are worth a look, one a row."""
+    grid = table("example", "sha256", "label", "suggested", "p(label)", "p(suggested)", text_columns=4)
+    for entry in review.examples:
+        grid.add_row(
+            Text(shown(entry.example.id)),
+            short_sha256(entry.example),
+            Text(shown(entry.label)),
+            Text(shown(entry.suggested_label)),
+            f"{entry.label_probability:.4f}",
+            f"{entry.suggested_probability:.4f}",
+        )
+    out.print(grid)
+    if review.total_count > len(review.examples):
+        line(out, f"{len(review.examples)} of {review.total_count}; --limit shows more")
+
+
+def short_sha256(example: StoredExample) -> str:
+    """Return as much of the sha256 as tells the examples of a dataset apart, in hexadecimal."""
+    return example.sha256.hex()[:12]
+
+
+def _named(example: StoredExample) -> str:
+    # Its id may be empty, or not its alone.
+    return f"{shown(example.id)} ({short_sha256(example)})"

@@ -1,0 +1,192 @@
+"""Results for people: lines and tables on standard output, coloured on a terminal only."""
+
+import collections
+import os
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lastlayer.client.output.escape import shown
+from lastlayer.client.results import (
+    AddedExamples,
+    Evaluation,
+    ExampleEvaluation,
+    Explanation,
+    Metrics,
+    ModelVersion,
+    Prediction,
+)
+
+
+def console() -> Console:
+    """Return the console of standard output; one that is no terminal never wraps a line."""
+    plain = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return plain if plain.is_terminal else Console(highlight=False, markup=False, emoji=False, width=100_000)
+
+
+def print_prediction(out: Console, name: str, prediction: Prediction) -> None:
+    """Print the best class of an image in a line, and below it the further ones where several were asked for."""
+    best = f"{shown(prediction.label)} with score: {prediction.score:.4f}"
+    guess = f"unknown (the best guess is: {best})" if prediction.rejected else best
+    line(out, f"Image: {shown(name)} predicted as: {guess}")
+    for score in prediction.scores[1:]:
+        line(out, f"  {shown(score.label)}: {score.score:.4f}")
+
+
+def print_explanation(out: Console, name: str, explanation: Explanation) -> None:
+    """Print which class of an image is explained, and what its score is made of."""
+    line(out, f"Image: {shown(name)} as: {shown(explanation.label)} with score: {explanation.probability:.4f}")
+    cells = [cell for row in explanation.contributions for cell in row]
+    line(
+        out,
+        f"Logit: {explanation.logit:.4f}, of which {sum(cell for cell in cells if cell > 0):+.4f} for it,"
+        f" {sum(cell for cell in cells if cell < 0):+.4f} against it and {explanation.bias:+.4f} of every image",
+    )
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Return the paths with their last parts, where those tell the paths apart."""
+    counts = collections.Counter(os.path.basename(name) for name in set(names))  # noqa: PTH119 - keeps the name as is
+    bases = {name: os.path.basename(name) for name in names}  # noqa: PTH119
+    return {name: base if base and counts[base] == 1 else name for name, base in bases.items()}
+
+
+def print_training(out: Console, version: ModelVersion, added: AddedExamples | None) -> None:
+    """Print what was added, if anything was sent, the version, and what to expect of it."""
+    if added is not None:
+        print_added(out, version.dataset, added)
+    line(
+        out,
+        f"Version {version.version} of model {shown(version.model)}: {version.example_count} examples of"
+        f" {len(version.classes)} classes, backbone {shown(version.backbone)}, {version.training_duration_s:.1f} s",
+    )
+    line(out, f"Recipe {version.recipe}: tap {tap(version.taps)}, L1 = {version.l1:g}, L2 = {version.l2:g}")
+    if version.cross_validation is None:
+        line(out, "No cross-validated estimate: the dataset has too few examples for one.")
+    else:
+        estimate = version.cross_validation
+        line(
+            out,
+            f"Cross-validated accuracy: {estimate.accuracy:.4f}{interval(estimate.accuracy_interval)}, LogLoss:"
+            f" {estimate.log_loss:.4f}{interval(estimate.log_loss_interval)} (estimates for new images)",
+        )
+        if version.calibration is not None:
+            line(
+                out,
+                f"Calibrated with temperature {version.calibration.temperature:.2f}: expected calibration error"
+                f" {estimate.expected_calibration_error:.3f}, before"
+                f" {version.calibration.expected_calibration_error_before:.3f}",
+            )
+        if version.rejection is not None:
+            line(
+                out,
+                f"Predictions below {version.rejection.threshold:.4f} are unknown, for a precision of"
+                f" {version.rejection.min_precision:g}",
+            )
+        out.print(_class_table(estimate))
+    if version.comparisons and version.cross_validation is not None:
+        grid = table("recipe", "tap", "accuracy", "log-loss", text_columns=2)
+        rows = [(version.recipe, version.taps, version.cross_validation)]
+        rows += [(entry.recipe, entry.taps, entry.cross_validation) for entry in version.comparisons]
+        for recipe, taps, metrics in rows:
+            grid.add_row(recipe, Text(tap(taps)), f"{metrics.accuracy:.4f}", f"{metrics.log_loss:.4f}")
+        line(out, "Cross-validated, recipe by recipe:")
+        out.print(grid)
+    for note in version.notes:
+        line(out, f"Note: {shown(note)}")
+
+
+def print_added(out: Console, dataset: str, added: AddedExamples) -> None:
+    """Print what became of the examples; those that failed are told on standard error."""
+    parts = [f"{added.added} added", f"{added.present} already there"]
+    if added.conflicts:
+        parts.append(f"{len(added.conflicts)} with several labels, not trained on")
+    if added.failed:
+        parts.append(f"{len(added.failed)} failed")
+    line(out, f"Dataset {shown(dataset)}: {', '.join(parts)}")
+    for conflict in added.conflicts:
+        labels = ", ".join(shown(label) for label in conflict.conflicting_labels)
+        line(out, f"  {shown(conflict.image)} has the labels {labels}")
+
+
+def tap(taps: Sequence[str]) -> str:
+    """Return the taps as one word."""
+    return shown("+".join(taps))
+
+
+def print_evaluation(out: Console, evaluation: Evaluation, wrong: Sequence[ExampleEvaluation]) -> None:
+    """Print the images that were predicted wrongly, and the metrics."""
+    for example in wrong:
+        if example.predicted is not None:
+            line(
+                out,
+                f"Image: {shown(example.image)} predicted as: {shown(example.predicted.label)} with score:"
+                f" {example.predicted.score:.4f}, but is: {shown(example.label)}",
+            )
+    metrics = evaluation.metrics
+    right = round(metrics.accuracy * metrics.example_count)
+    line(out, f"Version {evaluation.version} of model {shown(evaluation.model)}")
+    line(
+        out,
+        f"Accuracy is: {metrics.accuracy:.4f} ({right} of {metrics.example_count} right"
+        f"{interval(metrics.accuracy_interval, ', 95 %: {} to {}')})",
+    )
+    line(out, f"LogLoss is: {metrics.log_loss:.4f}{interval(metrics.log_loss_interval)}")
+    losses = (f"{shown(entry.label)} {entry.log_loss:.4f}" for entry in metrics.classes)
+    line(out, f"PerClassLogLoss is: {', '.join(losses)}")
+    reduction = metrics.log_loss_reduction
+    one_class = "undefined, as all examples are of one class"
+    line(out, f"LogLossReduction is: {one_class if reduction is None else f'{reduction:.4f}'}")
+    out.print(_class_table(metrics))
+    line(out, "Confusion matrix, a row for each true class:")
+    matrix = table("", *(shown(entry.label) for entry in metrics.classes), text_columns=1)
+    for entry, counts in zip(metrics.classes, metrics.confusion_matrix, strict=True):
+        matrix.add_row(Text(shown(entry.label)), *map(str, counts))
+    out.print(matrix)
+    for label, count in evaluation.unknown_labels.items():
+        line(out, f"Not evaluated: {count} with the label {shown(label)}, which the model does not know")
+    if evaluation.near_duplicate_count:
+        line(
+            out,
+            f"Note: {evaluation.near_duplicate_count} of the images are, or nearly are, images that the model was"
+            " trained on, which flatters these numbers; the most similar:",
+        )
+        for near in evaluation.near_duplicates[:5]:
+            line(
+                out,
+                f"  {shown(near.image)} is like {shown(near.training_id)} ({shown(near.training_label)}),"
+                f" similarity {near.similarity:.4f}",
+            )
+
+
+def interval(ends: tuple[float, float] | None, form: str = " (95 %: {} to {})") -> str:
+    """Return an interval as it stands after its number; nothing where it is not known."""
+    return form.format(*(f"{end:.4f}" for end in ends)) if ends else ""
+
+
+def _class_table(metrics: Metrics) -> Table:
+    grid = table("class", "examples", "log-loss", "precision", "recall", text_columns=1)
+    for entry in metrics.classes:
+        grid.add_row(
+            Text(shown(entry.label)),
+            str(entry.example_count),
+            f"{entry.log_loss:.4f}",
+            f"{entry.precision:.4f}",
+            f"{entry.recall:.4f}",
+        )
+    return grid
+
+
+def table(*headers: str, text_columns: int) -> Table:
+    """Return an empty table; its first `text_columns` columns are set flush left, and those of numbers right."""
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for index, header in enumerate(headers):
+        grid.add_column(Text(header), justify="left" if index < text_columns else "right", overflow="fold")
+    return grid
+
+
+def line(out: Console, text: str) -> None:
+    """Print text as one line, however narrow the terminal is."""
+    out.print(Text(text), soft_wrap=True)

@@ -1,0 +1,89 @@
+"""Gathers what a report shows from the classifier; computes the activation maps of thumbnails."""
+
+import io
+from collections.abc import Callable
+from typing import Final
+
+from lastlayer.client.api import Client
+from lastlayer.client.errors import ClientError, FailedPreconditionError, NotFoundError, ServerError
+from lastlayer.client.output.heatmap import overlay, upright
+from lastlayer.client.report.model import Gallery, Pictured, Report
+from lastlayer.client.results import Dataset, ModelVersion, Review, ReviewedExample
+
+SHOWN_EXAMPLES: Final = 12
+"""How many mistakes, and how many suspicious labels, a report shows."""
+
+
+def gather(client: Client, model: str, version: int, *, say: Callable[[str], None]) -> Report:
+    """Return the report of a version of a model; 0 is its default one. `say` is told what is being done."""
+    say("reading the version")
+    known = client.get_version(model, version)
+    dataset = _dataset(client, known.dataset)
+    say("reading the worst examples")
+    mistakes = _worst(client, known, "mistakes")
+    suspicious = _worst(client, known, "suspicious")
+    heatmaps = _Heatmaps(client, known, say)
+    return Report(
+        known,
+        dataset,
+        Gallery(tuple(map(heatmaps.picture, mistakes.examples)), mistakes.total_count),
+        Gallery(tuple(map(heatmaps.picture, suspicious.examples)), suspicious.total_count),
+        heatmaps.why_none,
+    )
+
+
+def _worst(client: Client, version: ModelVersion, kind: str) -> Review:
+    return client.review_examples(
+        version.model, version=version.version, kind=kind, limit=SHOWN_EXAMPLES, thumbnails=True
+    )
+
+
+def _dataset(client: Client, name: str) -> Dataset | None:
+    try:
+        return client.get_dataset(name)
+    except NotFoundError:
+        return None
+
+
+class _Heatmaps:
+    """Explains thumbnails until the classifier says that it cannot; an example that is shown twice only once."""
+
+    def __init__(self, client: Client, version: ModelVersion, say: Callable[[str], None]) -> None:
+        self._client = client
+        self._version = version
+        self._say = say
+        self._drawn: dict[tuple[bytes, str], bytes] = {}
+        self.why_none = ""
+
+    def picture(self, reviewed: ReviewedExample) -> Pictured:
+        thumbnail, label = reviewed.example.thumbnail, reviewed.suggested_label
+        if self.why_none or not thumbnail:
+            return Pictured(reviewed)
+        if (thumbnail, label) not in self._drawn:
+            self._drawn[thumbnail, label] = self._draw(thumbnail, label)
+        return Pictured(reviewed, self._drawn[thumbnail, label])
+
+    def _draw(self, thumbnail: bytes, label: str) -> bytes:
+        if not self._drawn:
+            self._say("drawing activation maps")
+        try:
+            explanation = self._client.explain(
+                thumbnail, model=self._version.model, version=self._version.version, label=label
+            )
+            picture = overlay(upright(thumbnail), explanation)
+        except OSError:  # a thumbnail that cannot be read; the others may be
+            return b""
+        except ClientError as error:
+            if error.reason.startswith("IMAGE_"):
+                return b""
+            if not isinstance(error, FailedPreconditionError) and not _lacks_featurizer(error):
+                raise
+            self.why_none = error.message
+            return b""
+        stream = io.BytesIO()
+        picture.save(stream, "JPEG", quality=85)
+        return stream.getvalue()
+
+
+def _lacks_featurizer(error: ClientError) -> bool:
+    return isinstance(error, ServerError) and error.reason == "FEATURIZER_UNAVAILABLE"

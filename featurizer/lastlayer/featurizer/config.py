@@ -1,0 +1,73 @@
+"""What the featurizer can be told, by its environment or its command line."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from lastlayer.rpc.settings import File, ServiceSettings, host_port
+
+EngineName = Literal["tensorflow", "openvino"]
+
+
+class FeaturizerSettings(ServiceSettings):
+    """The featurizer's settings."""
+
+    model_config = SettingsConfigDict(env_prefix="FEATURIZER_", populate_by_name=True)
+
+    address: Annotated[str, host_port("127.0.0.1:50051")] = Field(
+        "127.0.0.1:50051", description="HOST:PORT to listen on"
+    )
+    backbone: str = Field(
+        "auto",
+        validation_alias="LASTLAYER_BACKBONE",
+        description="`auto`, the name of a built-in backbone, or the path of a TOML file",
+    )
+    mirror: File | None = Field(
+        None,
+        validation_alias="LASTLAYER_MIRROR",
+        description="folder asked for weights before the network, with `<backbone>/<file>` or what would be downloaded",
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "float32",
+        description="numbers that the network computes in; another precision is another backbone to heads. "
+        "`bfloat16` needs AVX512-BF16 or AMX; `auto` takes 16 bits where the machine is faster with them and the "
+        "features are near (cosine above 0.999), and keeps to it",
+    )
+    engine: EngineName = Field(
+        "tensorflow",
+        description="what runs the network: `openvino` is faster on processors, and is installed by the extra "
+        "`featurizer-openvino`",
+    )
+    max_batch_images: Annotated[int, Field(ge=1, le=1024)] = Field(
+        16, description="the most images that run through the network at once, in two batches; more cost memory"
+    )
+    max_queued_images: Annotated[int, Field(ge=1)] = Field(
+        512, description="the most images that wait or are in work before callers are told to come again"
+    )
+    max_images_per_request: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        256, description="the most images that one request may hold"
+    )
+    max_image_megapixels: Annotated[float, Field(gt=0, le=1000)] = Field(
+        64, description="the most pixels that one image may have, in millions"
+    )
+    decode_threads: Annotated[int, Field(ge=0, le=256)] = Field(
+        0, description="threads that decode and resize images; 0 for one per processor"
+    )
+
+    @model_validator(mode="after")
+    def _check_queue(self) -> Self:
+        if self.max_queued_images < self.max_images_per_request:
+            raise ValueError("FEATURIZER_MAX_QUEUED_IMAGES must be at least FEATURIZER_MAX_IMAGES_PER_REQUEST")
+        return self
+
+    @property
+    def weights_folder(self) -> Path:
+        """Where weights are kept."""
+        return self.home_folder / "weights"
+
+    @property
+    def max_image_pixels(self) -> int:
+        """The most pixels (width times height) that one image may have."""
+        return round(self.max_image_megapixels * 1e6)

@@ -1,0 +1,1 @@
+"""The network: loaded, made faster, run."""

@@ -1,0 +1,231 @@
+"""Turns the bytes of an image file into the pixels that a network takes: limits, orientation, colour, size, crop.
+
+Colour profiles are not applied. Training and prediction both come through here; a change of what this yields raises
+`lastlayer.featurizer.backbones.spec.PREPROCESSING_VERSION`.
+"""
+
+import io
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from lastlayer.rpc.errors import ImageEmptyError, ImageTooLargeError, ImageUndecodableError
+
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
+"""The only decoders that see a caller's bytes."""
+
+# Pillow's own limit only warns up to twice its value; ours is checked from the header, before anything is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
+_ORIENTATION: Final = 0x0112
+_TRANSPOSITIONS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each orientation of EXIF."""
+
+# Each is the first of these that it is in, followed by the others.
+_SWAPPING: Final = (
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSVERSE,
+    Image.Transpose.ROTATE_90,
+)
+_MIRRORING_ACROSS: Final = (
+    Image.Transpose.FLIP_LEFT_RIGHT,
+    Image.Transpose.ROTATE_180,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSVERSE,
+)
+_MIRRORING_DOWN: Final = (
+    Image.Transpose.FLIP_TOP_BOTTOM,
+    Image.Transpose.ROTATE_180,
+    Image.Transpose.ROTATE_90,
+    Image.Transpose.TRANSVERSE,
+)
+
+
+_THUMBNAIL_PIXELS: Final = 160
+"""The most pixels that a thumbnail has across and down."""
+
+
+class Decoded(NamedTuple):
+    """What was made of an image file."""
+
+    pixels: npt.NDArray[np.uint8]
+    """The centre of it, uint8 [height, width, 3], RGB."""
+    region: "Region"
+    """The part of the upright image that the pixels show."""
+    thumbnail: bytes
+    """The whole upright image as a small JPEG; empty where it was not wanted."""
+
+
+class Region(NamedTuple):
+    """A rectangle of an upright image, as shares of its width and height, from 0 to 1."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+def decode(content: bytes, *, width: int, height: int, max_pixels: int) -> npt.NDArray[np.uint8]:
+    """Return the centre of the image, uint8 [height, width, 3], RGB.
+
+    The image is turned as its EXIF orientation says, scaled with its aspect kept so that it just covers width x height
+    (bilinear, with antialiasing), and cropped at the centre, as ML.NET's ResizeImages does by default. Of several
+    frames the first is used; what is transparent becomes white.
+
+    Raises ImageEmptyError, ImageTooLargeError (more than `max_pixels` pixels) or ImageUndecodableError.
+    """
+    return decode_whole(content, width=width, height=height, max_pixels=max_pixels).pixels
+
+
+def decode_whole(content: bytes, *, width: int, height: int, max_pixels: int, thumbnail: bool = False) -> Decoded:
+    """Return what `decode` returns, the part of the upright image that it shows, and a thumbnail where it is wanted."""
+    if not content:
+        raise ImageEmptyError("The image has no bytes.")
+    image = _load(content, width, height, max_pixels)
+    transposition = _TRANSPOSITIONS.get(_orientation(image))
+    white = _white_level(image)
+    target = (height, width) if transposition in _SWAPPING else (width, height)
+    box = _kept(image.size, *target)
+    resizable = _resizable(image)
+    # What is kept is resampled alone.
+    crop = resizable.resize(target, Image.Resampling.BILINEAR, box=box)
+    # The rest comes after the crop, where there is less to turn and to convert.
+    if transposition is not None:
+        crop = crop.transpose(transposition)
+    pixels = np.asarray(_on_white(crop) if white is None else _to_eight_bits(crop, white))
+    picture = _thumbnail(resizable, white, transposition) if thumbnail else b""
+    return Decoded(pixels, _upright(box, image.size, transposition), picture)
+
+
+def _thumbnail(image: Image.Image, white: float | None, transposition: Image.Transpose | None) -> bytes:
+    scale = min(1.0, _THUMBNAIL_PIXELS / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    small = image.resize(size, Image.Resampling.BILINEAR)
+    if transposition is not None:
+        small = small.transpose(transposition)
+    upright = _on_white(small) if white is None else _to_eight_bits(small, white)
+    stream = io.BytesIO()
+    # Pillow would take over a comment of the file, of up to 64 KiB.
+    upright.save(stream, "JPEG", quality=80, comment=b"")
+    return stream.getvalue()
+
+
+def _load(content: bytes, width: int, height: int, max_pixels: int) -> Image.Image:
+    """Return the decoded image, of a JPEG that is large for width x height at a reduced scale."""
+    try:
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
+    except Exception as error:  # the decoders raise whatever comes to them on broken bytes
+        raise ImageUndecodableError(_unrecognised(content)) from error
+    if image.width * image.height > max_pixels:
+        raise ImageTooLargeError(width=image.width, height=image.height, max_pixels=max_pixels)
+    try:
+        # Decoding at 1/2, 1/4 or 1/8 keeps at least twice the size that is needed and depends on the image alone, so
+        # that an image has the same features at all times.
+        longest = 2 * max(width, height)
+        image.draft(None, (longest, longest))
+        image.load()
+    except Exception as error:
+        raise ImageUndecodableError(
+            f"The image is a damaged or incomplete {image.format} file; it cannot be decoded."
+        ) from error
+    return image
+
+
+def _unrecognised(content: bytes) -> str:
+    start = content[:512].lstrip().lower()
+    kinds = {
+        b"<!doctype html": "an HTML page",
+        b"<html": "an HTML page",
+        b"<svg": "an SVG drawing",
+        b"<?xml": "an XML document, such as an SVG drawing",
+        b"%pdf": "a PDF document",
+    }
+    kind = next((name for magic, name in kinds.items() if start.startswith(magic)), "")
+    if content[4:8] == b"ftyp":
+        kind = "an AVIF image" if content[8:12] == b"avif" else "a HEIC image or a video"
+    what = f"The bytes look like {kind}" if kind else "The bytes are no image that can be decoded"
+    return f"{what}; JPEG, PNG, WebP, GIF, TIFF and BMP are accepted."
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # broken EXIF data of a sound image
+        return 1
+
+
+def _white_level(image: Image.Image) -> float | None:
+    """Return which value is white in an image of wide numbers, whose conversion by Pillow clips; None for others.
+
+    16 bits have one scale. Integers of 32 bits and floating-point numbers are taken to be on the smallest of the usual
+    scales (1 for the latter, 255, 65535) that holds them.
+    """
+    if image.mode.startswith("I;16"):
+        return 65535
+    if image.mode not in ("I", "F"):
+        return None
+    highest = np.max(image.getextrema())
+    scales = (1, 255, 65535) if image.mode == "F" else (255, 65535)
+    return next((scale for scale in scales if highest <= scale), 65535)
+
+
+def _to_eight_bits(image: Image.Image, white: float) -> Image.Image:
+    values = np.nan_to_num(np.asarray(image, np.float64)) * (255 / white)
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
+
+
+def _resizable(image: Image.Image) -> Image.Image:
+    """Return the image in a mode of which a weighted mean of pixels makes sense."""
+    if image.mode in ("L", "RGB", "RGBA", "I", "F") or image.mode.startswith("I;16"):
+        transparent = image.mode in ("L", "RGB") and image.has_transparency_data
+        return image.convert("RGBA") if transparent else image
+    mode = "RGBA" if image.has_transparency_data else "L" if image.mode == "1" else "RGB"
+    try:
+        return image.convert(mode)
+    except ValueError as error:
+        raise ImageUndecodableError(
+            f"The image has the colour mode {image.mode}; RGB, grey, palette and CMYK images are accepted."
+        ) from error
+
+
+def _kept(size: tuple[int, int], width: int, height: int) -> tuple[float, float, float, float]:
+    """Return what of an image is the centre of it once it is scaled to just cover width x height, in its pixels."""
+    scale = max(width / size[0], height / size[1])
+    scaled_width = max(width, round(size[0] * scale))
+    scaled_height = max(height, round(size[1] * scale))
+    left, top = (scaled_width - width) // 2, (scaled_height - height) // 2
+    across, down = size[0] / scaled_width, size[1] / scaled_height
+    return (left * across, top * down, (left + width) * across, (top + height) * down)
+
+
+def _upright(
+    box: tuple[float, float, float, float], size: tuple[int, int], transposition: Image.Transpose | None
+) -> Region:
+    """Return a box of an image of this size as a part of the image once it is turned."""
+    left, right = box[0] / size[0], box[2] / size[0]
+    top, bottom = box[1] / size[1], box[3] / size[1]
+    if transposition in _SWAPPING:
+        left, top, right, bottom = top, left, bottom, right
+    if transposition in _MIRRORING_ACROSS:
+        left, right = 1 - right, 1 - left
+    if transposition in _MIRRORING_DOWN:
+        top, bottom = 1 - bottom, 1 - top
+    return Region(left, top, right, bottom)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode != "RGBA":
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")

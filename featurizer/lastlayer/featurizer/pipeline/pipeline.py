@@ -1,0 +1,257 @@
+"""The way of an image: admitted, decoded in a thread, batched with others, run through the graph."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from lastlayer.featurizer.backbones.spec import Preprocessing
+from lastlayer.featurizer.pipeline import monitoring
+from lastlayer.featurizer.pipeline.admission import Admission
+from lastlayer.featurizer.pipeline.batcher import Batcher
+from lastlayer.featurizer.pipeline.decoding import Decoded, Region, decode_whole
+from lastlayer.featurizer.pipeline.idle import Idle
+from lastlayer.rpc.errors import DeadlinePassedError, ImageError, NotReadyError
+from lastlayer.rpc.memory import give_back_free_memory
+
+_STREAM_BATCHES: Final = 3
+"""How many times what runs at once is inside of images of streams: in the graph, waiting, and being decoded."""
+
+_IDLE_S: Final = 1.0
+"""After how many seconds without images memory is given back: long enough that no caller in a row pays for it."""
+
+Vectors = Mapping[str, npt.NDArray[np.float32]]
+"""The vector of one image at each tap, float32 [d]."""
+
+Maps = Mapping[str, npt.NDArray[np.float32]]
+"""The feature map of one image at each tap, float32 [h, w, d]."""
+
+Outcome = TypeVar("Outcome")
+
+
+class Featurized(NamedTuple):
+    """The features of an image."""
+
+    vectors: Vectors
+    thumbnail: bytes = b""
+    """A small JPEG of it; empty where it was not wanted."""
+
+
+@dataclass
+class _Work:
+    """What is to be done with an image."""
+
+    content: bytes
+    taps: Sequence[str]
+    deadline: float | None
+    thumbnail: bool = False
+    maps: bool = False
+    given_up: bool = False
+    """Whether its caller has gone; set while a thread may be at it."""
+
+    def is_late(self) -> bool:
+        """Return whether the deadline has passed."""
+        return self.deadline is not None and self.deadline <= time.monotonic()
+
+
+class _Wanted(NamedTuple):
+    """An image with what is to be computed of it."""
+
+    pixels: npt.NDArray[np.uint8]
+    taps: Sequence[str]
+    maps: bool
+    """Whether the feature maps are wanted, and not the vectors."""
+
+
+class Network(Protocol):
+    """What the pipeline needs of a graph (see `lastlayer.featurizer.network.graph.Graph`), in two threads at once."""
+
+    def run(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
+        """Return float32 [n, d] for each tap of uint8 [n, height, width, 3]."""
+        ...
+
+    def maps(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
+        """Return float32 [n, h, w, d] for each tap, a spatial mean, of uint8 [n, height, width, 3]."""
+        ...
+
+
+class Pipeline:
+    """Turns image files into vectors, for all callers together.
+
+    Decoding runs in threads beside the graph, so that all processors are busy. At most `max_queued_images` images of
+    single calls are inside at once, and beside them a few batches of images of streams.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        preprocessing: Preprocessing,
+        *,
+        max_batch_images: int,
+        max_queued_images: int,
+        max_image_pixels: int,
+        decode_threads: int,
+    ) -> None:
+        self._network = network
+        self._preprocessing = preprocessing
+        self._max_image_pixels = max_image_pixels
+        self._admission = Admission(
+            call_images=max_queued_images, stream_images=_STREAM_BATCHES * max_batch_images + decode_threads
+        )
+        self._decoders = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
+        self._batcher: Batcher[_Wanted, Vectors | Maps]
+        self._batcher = Batcher(self._run, max_items=max_batch_images)
+        self._inside: set[asyncio.Task[Any]] = set()
+        self._idle = Idle(give_back_free_memory, after_s=_IDLE_S)
+        self._stopping = False
+        self._image_seconds = 0.05
+        """A running mean of what an image costs in the graph, which tells how long a full queue takes."""
+        self._last_end = 0.0
+        """When the last batch ended, of `time.monotonic()`."""
+        self._accounting = threading.Lock()
+
+    async def featurize(
+        self,
+        images: Sequence[bytes],
+        taps: Sequence[str],
+        *,
+        deadline: float | None,
+        wait: bool,
+        thumbnails: bool = False,
+    ) -> list[Featurized | ImageError]:
+        """Return for each image its vectors at `taps`, with its thumbnail where those are wanted, or why it has none.
+
+        `deadline` is of `time.monotonic()`. Where there is no room, the images wait for it as those of a stream do, or
+        OverloadedError is raised. Raises DeadlinePassedError. What is not begun when the caller is cancelled is not
+        done.
+        """
+        if wait:
+            return await self._all(self._featurize_in_turn(image, taps, deadline, thumbnails) for image in images)
+        with self._admitted(len(images)):
+            return await self._all(self._featurize_one(image, taps, deadline, thumbnails) for image in images)
+
+    async def feature_maps(self, image: bytes, taps: Sequence[str], *, deadline: float | None) -> tuple[Maps, Region]:
+        """Return the feature maps of an image at `taps`, each a spatial mean, and the part of it that they cover.
+
+        Raises ImageError, OverloadedError or DeadlinePassedError.
+        """
+        with self._admitted(1):
+            [mapped] = await self._all(self._map(content, taps, deadline) for content in (image,))
+            return mapped
+
+    def _admitted(self, images: int) -> AbstractContextManager[None]:
+        # By the time that half of the queue is done there is room for most requests.
+        retry_after_s = max(0.1, self._image_seconds * self._admission.taken / 2)
+        return self._admission.call(images, retry_after_s=retry_after_s)
+
+    async def _all(self, work: Iterable[Coroutine[Any, Any, Outcome]]) -> list[Outcome]:
+        if self._stopping:
+            raise NotReadyError("The service is stopping; try again in a moment.")
+        tasks = [asyncio.create_task(part) for part in work]
+        self._inside.update(tasks)
+        with self._idle.busy():
+            try:
+                return await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                self._inside.difference_update(tasks)
+
+    async def _featurize_in_turn(
+        self, content: bytes, taps: Sequence[str], deadline: float | None, thumbnail: bool
+    ) -> Featurized | ImageError:
+        async with self._admission.stream_image():
+            return await self._featurize_one(content, taps, deadline, thumbnail)
+
+    async def _featurize_one(
+        self, content: bytes, taps: Sequence[str], deadline: float | None, thumbnail: bool
+    ) -> Featurized | ImageError:
+        try:
+            decoded, vectors = await self._through(_Work(content, taps, deadline, thumbnail=thumbnail))
+        except ImageError as error:
+            monitoring.IMAGES.labels(error.reason.lower()).inc()
+            return error
+        monitoring.IMAGES.labels("done").inc()
+        return Featurized(vectors, decoded.thumbnail)
+
+    async def _map(self, content: bytes, taps: Sequence[str], deadline: float | None) -> tuple[Maps, Region]:
+        decoded, maps = await self._through(_Work(content, taps, deadline, maps=True))
+        return maps, decoded.region
+
+    async def _through(self, work: _Work) -> tuple[Decoded, Vectors | Maps]:
+        """Decode an image and run it through the graph: in one thread if it is alone, or with others."""
+        alone = len(self._inside) == 1
+        loop = asyncio.get_running_loop()
+        try:
+            decoded, result = await loop.run_in_executor(self._decoders, self._in_thread, work, alone)
+        except asyncio.CancelledError:
+            work.given_up = True
+            raise
+        if result is None:
+            result = await self._batcher.submit(_Wanted(decoded.pixels, work.taps, work.maps), deadline=work.deadline)
+        return decoded, result
+
+    def _in_thread(self, work: _Work, alone: bool) -> tuple[Decoded, Vectors | Maps | None]:
+        """Decode an image, and run it through the graph if it was alone, unless others have come meanwhile."""
+        decoded = self._decode(work)
+        if not alone or work.given_up or work.is_late():
+            return decoded, None
+        return decoded, self._batcher.run_alone(_Wanted(decoded.pixels, work.taps, work.maps))
+
+    def _decode(self, work: _Work) -> Decoded:
+        if work.is_late():
+            raise DeadlinePassedError("The deadline passed before the image was decoded.")
+        size = self._preprocessing
+        with monitoring.DECODE_SECONDS.time():
+            return decode_whole(
+                work.content,
+                width=size.width,
+                height=size.height,
+                max_pixels=self._max_image_pixels,
+                thumbnail=work.thumbnail,
+            )
+
+    def _run(self, batch: Sequence[_Wanted]) -> list[Vectors | Maps]:
+        """Run a batch through the graph: the images whose vectors are wanted together, and so those of maps.
+
+        Runs in two threads at once.
+        """
+        started = time.monotonic()
+        results: dict[int, Vectors | Maps] = {}
+        for maps, compute in ((False, self._network.run), (True, self._network.maps)):
+            part = [index for index, item in enumerate(batch) if item.maps == maps]
+            if part:
+                # Up to the deepest tap that any of the images asks for.
+                asked = {tap for index in part for tap in batch[index].taps}
+                found = compute(np.stack([batch[index].pixels for index in part]), sorted(asked))
+                for row, index in enumerate(part):
+                    results[index] = {tap: found[tap][row] for tap in batch[index].taps}
+        self._account(started, len(batch))
+        return [results[index] for index in range(len(batch))]
+
+    def _account(self, started: float, images: int) -> None:
+        """Tell of a batch that has just ended."""
+        with self._accounting:
+            ended = time.monotonic()
+            # Of two batches side by side, one costs what it takes after the end of the other.
+            cost = ended - max(started, self._last_end)
+            self._last_end = ended
+            self._image_seconds += 0.1 * (cost / images - self._image_seconds)
+        monitoring.GRAPH_SECONDS.observe(ended - started)
+        monitoring.GRAPH_BUSY_SECONDS.inc(cost)
+        monitoring.BATCH_IMAGES.observe(images)
+
+    async def stop(self) -> None:
+        """Finish what is inside, refuse what comes, and end the threads. Safe to call twice."""
+        self._stopping = True
+        await asyncio.gather(*self._inside, return_exceptions=True)
+        self._idle.stop()
+        await self._batcher.stop()
+        self._decoders.shutdown()

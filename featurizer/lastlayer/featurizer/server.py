@@ -1,0 +1,118 @@
+"""Puts the featurizer together: weights, graph, pipeline, service; the only module that knows them all."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from lastlayer.featurizer.config import FeaturizerSettings
+from lastlayer.featurizer.network.loading import Loaded, load
+from lastlayer.featurizer.pipeline import monitoring
+from lastlayer.featurizer.pipeline.pipeline import Pipeline
+from lastlayer.featurizer.servicer import FeaturizerServicer
+from lastlayer.featurizer.system.cpu_quota import available_processors
+from lastlayer.featurizer.weights.progress import progress_lines
+from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
+from lastlayer.rpc.observability.metrics import exported
+from lastlayer.rpc.server.lifecycle import GrpcServer
+from lastlayer.rpc.server.security import server_security
+from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
+
+_log = logging.getLogger(__name__)
+
+SERVICE: Final = "lastlayer.v1.Featurizer"
+
+_METHODS: Final = frozenset(
+    f"/{SERVICE}/{method.name}" for method in featurizer_pb2.DESCRIPTOR.services_by_name["Featurizer"].methods
+)
+"""The paths of all methods: none of them changes anything."""
+
+_KINDS: Final = {
+    "spatial_mean": types_pb2.TAP_KIND_SPATIAL_MEAN,
+    "vector": types_pb2.TAP_KIND_VECTOR,
+    "class_scores": types_pb2.TAP_KIND_CLASS_SCORES,
+}
+
+
+class _GivenUpError(Exception):
+    """The service is to stop, and nobody waits for what is being loaded."""
+
+
+def _load(settings: FeaturizerSettings, stopping: threading.Event) -> Loaded:
+    say = progress_lines(_log.info)
+
+    def progress(what: str, done: int, total: int | None) -> None:
+        if stopping.is_set():  # a thread cannot be interrupted, and a download can be long
+            raise _GivenUpError
+        say(what, done, total)
+
+    return load(settings, progress)
+
+
+def _describe(loaded: Loaded, settings: FeaturizerSettings) -> types_pb2.Backbone:
+    spec = loaded.spec
+    return types_pb2.Backbone(
+        name=spec.name,
+        digest=loaded.digest,
+        taps=[
+            types_pb2.Tap(name=tap.name, kind=_KINDS[tap.kind], dimension=tap.dimension) for tap in loaded.graph.taps
+        ],
+        image_width=spec.preprocessing.width,
+        image_height=spec.preprocessing.height,
+        device=loaded.device,
+        precision=loaded.precision,
+        max_images_per_request=settings.max_images_per_request,
+        max_image_pixels=settings.max_image_pixels,
+        max_message_bytes=MAX_MESSAGE_BYTES,
+    )
+
+
+@asynccontextmanager
+async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
+    """Serve while the block lasts; yields the bound address once health says SERVING.
+
+    From the start health is answered, with NOT_SERVING while weights are fetched and the graph is loaded. Raises
+    BindError, CredentialsError, BackboneError or FetchError.
+    """
+    security = server_security(settings, predict_methods=_METHODS)
+    server = GrpcServer(settings.address, services=[SERVICE], grace_s=settings.grace_seconds, security=security)
+    exports = contextlib.ExitStack()
+    await server.start()
+    stopping = threading.Event()
+    try:
+        exports.enter_context(exported(settings.metrics_address))
+        loaded = await asyncio.to_thread(_load, settings, stopping)
+        backbone = _describe(loaded, settings)
+        pipeline = Pipeline(
+            loaded.graph,
+            loaded.spec.preprocessing,
+            max_batch_images=settings.max_batch_images,
+            max_queued_images=settings.max_queued_images,
+            max_image_pixels=settings.max_image_pixels,
+            decode_threads=settings.decode_threads or available_processors(),
+        )
+        servicer = FeaturizerServicer(backbone, pipeline)
+        server.register(featurizer_pb2_grpc.add_FeaturizerServicer_to_server, servicer)
+        monitoring.BACKBONE.labels(backbone.name, backbone.digest, backbone.device, backbone.precision).set(1)
+        await server.set_serving(True)
+        _log.info(
+            "serving %s (digest %s, taps %s) on %s in %s at %s",
+            backbone.name,
+            backbone.digest[:12],
+            ", ".join(f"{tap.name} [{tap.dimension}]" for tap in backbone.taps),
+            backbone.device,
+            backbone.precision,
+            server.bound_address,
+        )
+        try:
+            yield server.bound_address
+        finally:
+            await server.stop()
+            await pipeline.stop()
+    finally:
+        stopping.set()
+        await server.stop()
+        exports.close()

@@ -1,0 +1,1 @@
+"""The machine that the featurizer runs on."""

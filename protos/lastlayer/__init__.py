@@ -1,1 +1,0 @@
-"""Lastlayer: the contract of its services, as generated stubs."""

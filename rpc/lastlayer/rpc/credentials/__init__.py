@@ -1,0 +1,1 @@
+"""TLS certificates and tokens, read from files that may change."""

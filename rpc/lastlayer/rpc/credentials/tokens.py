@@ -1,0 +1,118 @@
+"""The tokens that a service accepts: a TOML file of their hashes, their scopes and when they expire."""
+
+import datetime
+import hashlib
+import hmac
+import logging
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from lastlayer.rpc.credentials.tls import CredentialsError
+from lastlayer.rpc.errors import LastlayerError, PermissionDeniedError, UnauthenticatedError
+
+_log = logging.getLogger(__name__)
+
+Scope: TypeAlias = Literal["predict", "admin"]
+
+
+class Token(BaseModel):
+    """An entry of the file. The token itself is not in it, so that who reads the file cannot use it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    """Whose it is, for the log."""
+    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{64}$")]
+    """The SHA-256 of the token, in hexadecimal."""
+    scopes: frozenset[Scope] = Field(min_length=1)
+    """`predict` to use models, `admin` for everything."""
+    expires: AwareDatetime | datetime.date | None = None
+    """Until when it is valid; a date includes that day (UTC)."""
+
+    def is_valid(self, now: datetime.datetime) -> bool:
+        """Return whether it has not expired."""
+        if self.expires is None:
+            return True
+        if isinstance(self.expires, datetime.datetime):
+            return now < self.expires
+        return now.astimezone(datetime.UTC).date() <= self.expires
+
+    def allows(self, scope: Scope) -> bool:
+        """Return whether it may be used for what needs `scope`."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    tokens: tuple[Token, ...] = Field(min_length=1)
+
+
+class TokenFile:
+    """The tokens of a file, read anew where it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises CredentialsError where the file does not hold tokens."""
+        self._path = path
+        self._stamp = _stamp(path)
+        self._tokens = _parse(path)
+
+    def refusal(self, authorization: str, scope: Scope) -> LastlayerError | None:
+        """Return why a call with this `authorization` metadata may not do what needs `scope`; None where it may.
+
+        What was wrong with a token is not told: who guesses learns nothing.
+        """
+        kind, _, presented = authorization.partition(" ")
+        if kind.lower() != "bearer" or not presented:
+            return UnauthenticatedError("This call needs a token: send the metadata `authorization: Bearer TOKEN`.")
+        digest = hashlib.sha256(presented.strip().encode()).hexdigest()
+        found: Token | None = None
+        for token in self._current():  # all of them, so that the time tells nothing
+            if hmac.compare_digest(token.sha256.lower(), digest):
+                found = token
+        if found is None or not found.is_valid(datetime.datetime.now(datetime.UTC)):
+            if found is not None:
+                _log.warning("the token of `%s` has expired", found.name)
+            return UnauthenticatedError("The token is not valid.")
+        if not found.allows(scope):
+            _log.warning("the token of `%s` was used for what needs the scope %s", found.name, scope)
+            return PermissionDeniedError(f"This call needs a token with the scope `{scope}`.")
+        return None
+
+    def _current(self) -> tuple[Token, ...]:
+        try:
+            stamp = _stamp(self._path)  # takes a few microseconds
+            if stamp != self._stamp:
+                self._stamp = stamp  # what is wrong with the file is told once
+                self._tokens = _parse(self._path)
+                _log.info("the tokens have been renewed")
+        except CredentialsError as error:
+            _log.error("the tokens cannot be renewed, and the old ones stay valid: %s", error)
+        return self._tokens
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise CredentialsError(f"`{path}` cannot be read: {error.strerror}.") from error
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _parse(path: Path) -> tuple[Token, ...]:
+    try:
+        return _File.model_validate(tomllib.loads(path.read_text("utf-8"))).tokens
+    except OSError as error:
+        raise CredentialsError(f"`{path}` cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CredentialsError(f"`{path}` is not TOML: {error}.") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise CredentialsError(
+            f"`{path}` holds no tokens, {place}: {first['msg']}; each [[tokens]] has a name, the sha256 of the token in"
+            ' hexadecimal, scopes out of "predict" and "admin", and maybe expires.'
+        ) from error

@@ -1,0 +1,1 @@
+"""The server's life, and what stands around every call: errors, calls, tokens."""

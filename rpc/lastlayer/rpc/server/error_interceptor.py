@@ -1,0 +1,58 @@
+"""Turns what a handler raises into a rich status, for all four shapes of call, in one place."""
+
+import functools
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import NoReturn
+
+import grpc
+
+from lastlayer.rpc.errors import LastlayerError
+from lastlayer.rpc.server.handlers import Context, Handler, abort, service_of, surrounded
+from lastlayer.rpc.status import internal_status, to_status
+
+_log = logging.getLogger(__name__)
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Answers a `LastlayerError` with its status and any other exception with INTERNAL and an id that the log repeats.
+
+    Cancellation and `context.abort` pass untouched.
+    """
+
+    def __init__(self, services: frozenset[str]) -> None:
+        """`services` are the full names of ours; health and reflection answer for themselves."""
+        self._services = services
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Wrap the handler of the call; where none is registered there is none, and gRPC says UNIMPLEMENTED."""
+        method: str = handler_call_details.method
+        handler = await continuation(handler_call_details)
+        if handler is None or service_of(method) not in self._services:
+            return handler
+        return surrounded(handler, functools.partial(_answering, method))
+
+
+@asynccontextmanager
+async def _answering(method: str, context: Context) -> AsyncIterator[None]:
+    try:
+        yield
+    except Exception as error:
+        await _fail(error, context, method)
+
+
+async def _fail(error: Exception, context: Context, method: str) -> NoReturn:
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    if isinstance(error, LastlayerError):
+        _log.info("%s failed: %s: %s", method, error.reason, error.message)
+        await abort(context, to_status(error))
+    error_id = secrets.token_hex(8)
+    _log.error("%s failed unexpectedly, error id %s", method, error_id, exc_info=error)
+    await abort(context, internal_status(error_id))

@@ -1,0 +1,67 @@
+"""Handlers of calls, all four shapes of them alike: with something around them, or one that refuses."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+import grpc
+from google.rpc import status_pb2
+from grpc_status import rpc_status
+
+from lastlayer.rpc.errors import LastlayerError
+from lastlayer.rpc.status import to_status
+
+if TYPE_CHECKING:  # generic only in the eyes of the type checker
+    Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+    Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+else:
+    Context, Handler = grpc.aio.ServicerContext, grpc.RpcMethodHandler
+
+
+def service_of(method: str) -> str:
+    """Return the full name of the service of `/package.Service/Method`; empty where it is no such path."""
+    return method.split("/")[1] if method.count("/") == 2 else ""
+
+
+def surrounded(handler: Handler, around: Callable[[Context], AbstractAsyncContextManager[None]]) -> Handler:
+    """Return a handler that does the same within `around`, which is entered for each call and sees how it ends."""
+    function: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+
+    async def answer_once(request: object, context: Context) -> object:
+        async with around(context):
+            return await function(request, context)
+
+    async def answer_many(request: object, context: Context) -> AsyncIterator[object]:
+        # Closed at once where the caller has gone, not whenever the garbage collector comes by.
+        async with around(context), contextlib.aclosing(function(request, context)) as responses:
+            async for response in responses:
+                yield response
+
+    make: Callable[..., Handler] = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[handler.request_streaming, handler.response_streaming]
+    return make(
+        answer_many if handler.response_streaming else answer_once,
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+
+
+def refusing(error: LastlayerError) -> Handler:
+    """Return a handler that answers every call with the error."""
+
+    async def refuse(_request: object, context: Context) -> NoReturn:
+        await abort(context, to_status(error))
+
+    # The request is not even parsed, so that one handler serves every shape of call.
+    return grpc.unary_unary_rpc_method_handler(refuse)
+
+
+async def abort(context: Context, status: status_pb2.Status) -> NoReturn:
+    """End a call with a status and all its details."""
+    rich = rpc_status.to_status(status)
+    await context.abort(rich.code, rich.details or "", rich.trailing_metadata or ())

@@ -1,0 +1,203 @@
+"""A featurizer behind a real socket that follows a script and keeps a record.
+
+An image is any bytes: what comes before the first `-` decides where its features lie, so that images of one kind can be
+told from those of another. What begins with `bad` is undecodable.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import grpc
+import numpy as np
+from grpc_status import rpc_status
+
+from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
+from lastlayer.rpc.errors import BackboneMismatchError, ImageUndecodableError, InvalidFieldError, LastlayerError
+from lastlayer.rpc.server.lifecycle import GrpcServer
+from lastlayer.rpc.status import to_status
+from lastlayer.rpc.vectors import pack
+from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
+
+SERVICE = "lastlayer.v1.Featurizer"
+
+
+class Hang:
+    """No answer before it is released."""
+
+    def __init__(self) -> None:
+        self.entered = asyncio.Event()
+        self.released = asyncio.Event()
+        self.answered = asyncio.Event()
+        self.cancelled = asyncio.Event()
+
+    async def wait(self) -> None:
+        self.entered.set()
+        try:
+            await self.released.wait()
+            self.answered.set()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+
+Step = LastlayerError | grpc.StatusCode | Hang | None
+
+
+@dataclass
+class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
+    """Fails where the script says so, and otherwise answers like a featurizer with a small backbone."""
+
+    name: str = "fake"
+    digest: str = "a" * 64
+    class_scores: bool = True
+    max_images: int = 64
+    thumbnail: bytes = b""
+    """That of every image; where empty, each has its own."""
+    script: list[Step] = field(default_factory=list)
+    """How the next requests of images go: None is well. After the script, all is well."""
+    requests: list[tuple[str, featurizer_pb2.FeaturizeRequest]] = field(default_factory=list)
+    """The record: the method and the request, in order."""
+    mapped: list[featurizer_pb2.GetFeatureMapsRequest] = field(default_factory=list)
+    """The record of the requests of maps."""
+    deadlines: list[float | None] = field(default_factory=list)
+
+    @property
+    def contents(self) -> list[bytes]:
+        """All images that were featurized, in order."""
+        return [image.content for _, request in self.requests for image in request.images]
+
+    @property
+    def taps(self) -> list[types_pb2.Tap]:
+        kind = types_pb2.TAP_KIND_CLASS_SCORES if self.class_scores else types_pb2.TAP_KIND_VECTOR
+        return [
+            types_pb2.Tap(name="conv", kind=types_pb2.TAP_KIND_SPATIAL_MEAN, dimension=8),
+            types_pb2.Tap(name="scores", kind=kind, dimension=6),
+        ]
+
+    async def GetBackbone(self, request, context):
+        return types_pb2.Backbone(
+            name=self.name,
+            digest=self.digest,
+            taps=self.taps,
+            max_images_per_request=self.max_images,
+            max_message_bytes=MAX_MESSAGE_BYTES,
+        )
+
+    async def Featurize(self, request, context):
+        self.deadlines.append(context.time_remaining())
+        try:
+            return await self._answer("Featurize", request)
+        except LastlayerError as error:
+            await _abort(context, error)
+        except grpc.RpcError as error:
+            await context.abort(error.args[0], "broken on the way")
+
+    async def GetFeatureMaps(self, request, context):
+        self.deadlines.append(context.time_remaining())
+        self.mapped.append(request)
+        try:
+            if request.backbone_digest != self.digest:
+                raise BackboneMismatchError(
+                    "Another backbone is served.", expected=request.backbone_digest, actual=self.digest
+                )
+            if request.image.content.startswith(b"bad"):
+                raise ImageUndecodableError("The bytes are no image.")
+            if request.image.content.startswith(b"huge"):
+                raise InvalidFieldError("taps", "The maps are too large.")
+        except LastlayerError as error:
+            await _abort(context, error)
+        known = {tap.name: tap.dimension for tap in self.taps}
+        maps = {tap: map_of(request.image.content, tap, known[tap]) for tap in request.taps}
+        return featurizer_pb2.GetFeatureMapsResponse(
+            maps=[
+                featurizer_pb2.FeatureMap(
+                    tap=tap, height=len(cells), width=len(cells[0]), dimension=known[tap], values=pack(cells)
+                )
+                for tap, cells in maps.items()
+            ],
+            region=types_pb2.ImageRegion(left=0.25, top=0, right=0.75, bottom=1),
+            backbone_digest=self.digest,
+        )
+
+    async def FeaturizeStream(self, request_iterator, context):
+        self.deadlines.append(context.time_remaining())
+        async for request in request_iterator:
+            answer = featurizer_pb2.FeaturizeStreamResponse(request_id=request.request_id)
+            try:
+                answer.response.CopyFrom(await self._answer("FeaturizeStream", request.request))
+            except LastlayerError as error:
+                answer.error.CopyFrom(to_status(error))
+            except grpc.RpcError as error:
+                await context.abort(error.args[0], "broken on the way")
+            yield answer
+
+    async def _answer(self, method: str, request: featurizer_pb2.FeaturizeRequest) -> featurizer_pb2.FeaturizeResponse:
+        self.requests.append((method, request))
+        step = self.script.pop(0) if self.script else None
+        if isinstance(step, LastlayerError):
+            raise step
+        if isinstance(step, grpc.StatusCode):
+            raise grpc.RpcError(step)
+        if isinstance(step, Hang):
+            await step.wait()
+        if not 1 <= len(request.images) <= self.max_images:
+            raise InvalidFieldError("images", f"{len(request.images)} images")
+        if request.backbone_digest != self.digest:
+            raise BackboneMismatchError(
+                "Another backbone is served.", expected=request.backbone_digest, actual=self.digest
+            )
+        results = [self._features(image.content, request.taps) for image in request.images]
+        for image, result in zip(request.images, results, strict=True):
+            if request.thumbnails and not result.HasField("error"):
+                result.thumbnail = self.thumbnail or b"small " + image.content
+        return featurizer_pb2.FeaturizeResponse(results=results, backbone_digest=self.digest)
+
+    def _features(self, content: bytes, taps) -> featurizer_pb2.ImageFeatures:
+        if content.startswith(b"bad"):
+            error = to_status(ImageUndecodableError("The bytes are no image."))
+            return featurizer_pb2.ImageFeatures(error=error)
+        vectors = [
+            types_pb2.FeatureVector(tap=tap.name, values=pack(vector_of(content, tap.name, tap.dimension)))
+            for tap in self.taps
+            if tap.name in taps
+        ]
+        return featurizer_pb2.ImageFeatures(features=featurizer_pb2.FeatureVectors(vectors=vectors))
+
+
+def vector_of(content: bytes, tap: str, dimension: int) -> np.ndarray:
+    """Return the features of an image, float32 [dimension]."""
+    kind = np.random.default_rng(_seed(content.partition(b"-")[0], tap)).normal(size=dimension)
+    own = np.random.default_rng(_seed(content, tap)).normal(size=dimension)
+    return (3 * kind + 0.3 * own).astype(np.float32)
+
+
+def map_of(content: bytes, tap: str, dimension: int) -> np.ndarray:
+    """Return the map of an image, float32 [2, 3, dimension], whose mean is its `vector_of`."""
+    noise = np.random.default_rng(_seed(content, f"map of {tap}")).normal(size=(2, 3, dimension))
+    noise -= noise.mean((0, 1))
+    return (vector_of(content, tap, dimension) + noise).astype(np.float32)
+
+
+def _seed(content: bytes, tap: str) -> int:
+    return int.from_bytes(hashlib.sha256(tap.encode() + content).digest()[:8])
+
+
+async def _abort(context, error: LastlayerError) -> None:
+    rich = rpc_status.to_status(to_status(error))
+    await context.abort(rich.code, rich.details, rich.trailing_metadata)
+
+
+@contextlib.asynccontextmanager
+async def serving(fake: FakeFeaturizer, address: str = "127.0.0.1:0") -> AsyncIterator[str]:
+    """Serve the fake while the block lasts; yields its address."""
+    server = GrpcServer(address, services=[SERVICE], grace_s=0)
+    server.register(featurizer_pb2_grpc.add_FeaturizerServicer_to_server, fake)
+    await server.start()
+    await server.set_serving(True)
+    try:
+        yield server.bound_address
+    finally:
+        await server.stop()

@@ -1,0 +1,333 @@
+"""Predict, PredictStream and Evaluate: numbers, order, deadlines, and what cannot be predicted."""
+
+import asyncio
+
+import grpc
+import pytest
+
+from lastlayer.rpc.errors import OverloadedError
+from lastlayer.rpc.status import read_status
+from lastlayer.v1 import classifier_pb2, types_pb2
+from tests.integration.classifier.calls import (
+    Example,
+    add,
+    connected,
+    examples,
+    failure,
+    images,
+    known,
+    predict,
+    train,
+    train_anew,
+)
+from tests.integration.classifier.fake_featurizer import FakeFeaturizer, Hang, serving
+
+
+def best(response: classifier_pb2.PredictResponse) -> list[str]:
+    return [result.prediction.scores[0].label for result in response.results]
+
+
+async def test_scores_are_sorted_sum_to_one_and_come_in_the_order_of_the_images(stub) -> None:
+    await train_anew(stub)
+    response = await predict(stub, [b"dog-77", b"cat-77", b"dog-78"])
+    assert best(response) == ["dog", "cat", "dog"]
+    assert [result.id for result in response.results] == ["0", "1", "2"]
+    assert (response.model, response.version) == ("m", 1)
+    for result in response.results:
+        scores = [score.score for score in result.prediction.scores]
+        assert scores == sorted(scores, reverse=True)
+        assert sum(scores) == pytest.approx(1, abs=1e-12)
+        assert len(scores) == 2
+
+
+async def test_the_best_classes_alone(stub) -> None:
+    await train_anew(stub)
+    [result] = (await predict(stub, [b"cat-77"], top_k=1)).results
+    assert [score.label for score in result.prediction.scores] == ["cat"]
+    [result] = (await predict(stub, [b"cat-77"], top_k=5)).results
+    assert len(result.prediction.scores) == 2
+
+
+async def test_what_is_less_probable_than_the_threshold_is_rejected(stub) -> None:
+    await train_anew(stub)
+    [plain] = (await predict(stub, [b"cat-9"])).results
+    assert not plain.prediction.rejected
+    [strict] = (await predict(stub, [b"cat-9"], threshold=1.0)).results
+    assert strict.prediction.rejected
+    assert strict.prediction.scores == plain.prediction.scores
+
+
+async def test_the_threshold_of_the_version_holds_unless_the_request_has_one(stub) -> None:
+    await add(stub, "m", examples("cat", 6) + examples("dog", 6))
+    threshold = (await train(stub, min_precision=0.99)).rejection.threshold
+    images = [b"cat-9", b"owl-1", b"owl-2"]
+    for result in (await predict(stub, images)).results:
+        assert result.prediction.rejected == (result.prediction.scores[0].score < threshold)
+    assert any(result.prediction.rejected for result in (await predict(stub, images)).results)
+    assert not any(result.prediction.rejected for result in (await predict(stub, images, threshold=0.0)).results)
+
+
+async def test_one_call_of_the_featurizer_for_the_taps_that_the_head_takes(stub, fake: FakeFeaturizer) -> None:
+    await train_anew(stub)
+    fake.requests.clear()
+    await predict(stub, images("cat", 5))
+    [(method, request)] = fake.requests
+    assert (method, list(request.taps), request.backbone_digest) == ("Featurize", ["conv"], fake.digest)
+    assert len(request.images) == 5
+
+
+async def test_predictions_are_spread_over_all_featurizers_of_a_list(settings, fake: FakeFeaturizer) -> None:
+    other = FakeFeaturizer()
+    async with serving(other) as address:
+        both = settings.model_copy(update={"featurizer": f"{settings.featurizer},{address}"})
+        async with connected(both) as stub:
+            await train_anew(stub)
+            while not (fake.requests and other.requests):  # until both connections are there
+                await predict(stub, [b"cat-1"])
+            fake.requests.clear()
+            other.requests.clear()
+            for _ in range(20):
+                await predict(stub, [b"cat-1"])
+    # In turn; what the classifier asks about their health takes turns as well.
+    assert len(fake.requests) + len(other.requests) == 20
+    assert min(len(fake.requests), len(other.requests)) >= 5
+
+
+async def test_one_bad_image_fails_alone(stub) -> None:
+    await train_anew(stub)
+    response = await predict(stub, [b"cat-1", b"bad", b"dog-1"])
+    assert [result.WhichOneof("outcome") for result in response.results] == ["prediction", "error", "prediction"]
+    details = read_status(response.results[1].error)
+    assert (details.code, details.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "IMAGE_UNDECODABLE")
+    [result] = (await predict(stub, [b"bad"])).results
+    assert result.HasField("error")
+
+
+async def test_the_default_version_is_looked_up_for_each_request(stub) -> None:
+    await train_anew(stub)
+    await add(stub, "m", examples("ape", 6))
+    assert (await train(stub)).version == 2
+    assert (await predict(stub, [b"ape-9"])).version == 2
+    old = await predict(stub, [b"ape-9"], version=1)
+    assert (old.version, len(old.results[0].prediction.scores)) == (1, 2)
+    await stub.SetDefaultVersion(classifier_pb2.SetDefaultVersionRequest(model="m", version=1))
+    assert (await predict(stub, [b"ape-9"])).version == 1
+
+
+async def test_a_model_made_anew_is_not_taken_for_the_one_before(stub) -> None:
+    await train_anew(stub)
+    assert best(await predict(stub, [b"cat-9"])) == ["cat"]
+    await stub.DeleteModel(classifier_pb2.DeleteModelRequest(name="m"))
+    await add(stub, "other", examples("ape", 6) + examples("cow", 6))
+    await train(stub, dataset="other")
+    assert best(await predict(stub, [b"ape-9"])) == ["ape"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "sentence"),
+    [
+        ({"model": ""}, "model", "The model is empty; "),
+        ({"images": []}, "images", "The message has 0 images; from 1 to 256 are accepted."),
+        ({"images": [types_pb2.Image(content=b"x")] * 257}, "images", "The message has 257 images; "),
+        ({"images": [types_pb2.Image(id="x" * 1025, content=b"x")]}, "images[0].id", "At most 1024 bytes"),
+        ({"top_k": -1}, "top_k", "The number of classes is -1; 0 (for all) or more."),
+        ({"version": -1}, "version", "The version is -1; 0 or more is accepted."),
+        ({"threshold": 1.5}, "threshold", "The threshold is 1.5; from 0 (reject nothing) to 1 is accepted."),
+        ({"threshold": float("nan")}, "threshold", "The threshold is nan; "),
+    ],
+)
+async def test_a_wrong_request_names_its_field(stub, fields, field: str, sentence: str) -> None:
+    await train_anew(stub)
+    details = await failure(predict(stub, [b"cat-1"], **fields))
+    assert (details.code, details.reason, details.field) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_FIELD",
+        field,
+    )
+    assert details.message.startswith(sentence)
+
+
+async def test_what_is_not_there(stub) -> None:
+    await train_anew(stub)
+    details = await failure(predict(stub, [b"cat-1"], model="other"))
+    assert (details.code, details.message) == (
+        grpc.StatusCode.NOT_FOUND,
+        "There is no model `other`. There are: m.",
+    )
+    details = await failure(predict(stub, [b"cat-1"], version=9))
+    assert details.message == "There is no version `m:9`. The newest are 1."
+
+
+async def test_another_backbone_is_refused_with_both_digests(stub, fake: FakeFeaturizer) -> None:
+    await train_anew(stub)
+    fake.digest = "b" * 64
+    details = await failure(predict(stub, [b"cat-1"]))
+    assert (details.code, details.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "BACKBONE_MISMATCH")
+    assert details.metadata == {"expected": "a" * 64, "actual": "b" * 64}
+    assert details.message.startswith("Version 1 of the model `m` takes features of fake (aaaa")
+
+
+async def test_a_busy_featurizer_is_passed_on(stub, fake: FakeFeaturizer) -> None:
+    await train_anew(stub)
+    fake.script = [OverloadedError("The queue is full.", retry_after_s=1.5)]
+    details = await failure(predict(stub, [b"cat-1"]))
+    assert (details.code, details.reason, details.retry_after_s) == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "OVERLOADED",
+        1.5,
+    )
+
+
+async def test_what_the_featurizer_has_no_room_for_is_refused_without_asking_it_again(
+    stub, fake: FakeFeaturizer
+) -> None:
+    await train_anew(stub)
+    hang = Hang()
+    fake.script = [hang, OverloadedError("The queue is full.", retry_after_s=1.5)]
+    first = asyncio.ensure_future(predict(stub, [b"cat-1"]))
+    await hang.entered.wait()
+    assert (await failure(predict(stub, [b"cat-1"]))).message == "The queue is full."
+    fake.requests.clear()
+    details = await failure(predict(stub, [b"cat-1"]))
+    assert (details.code, details.reason, details.retry_after_s) == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "OVERLOADED",
+        1.5,
+    )
+    assert fake.requests == []
+    hang.released.set()
+    assert best(await first) == ["cat"]
+    assert best(await predict(stub, [b"dog-1"])) == ["dog"]
+
+
+async def test_the_deadline_and_the_end_of_a_call_reach_the_featurizer(stub, fake: FakeFeaturizer) -> None:
+    await train_anew(stub)
+    fake.deadlines.clear()
+    hang = Hang()
+    fake.script = [hang]
+    request = classifier_pb2.PredictRequest(model="m", images=[types_pb2.Image(content=b"cat-1")])
+    call = stub.Predict(request, timeout=40)
+    await hang.entered.wait()
+    call.cancel()
+    await hang.cancelled.wait()
+    [remaining] = fake.deadlines
+    assert remaining is not None
+    assert 30 < remaining < 41  # gRPC rounds what it sends
+
+
+async def test_a_deadline_that_passes(stub, fake: FakeFeaturizer) -> None:
+    await train_anew(stub)
+    fake.script = [grpc.StatusCode.DEADLINE_EXCEEDED]
+    details = await failure(predict(stub, [b"cat-1"]))
+    assert (details.code, details.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_PASSED")
+
+
+async def test_a_stream_goes_on_after_a_request_that_failed(stub, fake: FakeFeaturizer) -> None:
+    await train_anew(stub)
+    picture = types_pb2.Image(id="i", content=b"cat-1")
+    good = classifier_pb2.PredictRequest(model="m", images=[picture])
+    requests = [
+        classifier_pb2.PredictStreamRequest(request_id="good", request=good),
+        classifier_pb2.PredictStreamRequest(
+            request_id="wrong", request=classifier_pb2.PredictRequest(model="other", images=[picture])
+        ),
+        classifier_pb2.PredictStreamRequest(request_id="x" * 1025, request=good),
+        classifier_pb2.PredictStreamRequest(request_id="last", request=good),
+    ]
+    answers = {answer.request_id: answer async for answer in stub.PredictStream(iter(requests))}
+    assert best(answers["good"].response) == best(answers["last"].response) == ["cat"]
+    assert read_status(answers["wrong"].error).reason == "RESOURCE_NOT_FOUND"
+    assert read_status(answers["x" * 1025].error).field == "request_id"
+
+
+async def test_a_stream_answers_what_is_finished_first(stub, fake: FakeFeaturizer) -> None:
+    await train_anew(stub)
+    hang = Hang()
+    fake.script = [hang]
+    good = classifier_pb2.PredictRequest(model="m", images=[types_pb2.Image(content=b"cat-1")])
+    call = stub.PredictStream()
+    await call.write(classifier_pb2.PredictStreamRequest(request_id="slow", request=good))
+    await hang.entered.wait()
+    await call.write(classifier_pb2.PredictStreamRequest(request_id="fast", request=good))
+    assert (await call.read()).request_id == "fast"
+    hang.released.set()
+    assert (await call.read()).request_id == "slow"
+    await call.done_writing()
+
+
+def evaluated(stub, *messages: list[Example], **fields):
+    first = classifier_pb2.EvaluateRequest(**{"model": "m", "examples": messages[0], **fields})
+    rest = [classifier_pb2.EvaluateRequest(examples=message) for message in messages[1:]]
+    return stub.Evaluate(iter([first, *rest]))
+
+
+async def test_an_evaluation(stub) -> None:
+    await train_anew(stub)
+    messages = (
+        [*examples("cat", 2, 50), Example(id="wrong", label="cat", content=b"dog-60")],
+        [Example(id="broken", label="dog", content=b"bad"), Example(id="new", label="ape ", content=b"ape-1")],
+        [Example(id="blank", label=" ", content=b"cat-1"), *examples("dog", 1, 50)],
+    )
+    *answers, last = [answer async for answer in evaluated(stub, *messages)]
+    results = [result for answer in answers for result in answer.progress.results]
+    assert [len(answer.progress.results) for answer in answers] == [3, 2, 2]
+    assert [result.id for result in results] == [
+        "cat-50.jpg",
+        "cat-51.jpg",
+        "wrong",
+        "broken",
+        "new",
+        "blank",
+        "dog-50.jpg",
+    ]
+    assert [result.WhichOneof("outcome") for result in results] == [
+        "predicted",
+        "predicted",
+        "predicted",
+        "error",
+        "predicted",
+        "error",
+        "predicted",
+    ]
+    assert (results[2].predicted.label, results[2].label_known) == ("dog", True)
+    assert (results[4].label, results[4].label_trimmed, results[4].label_known) == ("ape", True, False)
+    assert read_status(results[5].error).field == "examples[0].label"
+    evaluation = last.evaluation
+    assert (evaluation.model, evaluation.version, evaluation.failed_count) == ("m", 1, 2)
+    assert [(entry.label, entry.example_count) for entry in evaluation.unknown_labels] == [("ape", 1)]
+    assert evaluation.metrics.example_count == 4
+    assert evaluation.metrics.micro_accuracy == 0.75
+    assert list(evaluation.metrics.confusion_matrix) == [2, 1, 0, 1]
+    assert evaluation.metrics.HasField("log_loss_reduction")
+
+
+async def test_an_evaluation_of_one_class_has_no_reduction(stub) -> None:
+    await train_anew(stub)
+    *_, last = [answer async for answer in evaluated(stub, examples("cat", 2, 50))]
+    assert not last.evaluation.metrics.HasField("log_loss_reduction")
+
+
+async def test_an_evaluation_of_unknown_labels_alone_has_no_nan(stub) -> None:
+    await train_anew(stub)
+    *_, last = [answer async for answer in evaluated(stub, examples("ape", 2))]
+    metrics = last.evaluation.metrics
+    assert (metrics.example_count, metrics.log_loss, metrics.micro_accuracy, metrics.macro_accuracy) == (0, 0, 0, 0)
+    assert [(entry.label, entry.example_count) for entry in last.evaluation.unknown_labels] == [("ape", 2)]
+
+
+async def test_an_evaluation_needs_examples_with_content(stub) -> None:
+    await train_anew(stub)
+    for call in (stub.Evaluate(iter([])), evaluated(stub, [])):
+        details = await failure(call)
+        assert (details.code, details.field) == (grpc.StatusCode.INVALID_ARGUMENT, "examples")
+    answer, _ = [answer async for answer in evaluated(stub, [known(b"cat-1", "cat")])]
+    assert read_status(answer.progress.results[0].error).message == "The example has no `content`."
+    assert (await failure(evaluated(stub, examples("cat", 1), model=""))).field == "model"
+    assert (await failure(evaluated(stub, examples("cat", 1), model="no"))).code == grpc.StatusCode.NOT_FOUND
+
+
+async def test_nothing_of_an_evaluation_is_stored(stub) -> None:
+    await train_anew(stub)
+    [_ async for _ in evaluated(stub, examples("cat", 3, 50))]
+    dataset = await stub.GetDataset(classifier_pb2.GetDatasetRequest(name="m"))
+    assert dataset.example_count == 12

@@ -1,0 +1,64 @@
+"""Held-out results: mistakes and suspicious labels, and their bytes, whole and damaged."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from lastlayer.classifier.evaluation.out_of_fold import HeldOut
+from lastlayer.rpc.errors import StoreCorruptError
+
+
+def contents(count: int) -> list[bytes]:
+    return [hashlib.sha256(bytes([number])).digest() for number in range(count)]
+
+
+def held_out(probabilities: list[list[float]], truth: list[int]) -> HeldOut:
+    return HeldOut.of(contents(len(truth)), np.array(truth), np.array(probabilities))
+
+
+def test_mistakes_come_the_most_confident_first() -> None:
+    found = held_out([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]], [0, 0, 0, 1]).mistakes()
+    assert [example.content_sha256 for example in found] == [contents(4)[2], contents(4)[1]]
+    assert (found[0].label, found[0].predicted) == (0, 1)
+    assert (found[0].label_probability, found[0].predicted_probability) == pytest.approx((0.2, 0.8))
+
+
+def test_a_label_is_suspicious_where_another_class_is_as_probable_as_for_its_own_examples() -> None:
+    # On average the examples of the second class have it with 0.7: the third example has it with less, the fourth with
+    # more.
+    probabilities = [[0.9, 0.1], [0.8, 0.2], [0.45, 0.55], [0.1, 0.9], [0.3, 0.7], [0.3, 0.7]]
+    found = held_out(probabilities, [0, 0, 0, 0, 1, 1])
+    assert [example.content_sha256 for example in found.suspicious()] == [contents(6)[3]]
+    assert [example.content_sha256 for example in found.mistakes()] == [contents(6)[3], contents(6)[2]]
+
+
+def test_planted_wrong_labels_are_found() -> None:
+    random = np.random.default_rng(1)
+    truth = np.arange(300) % 3
+    scores = 6 * np.eye(3)[truth] + random.normal(size=(300, 3))
+    probabilities = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    labels = truth.copy()
+    labels[::50] = (labels[::50] + 1) % 3
+    names = [number.to_bytes(32, "big") for number in range(300)]
+    found = HeldOut.of(names, labels, probabilities).suspicious()
+    assert {int.from_bytes(example.content_sha256, "big") for example in found[:6]} == set(range(0, 300, 50))
+
+
+def test_they_are_read_as_they_were_written() -> None:
+    one = held_out([[0.4, 0.6], [0.2, 0.8]], [0, 1])
+    read = HeldOut.from_bytes(one.to_bytes())
+    assert read.mistakes() == one.mistakes()
+    assert len(one.to_bytes()) < 200
+    assert HeldOut.from_bytes(HeldOut.of([], np.zeros(0, np.intp), np.zeros((0, 2))).to_bytes()).mistakes() == []
+
+
+@pytest.mark.parametrize("damage", [lambda stored: stored[:-1], lambda stored: stored[1:], lambda stored: b""])
+def test_damage_is_noticed(damage: object) -> None:
+    stored = held_out([[0.4, 0.6]], [0]).to_bytes()
+    with pytest.raises(StoreCorruptError, match="train the model again"):
+        HeldOut.from_bytes(damage(stored))  # type: ignore[operator]
+    for position in range(len(stored)):
+        changed = bytes([*stored[:position], stored[position] ^ 1, *stored[position + 1 :]])
+        with pytest.raises(StoreCorruptError):
+            HeldOut.from_bytes(changed)

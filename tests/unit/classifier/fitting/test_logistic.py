@@ -1,0 +1,172 @@
+"""The regressions of `auto`: their optimality, alone and side by side, and on rotated features."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from lastlayer.classifier.domain.head import softmax, unit_length
+from lastlayer.classifier.fitting.feature_blocks import Columns
+from lastlayer.classifier.fitting.logistic import fit_ridge
+from lastlayer.classifier.fitting.pca import MAX_COLUMNS, rotate, split
+
+
+def problem(examples: int, dimension: int, classes: int, seed: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    truth = np.arange(examples) % classes
+    positive = np.abs(random.normal(size=(classes, dimension))[truth] + 2 * random.normal(size=(examples, dimension)))
+    return unit_length(positive.astype(np.float32)), truth
+
+
+def fit(features: np.ndarray, *arguments: Any, **options: Any) -> np.ndarray:
+    return fit_ridge(Columns([features], features.dtype.type), *arguments, **options)
+
+
+def gradient(features: np.ndarray, truth: np.ndarray, solution: np.ndarray, l2: float) -> np.ndarray:
+    slopes = softmax(features @ solution[:-1] + solution[-1])
+    slopes[np.arange(len(truth)), truth] -= 1
+    return np.vstack([features.T @ slopes + l2 * solution[:-1], slopes.sum(0)]) / len(truth)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    examples=st.integers(4, 40),
+    dimension=st.integers(1, 50),
+    classes=st.integers(2, 4),
+    l2=st.sampled_from([10.0, 0.1, 1e-3]),
+)
+def test_ends_at_the_minimum(examples: int, dimension: int, classes: int, l2: float) -> None:
+    features, truth = problem(examples, dimension, classes)
+    features = features.astype(np.float64)
+    solution = fit(features, truth, classes, np.ones((examples, 1)), l2, tolerance=1e-7)[:, 0]
+    assert solution.shape == (dimension + 1, classes)
+    assert np.abs(gradient(features, truth, solution, l2)).max() < 1e-6
+
+
+@pytest.mark.parametrize("strength", [0.1, 10.0, 1000.0])
+@pytest.mark.parametrize(("examples", "dimension"), [(30, 100), (100, 30)])
+def test_rotated_it_finds_what_scikit_learn_finds(strength: float, examples: int, dimension: int) -> None:
+    features, truth = problem(examples, dimension, 3)
+    rotated = rotate(features)
+    solution = fit(rotated.values, truth, 3, np.ones((examples, 1)), 1 / strength, tolerance=1e-8)[:, 0]
+    weights, biases = rotated.restore(solution[:-1])
+    reference = LogisticRegression(C=strength, tol=1e-10, max_iter=10_000).fit(features.astype(np.float64), truth)
+    assert weights == pytest.approx(reference.coef_.T, abs=1e-4 * max(1, np.abs(reference.coef_).max()))
+    predicted = softmax(features @ weights + biases + solution[-1])
+    assert predicted == pytest.approx(reference.predict_proba(features.astype(np.float64)), abs=1e-4)
+
+
+def test_regressions_side_by_side_do_not_meet() -> None:
+    features, truth = problem(40, 12, 3)
+    features = features.astype(np.float64)
+    counted = np.arange(40)[:, None] % 4 != np.arange(4)
+    together = fit(features, truth, 3, counted, 0.1, tolerance=1e-8)
+    for number in range(4):
+        rows = np.flatnonzero(counted[:, number])
+        alone = fit(features[rows], truth[rows], 3, np.ones((len(rows), 1)), 0.1, tolerance=1e-8)
+        assert together[:, number] == pytest.approx(alone[:, 0], abs=1e-6)
+
+
+def test_examples_can_count_more_than_once() -> None:
+    features, truth = problem(30, 8, 3)
+    features = features.astype(np.float64)
+    repeated = np.repeat(np.arange(30), 1 + np.arange(30) % 3)
+    counted = (1.0 + np.arange(30) % 3)[:, None]
+    weighted = fit(features, truth, 3, counted, 0.1, tolerance=1e-8)
+    reference = fit(features[repeated], truth[repeated], 3, np.ones((len(repeated), 1)), 0.1, tolerance=1e-8)
+    assert weighted == pytest.approx(reference, abs=1e-6)
+
+
+def test_a_start_nearby_saves_steps() -> None:
+    features, truth = problem(60, 20, 3)
+    features = features.astype(np.float64)
+    counted = np.ones((60, 1))
+    steps: list[int] = []
+    near = fit(features, truth, 3, counted, 0.011, tolerance=1e-4)
+    cold = fit(features, truth, 3, counted, 0.01, tolerance=1e-4, pulse=lambda: steps.append(0))
+    warm = fit(features, truth, 3, counted, 0.01, tolerance=1e-4, start=near, pulse=lambda: steps.append(1))
+    assert warm == pytest.approx(cold, abs=0.05)
+    assert steps.count(1) < steps.count(0)
+
+
+def test_single_precision_is_close_and_ends() -> None:
+    features, truth = problem(200, 50, 4)
+    counted = np.ones((200, 1))
+    single = fit(features, truth, 4, counted, 0.01, tolerance=1e-5)
+    double = fit(features.astype(np.float64), truth, 4, counted, 0.01, tolerance=1e-8)
+    assert single.dtype == np.float32
+    assert softmax(features @ single[:-1, 0]) == pytest.approx(softmax(features @ double[:-1, 0]), abs=0.01)
+
+
+def test_rotation_keeps_inner_products_and_drops_nothing_but_rounding() -> None:
+    for shape in ((20, 50), (50, 20)):
+        features, _ = problem(*shape, 2)
+        features[:, 3] = features[:, 2]
+        rotated = rotate(features)
+        centred = features - features.mean(0)
+        assert rotated.values.shape[1] == 19
+        assert rotated.values @ rotated.values.T == pytest.approx(centred @ centred.T, abs=1e-5)
+        assert rotated.directions.T @ rotated.directions == pytest.approx(np.eye(19), abs=1e-6)
+        assert centred @ rotated.directions == pytest.approx(rotated.values, abs=1e-5)
+
+
+def many_examples(dimension: int) -> np.ndarray:
+    """Return more features than are copied, 84 MB of them; a column is the same as another."""
+    random = np.random.default_rng(9)
+    features = random.normal(size=(21_000_000 // dimension, dimension)).astype(np.float32)
+    features *= np.linspace(1, 3, dimension, dtype=np.float32)
+    features[:, 3] = features[:, 2]
+    return features
+
+
+def test_many_features_are_rotated_where_they_are() -> None:
+    features = many_examples(300)
+    before = features.copy()
+    rotated = rotate(features)
+    assert np.shares_memory(rotated.values, features)
+    centred = before - before.mean(0)
+    assert np.abs(centred @ rotated.directions - rotated.values).max() < 1e-4
+    assert np.abs(rotated.directions.T @ rotated.directions - np.eye(rotated.values.shape[1])).max() < 1e-5
+    variances = (rotated.values.astype(np.float64) ** 2).mean(0)
+    assert np.diff(variances).min() > -1e-3  # the principal directions, from the least to the greatest
+    products = rotated.values.T @ rotated.values
+    assert np.abs(products - np.diag(products.diagonal())).max() < 1e-3 * products.max()
+
+
+def test_many_examples_are_fitted_as_few_are() -> None:
+    features = many_examples(300)
+    truth = (features[:, :3] @ np.array([[1.0, 0, -1], [0, 1, -1], [-1, 0, 1]])).argmax(1)
+    parts = [features[:, :100], features[:, 100:]]
+    counted = (np.arange(len(truth))[:, None] % 2 != np.arange(2)).astype(float)
+    options: dict[str, Any] = {"l2": 10_000.0, "tolerance": 1e-3}
+    found = fit_ridge(Columns(parts, np.float32), truth, 3, counted, **options)
+    rows = np.flatnonzero(counted[:, 1])
+    alone = fit(features[rows].astype(np.float64), truth[rows], 3, np.ones((len(rows), 1)), **options)
+    assert found[:, 1] == pytest.approx(alone[:, 0], abs=0.02 * np.abs(alone).max())
+
+
+def test_columns_yield_every_row_once_in_the_precision_asked_for() -> None:
+    features = many_examples(500)
+    for parts, precision in (([features], np.float32), ([features[:, :200], features[:, 200:]], np.float64)):
+        columns = Columns(parts, precision)
+        assert columns.shape == features.shape
+        end = 0
+        for rows, block in columns.blocks(5):
+            assert rows.start == end
+            assert block.dtype == precision
+            assert np.array_equal(block, features[rows])
+            end = rows.stop
+        assert end == len(features)
+
+
+def test_features_that_never_vary_have_no_directions() -> None:
+    assert rotate(np.ones((5, 3), np.float32)).values.shape == (5, 0)
+
+
+def test_wide_features_are_rotated_in_parts() -> None:
+    wide = np.zeros((MAX_COLUMNS + 1, MAX_COLUMNS + 2), np.float32)
+    assert [part.shape[1] for part in split(wide)] == [MAX_COLUMNS // 2 + 1, MAX_COLUMNS // 2 + 1]
+    assert len(split(wide[:MAX_COLUMNS])) == 1

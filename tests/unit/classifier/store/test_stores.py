@@ -1,0 +1,258 @@
+"""Datasets and models in a real SQLite database: what is kept, counted, refused, and noticed as damaged."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from lastlayer.classifier.domain.types import Backbone, NewExample, Tap
+from lastlayer.classifier.store.database import Database, StoreOpenError
+from lastlayer.classifier.store.datasets import DatasetStore
+from lastlayer.classifier.store.models import ModelStore, NewVersion
+from lastlayer.rpc.errors import (
+    BackboneMismatchError,
+    DatasetNotTrainableError,
+    RequestIdReusedError,
+    ResourceNotFoundError,
+    StoreCorruptError,
+    StoreReadOnlyError,
+    VersionInUseError,
+)
+
+BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 2), Tap("scores", True, 3)))
+OTHER = Backbone("other", "b" * 64, (Tap("conv", False, 2),))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(f"sqlite:///{tmp_path}/store.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def datasets(database: Database) -> DatasetStore:
+    return DatasetStore(database)
+
+
+@pytest.fixture
+def models(database: Database) -> ModelStore:
+    return ModelStore(database)
+
+
+def example(number: int, label: str, *, backbone: Backbone = BACKBONE, stored: bool = False) -> NewExample:
+    vectors = {tap.name: np.full(tap.dimension, number, np.float32) for tap in backbone.taps}
+    return NewExample(f"{number}.jpg", bytes([number]) * 32, label, None if stored else vectors)
+
+
+def version(model: str = "m", request_id: str = "", request: bytes = b"1" * 32) -> NewVersion:
+    return NewVersion(model, "d", "tiny", "a" * 64, {"classes": ["x", "y"]}, b"head", request_id, request)
+
+
+def test_an_acknowledgement_means_on_disk(database: Database) -> None:
+    with database.reading() as connection:
+        assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+        assert connection.scalar(sa.text("PRAGMA synchronous")) == 2
+        assert connection.scalar(sa.text("PRAGMA foreign_keys")) == 1
+
+
+def test_examples_are_kept_once_and_in_order(datasets: DatasetStore) -> None:
+    first = datasets.add("d", BACKBONE, [example(2, "toy"), example(1, "food")])
+    again = datasets.add("d", BACKBONE, [example(1, "food", stored=True), example(3, "food")])
+    assert [outcome is not None and outcome.is_new for outcome in first + again] == [True, True, False, True]
+    examples = datasets.training_set("d")
+    assert examples.labels == ["toy", "food", "food"]
+    assert examples.features["conv"].tolist() == [[2, 2], [1, 1], [3, 3]]
+    assert datasets.get("d").class_counts == {"toy": 1, "food": 2}
+
+
+def test_an_image_with_two_labels_is_a_conflict_that_is_not_trained_on(datasets: DatasetStore) -> None:
+    datasets.add("d", BACKBONE, [example(1, "food"), example(2, "toy")])
+    [outcome] = datasets.add("d", BACKBONE, [example(1, "toy", stored=True)])
+    assert outcome is not None
+    assert outcome.labels == ("food", "toy")
+    assert datasets.training_set("d").labels == ["toy"]
+    assert (datasets.get("d").class_counts, datasets.get("d").conflict_count) == ({"toy": 1}, 1)
+
+
+def test_an_image_that_comes_twice_in_a_message_is_kept_once(datasets: DatasetStore) -> None:
+    outcomes = datasets.add(
+        "d", BACKBONE, [example(1, "food"), example(1, "food"), example(2, "toy"), example(2, "food", stored=True)]
+    )
+    assert [(outcome.is_new, outcome.labels) for outcome in outcomes if outcome is not None] == [
+        (True, ("food",)),
+        (False, ("food",)),
+        (True, ("toy",)),
+        (True, ("toy", "food")),
+    ]
+    assert datasets.training_set("d").labels == ["food"]
+
+
+def test_training_reads_the_taps_that_it_needs(datasets: DatasetStore) -> None:
+    datasets.add("d", BACKBONE, [example(1, "x"), example(2, "y")])
+    asked: list[tuple[str, int]] = []
+
+    def needed(backbone: Backbone, count: int) -> list[str]:
+        asked.append((backbone.name, count))
+        return ["scores"]
+
+    assert datasets.training_set("d", needed).features.keys() == {"scores"}
+    assert asked == [("tiny", 2)]
+
+
+def test_many_examples_are_read_in_order_and_reading_can_be_ended(datasets: DatasetStore) -> None:
+    vectors = np.random.default_rng(0).random((1200, 2), np.float32)
+    new = [
+        NewExample(
+            f"{number}.jpg",
+            np.random.default_rng(number).bytes(32),
+            "xy"[number % 2],
+            {"conv": vector, "scores": np.zeros(3, np.float32)},
+        )
+        for number, vector in enumerate(vectors)
+    ]
+    datasets.add("d", BACKBONE, new)
+    examples = datasets.training_set("d")
+    assert list(examples.contents) == [entry.content_sha256 for entry in new]
+    assert np.array_equal(examples.features["conv"], vectors)
+
+    def end() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        datasets.training_set("d", pulse=end)
+
+
+def test_features_are_shared_and_go_with_the_last_dataset(datasets: DatasetStore) -> None:
+    datasets.add("one", BACKBONE, [example(1, "x"), example(2, "x")])
+    datasets.add("two", BACKBONE, [example(1, "y", stored=True)])
+    contents = [bytes([1]) * 32, bytes([2]) * 32]
+    assert datasets.featurized(BACKBONE.digest, contents) == set(contents)
+    assert datasets.featurized(OTHER.digest, contents) == set()
+    datasets.delete("one")
+    assert datasets.featurized(BACKBONE.digest, contents) == {contents[0]}
+    assert datasets.training_set("two").features["scores"].tolist() == [[1, 1, 1]]
+
+
+def test_examples_of_another_backbone_must_be_added_again(datasets: DatasetStore) -> None:
+    datasets.add("d", BACKBONE, [example(1, "x"), example(2, "y")])
+    datasets.add("d", OTHER, [example(3, "y", backbone=OTHER)])
+    with pytest.raises(BackboneMismatchError, match="2 of the 3 examples of the dataset `d`"):
+        datasets.training_set("d")
+
+
+def test_what_is_not_there_is_said_with_what_is(datasets: DatasetStore, models: ModelStore) -> None:
+    datasets.add("fruit", BACKBONE, [])
+    with pytest.raises(ResourceNotFoundError, match=r"There is no dataset `frut`\. There are: fruit\."):
+        datasets.get("frut")
+    with pytest.raises(DatasetNotTrainableError, match="`fruit` has no examples"):
+        datasets.training_set("fruit")
+    with pytest.raises(ResourceNotFoundError, match=r"There is no model `m`\. No model was trained yet\."):
+        models.get("m")
+
+
+def test_damaged_features_are_noticed(database: Database, datasets: DatasetStore) -> None:
+    datasets.add("d", BACKBONE, [example(1, "x"), example(2, "y")])
+    with database.writing() as connection:
+        connection.execute(sa.text("UPDATE features SET vector = zeroblob(8) WHERE tap = 'conv'"))
+    with pytest.raises(StoreCorruptError, match="at the tap conv are damaged"):
+        datasets.training_set("d")
+
+
+def test_versions_are_numbered_and_the_newest_is_the_default(models: ModelStore) -> None:
+    assert [models.add(version()).version for _ in range(3)] == [1, 2, 3]
+    assert (models.get("m").default_version, models.get("m").version_count) == (3, 3)
+    assert models.set_default("m", 1).default_version == 1
+    assert models.get_version("m", 0).version == 1
+    assert [entry.version for entry in models.page_versions("m", 3, 10)] == [2, 1]
+
+
+def test_numbers_of_deleted_versions_are_not_given_again(models: ModelStore) -> None:
+    for _ in range(2):
+        models.add(version())
+    with pytest.raises(VersionInUseError, match="Version 2 is the default"):
+        models.delete_version("m", 2)
+    models.set_default("m", 1)
+    models.delete_version("m", 2)
+    assert models.add(version()).version == 3
+    with pytest.raises(ResourceNotFoundError, match=r"There is no version `m:2`. The newest are 3, 1\."):
+        models.get_version("m", 2)
+
+
+def test_the_last_version_takes_its_model_with_it_and_keys_are_never_used_again(models: ModelStore) -> None:
+    before = models.add(version())
+    models.delete_version("m", 1)
+    assert models.page("", 10) == []
+    after = models.add(version())
+    assert (after.version, after.key > before.key) == (1, True)
+    with pytest.raises(ResourceNotFoundError):
+        models.head(before.key)
+
+
+def test_a_request_makes_one_version(models: ModelStore) -> None:
+    made = models.add(version(request_id="r"))
+    assert models.find_request("r", b"1" * 32) == made
+    assert models.add(version(request_id="r")) == made
+    assert models.find_request("s", b"1" * 32) is None
+    with pytest.raises(RequestIdReusedError, match="The request id `r` was used before with another request"):
+        models.find_request("r", b"2" * 32)
+
+
+def test_a_failed_write_leaves_nothing(database: Database, datasets: DatasetStore) -> None:
+    vectors = example(1, "x").vectors
+    bad = NewExample("n", b"1" * 32, None, vectors)  # type: ignore[arg-type]
+    with pytest.raises(sa.exc.IntegrityError):
+        datasets.add("d", BACKBONE, [example(1, "x"), bad])
+    assert datasets.page("", 10) == []
+
+
+def test_a_second_process_may_open_the_same_store(tmp_path: Path, database: Database, datasets: DatasetStore) -> None:
+    datasets.add("d", BACKBONE, [example(1, "x")])
+    second = Database(f"sqlite:///{tmp_path}/store.db")
+    assert DatasetStore(second).get("d").class_counts == {"x": 1}
+    second.close()
+
+
+def test_a_store_of_a_newer_version_is_refused(tmp_path: Path, database: Database) -> None:
+    with database.writing() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreOpenError, match="was written by a newer version of Lastlayer"):
+        Database(f"sqlite:///{tmp_path}/store.db")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photo.db").write_bytes(b"\xff\xd8\xff" * 1000)
+    with pytest.raises(StoreOpenError, match=r"photo.db` is damaged; restore it"):
+        Database(f"sqlite:///{tmp_path}/photo.db")
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreOpenError, match="cannot be created"):
+        Database(f"sqlite:///{tmp_path}/file/store.db")
+
+
+@pytest.mark.parametrize("url", ["nonsense", "oracle9://x"])
+def test_a_url_that_cannot_be_used_is_refused(url: str) -> None:
+    with pytest.raises(StoreOpenError, match="The store's URL cannot be used"):
+        Database(url)
+
+
+def test_a_read_only_store_is_said(database: Database, datasets: DatasetStore) -> None:
+    with database.reading() as connection:
+        connection.execute(sa.text("PRAGMA query_only = ON"))
+        connection.rollback()
+    with pytest.raises(StoreReadOnlyError, match="it is read-only"):
+        datasets.add("d", BACKBONE, [example(1, "x")])
+
+
+def test_the_tables_are_what_the_migrations_make(database: Database) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from lastlayer.classifier.store.schema import metadata
+
+    with database.reading() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []

@@ -1,0 +1,216 @@
+"""The search: the one-standard-error preference, scans along the path, and what many examples change."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lastlayer.classifier.domain.head import softmax, unit_length
+from lastlayer.classifier.fitting.feature_blocks import Columns
+from lastlayer.classifier.fitting.folds import assign_folds, split
+from lastlayer.classifier.fitting.logistic import fit_ridge
+from lastlayer.classifier.fitting.pca import rotate, whiten
+from lastlayer.classifier.training.search import (
+    L2_PATH,
+    SEARCH_EXAMPLES,
+    Candidate,
+    Choice,
+    Scan,
+    Search,
+    choose,
+    mean_and_error,
+)
+
+PATH = (1.0, 0.1)
+
+
+def scan(tap: str, *losses: np.ndarray, whitening: float = 0.0) -> Scan:
+    return Scan(Candidate((tap,), whitening, ()), PATH, np.stack(losses)[:, None])
+
+
+def chosen_of(*scans: Scan) -> Choice:
+    return choose(scans, np.ones(scans[0].losses.shape[2]))
+
+
+def search(truth: np.ndarray, classes: int, weights: np.ndarray | None = None) -> Search:
+    return Search(truth, classes, np.ones(len(truth)) if weights is None else weights, lambda: None)
+
+
+def examples(count: int, dimension: int, classes: int, *, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(4)
+    truth = np.arange(count) % classes
+    centres = random.normal(size=(classes, dimension))
+    return (centres[truth] + noise * random.normal(size=(count, dimension))).astype(np.float32), truth
+
+
+def fit(features: np.ndarray, *arguments: Any, **options: Any) -> np.ndarray:
+    return fit_ridge(Columns([features], features.dtype.type), *arguments, **options)
+
+
+def looked_at(values: Columns) -> np.ndarray:
+    return np.concatenate([block for _, block in values.blocks(1)])
+
+
+def candidate(tap: str, *features: np.ndarray) -> Candidate:
+    return Candidate((tap,), 0.0, tuple(rotate(unit_length(values)) for values in features))
+
+
+def test_the_least_log_loss_is_chosen() -> None:
+    high, low = np.full(40, 0.9), np.full(40, 0.2)
+    choice = chosen_of(scan("a", high, high), scan("b", high, low), scan("c", high, high))
+    assert (choice.candidate.taps, choice.l2) == (("b",), 0.1)
+
+
+def test_a_cheaper_candidate_wins_within_one_standard_error() -> None:
+    random = np.random.default_rng(2)
+    least = random.random(100)
+    noise = random.normal(size=100)
+    noise -= noise.mean()
+    error = noise.std(ddof=1) / 10
+    for excess, chosen in ((0.9 * error, "cheap"), (1.1 * error, "dear")):
+        scans = [scan("cheap", least + noise + excess, least + 5), scan("dear", least + 5, least)]
+        assert chosen_of(*scans).candidate.taps == (chosen,)
+
+
+def test_with_few_examples_there_is_no_preference() -> None:
+    few = np.array([0.1, 0.5, 0.3, 0.7])
+    noise = np.array([1.0, -1.0, 1.0, -0.9])
+    assert chosen_of(scan("cheap", few + noise, few + 5), scan("dear", few + 5, few)).candidate.taps == ("dear",)
+
+
+def test_only_counted_and_validated_examples_decide() -> None:
+    ones, zeros = np.ones(40), np.zeros(40)
+    half = np.arange(40) < 20
+    never = np.where(np.arange(40) == 0, np.nan, 1.0)
+    scans = [scan("a", never * np.where(half, 0, 2), ones * 9), scan("b", never * np.where(half, 1, 0), zeros + 9)]
+    assert choose(scans, half.astype(float)).candidate.taps == ("a",)
+    assert choose(scans, (~half).astype(float)).candidate.taps == ("b",)
+    assert chosen_of(*scans).candidate.taps == ("b",)
+
+
+def test_examples_that_count_more_decide_more() -> None:
+    rare = np.arange(40) < 4
+    scans = [
+        scan("common", np.where(rare, 2.0, 0.1), np.full(40, 9.0)),
+        scan("rare", np.where(rare, 0.1, 0.5), np.full(40, 9.0)),
+    ]
+    assert chosen_of(*scans).candidate.taps == ("common",)
+    assert choose(scans, np.where(rare, 9.0, 1.0)).candidate.taps == ("rare",)
+
+
+def test_of_the_same_taps_the_better_whitening_is_chosen() -> None:
+    plain = np.linspace(0, 1, 40)
+    scans = [
+        scan("tap", plain, plain),
+        scan("tap", plain - 0.01, plain, whitening=0.25),
+        scan("dear", plain + 1, plain),
+    ]
+    assert chosen_of(*scans).candidate.whitening == 0.25
+    # The dear tap is the best, and not distinguishably better than the cheap one, whose better whitening wins.
+    noise = np.tile([1.0, -1.0], 20)
+    scans[2] = scan("dear", plain - 0.02 + noise, plain)
+    assert chosen_of(*scans).candidate.taps == ("tap",)
+    assert chosen_of(*scans).candidate.whitening == 0.25
+
+
+def test_the_standard_error_of_a_mean() -> None:
+    losses = np.random.default_rng(5).random(50)
+    mean, error = mean_and_error(losses, np.ones(50))
+    assert (mean, error) == pytest.approx((losses.mean(), losses.std(ddof=1) / np.sqrt(50)))
+    assert mean_and_error(losses[:1], np.ones(1)) == (losses[0], 0.0)
+
+
+def test_a_scan_holds_the_losses_of_regressions_that_never_saw_the_example() -> None:
+    features, truth = examples(24, 6, 3)
+    scanned = search(truth, 3).scan(candidate("tap", features), np.arange(24), split(truth, 10, seed=1), (0.1,))
+    assert scanned.path == (0.1,)
+    # With 10 folds of 24 examples, each is held out with one or two others; alone it fares about as it does there.
+    unit = unit_length(features).astype(np.float64)
+    alone = np.empty(24)
+    for row in range(24):
+        others = np.flatnonzero(np.arange(24) != row)
+        solution = fit(unit[others], truth[others], 3, np.ones((23, 1)), 0.1, tolerance=1e-6)[:, 0]
+        alone[row] = -np.log(softmax(unit[[row]] @ solution[:-1] + solution[-1])[0, truth[row]])
+    assert scanned.losses[0, 0] == pytest.approx(alone, abs=0.5)
+    assert scanned.losses[0, 0].mean() == pytest.approx(alone.mean(), abs=0.1)
+
+
+def test_the_only_example_of_a_class_is_never_validated() -> None:
+    features, truth = examples(13, 6, 3)
+    truth[-1] = 3
+    scanned = search(truth, 4).scan(candidate("tap", features), np.arange(13), split(truth, 10, seed=1), PATH)
+    assert np.flatnonzero(np.isnan(scanned.losses[0, 0])).tolist() == [12]
+    assert np.isfinite(scanned.losses[:, :, :12]).all()
+
+
+def test_a_path_ends_where_it_only_gets_worse() -> None:
+    features, truth = examples(120, 40, 3, noise=30.0)
+    splits = split(truth, 5, seed=1)
+    scanned = search(truth, 3).scan(candidate("tap", features), np.arange(120), splits, L2_PATH)
+    assert len(scanned.path) < len(L2_PATH)
+    assert scanned.losses.mean((1, 2)).argmin() < len(scanned.path) - 2
+
+
+def test_of_many_examples_a_sample_chooses_what_is_tried_on_all() -> None:
+    features, truth = examples(SEARCH_EXAMPLES + 300, 8, 2)
+    random = np.random.default_rng(6)
+    noise = [random.normal(size=features.shape).astype(np.float32) for _ in range(3)]
+    candidates = [candidate(f"noise {n}", values) for n, values in enumerate(noise)] + [candidate("good", features)]
+    told: list[float] = []
+    searching = search(truth, 2)
+    scans = searching.scan_all(candidates, seed=1, tell=told.append)
+    assert len(scans) == 3
+    assert all(scanned.losses.shape == (len(scanned.path), 1, len(truth)) for scanned in scans)
+    assert all(len(scanned.path) <= 3 for scanned in scans)
+    choice = chosen_of(*scans)
+    assert choice.candidate.taps == ("good",)
+    trials = {trial.taps: trial for trial in searching.trials(choice)}
+    assert list(trials) == [("noise 0",), ("noise 1",), ("noise 2",), ("good",)]
+    assert [taps for taps, trial in trials.items() if trial.chosen] == [("good",)]
+    assert trials["good",].log_loss < 0.69 < trials["noise 0",].log_loss
+    assert sorted(trial.example_count for trial in trials.values()) == [SEARCH_EXAMPLES, *[len(truth)] * 3]
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+
+def test_taps_side_by_side_are_restored_to_weights_on_their_vectors() -> None:
+    one, truth = examples(30, 7, 3)
+    two, _ = examples(30, 50, 3)
+    both = candidate("both", one, two)
+    values = both.values(np.arange(30), np.float64)
+    solution = fit_ridge(values, truth, 3, np.ones((30, 1)), 0.1, tolerance=1e-8)[:, 0]
+    weights, biases = both.restore(solution)
+    side_by_side = np.hstack([unit_length(one), unit_length(two)])
+    assert weights.shape == (57, 3)
+    assert side_by_side @ weights + biases == pytest.approx(looked_at(values) @ solution[:-1] + solution[-1], abs=1e-5)
+    direct = fit(side_by_side.astype(np.float64), truth, 3, np.ones((30, 1)), 0.1, tolerance=1e-8)[:, 0]
+    assert weights == pytest.approx(direct[:-1], abs=1e-4)
+
+
+def test_without_a_fold_nothing_of_it_is_looked_at() -> None:
+    """The labels of a fold are changed: what is scanned without it stays as it was."""
+    features, truth = examples(60, 6, 3)
+    assigned = assign_folds(truth, 5, seed=2)
+    changed = np.where(assigned == 1, (truth + 1) % 3, truth)
+    scanned = []
+    for labels in (truth, changed):
+        splits = split(labels, 4, seed=3, without=assigned)
+        scanned.append(search(labels, 3).scan(candidate("tap", features), np.arange(60), splits, (0.1,)).of(1).losses)
+    assert np.isnan(scanned[0][0, 0, assigned == 1]).all()
+    assert np.array_equal(scanned[0], scanned[1], equal_nan=True)
+
+
+def test_whitening_evens_the_spread_and_is_restored() -> None:
+    features, truth = examples(30, 7, 3)
+    whitened = whiten(rotate(unit_length(features)), 0.5)
+    before = rotate(unit_length(features)).values.std(0)
+    after = whitened.values.std(0)
+    assert after.max() / after.min() == pytest.approx(np.sqrt(before.max() / before.min()), rel=1e-4)
+    assert (whitened.values**2).sum() == pytest.approx((rotate(unit_length(features)).values ** 2).sum())
+    several = Candidate(("tap",), 0.5, (whitened,))
+    values = several.values(np.arange(30), np.float64)
+    solution = fit_ridge(values, truth, 3, np.ones((30, 1)), 0.1, tolerance=1e-8)[:, 0]
+    weights, biases = several.restore(solution)
+    assert unit_length(features) @ weights + biases == pytest.approx(
+        looked_at(values) @ solution[:-1] + solution[-1], abs=1e-5
+    )

@@ -1,0 +1,336 @@
+"""The recipes on datasets of all sizes, through the one function that trains."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lastlayer.classifier.domain.types import Backbone, Tap
+from lastlayer.classifier.training.recipes import Recipe, TapFeatures
+from lastlayer.classifier.training.report import Facts
+from lastlayer.classifier.training.trainer import (
+    COMPARED_EXAMPLES,
+    ClassWeight,
+    Trained,
+    TrainingCancelledError,
+    needed_taps,
+    train,
+)
+from lastlayer.rpc.errors import DatasetNotTrainableError, RecipeNotSupportedError
+
+
+def taps_for(labels: list[str], *, noise: float = 0.5, scores: bool = True) -> list[TapFeatures]:
+    """Return features of which the tap `good` tells the labels apart, and `bad` does not."""
+    random = np.random.default_rng(1)
+    classes = sorted(set(labels))
+    centres = random.normal(size=(len(classes), 24))
+    truth = np.array([classes.index(label) for label in labels], np.intp)
+    good = centres[truth] + noise * random.normal(size=(len(labels), 24)) if labels else np.zeros((0, 24))
+    taps = [
+        TapFeatures("bad", False, random.normal(size=(len(labels), 12)).astype(np.float32)),
+        TapFeatures("good", False, good.astype(np.float32)),
+    ]
+    if scores:
+        taps.append(TapFeatures("scores", True, (3 * good[:, :10]).astype(np.float32)))
+    return taps
+
+
+class Switch:
+    """Says that the training is cancelled when it is asked for the `off_at`-th time."""
+
+    def __init__(self, off_at: int | None) -> None:
+        self.asked = 0
+        self._off_at = off_at
+
+    def __call__(self) -> bool:
+        self.asked += 1
+        return self.asked == self._off_at
+
+
+def train_quietly(
+    taps: list[TapFeatures],
+    labels: list[str],
+    recipe: Recipe = Recipe.AUTO,
+    *,
+    class_weight: ClassWeight = ClassWeight.NONE,
+    min_precision: float = 0.0,
+) -> Trained:
+    return train(
+        taps,
+        labels,
+        recipe,
+        class_weight=class_weight,
+        min_precision=min_precision,
+        progress=lambda message, share: None,
+        cancelled=lambda: False,
+    )
+
+
+@pytest.mark.parametrize("each", [2, 3, 10, 40])
+@pytest.mark.parametrize("recipe", list(Recipe))
+def test_both_recipes_learn_from_few_and_from_many(each: int, recipe: Recipe) -> None:
+    labels = ["cat", "dog", "bird"] * each
+    taps = taps_for(labels, noise=0.2)
+    trained = train_quietly(taps, labels, recipe)
+    assert trained.head.classes == ("cat", "dog", "bird")
+    assert trained.head.taps == (("good",) if recipe is Recipe.AUTO else ("scores",))
+    probabilities = trained.head.probabilities({tap.name: tap.values for tap in taps})
+    assert [trained.head.classes[best] for best in probabilities.argmax(1)] == labels
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.example_count == len(labels)
+    assert [estimate.recipe for estimate in trained.comparisons] == [
+        Recipe.TUTORIAL if recipe is Recipe.AUTO else Recipe.AUTO
+    ]
+
+
+def test_the_tutorial_uses_raw_scores_and_its_penalties() -> None:
+    labels = ["a", "b"] * 6
+    head = train_quietly(taps_for(labels), labels, Recipe.TUTORIAL).head
+    assert (head.unit_length, head.l1, head.l2) == (False, 1.0, 1.0)
+
+
+def test_what_cannot_be_told_apart_is_not_promised() -> None:
+    """The estimate repeats the choice in each fold: on noise it must not look better than guessing."""
+    random = np.random.default_rng(8)
+    labels = ["a", "b"] * 40
+    noise = [TapFeatures(f"tap{n}", False, random.normal(size=(80, 30)).astype(np.float32)) for n in range(4)]
+    metrics = train_quietly(noise, labels).cross_validation
+    assert metrics is not None
+    assert metrics.log_loss > 0.65
+    assert 0.3 < metrics.micro_accuracy < 0.7
+
+
+def test_a_class_of_one_example_is_trained_and_said() -> None:
+    labels = ["a"] * 5 + ["b"] * 5 + ["only"]
+    trained = train_quietly(taps_for(labels), labels)
+    assert "only" in trained.head.classes
+    assert any("`only` has only one example" in note for note in trained.notes)
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.example_count == 10
+
+
+def test_one_example_of_each_class_is_trained_without_an_estimate() -> None:
+    labels = ["a", "b", "c"]
+    taps = taps_for(labels)
+    trained = train_quietly(taps, labels)
+    assert trained.cross_validation is None
+    assert trained.comparisons == ()
+    assert trained.head.taps == ("good",)
+    assert trained.head.probabilities({tap.name: tap.values for tap in taps}).argmax(1).tolist() == [0, 1, 2]
+    assert any("nothing can be validated" in note for note in trained.notes)
+
+
+def test_a_class_that_cannot_be_validated_without_the_other() -> None:
+    labels = ["a", "a", "b"]
+    trained = train_quietly(taps_for(labels), labels)
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.example_count == 2
+
+
+def test_taps_that_tell_more_together_are_used_together() -> None:
+    random = np.random.default_rng(3)
+    truth = np.arange(160) % 4
+    halves = [truth // 2, truth % 2]
+    taps = [
+        TapFeatures(name, False, (np.eye(2)[half] + 0.3 * random.normal(size=(160, 2))).astype(np.float32))
+        for name, half in zip(("coarse", "fine"), halves, strict=True)
+    ]
+    trained = train_quietly(taps, [f"class {number}" for number in truth])
+    assert trained.head.taps == ("coarse", "fine")
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.micro_accuracy > 0.8
+
+
+def test_one_class_a_hundred_times_as_large() -> None:
+    labels = ["common"] * 200 + ["rare"] * 2
+    trained = train_quietly(taps_for(labels, noise=0.2), labels)
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.example_count == 202
+    assert trained.cross_validation.macro_accuracy == 1
+
+
+def test_more_examples_than_the_search_tries_all_candidates_on() -> None:
+    labels = ["a", "b"] * 600
+    trained = train_quietly(taps_for(labels, scores=False), labels)
+    assert trained.head.taps == ("good",)
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.example_count == 1200
+
+
+def test_of_many_examples_only_the_taps_that_are_used_are_needed() -> None:
+    vector, scores = Tap("conv", False, 2), Tap("scores", True, 3)
+    both, scores_alone = Backbone("b", "d", (vector, scores)), Backbone("b", "d", (scores,))
+    assert set(needed_taps(both, COMPARED_EXAMPLES, Recipe.AUTO)) == {"conv", "scores"}
+    assert set(needed_taps(both, COMPARED_EXAMPLES, Recipe.TUTORIAL)) == {"conv", "scores"}
+    assert needed_taps(both, COMPARED_EXAMPLES + 1, Recipe.AUTO) == ["conv"]
+    assert needed_taps(both, COMPARED_EXAMPLES + 1, Recipe.TUTORIAL) == ["scores"]
+    assert needed_taps(scores_alone, COMPARED_EXAMPLES + 1, Recipe.AUTO) == ["scores"]
+
+
+def test_a_backbone_of_class_scores_alone() -> None:
+    labels = ["a", "b"] * 5
+    trained = train_quietly(taps_for(labels)[2:], labels)
+    assert (trained.head.taps, trained.head.unit_length) == (("scores",), True)
+
+
+def test_two_hundred_classes_of_two() -> None:
+    labels = [f"class {number}" for number in range(200)] * 2
+    trained = train_quietly(taps_for(labels, noise=0.01, scores=False)[1:], labels)
+    assert len(trained.head.classes) == 200
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.micro_accuracy > 0.9
+
+
+def test_many_classes() -> None:
+    labels = [f"class {number}" for number in range(60)] * 3
+    trained = train_quietly(taps_for(labels, noise=0.05, scores=False), labels)
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.micro_accuracy > 0.9
+    assert trained.comparisons == ()
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"), [([], "no examples"), (["a", "a"], "only the class `a`")], ids=["none", "one class"]
+)
+def test_too_little_to_train_on_is_said(labels: list[str], found: str) -> None:
+    with pytest.raises(DatasetNotTrainableError, match=found):
+        train_quietly(taps_for(labels), labels)
+
+
+def test_the_tutorial_needs_class_scores() -> None:
+    labels = ["a", "b"] * 3
+    with pytest.raises(RecipeNotSupportedError, match="class scores"):
+        train_quietly(taps_for(labels, scores=False), labels, Recipe.TUTORIAL)
+
+
+def test_progress_never_goes_back_and_ends_at_one() -> None:
+    told: list[float] = []
+    labels = ["a", "b"] * 10
+    train(taps_for(labels), labels, Recipe.AUTO, progress=lambda _, share: told.append(share), cancelled=lambda: False)
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+
+def test_a_cancelled_training_ends() -> None:
+    labels = ["a", "b"] * 10
+    with pytest.raises(TrainingCancelledError):
+        train(taps_for(labels), labels, Recipe.AUTO, progress=lambda _m, _s: None, cancelled=lambda: True)
+
+
+@pytest.mark.parametrize("recipe", list(Recipe))
+def test_a_training_can_be_cancelled_at_any_step(recipe: Recipe) -> None:
+    labels = ["a", "b"] * 4
+    taps = taps_for(labels)
+    whole = Switch(off_at=None)
+    train(taps, labels, recipe, progress=lambda _m, _s: None, cancelled=whole)
+    for step in np.linspace(1, whole.asked, 6).astype(int):
+        switch = Switch(off_at=int(step))
+        with pytest.raises(TrainingCancelledError):
+            train(taps, labels, recipe, progress=lambda _m, _s: None, cancelled=switch)
+        assert switch.asked == step
+
+
+def test_the_same_examples_give_the_same_head() -> None:
+    labels = ["a", "b", "c"] * 8
+    first, second = (train_quietly(taps_for(labels), labels) for _ in range(2))
+    assert first.head.weights.tobytes() == second.head.weights.tobytes()
+    assert first.cross_validation == second.cross_validation
+
+
+def test_balanced_weights_find_the_rare_class() -> None:
+    labels = ["common"] * 300 + ["rare"] * 12
+    taps = taps_for(labels, noise=3.0, scores=False)
+    plain, balanced = (
+        train_quietly(taps, labels, class_weight=weight).cross_validation
+        for weight in (ClassWeight.NONE, ClassWeight.BALANCED)
+    )
+    assert plain is not None
+    assert balanced is not None
+    assert balanced.classes[1].recall > plain.classes[1].recall
+    assert balanced.macro_accuracy > plain.macro_accuracy
+
+
+def test_the_tutorial_takes_no_class_weights() -> None:
+    labels = ["a", "b"] * 3
+    with pytest.raises(RecipeNotSupportedError, match="use the recipe `auto`"):
+        train_quietly(taps_for(labels), labels, Recipe.TUTORIAL, class_weight=ClassWeight.BALANCED)
+
+
+def test_a_threshold_keeps_its_promise_on_held_out_examples() -> None:
+    labels = ["a", "b", "c"] * 60
+    trained = train_quietly(taps_for(labels, noise=2.5, scores=False), labels, min_precision=0.9)
+    assert trained.rejection is not None
+    assert trained.held_out is not None
+    assert trained.head.threshold == trained.rejection.threshold > 0
+    accepted = trained.held_out.probabilities.max(1) >= trained.rejection.threshold
+    right = trained.held_out.probabilities.argmax(1) == trained.held_out.truth
+    assert right[accepted].mean() >= 0.9 > right.mean()
+    assert trained.rejection_curve[0].precision == pytest.approx(right.mean())
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c", "d"]])
+def test_a_threshold_needs_held_out_examples(labels: list[str]) -> None:
+    with pytest.raises(DatasetNotTrainableError, match="nothing can be held out"):
+        train_quietly(taps_for(labels), labels, min_precision=0.9)
+
+
+def test_the_head_is_as_sure_as_it_was_right() -> None:
+    """Held-out probabilities are calibrated, and the head's weights have the temperature in them."""
+    random = np.random.default_rng(3)
+    labels = [f"class {number}" for number in np.arange(300) % 3]
+    taps = taps_for(labels, noise=2.0, scores=False)[1:]
+    flipped = [labels[(row + 1) % 300] if random.random() < 0.25 else labels[row] for row in range(300)]
+    trained = train_quietly(taps, flipped)
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.expected_calibration_error < 0.1
+    if trained.calibration is not None:
+        assert trained.cross_validation.log_loss < trained.calibration.log_loss_before
+
+
+def test_the_tutorial_stays_as_it_was_fitted() -> None:
+    labels = ["a", "b"] * 60
+    trained = train_quietly(taps_for(labels, noise=2.0), labels, Recipe.TUTORIAL)
+    assert trained.calibration is None
+    assert trained.trials == ()
+
+
+def test_what_was_tried_is_told() -> None:
+    labels = ["cat", "dog", "bird"] * 20
+    trained = train_quietly(taps_for(labels, noise=0.2), labels)
+    assert [trial.taps for trial in trained.trials] == [("bad",), ("good",), ("bad", "good")]
+    chosen = [trial for trial in trained.trials if trial.chosen]
+    assert [trial.taps for trial in chosen] == [trained.head.taps]
+    assert chosen[0].l2 == trained.head.l2
+    assert chosen[0].example_count == 60
+
+
+def test_every_example_that_can_be_is_held_out() -> None:
+    labels = ["a"] * 5 + ["b"] * 5 + ["only"]
+    held_out = train_quietly(taps_for(labels), labels).held_out
+    assert held_out is not None
+    assert held_out.rows.tolist() == list(range(10))
+    assert held_out.truth.tolist() == [0] * 5 + [1] * 5
+    assert held_out.probabilities.sum(1) == pytest.approx(np.ones(10))
+
+
+def test_facts_are_read_as_they_were_written() -> None:
+    labels = ["a", "b", "c"] * 60
+    trained = train_quietly(taps_for(labels, noise=2.5), labels, min_precision=0.8)
+    facts = Facts.of(trained, 180, 1.5, {"numpy": "2"})
+    stored = json.loads(json.dumps(facts.to_json()))
+    assert Facts.from_json(stored) == facts
+
+
+def test_facts_of_the_first_release_are_read() -> None:
+    labels = ["a", "b"] * 10
+    facts = Facts.of(train_quietly(taps_for(labels), labels), 20, 1.5, {})
+    stored = json.loads(json.dumps(facts.to_json()))
+    for key in ("class_weight", "whitening", "calibration", "rejection", "rejection_curve", "trials", "libraries"):
+        del stored[key]
+    for key in ("micro_accuracy_interval", "log_loss_interval", "expected_calibration_error", "reliability"):
+        del stored["cross_validation"][key]
+        del stored["comparisons"][0]["metrics"][key]
+    read = Facts.from_json(stored)
+    assert (read.taps, read.example_count, read.trials, read.rejection) == (facts.taps, 20, (), None)
+    assert read.cross_validation is not None
+    assert read.cross_validation.micro_accuracy_interval is None

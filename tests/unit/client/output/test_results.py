@@ -1,0 +1,45 @@
+"""Names and tables for people."""
+
+import io
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from lastlayer.client.output.escape import shown
+from lastlayer.client.output.results import print_training, short_names
+from lastlayer.client.results import AddedExamples, ClassMetrics, Metrics, ModelVersion
+from tests.unit.client.samples import version
+
+
+def test_text_that_controls_or_hides_is_escaped() -> None:
+    assert shown("größe 🦆 דג naïve\u200dx") == "größe 🦆 דג naïve\u200dx"
+    assert shown("a\x1b[2Jb\nc\u202ed\udcff\u2028") == "a\\x1b[2Jb\\nc\\u202ed\\udcff\\u2028"
+
+
+@settings(deadline=None)
+@given(st.text(st.characters()))
+def test_any_text_can_be_shown_in_a_line(text: str) -> None:
+    assert shown(text).encode().decode() == shown(text)
+    assert len(shown(text).splitlines()) <= 1
+
+
+def test_names_are_as_short_as_tells_them_apart() -> None:
+    assert short_names(["a/1.jpg", "b/1.jpg", "b/2.jpg", "b/2.jpg", "-", "dir/"]) == {
+        "a/1.jpg": "a/1.jpg",
+        "b/1.jpg": "b/1.jpg",
+        "b/2.jpg": "2.jpg",
+        "-": "-",
+        "dir/": "dir/",
+    }
+
+
+def test_labels_with_markup_are_labels() -> None:
+    label = "[bold]cat[/bold]"
+    metrics = Metrics(2, 0.5, None, 1.0, 1.0, (ClassMetrics(label, 2, 0.5, 1.0, 1.0),), ((2,),))
+    trained: ModelVersion = version(classes=(label,), cross_validation=metrics)
+    written = io.StringIO()
+    console = Console(file=written, markup=False, highlight=False, emoji=False, width=100_000)
+    print_training(console, trained, AddedExamples(2, 0, 0, (), ()))
+    assert f"{label}         2    0.5000" in written.getvalue()
+    assert "\x1b" not in written.getvalue()

@@ -1,0 +1,374 @@
+"""The way of an image with a scripted network: its own error or vectors, room, deadlines, callers that go."""
+
+import asyncio
+import io
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+from prometheus_client import REGISTRY
+
+from lastlayer.featurizer.backbones.spec import Preprocessing
+from lastlayer.featurizer.pipeline.decoding import Decoded, decode_whole
+from lastlayer.featurizer.pipeline.pipeline import Featurized, Pipeline
+from lastlayer.rpc.errors import (
+    DeadlinePassedError,
+    ImageEmptyError,
+    ImageError,
+    ImageUndecodableError,
+    NotReadyError,
+    OverloadedError,
+)
+
+LONG_S = 30.0
+"""How long a test waits for what must come; nothing waits for this to pass."""
+
+IDLE_S = 0.02
+"""After how long without images memory is given back in tests."""
+
+
+class FakeNetwork:
+    """Its tap `level` is the mean of red, `area` the number of pixels; a map is red itself.
+
+    Waits inside for as long as it is held.
+    """
+
+    def __init__(self) -> None:
+        self.threads: list[str] = []
+        self.runs: list[tuple[int, tuple[str, ...]]] = []
+        self.mapped: list[tuple[int, tuple[str, ...]]] = []
+        self._entered = threading.Semaphore(0)
+        self._free = threading.Event()
+        self._free.set()
+
+    def hold(self) -> None:
+        self._free.clear()
+
+    def release(self) -> None:
+        self._free.set()
+
+    async def entered(self) -> None:
+        assert await asyncio.to_thread(self._entered.acquire, timeout=LONG_S)
+
+    def run(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
+        self.runs.append((len(images), tuple(taps)))
+        self._wait()
+        every = {
+            "level": images[..., 0].mean((1, 2))[:, None].astype(np.float32),
+            "area": np.full((len(images), 1), images[0, ..., 0].size, np.float32),
+        }
+        return {tap: every[tap] for tap in taps}
+
+    def maps(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
+        self.mapped.append((len(images), tuple(taps)))
+        self._wait()
+        return {tap: images[..., :1].astype(np.float32) for tap in taps}
+
+    def _wait(self) -> None:
+        self.threads.append(threading.current_thread().name)
+        self._entered.release()
+        assert self._free.wait(LONG_S)
+
+
+@pytest.fixture
+def network() -> FakeNetwork:
+    return FakeNetwork()
+
+
+@pytest.fixture
+def given_back(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Return what is released each time that memory is given back."""
+    times = threading.Semaphore(0)
+    monkeypatch.setattr("lastlayer.featurizer.pipeline.pipeline.give_back_free_memory", times.release)
+    monkeypatch.setattr("lastlayer.featurizer.pipeline.pipeline._IDLE_S", IDLE_S)
+    return times
+
+
+@pytest.fixture
+async def pipeline(network: FakeNetwork, given_back: threading.Semaphore) -> AsyncIterator[Pipeline]:
+    pipeline = Pipeline(
+        network,
+        Preprocessing(width=4, height=2, mean=(0, 0, 0), scale=1),
+        max_batch_images=3,
+        max_queued_images=5,
+        max_image_pixels=1000,
+        decode_threads=2,
+    )
+    yield pipeline
+    network.release()
+    await pipeline.stop()
+
+
+def photo(level: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (10, 10), (level, 0, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
+def levels(outcomes: Sequence[Featurized | ImageError]) -> list[float]:
+    return [float(outcome.vectors["level"][0]) for outcome in outcomes if isinstance(outcome, Featurized)]
+
+
+async def begun(
+    pipeline: Pipeline, *images: bytes, deadline: float | None = None, wait: bool = False
+) -> "asyncio.Task[list[Featurized | ImageError]]":
+    """Ask for the level of some images and return once they are admitted, or wait."""
+    task = asyncio.create_task(pipeline.featurize(images, ["level"], deadline=deadline, wait=wait))
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_vectors_come_in_the_order_of_the_images(pipeline: Pipeline) -> None:
+    images = [photo(level) for level in (10, 20, 30, 40, 50)]
+    outcomes = await pipeline.featurize(images, ["area", "level"], deadline=None, wait=False)
+    assert levels(outcomes) == [10, 20, 30, 40, 50]
+    assert all(outcome.vectors["area"].tolist() == [8] for outcome in outcomes if isinstance(outcome, Featurized))
+
+
+async def test_a_bad_image_fails_alone(pipeline: Pipeline) -> None:
+    outcomes = await pipeline.featurize([photo(1), b"", b"<html>", photo(2)], ["level"], deadline=None, wait=False)
+    assert levels(outcomes) == [1, 2]
+    assert isinstance(outcomes[1], ImageEmptyError)
+    assert isinstance(outcomes[2], ImageUndecodableError)
+
+
+async def test_callers_with_different_taps_share_a_batch(pipeline: Pipeline, network: FakeNetwork) -> None:
+    network.hold()
+    first = await begun(pipeline, photo(0))
+    await network.entered()
+    second = asyncio.create_task(pipeline.featurize([photo(1)], ["area"], deadline=None, wait=False))
+    third = await begun(pipeline, photo(2))
+    # A call that fails to decode is through when those before it, which take one of two threads each, are as well.
+    for _ in range(2):
+        await pipeline.featurize([b""], ["level"], deadline=None, wait=False)
+    network.release()
+    assert levels(await first) == [0]
+    assert [set(outcome.vectors) for outcome in await second if isinstance(outcome, Featurized)] == [{"area"}]
+    assert levels(await third) == [2]
+    assert network.runs[0] == (1, ("level",))
+    assert sum(images for images, _ in network.runs) == 3
+
+
+async def test_calls_without_room_are_refused_while_streams_wait(pipeline: Pipeline, network: FakeNetwork) -> None:
+    network.hold()
+    first = await begun(pipeline, *(photo(level) for level in range(5)))
+    with pytest.raises(OverloadedError) as caught:
+        await pipeline.featurize([photo(9)], ["level"], deadline=None, wait=False)
+    assert 0 < caught.value.retry_after_s < 60
+    stream = await begun(pipeline, *(photo(level) for level in range(100, 140)), wait=True)
+    network.release()
+    assert levels(await first) == [0, 1, 2, 3, 4]
+    assert levels(await stream) == list(range(100, 140))
+    assert levels(await pipeline.featurize([photo(9)], ["level"], deadline=None, wait=False)) == [9]
+
+
+async def test_a_deadline_that_has_passed_costs_no_work(pipeline: Pipeline, network: FakeNetwork) -> None:
+    with pytest.raises(DeadlinePassedError, match="before the image was decoded"):
+        await pipeline.featurize([photo(1)], ["level"], deadline=time.monotonic(), wait=False)
+    assert network.runs == []
+
+
+async def test_a_lone_image_stays_in_its_thread_and_others_do_not(pipeline: Pipeline, network: FakeNetwork) -> None:
+    await pipeline.featurize([photo(1)], ["level"], deadline=None, wait=False)
+    await pipeline.feature_maps(photo(1), ["level"], deadline=None)
+    assert all(thread.startswith("decode") for thread in network.threads)
+    network.threads.clear()
+    await pipeline.featurize([photo(1), photo(2)], ["level"], deadline=None, wait=False)
+    assert all(thread.startswith("graph") for thread in network.threads)
+
+
+class HeldDecoder:
+    """Decodes the first image once it is let go on, and others at once."""
+
+    def __init__(self) -> None:
+        self._entered = threading.Event()
+        self._free = threading.Event()
+
+    def __call__(self, content: bytes, **options: Any) -> Decoded:
+        if not self._entered.is_set():
+            self._entered.set()
+            assert self._free.wait(LONG_S)
+        return decode_whole(content, **options)
+
+    def release(self) -> None:
+        self._free.set()
+
+    async def entered(self) -> None:
+        assert await asyncio.to_thread(self._entered.wait, LONG_S)
+
+
+@pytest.fixture
+def decoder(monkeypatch: pytest.MonkeyPatch) -> HeldDecoder:
+    decoder = HeldDecoder()
+    monkeypatch.setattr("lastlayer.featurizer.pipeline.pipeline.decode_whole", decoder)
+    return decoder
+
+
+async def test_a_lone_caller_that_goes_during_decoding_costs_no_graph(
+    pipeline: Pipeline, network: FakeNetwork, decoder: HeldDecoder
+) -> None:
+    gone = await begun(pipeline, photo(1))
+    await decoder.entered()
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    decoder.release()
+    await pipeline.stop()
+    assert network.runs == []
+
+
+async def test_a_deadline_that_passes_during_decoding_costs_no_graph(
+    pipeline: Pipeline, network: FakeNetwork, decoder: HeldDecoder
+) -> None:
+    deadline = time.monotonic() + 1  # long enough to begin, even on a busy machine
+    late = await begun(pipeline, photo(1), deadline=deadline)
+    await decoder.entered()
+    await asyncio.sleep(max(0.0, deadline - time.monotonic()) + 0.01)
+    decoder.release()
+    with pytest.raises(DeadlinePassedError, match="before the work was begun"):
+        await late
+    assert network.runs == []
+
+
+async def test_an_image_that_is_no_longer_alone_after_decoding_goes_with_the_others(
+    pipeline: Pipeline, network: FakeNetwork, decoder: HeldDecoder
+) -> None:
+    network.hold()
+    slow = await begun(pipeline, photo(1))
+    await decoder.entered()
+    quick = await begun(pipeline, photo(2))
+    await network.entered()
+    decoder.release()
+    await asyncio.sleep(0.1)
+    assert len(network.runs) == 1  # the slow one has not begun beside the quick one
+    network.release()
+    assert (levels(await slow), levels(await quick)) == ([1], [2])
+    assert sum(images for images, _ in network.runs) == 2
+
+
+async def test_memory_is_given_back_once_nothing_was_inside_for_a_while(
+    pipeline: Pipeline, network: FakeNetwork, given_back: threading.Semaphore
+) -> None:
+    network.hold()
+    first = await begun(pipeline, photo(0))
+    await network.entered()
+    assert not await asyncio.to_thread(given_back.acquire, timeout=5 * IDLE_S)  # something is inside
+    network.release()
+    await first
+    assert await asyncio.to_thread(given_back.acquire, timeout=LONG_S)
+    assert not await asyncio.to_thread(given_back.acquire, timeout=5 * IDLE_S)  # once is enough
+
+
+async def test_a_caller_that_goes_gives_its_places_back(pipeline: Pipeline, network: FakeNetwork) -> None:
+    network.hold()
+    first = await begun(pipeline, photo(0))
+    await network.entered()
+    gone = await begun(pipeline, *(photo(level) for level in range(1, 5)))
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    network.release()
+    assert levels(await first) == [0]
+    assert levels(await pipeline.featurize([photo(9)] * 5, ["level"], deadline=None, wait=False)) == [9] * 5
+    assert sum(images for images, _ in network.runs) == 6
+
+
+async def test_stop_finishes_what_is_inside_and_refuses_what_comes(pipeline: Pipeline, network: FakeNetwork) -> None:
+    network.hold()
+    call = await begun(pipeline, *(photo(level) for level in range(5)))
+    stream = await begun(pipeline, *(photo(level) for level in range(100, 120)), wait=True)
+    stopping = asyncio.create_task(pipeline.stop())
+    await network.entered()
+    network.release()
+    await stopping
+    assert levels(await call) == [0, 1, 2, 3, 4]
+    assert levels(await stream) == list(range(100, 120))
+    with pytest.raises(NotReadyError):
+        await pipeline.featurize([photo(1)], ["level"], deadline=None, wait=False)
+
+
+async def test_the_time_of_batches_side_by_side_counts_once(pipeline: Pipeline, network: FakeNetwork) -> None:
+    def busy_seconds() -> float:
+        return REGISTRY.get_sample_value("featurizer_graph_busy_seconds_total") or 0.0
+
+    before, started = busy_seconds(), time.monotonic()
+    network.hold()
+    first = await begun(pipeline, photo(0))
+    await network.entered()
+    rest = await begun(pipeline, photo(1), photo(2))
+    await network.entered()
+    await asyncio.sleep(0.05)
+    network.release()
+    await asyncio.gather(first, rest)
+    assert 0.05 <= busy_seconds() - before <= time.monotonic() - started
+
+
+async def test_maps_and_the_region_that_they_cover(pipeline: Pipeline, network: FakeNetwork) -> None:
+    maps, region = await pipeline.feature_maps(photo(7), ["level"], deadline=None)
+    assert maps["level"].tolist() == [[[7.0]] * 4] * 2
+    assert region == (0, 0.25, 1, 0.75)
+    assert (network.mapped, network.runs) == ([(1, ("level",))], [])
+
+
+async def test_maps_and_vectors_share_a_batch(pipeline: Pipeline, network: FakeNetwork) -> None:
+    network.hold()
+    first = await begun(pipeline, photo(0))
+    await network.entered()
+    mapped = asyncio.create_task(pipeline.feature_maps(photo(1), ["level"], deadline=None))
+    second = await begun(pipeline, photo(2))
+    for _ in range(2):  # as above: those before them are decoded
+        await pipeline.featurize([b""], ["level"], deadline=None, wait=False)
+    network.release()
+    assert levels(await first) == [0]
+    maps, _ = await mapped
+    assert maps["level"].mean() == 1
+    assert levels(await second) == [2]
+
+
+async def test_maps_fail_as_vectors_do(pipeline: Pipeline, network: FakeNetwork) -> None:
+    with pytest.raises(ImageUndecodableError):
+        await pipeline.feature_maps(b"<html>", ["level"], deadline=None)
+    with pytest.raises(DeadlinePassedError):
+        await pipeline.feature_maps(photo(1), ["level"], deadline=time.monotonic())
+    network.hold()
+    full = await begun(pipeline, *(photo(level) for level in range(5)))
+    with pytest.raises(OverloadedError):
+        await pipeline.feature_maps(photo(1), ["level"], deadline=None)
+    network.release()
+    await full
+    assert network.mapped == []
+
+
+async def test_a_caller_that_waits_for_maps_and_goes_gives_its_place_back(
+    pipeline: Pipeline, network: FakeNetwork
+) -> None:
+    network.hold()
+    first = await begun(pipeline, photo(0))
+    await network.entered()
+    gone = asyncio.create_task(pipeline.feature_maps(photo(1), ["level"], deadline=None))
+    await asyncio.sleep(0)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    network.release()
+    await first
+    assert levels(await pipeline.featurize([photo(9)] * 5, ["level"], deadline=None, wait=False)) == [9] * 5
+    assert network.mapped == []
+
+
+async def test_stop_finishes_maps_and_refuses_further_ones(pipeline: Pipeline, network: FakeNetwork) -> None:
+    network.hold()
+    mapped = asyncio.create_task(pipeline.feature_maps(photo(3), ["level"], deadline=None))
+    await network.entered()
+    stopping = asyncio.create_task(pipeline.stop())
+    network.release()
+    await stopping
+    maps, _ = await mapped
+    assert maps["level"].mean() == 3
+    with pytest.raises(NotReadyError):
+        await pipeline.feature_maps(photo(3), ["level"], deadline=None)

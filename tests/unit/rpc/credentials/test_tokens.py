@@ -1,0 +1,113 @@
+"""The file of tokens: which are let in for what, how it is renewed, and what is said where it is wrong."""
+
+import datetime
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from lastlayer.rpc.credentials.tls import CredentialsError
+from lastlayer.rpc.credentials.tokens import TokenFile
+from lastlayer.rpc.errors import PermissionDeniedError, UnauthenticatedError
+
+TODAY = datetime.datetime.now(datetime.UTC).date()
+DAY = datetime.timedelta(days=1)
+
+
+def entry(token: str, scope: str = "predict", more: str = "") -> str:
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    return f'[[tokens]]\nname = "{token}"\nsha256 = "{digest}"\nscopes = ["{scope}"]\n{more}\n'
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "tokens.toml"
+    path.write_text(
+        entry("web")
+        + entry("boss", "admin")
+        + entry("new-web")
+        + entry("old", more=f"expires = {TODAY - DAY}")
+        + entry("today", more=f"expires = {TODAY}")
+        + entry("gone", more="expires = 2020-01-01T12:00:00+01:00")
+        + entry("later", more="expires = 2999-01-01T12:00:00Z")
+    )
+    return path
+
+
+@pytest.mark.parametrize("token", ["web", "new-web", "boss", "today", "later"])
+def test_valid_tokens_are_let_in(path: Path, token: str) -> None:
+    assert TokenFile(path).refusal(f"Bearer {token}", "predict") is None
+    assert TokenFile(path).refusal(f"bearer {token}", "predict") is None
+
+
+@pytest.mark.parametrize("token", ["wrong", "old", "gone", "we", "webb", "WEB", "é"])
+def test_wrong_and_expired_ones_are_told_the_same(path: Path, token: str) -> None:
+    refusal = TokenFile(path).refusal(f"Bearer {token}", "predict")
+    assert isinstance(refusal, UnauthenticatedError)
+    assert refusal.message == "The token is not valid."
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer ", "web", "Basic web"])
+def test_without_a_token_it_is_told_how_to_send_one(path: Path, authorization: str) -> None:
+    refusal = TokenFile(path).refusal(authorization, "predict")
+    assert isinstance(refusal, UnauthenticatedError)
+    assert "authorization: Bearer TOKEN" in refusal.message
+
+
+def test_a_scope_bounds_what_a_token_is_for(path: Path) -> None:
+    tokens = TokenFile(path)
+    assert tokens.refusal("Bearer boss", "admin") is None
+    refusal = tokens.refusal("Bearer web", "admin")
+    assert isinstance(refusal, PermissionDeniedError)
+    assert "`admin`" in refusal.message
+    assert "web" not in refusal.message
+
+
+def test_a_replaced_file_counts_at_once(path: Path, tmp_path: Path) -> None:
+    tokens = TokenFile(path)
+    other = tmp_path / "other"
+    other.write_text(entry("another"))
+    other.replace(path)
+    assert tokens.refusal("Bearer another", "predict") is None
+    assert tokens.refusal("Bearer web", "predict") is not None
+
+
+@pytest.mark.parametrize("content", ["", "[[tokens]]", "no TOML at all", None])
+def test_a_file_that_is_broken_later_leaves_the_tokens_as_they_were(
+    path: Path, content: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens = TokenFile(path)
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    assert tokens.refusal("Bearer web", "predict") is None
+    assert "the old ones stay valid" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "tokens: Field required"),
+        ("tokens = []", "tokens"),
+        ("[[tokens]", "is not TOML"),
+        (entry("x").replace("sha256", "sha"), "tokens.0.sha256: Field required"),
+        (entry("x", "root"), "tokens.0.scopes"),
+        (entry("x").replace('["predict"]', "[]"), "tokens.0.scopes"),
+        (entry("x", more="expires = 2020-01-01T12:00:00"), "tokens.0.expires"),
+        (entry("x", more='token = "x"'), "tokens.0.token"),
+        ('[[tokens]]\nname = "x"\nsha256 = "the secret"\nscopes = ["predict"]', "tokens.0.sha256"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_one_sentence_without_its_content(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "tokens.toml"
+    path.write_text(content)
+    with pytest.raises(CredentialsError) as caught:
+        TokenFile(path)
+    assert str(path) in str(caught.value)
+    assert said in str(caught.value)
+    assert "the secret" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CredentialsError, match=r"missing.toml` cannot be read: No such file"):
+        TokenFile(tmp_path / "missing.toml")

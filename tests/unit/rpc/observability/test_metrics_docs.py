@@ -1,0 +1,23 @@
+"""The documentation lists every metric of ours."""
+
+from pathlib import Path
+
+from prometheus_client import REGISTRY
+
+from lastlayer.classifier.service import monitoring as classifier_monitoring
+from lastlayer.featurizer.pipeline import monitoring as featurizer_monitoring
+from lastlayer.rpc.server import call_interceptor
+
+DOCUMENTED = (Path(__file__).resolve().parents[4] / "docs" / "metrics.md").read_text()
+MODULES = (call_interceptor, featurizer_monitoring, classifier_monitoring)
+PREFIXES = ("grpc_server_", "featurizer_", "classifier_")
+
+
+def test_every_metric_is_documented() -> None:
+    names = {
+        metric.name + "_total" * (metric.type == "counter")
+        for metric in REGISTRY.collect()
+        if metric.name.startswith(PREFIXES)
+    }
+    assert len(names) >= 4 * len(MODULES)
+    assert {name for name in names if f"`{name}`" not in DOCUMENTED} == set()
