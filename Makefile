@@ -58,6 +58,7 @@ lock: ## resolve the lock files anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header requirements/protos.in -o requirements/protos.txt
 	uv pip compile -q --universal --generate-hashes --no-header requirements/audit.in -o requirements/audit.txt
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml --extra dev -o requirements/dev.txt
+	uv pip compile -q --universal --generate-hashes --no-header requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	for rival in mlserver bentoml; do \
 	  uv pip compile -q --universal --generate-hashes --no-header benchmarks/rivals/$$rival/requirements.in \
 	    -o benchmarks/rivals/$$rival/requirements.txt; \

@@ -1,10 +1,15 @@
 # The featurizer: TensorFlow, and what turns images into vectors. Built from the root of the repository:
 #   docker build -f deploy/featurizer.Dockerfile -t lastlayer-featurizer .
 
-FROM python:3.11-slim-bookworm AS build
+# deploy/pin-base-image.sh writes a digest of it into .env, which Compose reads.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/lastlayer
 WORKDIR /build
+# What builds our own wheel: by its hashes too, and so without an environment that pip would make for it.
+COPY requirements/build.txt build.txt
+RUN /opt/pip/bin/pip install --quiet --require-hashes -r build.txt
 # `featurizer-gpu` has NVIDIA's libraries as well.
 ARG REQUIREMENTS=featurizer
 COPY requirements/${REQUIREMENTS}.txt requirements.txt
@@ -18,7 +23,8 @@ COPY protos/lastlayer protos/lastlayer
 COPY rpc rpc
 COPY featurizer featurizer
 # Beside the dependencies, so that the next version of the code is a small layer of its own.
-RUN /opt/pip/bin/pip --python /opt/lastlayer/bin/python install --quiet --no-deps --prefix /opt/code .
+RUN /opt/pip/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . \
+ && /opt/pip/bin/pip --python /opt/lastlayer/bin/python install --quiet --no-deps --no-index --prefix /opt/code dist/*.whl
 
 # Weights are fetched when the service starts, unless this names a backbone (or `auto`): for machines without a network.
 FROM build AS weights
@@ -28,7 +34,7 @@ RUN cp -r /opt/code/. /opt/lastlayer && mkdir -p /var/lib/lastlayer/weights && c
       LASTLAYER_HOME=/var/lib/lastlayer /opt/lastlayer/bin/featurizer fetch "$BAKE_BACKBONE" && rm -rf packages; \
     fi
 
-FROM python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE}
 ENV PATH=/opt/lastlayer/bin:$PATH \
     HOME=/tmp \
     PIP_NO_CACHE_DIR=1 \

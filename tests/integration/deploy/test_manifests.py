@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from lastlayer.classifier.service.config import ClassifierSettings
+from lastlayer.featurizer.config import FeaturizerSettings
 from tests.programs import CommandError, can_use_debian, debian_package, run
 
 FOLDER = Path(__file__).resolve().parents[3] / "deploy" / "k8s"
@@ -104,6 +106,55 @@ def test_only_the_classifier_reaches_the_featurizer(manifests: list[Manifest]) -
     rule, metrics = policy["spec"]["ingress"]
     assert metrics["ports"] == [{"port": 9464}]
     assert rule["from"] == [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "classifier"}}}]
+
+
+SECRETS = {
+    "featurizer": {"featurizer-tls", "featurizer-tokens"},
+    "classifier": {"classifier-tls", "classifier-tokens", "featurizer-token"},
+}
+
+
+@pytest.fixture
+def is_open(request: pytest.FixtureRequest) -> bool:
+    """Whether the kustomization is the one that goes without TLS and tokens."""
+    return bool(request.node.callspec.params["rendered"] == "overlays/open")
+
+
+def test_tls_and_tokens_unless_opened(manifests: list[Manifest], is_open: bool) -> None:
+    for deployment in of_kind(manifests, "Deployment"):
+        name, pod = deployment["metadata"]["name"], deployment["spec"]["template"]["spec"]
+        [container] = pod["containers"]
+        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        settings = {entry["name"]: entry.get("value", "") for entry in container["env"]}
+        protected = {key for key in settings if key.startswith(name.upper()) and ("_TLS_" in key or "_TOKEN" in key)}
+        secrets = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+        assert secrets == (set() if is_open else SECRETS[name])
+        assert bool(protected) is not is_open
+        # Each file of a setting lies in a folder that is mounted.
+        assert {str(Path(settings[key]).parent) for key in protected} <= set(mounts.values())
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            assert ("grpc" in container[probe]) is is_open
+            command = container[probe].get("exec", {}).get("command", [])
+            assert is_open or "--tls-ca=/etc/lastlayer/tls/ca.crt" in command
+
+
+def test_settings_are_settings_of_the_services(manifests: list[Manifest]) -> None:
+    known = {
+        f"{kind.model_config['env_prefix']}{field}".upper()
+        for kind in (FeaturizerSettings, ClassifierSettings)
+        for field in kind.model_fields
+    }
+    for deployment in of_kind(manifests, "Deployment"):
+        [container] = deployment["spec"]["template"]["spec"]["containers"]
+        used = {entry["name"] for entry in container["env"]}
+        assert {name for name in used if not name.startswith("LASTLAYER_")} <= known
+
+
+def test_who_reaches_the_classifier(manifests: list[Manifest], is_open: bool) -> None:
+    [policy] = [policy for policy in of_kind(manifests, "NetworkPolicy") if policy["metadata"]["name"] == "classifier"]
+    label = {"matchLabels": {"lastlayer-client": "true"}}
+    rule = policy["spec"]["ingress"][0]
+    assert rule.get("from") == (None if is_open else [{"podSelector": label}, {"namespaceSelector": label}])
 
 
 def test_one_classifier_unless_the_store_is_shared(manifests: list[Manifest]) -> None:
