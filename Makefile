@@ -14,14 +14,13 @@ help: ## list the targets
 install: .venv/installed ## install everything into .venv
 
 demo: install ## train and try a classifier on real photos, through the real services
-	$(BIN)/python -m tools.demo
+	$(BIN)/lastlayer demo
 
 up: install ## run both services in the background (state: ~/.lastlayer)
-	$(BIN)/featurizer fetch "$${LASTLAYER_BACKBONE:-auto}"
-	$(BIN)/python -m tools.local up
+	$(BIN)/lastlayer up
 
 down: install ## stop them
-	$(BIN)/python -m tools.local down
+	$(BIN)/lastlayer down
 
 test: install ## run all tests that need no container engine
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
@@ -63,10 +62,12 @@ lock: ## resolve the lock files anew (needs uv)
 	  uv pip compile -q --universal --generate-hashes --no-header benchmarks/rivals/$$rival/requirements.in \
 	    -o benchmarks/rivals/$$rival/requirements.txt; \
 	done
-	for extra in featurizer featurizer-gpu featurizer-openvino "classifier --extra postgres" "client --extra report"; do \
+	for extra in featurizer featurizer-gpu featurizer-openvino "classifier --extra postgres"; do \
 	  uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt \
 	    --extra $$extra -o requirements/$${extra%% *}.txt; \
 	done
+	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt --extra report \
+	  -o requirements/client.txt
 
 .venv/installed: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -17,8 +17,8 @@ from benchmarks.processes import Usage, usage
 from benchmarks.rivals.servers import Running
 from benchmarks.workers import Worker, worker
 from lastlayer.featurizer.network.precision import reduced_precision
+from lastlayer.local.services import Service, free_port
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc
-from tools.local import Service, free_port
 
 START_TIMEOUT_S = 600.0
 

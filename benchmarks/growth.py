@@ -14,7 +14,7 @@ from benchmarks.processes import Usage, usage
 from lastlayer.client import Client
 from lastlayer.client.data.images import LabelledImage
 from lastlayer.client.results import ExampleOutcome, ModelVersion, TrainProgress
-from tools.local import Service, free_port, home
+from lastlayer.local.services import Service, free_port, home
 
 FEW: Final = 200
 """How many examples the model has that is the same in every store."""

@@ -28,9 +28,9 @@ from benchmarks.ceiling import Ceiling, ceiling
 from benchmarks.photos import chosen_photos, read_photos
 from benchmarks.processes import machine
 from lastlayer.client import Client, read_data
+from lastlayer.local.services import running_services
 from lastlayer.rpc.channel import channel_options
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
-from tools.local import running_services
 
 _ROUNDS = 5
 _CALLERS = 16

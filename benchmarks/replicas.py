@@ -23,9 +23,9 @@ from benchmarks.calls import Callers
 from benchmarks.photos import chosen_photos, read_photos
 from benchmarks.processes import machine, usage
 from lastlayer.featurizer.network.precision import reduced_precision
+from lastlayer.local.services import Service, free_port
 from lastlayer.rpc.channel import channel_options
 from lastlayer.v1 import featurizer_pb2_grpc
-from tools.local import Service, free_port
 
 _ROUNDS = 5
 _START_TIMEOUT_S = 600.0

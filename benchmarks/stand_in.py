@@ -18,11 +18,11 @@ import grpc
 import numpy as np
 import numpy.typing as npt
 
+from lastlayer.local.services import free_port
 from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
 from lastlayer.rpc.server.lifecycle import GrpcServer
 from lastlayer.rpc.vectors import pack
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
-from tools.local import free_port
 
 DIGEST: Final = "5" * 64
 _TAPS: Final = {

@@ -29,10 +29,10 @@ from benchmarks.photos import chosen_photos, read_photos
 from benchmarks.processes import machine, usage
 from lastlayer.client import Client, read_data
 from lastlayer.featurizer.network.precision import reduced_precision
+from lastlayer.local.services import SCRIPTS, Service, free_port, running_services
 from lastlayer.rpc.channel import channel_options
 from lastlayer.rpc.probe import is_serving
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, featurizer_pb2, featurizer_pb2_grpc, types_pb2
-from tools.local import SCRIPTS, Service, free_port, running_services
 
 _ROUNDS = 5
 _CALLS = 20

@@ -23,9 +23,9 @@ from rich.table import Table
 from benchmarks.photos import chosen_photos, read_photos
 from benchmarks.processes import machine, usage
 from lastlayer.client import Client, read_data
+from lastlayer.local.services import Service, running_services
 from lastlayer.rpc.channel import channel_options
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, featurizer_pb2, featurizer_pb2_grpc, types_pb2
-from tools.local import Service, running_services
 
 _MODEL = "benchmark"
 _START_TIMEOUT_S = 600.0

@@ -24,7 +24,7 @@ from benchmarks.growth import FEW, Classifier, Filled, Trained, classifier, made
 from benchmarks.processes import machine
 from benchmarks.stand_in import stand_in
 from lastlayer.client import read_data
-from tools.local import Service, free_port
+from lastlayer.local.services import Service, free_port
 
 _ROUNDS = 5
 _START_TIMEOUT_S = 600.0

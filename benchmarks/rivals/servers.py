@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.processes import Usage, family, usage_of_family
 from benchmarks.workers import Worker, WorkerError, worker
-from tools.local import free_port
+from lastlayer.local.services import free_port
 
 _ROOT = Path(__file__).parents[2]
 _STOP_TIMEOUT_S = 10.0

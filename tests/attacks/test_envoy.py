@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from lastlayer.classifier.server import SERVICE
+from lastlayer.local.services import Service, free_port
 from lastlayer.rpc.credentials.tls import CertificateFiles, channel_credentials
 from lastlayer.rpc.probe import is_serving
 from tests.attacks.half_sent import MESSAGE_BYTES, half_sent
 from tests.programs import run
-from tools.local import Service, free_port
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 MIB = 1024 * 1024

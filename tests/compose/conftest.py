@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from lastlayer.local.services import free_port
 from tests.compose.base_image import BASE, provide_base_image
 from tests.compose.engine import Engine, NoEngineError, engine
 from tests.compose.photos import Photos, provide_photos
 from tests.compose.project import Project
-from tools.local import free_port
 
 _rows: list[tuple[str, float, str]] = []
 _untested: list[str] = []

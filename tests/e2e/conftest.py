@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from lastlayer.local.services import SCRIPTS, Service, running_services
 from tests.tiny_backbone import write_tiny_backbone
-from tools.local import SCRIPTS, Service, running_services
 
 RunClient = Callable[..., "subprocess.CompletedProcess[str]"]
 

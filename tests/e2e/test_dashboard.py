@@ -16,11 +16,11 @@ import pytest
 import yaml
 
 from lastlayer.client.transport.channel import open_channel
+from lastlayer.local.services import free_port, running_services
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 from tests.e2e.conftest import run_client
 from tests.e2e.test_processes import write_photos
 from tests.programs import can_use_debian, debian_package
-from tools.local import free_port, running_services
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "lastlayer.json").read_text())

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lastlayer.local.services import running_services
 from tests.e2e.conftest import json_lines, run_client
 from tests.shared import SHARED, needs_shared
-from tools.local import running_services
 
 pytestmark = needs_shared
 

@@ -20,13 +20,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from lastlayer.client import Client, ServerError
 from lastlayer.client.data.images import LabelledImage
 from lastlayer.client.transport.channel import open_channel
+from lastlayer.local.services import Service, free_port, running_services
 from lastlayer.rpc.probe import is_serving
 from lastlayer.rpc.status import read_error
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 from tests.e2e.conftest import client_command, json_lines, run_client
 from tests.e2e.test_processes import COLOURS, write_photos
 from tests.programs import can_use_debian, debian_package
-from tools.local import Service, free_port, running_services
 
 METRICS_TIMEOUT_S = 60.0
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 from lastlayer.client import Client
 from lastlayer.client.errors import ClientError
+from lastlayer.local.services import Service
 from lastlayer.rpc.probe import is_serving
 from tests.e2e.conftest import client_command, json_lines, run_client
-from tools.local import Service
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 210)}
 

@@ -10,11 +10,11 @@ from playwright.sync_api import Browser, Request, Route, sync_playwright
 
 from lastlayer.client.report.model import Gallery, Report
 from lastlayer.client.report.page import render
+from lastlayer.local.services import Service
 from tests.e2e.conftest import json_lines, run_client
 from tests.e2e.test_processes import write_photos
 from tests.unit.client.report import samples
 from tests.unit.client.samples import version as plain_version
-from tools.local import Service
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

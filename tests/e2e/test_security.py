@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from lastlayer.local.services import SCRIPTS, Service, free_port, running_services
 from lastlayer.rpc.credentials.tls import CertificateFiles, channel_credentials
 from tests.e2e.test_processes import write_photos
 from tests.programs import run
-from tools.local import SCRIPTS, Service, free_port, running_services
 
 CA_SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "make-dev-ca.sh"
 

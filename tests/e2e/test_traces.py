@@ -13,10 +13,10 @@ import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from lastlayer.client.transport.channel import open_channel
+from lastlayer.local.services import running_services
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 from tests.e2e.conftest import run_client
 from tests.e2e.test_processes import write_photos
-from tools.local import running_services
 
 PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lastlayer.local.services import Service, running_services
 from tests.faults.photos import Photo, make_photos
 from tests.tiny_backbone import write_tiny_backbone
-from tools.local import Service, running_services
 
 Record = Callable[..., None]
 

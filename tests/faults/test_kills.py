@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lastlayer.client import Client, ExampleOutcome, LabelledImage, ServerError
+from lastlayer.local.services import Service
 from tests.faults.conftest import Record
 from tests.faults.photos import Photo
-from tools.local import Service
 
 ROUNDS = 50
 NEW_PHOTOS = 9

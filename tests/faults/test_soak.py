@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lastlayer.client import Client, ClientError, LabelledImage, ServerError
+from lastlayer.local.services import Service
 from tests.faults.conftest import Record
 from tests.faults.photos import Photo
 from tests.faults.test_kills import Acknowledged, again, check
-from tools.local import Service
 
 SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS") or 120)
 KILL_EVERY_S = 20.0

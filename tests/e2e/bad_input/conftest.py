@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from lastlayer.client import Client, LabelledImage
+from lastlayer.local.services import Service, running_services
 from tests.e2e.test_processes import write_photos
-from tools.local import Service, running_services
 
 MAX_GROWTH_BYTES: Final = 900e6
 """How much more memory a service may take at its peak than when it started: an image of 64 megapixels takes 192 MB, and

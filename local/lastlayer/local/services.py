@@ -1,13 +1,11 @@
-"""Runs both services as processes of this machine: in the background (`up`, `down`), or for as long as a block lasts.
+"""The services as processes of this machine: started, waited for, stopped.
 
 State lies under `$LASTLAYER_HOME` (default `~/.lastlayer`): weights in `weights/`, the store in `store/`, logs and
 process ids in `run/`.
 """
 
-import argparse
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,13 +13,17 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import grpc
 
 from lastlayer.rpc.probe import is_serving
 
-SCRIPTS = Path(sys.executable).parent
-STOP_TIMEOUT_S = 30.0
+SCRIPTS: Final = Path(sys.executable).parent
+MODULES: Final = {"featurizer": "lastlayer.featurizer", "classifier-svc": "lastlayer.classifier"}
+"""What Python runs for each of the services."""
+
+STOP_TIMEOUT_S: Final = 30.0
 """How long a service may take to stop: longer than the grace period that it gives to calls in flight."""
 
 
@@ -54,12 +56,19 @@ class Service:
     """What its health is asked with."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
+    @property
+    def started(self) -> subprocess.Popen[bytes]:
+        """The process; raises `ServiceError` before it is started."""
+        if self.process is None:
+            raise ServiceError(f"{self.script} has not been started.")
+        return self.process
+
     def start(self) -> None:
         """Start the process; it is not awaited."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [SCRIPTS / self.script, "serve"],
+                [sys.executable, "-m", MODULES[self.script], "serve"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -71,8 +80,7 @@ class Service:
         """Return once health says SERVING; raises `ServiceError` with the end of the log where it does not."""
         deadline = time.monotonic() + timeout_s
         while not is_serving(self.address, timeout_s=1, credentials=self.credentials):
-            assert self.process is not None
-            status = self.process.poll()
+            status = self.started.poll()
             if status is not None or time.monotonic() > deadline:
                 fate = "is not serving yet" if status is None else f"ended with status {status}"
                 raise ServiceError(f"{self.script} {fate}; the end of {self.log} says:\n{_end_of(self.log)}")
@@ -80,19 +88,17 @@ class Service:
 
     def stop(self) -> int:
         """Stop the process, unless it has ended, and return its exit status; kill it where it takes too long."""
-        assert self.process is not None
-        if self.process.poll() is None:
-            self.process.terminate()
+        if self.started.poll() is None:
+            self.started.terminate()
         try:
-            return self.process.wait(STOP_TIMEOUT_S)
+            return self.started.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             return self.kill()
 
     def kill(self) -> int:
         """Kill the process (SIGKILL) and return its exit status."""
-        assert self.process is not None
-        self.process.kill()
-        return self.process.wait()
+        self.started.kill()
+        return self.started.wait()
 
 
 def _end_of(log: Path) -> str:
@@ -134,8 +140,10 @@ def running_services(
     timeout_s: float = 120,
     credentials: grpc.ChannelCredentials | None = None,
 ) -> Iterator[tuple[Service, Service]]:
-    """Run both services on free ports while the block lasts; `timeout_s` is how long each may take to start;
-    their health is asked with `credentials`."""
+    """Run both services on free ports while the block lasts.
+
+    Each may take `timeout_s` to start; their health is asked with `credentials`. Raises `ServiceError`.
+    """
     pair = services(
         state,
         featurizer_address=f"127.0.0.1:{free_port()}",
@@ -152,71 +160,17 @@ def running_services(
         yield pair
 
 
-def _pid_file(service: Service) -> Path:
-    return service.log.with_suffix(".pid")
-
-
-def _running_pid(service: Service) -> int | None:
-    """Return the process id of a service that `up` started, if it still runs and is what it was."""
-    try:
-        pid = int(_pid_file(service).read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    shown = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return pid if f"{service.script} serve" in shown.stdout else None
-
-
-def up(pair: tuple[Service, Service], timeout_s: float) -> None:
-    """Start what does not run yet, and return once both serve."""
-    for service in pair:
-        if _running_pid(service) is None:
-            service.start()
-            assert service.process is not None
-            _pid_file(service).write_text(str(service.process.pid))
-    for service in pair:
-        if service.process is not None:
-            service.wait_until_serving(timeout_s)
-        print(f"{service.script} serves at {service.address}; its log is {service.log}")
-
-
-def down(pair: tuple[Service, Service]) -> None:
-    """Stop what `up` started: the classifier first, as it calls the featurizer."""
-    for service in reversed(pair):
-        pid = _running_pid(service)
-        if pid is None:
-            print(f"{service.script} does not run")
-        else:
-            os.kill(pid, signal.SIGTERM)
-            deadline = time.monotonic() + STOP_TIMEOUT_S
-            while _running_pid(service) is not None:
-                if time.monotonic() > deadline:
-                    raise ServiceError(f"{service.script} (process {pid}) does not stop; see {service.log}.")
-                time.sleep(0.1)
-            print(f"{service.script} stopped")
-        _pid_file(service).unlink(missing_ok=True)
-
-
-def main() -> int:
-    """Run `up` or `down`; the exit status is 0 where it worked."""
-    parser = argparse.ArgumentParser(description="Run both services in the background.")
-    parser.add_argument("action", choices=["up", "down"])
-    parser.add_argument("--timeout", type=float, default=600, help="seconds that each service may take to start")
-    arguments = parser.parse_args()
-    pair = services(
+def from_environment() -> tuple[Service, Service]:
+    """Return the services as the environment says, neither started."""
+    return services(
         home(),
-        featurizer_address=os.environ.get("FEATURIZER_ADDRESS", "127.0.0.1:50051"),
-        classifier_address=os.environ.get("CLASSIFIER_ADDRESS", "127.0.0.1:50052"),
+        featurizer_address=os.environ.get("FEATURIZER_ADDRESS") or "127.0.0.1:50051",
+        classifier_address=os.environ.get("CLASSIFIER_ADDRESS") or "127.0.0.1:50052",
     )
-    try:
-        if arguments.action == "up":
-            up(pair, arguments.timeout)
-        else:
-            down(pair)
-    except ServiceError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def fetch_weights() -> None:
+    """Fetch the weights of the network that is to be served, with progress; raises `ServiceError`."""
+    backbone = os.environ.get("LASTLAYER_BACKBONE") or "auto"
+    if subprocess.run([SCRIPTS / "featurizer", "fetch", backbone], check=False).returncode:
+        raise ServiceError(f"The weights of `{backbone}` cannot be had; the lines above say why.")

@@ -1,0 +1,106 @@
+"""The command `lastlayer`: all services as processes of this machine."""
+
+import sys
+from typing import Final
+
+import click
+
+# The rest is imported where it is used, so that --help answers at once.
+
+_NEEDED: Final = {"tensorflow": "featurizer", "sqlalchemy": "classifier"}
+"""What the services are known by to be installed, and the extra that installs them."""
+
+_CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=_CONTEXT, epilog="Example: lastlayer up && client train photos/")
+@click.version_option(package_name="lastlayer", prog_name="lastlayer", message="%(prog)s %(version)s")
+def main() -> None:
+    """Run Lastlayer on this machine: both services in the background, or a demonstration."""
+
+
+@main.command(epilog="Example: lastlayer up")
+@click.option("--timeout", default=600.0, show_default=True, help="Seconds that each service may take to start.")
+def up(timeout: float) -> None:
+    """Fetch the network's weights and start both services.
+
+    Returns once all is served. State lies in $LASTLAYER_HOME (~/.lastlayer); the services take their settings from the
+    environment.
+    """
+    _check_installed()
+    from lastlayer.local import background
+    from lastlayer.local.services import ServiceError, fetch_weights, from_environment
+
+    try:
+        pair = from_environment()
+        if background.find_pid(pair[0]) is None:
+            fetch_weights()
+        background.up(pair, timeout, click.echo)
+    except ServiceError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo("Next: client train photos/   (a folder with a sub-folder for each class)")
+
+
+@main.command(epilog="Example: lastlayer down")
+def down() -> None:
+    """Stop both services; weights, data and models stay."""
+    from lastlayer.local import background
+    from lastlayer.local.services import ServiceError, from_environment
+
+    try:
+        background.down(from_environment(), click.echo)
+    except ServiceError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command(epilog="Example: lastlayer status")
+def status() -> None:
+    """Say how the services are; the exit status is 1 where one does not serve."""
+    from lastlayer.local import background
+    from lastlayer.local.services import from_environment, home
+
+    states = [background.describe(service) for service in from_environment()]
+    for state in states:
+        how = "does not run" if state.pid is None else ("serves" if state.serving else "runs, but does not serve yet")
+        where = "" if state.pid is None else f" at {state.address} (process {state.pid})"
+        click.echo(f"{state.name} {how}{where}")
+    click.echo(f"State: {home()}")
+    if not all(state.serving for state in states):
+        sys.exit(1)
+
+
+@main.command(epilog="Example: lastlayer logs --lines 100")
+@click.option("--lines", default=20, show_default=True, help="How many of the last lines of each log.")
+def logs(lines: int) -> None:
+    """Show the end of both services' logs."""
+    from lastlayer.local.services import from_environment
+
+    for service in from_environment():
+        click.echo(f"==> {service.log}")
+        if service.log.exists():
+            for line in service.log.read_text(errors="replace").splitlines()[-lines:]:
+                click.echo(line)
+
+
+@main.command(epilog="Example: lastlayer demo")
+def demo() -> None:
+    """Train and try a classifier on real photos, through the real services, and clean up."""
+    _check_installed()
+    from lastlayer.local.demo import run_demo
+
+    sys.exit(run_demo())
+
+
+def _check_installed() -> None:
+    import importlib.util
+
+    missing = [extra for module, extra in _NEEDED.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise click.ClickException(
+            f"The {' and the '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed; "
+            "pip install 'lastlayer[all]' installs everything."
+        )
+
+
+if __name__ == "__main__":
+    main(prog_name="lastlayer")

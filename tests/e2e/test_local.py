@@ -1,0 +1,120 @@
+"""The command `lastlayer`: both services in the background of this machine."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lastlayer.classifier import server
+from lastlayer.local import background
+from lastlayer.local.services import SCRIPTS, free_port
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def environment(tmp_path: Path, tiny_backbone: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "LASTLAYER_HOME": str(tmp_path / "home"),
+        "LASTLAYER_BACKBONE": str(tiny_backbone),
+        "FEATURIZER_ADDRESS": f"127.0.0.1:{free_port()}",
+        "CLASSIFIER_ADDRESS": f"127.0.0.1:{free_port()}",
+    }
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Iterator[Run]:
+    """Runs a command of ours to its end; what `lastlayer up` started is stopped afterwards."""
+
+    def run(script: str, *arguments: str, **changed: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [SCRIPTS / script, *arguments],
+            env={**environment, "LASTLAYER_SERVER": environment["CLASSIFIER_ADDRESS"], **changed},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    yield run
+    run("lastlayer", "down")
+
+
+def test_up_returns_once_all_is_served(run: Run, environment: dict[str, str]) -> None:
+    done = run("lastlayer", "up")
+    assert done.returncode == 0, done.stderr
+    assert environment["CLASSIFIER_ADDRESS"] in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("Next: client train")
+    found = run("client", "status")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "NOT_SERVING" not in found.stdout
+    again = run("lastlayer", "up")  # it finds what runs
+    assert again.returncode == 0, again.stderr
+    shown = run("lastlayer", "status")
+    assert shown.returncode == 0
+    assert shown.stdout.count(" serves at ") == 2
+    logs = run("lastlayer", "logs", "--lines", "3")
+    assert logs.stdout.count("==> ") == 2
+    assert "serving" in logs.stdout
+    stopped = run("lastlayer", "down")
+    assert (stopped.returncode, stopped.stdout.splitlines()) == (0, ["classifier-svc stopped", "featurizer stopped"])
+    assert run("lastlayer", "status").returncode == 1
+
+
+@pytest.mark.parametrize("taken", ["FEATURIZER_ADDRESS", "CLASSIFIER_ADDRESS"])
+def test_a_taken_port_is_named_with_its_holder(run: Run, environment: dict[str, str], taken: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", int(environment[taken].rpartition(":")[2])))
+        other.listen()
+        done = run("lastlayer", "up")
+    assert done.returncode == 1
+    assert f"cannot listen at {environment[taken]}" in done.stderr
+    assert f"set {taken} to another HOST:PORT" in done.stderr
+    if sys.platform == "linux":
+        assert f"process {os.getpid()} has the port" in done.stderr
+    assert run("lastlayer", "status").stdout.count("does not run") == 2  # nothing is left half
+
+
+def test_a_service_that_does_not_start_leaves_nothing(run: Run) -> None:
+    done = run("lastlayer", "up", CLASSIFIER_STORE_URL="mysql://nowhere/store")
+    assert done.returncode == 0  # `up` chooses the store itself
+    run("lastlayer", "down")
+    done = run("lastlayer", "up", CLASSIFIER_LOG_LEVEL="loud")
+    assert done.returncode == 1
+    assert "CLASSIFIER_LOG_LEVEL is `loud`" in done.stderr
+    assert run("lastlayer", "status").stdout.count("does not run") == 2
+
+
+def test_a_stale_process_id_is_nobody_of_ours(run: Run, environment: dict[str, str]) -> None:
+    folder = Path(environment["LASTLAYER_HOME"]) / "run"
+    folder.mkdir(parents=True)
+    (folder / "featurizer.pid").write_text(str(os.getpid()))
+    assert "featurizer does not run" in run("lastlayer", "down").stdout
+
+
+def test_health_that_up_waits_for_is_the_classifiers() -> None:
+    assert background.FEATURES == server.FEATURES
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = "import sys, lastlayer.local.__main__; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"tensorflow", "grpc", "psutil", "pydantic"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_what_is_missing_is_said(command: str) -> None:
+    program = (
+        "import sys, importlib.util as util\n"
+        "find = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name == 'tensorflow' else find(name, *rest)\n"
+        f"from lastlayer.local.__main__ import main; main(['{command}'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Error: The featurizer is not installed; pip install 'lastlayer[all]' installs everything." in done.stderr
