@@ -1,6 +1,7 @@
-"""The errors of the product, one class a reason, without any transport: what was wrong, where, what would be accepted.
+"""The base of our errors, and those that the services share; the others are in each service.
 
-`lastlayer.rpc.status` turns them into gRPC statuses and back. The reasons are those of `lastlayer.v1.ErrorReason`.
+An error knows no transport: `lastlayer.rpc.status` turns it into a gRPC status by its reason, one of
+`lastlayer.v1.ErrorReason`. There is one class for each reason.
 """
 
 from collections.abc import Mapping
@@ -40,42 +41,6 @@ class ImageEmptyError(ImageError):
     reason = "IMAGE_EMPTY"
 
 
-class ImageUndecodableError(ImageError):
-    """The bytes are no image of a supported format, or are damaged or cut short."""
-
-    reason = "IMAGE_UNDECODABLE"
-
-
-class ImageTooLargeError(ImageError):
-    """The image has more pixels than is allowed."""
-
-    reason = "IMAGE_TOO_LARGE"
-
-    def __init__(self, *, width: int, height: int, max_pixels: int) -> None:
-        super().__init__(
-            f"The image has {width} x {height} pixels; at most {max_pixels / 1e6:g} megapixels are accepted.",
-            metadata={"pixels": str(width * height), "max_pixels": str(max_pixels)},
-        )
-
-
-class ResourceNotFoundError(LastlayerError):
-    """No dataset, model or version has this name."""
-
-    reason = "RESOURCE_NOT_FOUND"
-
-    def __init__(self, resource: str, name: str, hint: str = "") -> None:
-        """`resource` is its kind, such as `model`; `hint` is a further sentence, such as which names exist."""
-        super().__init__(
-            f"There is no {resource} `{name}`.{' ' * bool(hint)}{hint}", metadata={"resource": resource, "name": name}
-        )
-
-
-class DatasetNotTrainableError(LastlayerError):
-    """The dataset cannot be trained on."""
-
-    reason = "DATASET_NOT_TRAINABLE"
-
-
 class BackboneMismatchError(LastlayerError):
     """Features were computed by another backbone than the one in use."""
 
@@ -84,18 +49,6 @@ class BackboneMismatchError(LastlayerError):
     def __init__(self, message: str, *, expected: str, actual: str) -> None:
         """`expected` and `actual` are digests."""
         super().__init__(message, metadata={"expected": expected, "actual": actual})
-
-
-class RecipeNotSupportedError(LastlayerError):
-    """The backbone has no tap of the kind that the recipe needs."""
-
-    reason = "RECIPE_NOT_SUPPORTED"
-
-
-class VersionInUseError(LastlayerError):
-    """The version is the default of a model that has others."""
-
-    reason = "VERSION_IN_USE"
 
 
 class OverloadedError(LastlayerError):
@@ -108,39 +61,6 @@ class OverloadedError(LastlayerError):
         self.retry_after_s = retry_after_s
 
 
-class StoreFullError(LastlayerError):
-    """The store's disk is full."""
-
-    reason = "STORE_FULL"
-
-    def __init__(self, path: str) -> None:
-        super().__init__(f"`{path}` cannot be written: its disk is full.", metadata={"path": path})
-
-
-class StoreReadOnlyError(LastlayerError):
-    """The store cannot be written to."""
-
-    reason = "STORE_READ_ONLY"
-
-    def __init__(self, path: str) -> None:
-        super().__init__(f"`{path}` cannot be written: it is read-only.", metadata={"path": path})
-
-
-class StoreCorruptError(LastlayerError):
-    """Stored data fails its checksum or cannot be read."""
-
-    reason = "STORE_CORRUPT"
-
-
-class FeaturizerUnavailableError(LastlayerError):
-    """The featurizer cannot be reached or is not ready."""
-
-    reason = "FEATURIZER_UNAVAILABLE"
-
-    def __init__(self, address: str) -> None:
-        super().__init__(f"The featurizer at {address} is not available.", metadata={"address": address})
-
-
 class NotReadyError(LastlayerError):
     """The service is starting or stopping."""
 
@@ -151,18 +71,6 @@ class DeadlinePassedError(LastlayerError):
     """The deadline passed before the work was begun or done."""
 
     reason = "DEADLINE_PASSED"
-
-
-class NotExplainableError(LastlayerError):
-    """The version's features are no spatial means."""
-
-    reason = "NOT_EXPLAINABLE"
-
-
-class RequestIdReusedError(LastlayerError):
-    """A request id was used before with another request."""
-
-    reason = "REQUEST_ID_REUSED"
 
 
 class UnauthenticatedError(LastlayerError):

@@ -39,7 +39,7 @@ CODES: Final[Mapping[str, grpc.StatusCode]] = {
     "REQUEST_ID_REUSED": grpc.StatusCode.INVALID_ARGUMENT,
     "INTERNAL": grpc.StatusCode.INTERNAL,
 }
-"""The gRPC code of each reason."""
+"""The gRPC code of each reason, whichever service it comes from."""
 
 
 def to_status(error: LastlayerError) -> status_pb2.Status:

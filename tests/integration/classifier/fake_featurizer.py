@@ -14,8 +14,9 @@ import grpc
 import numpy as np
 from grpc_status import rpc_status
 
+from lastlayer.featurizer.errors import ImageUndecodableError
 from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
-from lastlayer.rpc.errors import BackboneMismatchError, ImageUndecodableError, InvalidFieldError, LastlayerError
+from lastlayer.rpc.errors import BackboneMismatchError, InvalidFieldError, LastlayerError
 from lastlayer.rpc.server.lifecycle import GrpcServer
 from lastlayer.rpc.status import to_status
 from lastlayer.rpc.vectors import pack

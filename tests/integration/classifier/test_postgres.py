@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lastlayer.classifier.domain.errors import RequestIdReusedError
 from lastlayer.classifier.domain.types import Backbone, NewExample, Tap
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.classifier.store.database import Database, StoreOpenError
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore, NewVersion
-from lastlayer.rpc.errors import RequestIdReusedError
 from lastlayer.v1 import classifier_pb2
 from tests.integration.classifier.calls import add, connected, examples, failure, kinds, predict, train, train_anew
 

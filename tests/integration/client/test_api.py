@@ -10,6 +10,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2_grpc
 
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError, FeaturizerUnavailableError, StoreFullError
 from lastlayer.client import (
     BusyError,
     Client,
@@ -26,14 +27,7 @@ from lastlayer.client import (
     TrainProgress,
 )
 from lastlayer.client.transport.channel import Security
-from lastlayer.rpc.errors import (
-    DatasetNotTrainableError,
-    FeaturizerUnavailableError,
-    InvalidFieldError,
-    NotReadyError,
-    OverloadedError,
-    StoreFullError,
-)
+from lastlayer.rpc.errors import InvalidFieldError, NotReadyError, OverloadedError
 from lastlayer.v1 import classifier_pb2
 from tests.integration.client.fake_classifier import Broken, FakeClassifier, Hang, running
 

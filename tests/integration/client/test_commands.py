@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError
 from lastlayer.client.__main__ import main
-from lastlayer.rpc.errors import DatasetNotTrainableError, OverloadedError
+from lastlayer.rpc.errors import OverloadedError
 from lastlayer.v1 import classifier_pb2
 from tests.integration.client.conftest import Photos, Run
 from tests.integration.client.fake_classifier import Broken, FakeClassifier, Hang, running

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lastlayer.classifier.domain.errors import NotExplainableError
 from lastlayer.client import Client, ImageError, InvalidInputError
-from lastlayer.rpc.errors import NotExplainableError, OverloadedError
+from lastlayer.rpc.errors import OverloadedError
 from tests.integration.client.conftest import Run
 from tests.integration.client.fake_classifier import FakeClassifier
 

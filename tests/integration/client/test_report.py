@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lastlayer.rpc.errors import NotExplainableError, StoreCorruptError
+from lastlayer.classifier.domain.errors import NotExplainableError, StoreCorruptError
 from lastlayer.v1 import classifier_pb2
 from tests.integration.client.conftest import Run
 from tests.integration.client.fake_classifier import FakeClassifier, running

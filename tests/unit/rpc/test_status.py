@@ -1,8 +1,13 @@
 """Every error becomes a status with its details, and every such status can be read back."""
 
+import importlib
+from pathlib import Path
+
 import grpc
 import pytest
 
+from lastlayer.classifier.domain.errors import ResourceNotFoundError, StoreFullError, StoreReadOnlyError
+from lastlayer.featurizer.errors import ImageTooLargeError
 from lastlayer.rpc import errors, status
 from lastlayer.v1 import types_pb2
 
@@ -11,7 +16,17 @@ def all_error_classes(base: type[errors.LastlayerError] = errors.LastlayerError)
     return [kind for sub in base.__subclasses__() for kind in (sub, *all_error_classes(sub))]
 
 
-CONCRETE = [kind for kind in all_error_classes() if "reason" in vars(kind) and kind.__module__ == errors.__name__]
+def import_errors() -> None:
+    """Import every module of the product that is named `errors`, so that each class of error is known here."""
+    for package in ("rpc", "featurizer", "classifier"):
+        [root] = importlib.import_module(f"lastlayer.{package}").__path__
+        for path in Path(root).rglob("errors.py"):
+            parts = path.relative_to(root).with_suffix("").parts
+            importlib.import_module(".".join(("lastlayer", package, *parts)))
+
+
+import_errors()
+CONCRETE = [kind for kind in all_error_classes() if "reason" in vars(kind) and kind.__module__.startswith("lastlayer.")]
 
 
 def test_every_reason_of_the_contract_has_a_code() -> None:
@@ -41,14 +56,14 @@ def test_overload_says_when_to_come_again() -> None:
 
 
 def test_metadata_travels() -> None:
-    error = errors.ImageTooLargeError(width=20_000, height=10_000, max_pixels=64_000_000)
+    error = ImageTooLargeError(width=20_000, height=10_000, max_pixels=64_000_000)
     details = status.read_status(status.to_status(error))
     assert details.metadata == {"pixels": "200000000", "max_pixels": "64000000"}
     assert details.message == "The image has 20000 x 10000 pixels; at most 64 megapixels are accepted."
 
 
 def test_a_very_long_sentence_is_cut_to_fit_the_headers() -> None:
-    written = status.to_status(errors.ResourceNotFoundError("model", "m" * 100_000))
+    written = status.to_status(ResourceNotFoundError("model", "m" * 100_000))
     assert len(written.message) == 1000
 
 
@@ -61,6 +76,6 @@ def test_the_status_of_a_fault_tells_nothing_but_the_id() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", [errors.StoreFullError, errors.StoreReadOnlyError])
-def test_a_store_that_cannot_be_written_is_named(kind: type[errors.StoreFullError | errors.StoreReadOnlyError]) -> None:
+@pytest.mark.parametrize("kind", [StoreFullError, StoreReadOnlyError])
+def test_a_store_that_cannot_be_written_is_named(kind: type[StoreFullError | StoreReadOnlyError]) -> None:
     assert "`/data/lastlayer.db`" in kind("/data/lastlayer.db").message

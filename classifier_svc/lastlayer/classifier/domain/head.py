@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lastlayer.rpc.errors import StoreCorruptError
+from lastlayer.classifier.domain.errors import StoreCorruptError
 
 Features = Mapping[str, npt.NDArray[np.float32]]
 """Vectors by tap: float32 [n, d] for n images."""

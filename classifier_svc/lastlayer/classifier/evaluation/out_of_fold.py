@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lastlayer.rpc.errors import StoreCorruptError
+from lastlayer.classifier.domain.errors import StoreCorruptError
 
 _MAGIC: Final = b"lastlayer held out 1\n"
 _CHECKSUM_BYTES: Final = 4

@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError
 from lastlayer.classifier.fitting.folds import Indices
-from lastlayer.rpc.errors import DatasetNotTrainableError
 
 Array = npt.NDArray[Any]
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from grpc_health.v1 import health_pb2
 
+from lastlayer.classifier.domain.errors import FeaturizerUnavailableError, NotExplainableError
 from lastlayer.classifier.domain.types import Backbone, Tap
 from lastlayer.classifier.prediction.activation_map import Maps, Region
 from lastlayer.rpc.channel import MAX_MESSAGE_BYTES, channel_options
@@ -20,10 +21,8 @@ from lastlayer.rpc.credentials.tls import CertificateFiles, channel_credentials
 from lastlayer.rpc.errors import (
     BackboneMismatchError,
     DeadlinePassedError,
-    FeaturizerUnavailableError,
     InvalidFieldError,
     LastlayerError,
-    NotExplainableError,
     OverloadedError,
     RelayedError,
 )

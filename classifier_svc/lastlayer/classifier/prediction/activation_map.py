@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lastlayer.classifier.domain.errors import NotExplainableError
 from lastlayer.classifier.domain.head import Head
-from lastlayer.rpc.errors import InvalidFieldError, NotExplainableError
+from lastlayer.rpc.errors import InvalidFieldError
 
 Maps = Mapping[str, npt.NDArray[np.float32]]
 """The feature map of one image at each tap, float32 [h, w, d]."""

@@ -14,8 +14,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from lastlayer.classifier.domain.errors import StoreCorruptError, StoreFullError, StoreReadOnlyError
 from lastlayer.classifier.store.errors import explained
-from lastlayer.rpc.errors import NotReadyError, StoreCorruptError, StoreFullError, StoreReadOnlyError
+from lastlayer.rpc.errors import NotReadyError
 
 BUSY_TIMEOUT_S: Final = 30
 """How long a writer waits for another one."""

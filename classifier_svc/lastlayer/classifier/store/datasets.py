@@ -9,11 +9,12 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError, StoreCorruptError
 from lastlayer.classifier.domain.types import AddedExample, Backbone, Dataset, NewExample, Tap, TapExamples, TrainingSet
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import backbones, datasets, examples, features, thumbnails
-from lastlayer.rpc.errors import BackboneMismatchError, DatasetNotTrainableError, StoreCorruptError
+from lastlayer.rpc.errors import BackboneMismatchError
 from lastlayer.rpc.vectors import pack, unpack
 
 _NAMED: Final = 5

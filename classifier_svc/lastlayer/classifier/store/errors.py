@@ -5,7 +5,8 @@ from typing import Final
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from lastlayer.rpc.errors import LastlayerError, NotReadyError, StoreCorruptError, StoreFullError, StoreReadOnlyError
+from lastlayer.classifier.domain.errors import StoreCorruptError, StoreFullError, StoreReadOnlyError
+from lastlayer.rpc.errors import LastlayerError, NotReadyError
 
 # https://sqlite.org/rescode.html
 _SQLITE_KINDS: Final = {

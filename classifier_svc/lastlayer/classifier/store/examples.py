@@ -8,11 +8,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from lastlayer.classifier.domain.errors import ResourceNotFoundError
 from lastlayer.classifier.domain.types import Dataset, StoredExample
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import datasets, examples, features, thumbnails
-from lastlayer.rpc.errors import InvalidFieldError, ResourceNotFoundError
+from lastlayer.rpc.errors import InvalidFieldError
 
 LEAST_PREFIX_BYTES: Final = 4
 

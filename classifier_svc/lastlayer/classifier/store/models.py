@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
+from lastlayer.classifier.domain.errors import RequestIdReusedError, ResourceNotFoundError, VersionInUseError
 from lastlayer.classifier.domain.types import Model, ServedVersion, Version
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import backbones, models, versions
-from lastlayer.rpc.errors import RequestIdReusedError, ResourceNotFoundError, VersionInUseError
 
 
 @dataclass(frozen=True)

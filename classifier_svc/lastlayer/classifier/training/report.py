@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from lastlayer.classifier.domain.errors import StoreCorruptError
 from lastlayer.classifier.evaluation.calibration import Calibration
 from lastlayer.classifier.evaluation.metrics import ClassMetrics, Metrics, ReliabilityBin
 from lastlayer.classifier.evaluation.rejection import Rejection, RejectionPoint
 from lastlayer.classifier.training.recipes import Recipe
 from lastlayer.classifier.training.search import Trial
 from lastlayer.classifier.training.trainer import ClassWeight, Estimate, Trained
-from lastlayer.rpc.errors import StoreCorruptError
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError, RecipeNotSupportedError
 from lastlayer.classifier.domain.head import Head, softmax
 from lastlayer.classifier.domain.types import Backbone
 from lastlayer.classifier.evaluation.calibration import LEAST_EXAMPLES, Calibration, calibrate_folds, fit_temperature
@@ -27,7 +28,6 @@ from lastlayer.classifier.training.recipes import (
     Validation,
 )
 from lastlayer.classifier.training.search import Trial
-from lastlayer.rpc.errors import DatasetNotTrainableError, RecipeNotSupportedError
 
 __all__ = [
     "ClassWeight",

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lastlayer.rpc.errors import ImageEmptyError, ImageTooLargeError, ImageUndecodableError
+from lastlayer.featurizer.errors import ImageTooLargeError, ImageUndecodableError
+from lastlayer.rpc.errors import ImageEmptyError
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 """The only decoders that see a caller's bytes."""

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lastlayer.classifier.domain.errors import StoreCorruptError
 from lastlayer.classifier.domain.head import Head, softmax, unit_length
-from lastlayer.rpc.errors import StoreCorruptError
 
 
 def head(*, unit: bool = True, classes: tuple[str, ...] = ("Brötchen", "猫", "a\nb")) -> Head:

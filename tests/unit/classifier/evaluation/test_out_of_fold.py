@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
+from lastlayer.classifier.domain.errors import StoreCorruptError
 from lastlayer.classifier.evaluation.out_of_fold import HeldOut
-from lastlayer.rpc.errors import StoreCorruptError
 
 
 def contents(count: int) -> list[bytes]:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError
 from lastlayer.classifier.evaluation.rejection import choose_threshold, rejection_curve
-from lastlayer.rpc.errors import DatasetNotTrainableError
 
 
 def predictions(best: list[float], right: list[bool]) -> tuple[np.ndarray, np.ndarray]:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from lastlayer.classifier.domain.errors import FeaturizerUnavailableError
 from lastlayer.classifier.features.load_shedding import CongestionWindow
-from lastlayer.rpc.errors import FeaturizerUnavailableError, OverloadedError
+from lastlayer.rpc.errors import OverloadedError
 
 
 class Clock:

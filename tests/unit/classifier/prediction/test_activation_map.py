@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lastlayer.classifier.domain.errors import NotExplainableError
 from lastlayer.classifier.domain.head import Head, softmax
 from lastlayer.classifier.prediction.activation_map import activation_map, check_explainable, regrid
-from lastlayer.rpc.errors import InvalidFieldError, NotExplainableError
+from lastlayer.rpc.errors import InvalidFieldError
 
 
 def head(dimensions: dict[str, int], classes: int, unit_length: bool, seed: int) -> Head:

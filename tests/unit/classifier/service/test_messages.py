@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from lastlayer.classifier.features.ingest import Outcome, sha256
 from lastlayer.classifier.service import messages as converters
 from lastlayer.classifier.service.validation import check_id, check_label, check_name
-from lastlayer.rpc.errors import ImageEmptyError, ImageUndecodableError, InvalidFieldError
+from lastlayer.featurizer.errors import ImageUndecodableError
+from lastlayer.rpc.errors import ImageEmptyError, InvalidFieldError
 from lastlayer.v1 import classifier_pb2
 
 

@@ -7,12 +7,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from lastlayer.classifier.domain.types import Backbone, NewExample, Tap
-from lastlayer.classifier.store.database import Database, StoreOpenError
-from lastlayer.classifier.store.datasets import DatasetStore
-from lastlayer.classifier.store.models import ModelStore, NewVersion
-from lastlayer.rpc.errors import (
-    BackboneMismatchError,
+from lastlayer.classifier.domain.errors import (
     DatasetNotTrainableError,
     RequestIdReusedError,
     ResourceNotFoundError,
@@ -20,6 +15,11 @@ from lastlayer.rpc.errors import (
     StoreReadOnlyError,
     VersionInUseError,
 )
+from lastlayer.classifier.domain.types import Backbone, NewExample, Tap
+from lastlayer.classifier.store.database import Database, StoreOpenError
+from lastlayer.classifier.store.datasets import DatasetStore
+from lastlayer.classifier.store.models import ModelStore, NewVersion
+from lastlayer.rpc.errors import BackboneMismatchError
 
 BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 2), Tap("scores", True, 3)))
 OTHER = Backbone("other", "b" * 64, (Tap("conv", False, 2),))

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError, RecipeNotSupportedError
 from lastlayer.classifier.domain.types import Backbone, Tap
 from lastlayer.classifier.training.recipes import Recipe, TapFeatures
 from lastlayer.classifier.training.report import Facts
@@ -16,7 +17,6 @@ from lastlayer.classifier.training.trainer import (
     needed_taps,
     train,
 )
-from lastlayer.rpc.errors import DatasetNotTrainableError, RecipeNotSupportedError
 
 
 def taps_for(labels: list[str], *, noise: float = 0.5, scores: bool = True) -> list[TapFeatures]:

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from lastlayer.featurizer.errors import ImageTooLargeError, ImageUndecodableError
 from lastlayer.featurizer.pipeline.decoding import decode, decode_whole
-from lastlayer.rpc.errors import ImageEmptyError, ImageError, ImageTooLargeError, ImageUndecodableError
+from lastlayer.rpc.errors import ImageEmptyError, ImageError
 
 ORIENTATION = 0x0112
 

@@ -14,16 +14,10 @@ from PIL import Image
 from prometheus_client import REGISTRY
 
 from lastlayer.featurizer.backbones.spec import Preprocessing
+from lastlayer.featurizer.errors import ImageUndecodableError
 from lastlayer.featurizer.pipeline.decoding import Decoded, decode_whole
 from lastlayer.featurizer.pipeline.pipeline import Featurized, Pipeline
-from lastlayer.rpc.errors import (
-    DeadlinePassedError,
-    ImageEmptyError,
-    ImageError,
-    ImageUndecodableError,
-    NotReadyError,
-    OverloadedError,
-)
+from lastlayer.rpc.errors import DeadlinePassedError, ImageEmptyError, ImageError, NotReadyError, OverloadedError
 
 LONG_S = 30.0
 """How long a test waits for what must come; nothing waits for this to pass."""

@@ -1,0 +1,78 @@
+"""What the classifier alone can fail with. `lastlayer.rpc.status` has the gRPC code of each reason."""
+
+from lastlayer.rpc.errors import LastlayerError
+
+
+class ResourceNotFoundError(LastlayerError):
+    """No dataset, model or version has this name."""
+
+    reason = "RESOURCE_NOT_FOUND"
+
+    def __init__(self, resource: str, name: str, hint: str = "") -> None:
+        """`resource` is its kind, such as `model`; `hint` is a further sentence, such as which names exist."""
+        super().__init__(
+            f"There is no {resource} `{name}`.{' ' * bool(hint)}{hint}", metadata={"resource": resource, "name": name}
+        )
+
+
+class DatasetNotTrainableError(LastlayerError):
+    """The dataset cannot be trained on."""
+
+    reason = "DATASET_NOT_TRAINABLE"
+
+
+class RecipeNotSupportedError(LastlayerError):
+    """The backbone has no tap of the kind that the recipe needs."""
+
+    reason = "RECIPE_NOT_SUPPORTED"
+
+
+class VersionInUseError(LastlayerError):
+    """The version is the default of a model that has others."""
+
+    reason = "VERSION_IN_USE"
+
+
+class StoreFullError(LastlayerError):
+    """The store's disk is full."""
+
+    reason = "STORE_FULL"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"`{path}` cannot be written: its disk is full.", metadata={"path": path})
+
+
+class StoreReadOnlyError(LastlayerError):
+    """The store cannot be written to."""
+
+    reason = "STORE_READ_ONLY"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"`{path}` cannot be written: it is read-only.", metadata={"path": path})
+
+
+class StoreCorruptError(LastlayerError):
+    """Stored data fails its checksum or cannot be read."""
+
+    reason = "STORE_CORRUPT"
+
+
+class FeaturizerUnavailableError(LastlayerError):
+    """The featurizer cannot be reached or is not ready."""
+
+    reason = "FEATURIZER_UNAVAILABLE"
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"The featurizer at {address} is not available.", metadata={"address": address})
+
+
+class NotExplainableError(LastlayerError):
+    """The version's features are no spatial means."""
+
+    reason = "NOT_EXPLAINABLE"
+
+
+class RequestIdReusedError(LastlayerError):
+    """A request id was used before with another request."""
+
+    reason = "REQUEST_ID_REUSED"
