@@ -24,12 +24,11 @@ from benchmarks.photos import chosen_photos, read_photos
 from benchmarks.processes import machine, usage
 from lastlayer.featurizer.network.precision import reduced_precision
 from lastlayer.local.services import Service, free_port
-from lastlayer.rpc.channel import channel_options
+from lastlayer.rpc.channel import FEATURIZER_SERVICE, channel_options
 from lastlayer.v1 import featurizer_pb2_grpc
 
 _ROUNDS = 5
 _START_TIMEOUT_S = 600.0
-_SERVICE = "lastlayer.v1.Featurizer"
 _CALLERS, _STREAMS = 16, 4
 
 
@@ -118,7 +117,7 @@ async def _measure(groups: dict[str, list[Service]], photos: Sequence[bytes], se
     async with contextlib.AsyncExitStack() as stack:
         for name, services in groups.items():
             target = "ipv4:" + ",".join(service.address for service in services)
-            options = channel_options(watched_service=_SERVICE)
+            options = channel_options(watched_service=FEATURIZER_SERVICE)
             channel = await stack.enter_async_context(grpc.aio.insecure_channel(target, options=options))
             callers = Callers(featurizer_pb2_grpc.FeaturizerStub(channel), photos)
             processes = [service.process.pid for service in services if service.process is not None]

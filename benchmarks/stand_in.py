@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lastlayer.local.services import free_port
-from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
+from lastlayer.rpc.channel import FEATURIZER_SERVICE, MAX_MESSAGE_BYTES
 from lastlayer.rpc.server.lifecycle import GrpcServer
 from lastlayer.rpc.vectors import pack
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
@@ -41,8 +41,6 @@ _SPREAD: Final = 0.35
 
 _THUMBNAIL_BYTES: Final = 5000
 """About what the thumbnail of a photo has."""
-
-_SERVICE: Final = "lastlayer.v1.Featurizer"
 
 
 class StandIn(featurizer_pb2_grpc.FeaturizerServicer):
@@ -146,7 +144,7 @@ def stand_in() -> Iterator[str]:
 
 
 async def _serve(address: str) -> None:
-    server = GrpcServer(address, services=[_SERVICE], grace_s=0)
+    server = GrpcServer(address, services=[FEATURIZER_SERVICE], grace_s=0)
     server.register(featurizer_pb2_grpc.add_FeaturizerServicer_to_server, StandIn())
     await server.start()
     await server.set_serving(True)

@@ -25,9 +25,10 @@ def serve(address: str | None, featurizer: str | None, store_url: str | None) ->
     from lastlayer.classifier.service.config import ClassifierSettings
     from lastlayer.classifier.store.database import StoreOpenError, StoreUrlError
     from lastlayer.rpc.credentials.tls import CredentialsError
+    from lastlayer.rpc.errors import BindError
     from lastlayer.rpc.observability import traces
     from lastlayer.rpc.observability.logs import setup_logging
-    from lastlayer.rpc.server.lifecycle import BindError, run_until_signal
+    from lastlayer.rpc.server.lifecycle import run_until_signal
     from lastlayer.rpc.settings import SettingsError, load_settings
 
     try:
@@ -36,7 +37,7 @@ def serve(address: str | None, featurizer: str | None, store_url: str | None) ->
         raise click.UsageError(str(error)) from error
     setup_logging(settings.log_level, settings.log_format)
     try:
-        with traces.exported("classifier"):
+        with traces.export("classifier"):
             asyncio.run(run_until_signal(running(settings)))
     except (StoreUrlError, CredentialsError) as error:
         raise click.UsageError(str(error)) from error

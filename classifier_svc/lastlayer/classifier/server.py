@@ -17,21 +17,17 @@ from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.classifier.training.jobs import Trainings
+from lastlayer.rpc.channel import CLASSIFIER_SERVICE, FEATURES_HEALTH
 from lastlayer.rpc.credentials.tls import CertificateFiles, read_token
-from lastlayer.rpc.observability.metrics import exported
+from lastlayer.rpc.observability.metrics import export_metrics
 from lastlayer.rpc.server.lifecycle import GrpcServer
 from lastlayer.rpc.server.security import server_security
 from lastlayer.v1 import classifier_pb2_grpc
 
 _log = logging.getLogger(__name__)
 
-SERVICE: Final = "lastlayer.v1.Classifier"
-
-FEATURES: Final = f"{SERVICE}/features"
-"""The health service's name for what needs the featurizer; the rest is served without it."""
-
 _PREDICT_METHODS: Final = frozenset(
-    f"/{SERVICE}/{method}"
+    f"/{CLASSIFIER_SERVICE}/{method}"
     for method in (
         "Predict",
         "PredictStream",
@@ -54,16 +50,19 @@ _WATCH_S: Final = 2.0
 async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
     """Serve while the block lasts; yields the bound address once health says SERVING.
 
-    The featurizer may be absent: what needs it then fails, and the health of `FEATURES` says so. Raises BindError,
-    CredentialsError or StoreOpenError.
+    The featurizer may be absent: what needs it then fails, and the health of `FEATURES_HEALTH` says so.
+
+    Raises BindError, CredentialsError or StoreOpenError.
     """
     security = server_security(settings, predict_methods=_PREDICT_METHODS)
     featurizer_security = _featurizer_security(settings)
-    server = GrpcServer(settings.address, services=[SERVICE], grace_s=settings.grace_seconds, security=security)
+    server = GrpcServer(
+        settings.address, services=[CLASSIFIER_SERVICE], grace_s=settings.grace_seconds, security=security
+    )
     exports = contextlib.ExitStack()
     await server.start()
     try:
-        exports.enter_context(exported(settings.metrics_address))
+        exports.enter_context(export_metrics(settings.metrics_address))
         database = await asyncio.to_thread(Database, settings.store)
         exports.enter_context(monitoring.store_sizes(database))
         featurizer = FeaturizerClient(settings.featurizer_target, featurizer_security)
@@ -114,7 +113,7 @@ async def _watch(featurizer: FeaturizerClient, server: GrpcServer) -> None:
         monitoring.FEATURIZER_UP.set(serving)
         if serving != before:
             before = serving
-            await server.set_serving(serving, FEATURES)
+            await server.set_serving(serving, FEATURES_HEALTH)
             _log.log(
                 logging.INFO if serving else logging.WARNING,
                 "the featurizer at %s is %s",

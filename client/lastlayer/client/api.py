@@ -33,13 +33,12 @@ from lastlayer.client.transport.evaluation import EvaluationRun
 from lastlayer.client.transport.prediction import PredictionStream, Wanted, predict
 from lastlayer.client.transport.retry import Patience
 from lastlayer.client.transport.upload import Upload
+from lastlayer.rpc.channel import CLASSIFIER_SERVICE, FEATURES_HEALTH
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-_SERVICE: Final = "lastlayer.v1.Classifier"
-_FEATURES: Final = "lastlayer.v1.Classifier/features"
 """The serving name of what needs the featurizer."""
 _PAGE_SIZE: Final = 1000
 ExampleKey: TypeAlias = str | bytes
@@ -346,7 +345,7 @@ class Client:
         """Return how the server is; raises `ServerUnavailableError` where it cannot be reached."""
         health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types leave its methods out
         services = {}
-        for label, name in (("server", ""), (_SERVICE, _SERVICE), ("featurizer", _FEATURES)):
+        for label, name in (("server", ""), (CLASSIFIER_SERVICE, CLASSIFIER_SERVICE), ("featurizer", FEATURES_HEALTH)):
             try:
                 answer = self._call(health.Check, health_pb2.HealthCheckRequest(service=name))
             except NotFoundError:  # a server of something else
@@ -354,7 +353,7 @@ class Client:
             else:
                 services[label] = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
         backbone = ""
-        if services[_SERVICE] == "SERVING":  # which lists datasets with and without a featurizer
+        if services[CLASSIFIER_SERVICE] == "SERVING":  # which lists datasets with and without a featurizer
             newest = max(self.list_datasets(), key=lambda dataset: dataset.update_time, default=None)
             backbone = newest.backbone if newest is not None else ""
         return ServerStatus(self.server, services, backbone)

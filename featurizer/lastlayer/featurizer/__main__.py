@@ -111,14 +111,15 @@ def serve(backbone: str | None, address: str | None, mirror: Path | None) -> Non
     from lastlayer.featurizer.errors import BackboneError, FetchError
     from lastlayer.featurizer.server import running
     from lastlayer.rpc.credentials.tls import CredentialsError
+    from lastlayer.rpc.errors import BindError
     from lastlayer.rpc.observability import traces
     from lastlayer.rpc.observability.logs import setup_logging
-    from lastlayer.rpc.server.lifecycle import BindError, run_until_signal
+    from lastlayer.rpc.server.lifecycle import run_until_signal
 
     settings = _settings(backbone=backbone, address=address, mirror=mirror)
     setup_logging(settings.log_level, settings.log_format)
     try:
-        with traces.exported("featurizer"):
+        with traces.export("featurizer"):
             asyncio.run(run_until_signal(running(settings)))
     except (BackboneError, CredentialsError) as error:
         raise _InputError(str(error)) from error

@@ -15,18 +15,17 @@ from lastlayer.featurizer.pipeline.pipeline import Pipeline
 from lastlayer.featurizer.servicer import FeaturizerServicer
 from lastlayer.featurizer.system.cpu_quota import available_processors
 from lastlayer.featurizer.weights.progress import progress_lines
-from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
-from lastlayer.rpc.observability.metrics import exported
+from lastlayer.rpc.channel import FEATURIZER_SERVICE, MAX_MESSAGE_BYTES
+from lastlayer.rpc.observability.metrics import export_metrics
 from lastlayer.rpc.server.lifecycle import GrpcServer
 from lastlayer.rpc.server.security import server_security
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 
 _log = logging.getLogger(__name__)
 
-SERVICE: Final = "lastlayer.v1.Featurizer"
-
 _METHODS: Final = frozenset(
-    f"/{SERVICE}/{method.name}" for method in featurizer_pb2.DESCRIPTOR.services_by_name["Featurizer"].methods
+    f"/{FEATURIZER_SERVICE}/{method.name}"
+    for method in featurizer_pb2.DESCRIPTOR.services_by_name["Featurizer"].methods
 )
 """The paths of all methods: none of them changes anything."""
 
@@ -78,12 +77,14 @@ async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
     BindError, CredentialsError, BackboneError or FetchError.
     """
     security = server_security(settings, predict_methods=_METHODS)
-    server = GrpcServer(settings.address, services=[SERVICE], grace_s=settings.grace_seconds, security=security)
+    server = GrpcServer(
+        settings.address, services=[FEATURIZER_SERVICE], grace_s=settings.grace_seconds, security=security
+    )
     exports = contextlib.ExitStack()
     await server.start()
     stopping = threading.Event()
     try:
-        exports.enter_context(exported(settings.metrics_address))
+        exports.enter_context(export_metrics(settings.metrics_address))
         loaded = await asyncio.to_thread(_load, settings, stopping)
         backbone = _describe(loaded, settings)
         pipeline = Pipeline(

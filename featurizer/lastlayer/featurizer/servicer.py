@@ -1,7 +1,6 @@
 """The Featurizer service: messages in, messages out."""
 
 import contextlib
-import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
@@ -13,7 +12,8 @@ from google.rpc import status_pb2
 from lastlayer.featurizer.pipeline.pipeline import Featurized, Pipeline
 from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
 from lastlayer.rpc.errors import BackboneMismatchError, ImageError, InvalidFieldError, LastlayerError
-from lastlayer.rpc.server.streams import answered
+from lastlayer.rpc.server.deadlines import deadline_of
+from lastlayer.rpc.server.streams import answer_each
 from lastlayer.rpc.status import to_status
 from lastlayer.rpc.vectors import pack
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
@@ -45,7 +45,7 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
         self, request: featurizer_pb2.FeaturizeRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> featurizer_pb2.FeaturizeResponse:
         """Return the features of some images."""
-        return await self._featurize(request, deadline=_deadline(context), wait=False)
+        return await self._featurize(request, deadline=deadline_of(context), wait=False)
 
     async def FeaturizeStream(
         self,
@@ -53,7 +53,7 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> AsyncIterator[featurizer_pb2.FeaturizeStreamResponse]:
         """Return the features of the images of each request."""
-        deadline = _deadline(context)
+        deadline = deadline_of(context)
 
         async def answer(
             request: featurizer_pb2.FeaturizeStreamRequest,
@@ -66,7 +66,7 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
                 answer.error.CopyFrom(to_status(error))
             return answer
 
-        answers = answered(request_iterator, answer, in_flight=_IN_FLIGHT, in_order=False)
+        answers = answer_each(request_iterator, answer, in_flight=_IN_FLIGHT, in_order=False)
         async with contextlib.aclosing(answers):
             async for response in answers:
                 yield response
@@ -76,7 +76,7 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
     ) -> featurizer_pb2.GetFeatureMapsResponse:
         """Return the feature maps of one image."""
         taps = self._check_maps(request)
-        maps, region = await self._pipeline.feature_maps(request.image.content, taps, deadline=_deadline(context))
+        maps, region = await self._pipeline.feature_maps(request.image.content, taps, deadline=deadline_of(context))
         size = sum(array.nbytes for array in maps.values())
         if size > _MAX_MAP_BYTES:
             raise InvalidFieldError(
@@ -173,9 +173,3 @@ def _result(image_id: str, outcome: Featurized | ImageError, taps: Sequence[str]
 def _map(tap: str, values: npt.NDArray[np.float32]) -> featurizer_pb2.FeatureMap:
     height, width, dimension = values.shape
     return featurizer_pb2.FeatureMap(tap=tap, height=height, width=width, dimension=dimension, values=pack(values))
-
-
-def _deadline(context: grpc.aio.ServicerContext[Any, Any]) -> float | None:
-    """Return the call's deadline of `time.monotonic()`."""
-    remaining = context.time_remaining()
-    return None if remaining is None else time.monotonic() + remaining

@@ -1,8 +1,14 @@
-"""Channels to our services: message limits, keepalive, retries and balancing, set once for every caller."""
+"""Channels to our services: their names, message limits, keepalive and balancing, set once for every caller."""
 
 import json
-from collections.abc import Sequence
 from typing import Final
+
+FEATURIZER_SERVICE: Final = "lastlayer.v1.Featurizer"
+CLASSIFIER_SERVICE: Final = "lastlayer.v1.Classifier"
+"""The services' full names: gRPC, the health service and metrics know them by these."""
+
+FEATURES_HEALTH: Final = f"{CLASSIFIER_SERVICE}/features"
+"""The health service's name for what of the classifier needs the featurizer; the rest is served without it."""
 
 MAX_MESSAGE_BYTES: Final = 32 * 1024 * 1024
 """The most bytes that a message may have, in both directions: a large phone photo fits."""
@@ -11,29 +17,13 @@ KEEPALIVE_MS: Final = 30_000
 """How often a silent connection is probed; servers permit it (see `lastlayer.rpc.server.lifecycle`)."""
 
 
-def channel_options(
-    *, retried_methods: Sequence[str] = (), watched_service: str | None = None
-) -> list[tuple[str, str | int]]:
+def channel_options(*, watched_service: str | None = None) -> list[tuple[str, str | int]]:
     """Return the options of a channel.
 
-    `retried_methods` are the full names (`package.Service/Method`) of idempotent methods, which gRPC itself sends again
-    while the service is unavailable, up to 4 more times within the call's deadline. With `watched_service`, a service's
-    full name, only servers whose health says that they serve it get calls: none that starts or stops, among several.
+    With `watched_service`, a service's full name, only servers whose health says that they serve it get calls. Among
+    several servers those that are starting or stopping then get none.
     """
-    retry = {
-        "name": [dict(zip(("service", "method"), name.split("/"), strict=True)) for name in retried_methods],
-        "retryPolicy": {
-            "maxAttempts": 5,
-            "initialBackoff": "0.1s",
-            "maxBackoff": "2s",
-            "backoffMultiplier": 2,
-            "retryableStatusCodes": ["UNAVAILABLE"],
-        },
-    }
-    config: dict[str, object] = {
-        "loadBalancingConfig": [{"round_robin": {}}],
-        "methodConfig": [retry] if retried_methods else [],
-    }
+    config: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
     if watched_service is not None:
         config["healthCheckConfig"] = {"serviceName": watched_service}
     return [
@@ -47,6 +37,7 @@ def channel_options(
         # on a server that is back.
         ("grpc.max_reconnect_backoff_ms", 500),
         ("grpc.service_config", json.dumps(config)),
-        # gRPC silently gives up retrying requests above this size, by default 256 KiB: less than most photos have.
+        # gRPC sends a call again that never left this machine, and silently gives that up for requests above this size:
+        # by default 256 KiB, less than most photos have.
         ("grpc.per_rpc_retry_buffer_size", MAX_MESSAGE_BYTES + 1024 * 1024),
     ]

@@ -91,3 +91,7 @@ class RelayedError(ImageError):
     def __init__(self, reason: str, message: str, metadata: Mapping[str, str]) -> None:
         super().__init__(message, metadata=metadata)
         self.reason = reason  # type: ignore[misc]
+
+
+class BindError(Exception):
+    """An address cannot be listened on. It ends a start and never crosses the wire; its text is one sentence."""

@@ -15,14 +15,12 @@ import numpy as np
 from grpc_status import rpc_status
 
 from lastlayer.featurizer.errors import ImageUndecodableError
-from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
+from lastlayer.rpc.channel import FEATURIZER_SERVICE, MAX_MESSAGE_BYTES
 from lastlayer.rpc.errors import BackboneMismatchError, InvalidFieldError, LastlayerError
 from lastlayer.rpc.server.lifecycle import GrpcServer
 from lastlayer.rpc.status import to_status
 from lastlayer.rpc.vectors import pack
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
-
-SERVICE = "lastlayer.v1.Featurizer"
 
 
 class Hang:
@@ -194,7 +192,7 @@ async def _abort(context, error: LastlayerError) -> None:
 @contextlib.asynccontextmanager
 async def serving(fake: FakeFeaturizer, address: str = "127.0.0.1:0") -> AsyncIterator[str]:
     """Serve the fake while the block lasts; yields its address."""
-    server = GrpcServer(address, services=[SERVICE], grace_s=0)
+    server = GrpcServer(address, services=[FEATURIZER_SERVICE], grace_s=0)
     server.register(featurizer_pb2_grpc.add_FeaturizerServicer_to_server, fake)
     await server.start()
     await server.set_serving(True)

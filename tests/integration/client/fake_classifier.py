@@ -22,12 +22,10 @@ from grpc_status import rpc_status
 
 from lastlayer.classifier.domain.errors import ResourceNotFoundError
 from lastlayer.featurizer.errors import ImageUndecodableError
-from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
+from lastlayer.rpc.channel import CLASSIFIER_SERVICE, MAX_MESSAGE_BYTES
 from lastlayer.rpc.errors import InvalidFieldError, LastlayerError
 from lastlayer.rpc.status import to_status
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
-
-SERVICE = "lastlayer.v1.Classifier"
 
 
 @dataclass
@@ -479,7 +477,7 @@ def running(
     )
     classifier_pb2_grpc.add_ClassifierServicer_to_server(servicer, server)
     checks = health.HealthServicer()
-    for name in ("", SERVICE, f"{SERVICE}/features"):
+    for name in ("", CLASSIFIER_SERVICE, f"{CLASSIFIER_SERVICE}/features"):
         state = health_pb2.HealthCheckResponse.SERVING if serving(name) else health_pb2.HealthCheckResponse.NOT_SERVING
         checks.set(name, state)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)

@@ -85,5 +85,5 @@ def test_nobody_else_enters_the_folder_and_the_key_of_the_ca_is_gone(folder: Pat
 def test_services_know_the_tokens_of_their_callers(folder: Path, who: str, service: str, admin: bool) -> None:
     tokens = TokenFile(folder / f"{service}-tokens.toml")
     authorization = f"Bearer {read_token(folder / f'{who}.token')}"
-    assert tokens.refusal(authorization, "predict") is None
-    assert (tokens.refusal(authorization, "admin") is None) == admin
+    assert tokens.find_refusal(authorization, "predict") is None
+    assert (tokens.find_refusal(authorization, "admin") is None) == admin

@@ -21,8 +21,8 @@ from lastlayer.featurizer.network.graph import Graph
 from lastlayer.featurizer.pipeline.decoding import decode
 from lastlayer.featurizer.server import running
 from lastlayer.rpc.channel import MAX_MESSAGE_BYTES, channel_options
+from lastlayer.rpc.errors import BindError
 from lastlayer.rpc.probe import is_serving
-from lastlayer.rpc.server.lifecycle import BindError
 from lastlayer.rpc.status import ErrorDetails, read_error, read_status
 from lastlayer.rpc.vectors import unpack
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2

@@ -7,11 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import grpc
 import pytest
 
-from lastlayer.rpc.channel import channel_options
+from lastlayer.rpc.channel import FEATURIZER_SERVICE, channel_options
 from lastlayer.rpc.server.lifecycle import GrpcServer
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
-
-SERVICE = "lastlayer.v1.Featurizer"
 
 
 class Named(featurizer_pb2_grpc.FeaturizerServicer):
@@ -30,12 +28,12 @@ async def two_servers() -> AsyncIterator[tuple[dict[str, GrpcServer], "featurize
     async with AsyncExitStack() as stack:
         servers = {}
         for name in ("one", "two"):
-            servers[name] = GrpcServer("127.0.0.1:0", services=[SERVICE], grace_s=1)
+            servers[name] = GrpcServer("127.0.0.1:0", services=[FEATURIZER_SERVICE], grace_s=1)
             await servers[name].start()
             stack.push_async_callback(servers[name].stop)
             servers[name].register(featurizer_pb2_grpc.add_FeaturizerServicer_to_server, Named(name))
         target = "ipv4:" + ",".join(server.bound_address for server in servers.values())
-        options = channel_options(watched_service=SERVICE)
+        options = channel_options(watched_service=FEATURIZER_SERVICE)
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(target, options=options))
         yield servers, featurizer_pb2_grpc.FeaturizerStub(channel)
 

@@ -14,7 +14,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from lastlayer.rpc.channel import channel_options
+from lastlayer.rpc.channel import CLASSIFIER_SERVICE, channel_options
 from lastlayer.rpc.credentials.tls import CertificateFiles, CredentialsError, channel_credentials
 from lastlayer.rpc.probe import is_serving, main
 from lastlayer.rpc.server.lifecycle import GrpcServer
@@ -25,7 +25,6 @@ from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
 from tests.programs import run
 
 SCRIPT = Path(__file__).resolve().parents[3] / "deploy" / "make-dev-ca.sh"
-SERVICE = "lastlayer.v1.Classifier"
 CODE = grpc.StatusCode
 
 
@@ -76,8 +75,8 @@ def forget(tokens: Path, token: str) -> None:
 
 @asynccontextmanager
 async def serving(**settings: Any) -> AsyncIterator[str]:
-    security = server_security(ServiceSettings(**settings), frozenset({f"/{SERVICE}/Predict"}))
-    server = GrpcServer("127.0.0.1:0", services=[SERVICE], grace_s=5, security=security)
+    security = server_security(ServiceSettings(**settings), frozenset({f"/{CLASSIFIER_SERVICE}/Predict"}))
+    server = GrpcServer("127.0.0.1:0", services=[CLASSIFIER_SERVICE], grace_s=5, security=security)
     await server.start()
     server.register(classifier_pb2_grpc.add_ClassifierServicer_to_server, Answering())
     await server.set_serving(True)

@@ -14,14 +14,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client import REGISTRY
 
-from lastlayer.rpc.channel import MAX_MESSAGE_BYTES, channel_options
-from lastlayer.rpc.errors import InvalidFieldError
+from lastlayer.rpc.channel import CLASSIFIER_SERVICE, MAX_MESSAGE_BYTES, channel_options
+from lastlayer.rpc.errors import BindError, InvalidFieldError
 from lastlayer.rpc.probe import is_serving
-from lastlayer.rpc.server.lifecycle import BindError, GrpcServer, run_until_signal
+from lastlayer.rpc.server.lifecycle import GrpcServer, run_until_signal
 from lastlayer.rpc.status import read_error
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
-
-SERVICE = "lastlayer.v1.Classifier"
 
 
 class Scripted(classifier_pb2_grpc.ClassifierServicer):
@@ -63,7 +61,7 @@ class Scripted(classifier_pb2_grpc.ClassifierServicer):
 
 @asynccontextmanager
 async def serving(servicer: Scripted, grace_s: float = 5.0) -> AsyncIterator[tuple[GrpcServer, grpc.aio.Channel]]:
-    server = GrpcServer("127.0.0.1:0", services=[SERVICE], grace_s=grace_s)
+    server = GrpcServer("127.0.0.1:0", services=[CLASSIFIER_SERVICE], grace_s=grace_s)
     await server.start()
     server.register(classifier_pb2_grpc.add_ClassifierServicer_to_server, servicer)
     await server.set_serving(True)
@@ -106,7 +104,7 @@ async def test_our_errors_arrive_with_all_their_details(shape: str) -> None:
 
 async def test_a_method_that_the_contract_does_not_have_is_unimplemented_and_makes_no_metric() -> None:
     async with serving(Scripted()) as (_, channel):
-        for method in (f"/{SERVICE}/Invented", f"/{SERVICE}/", "/no.Service/Method"):
+        for method in (f"/{CLASSIFIER_SERVICE}/Invented", f"/{CLASSIFIER_SERVICE}/", "/no.Service/Method"):
             invented: Any = channel.unary_unary(method)
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await invented(b"", timeout=20)
@@ -146,7 +144,7 @@ async def test_an_abort_passes_untouched(shape: str) -> None:
 
 
 async def test_a_server_that_is_loading_says_so() -> None:
-    server = GrpcServer("127.0.0.1:0", services=[SERVICE], grace_s=1)
+    server = GrpcServer("127.0.0.1:0", services=[CLASSIFIER_SERVICE], grace_s=1)
     await server.start()
     try:
         assert not await asyncio.to_thread(is_serving, server.bound_address)
@@ -167,9 +165,9 @@ async def test_a_server_that_is_loading_says_so() -> None:
 async def test_health_is_told_by_name_and_reflection_lists_the_services() -> None:
     async with serving(Scripted()) as (server, channel):
         assert await asyncio.to_thread(is_serving, server.bound_address)
-        await server.set_serving(False, f"{SERVICE}/features")
-        assert await asyncio.to_thread(is_serving, server.bound_address, SERVICE)
-        assert not await asyncio.to_thread(is_serving, server.bound_address, f"{SERVICE}/features")
+        await server.set_serving(False, f"{CLASSIFIER_SERVICE}/features")
+        assert await asyncio.to_thread(is_serving, server.bound_address, CLASSIFIER_SERVICE)
+        assert not await asyncio.to_thread(is_serving, server.bound_address, f"{CLASSIFIER_SERVICE}/features")
         stub: Any = reflection_pb2_grpc.ServerReflectionStub(cast(Any, channel))
         [answer] = [
             answer
@@ -178,7 +176,7 @@ async def test_health_is_told_by_name_and_reflection_lists_the_services() -> Non
             )
         ]
         assert {service.name for service in answer.list_services_response.service} == {
-            SERVICE,
+            CLASSIFIER_SERVICE,
             "grpc.health.v1.Health",
             "grpc.reflection.v1alpha.ServerReflection",
         }
@@ -186,7 +184,7 @@ async def test_health_is_told_by_name_and_reflection_lists_the_services() -> Non
 
 async def test_a_taken_port_is_refused_in_a_sentence() -> None:
     async with serving(Scripted()) as (server, _):
-        second = GrpcServer(server.bound_address, services=[SERVICE], grace_s=1)
+        second = GrpcServer(server.bound_address, services=[CLASSIFIER_SERVICE], grace_s=1)
         with pytest.raises(BindError, match=f"Cannot listen on {server.bound_address}: another program uses the port"):
             await second.start()
 

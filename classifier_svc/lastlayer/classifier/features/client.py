@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2
 from lastlayer.classifier.domain.errors import FeaturizerUnavailableError, NotExplainableError
 from lastlayer.classifier.domain.types import Backbone, Tap
 from lastlayer.classifier.prediction.activation_map import Maps, Region
-from lastlayer.rpc.channel import MAX_MESSAGE_BYTES, channel_options
+from lastlayer.rpc.channel import FEATURIZER_SERVICE, MAX_MESSAGE_BYTES, channel_options
 from lastlayer.rpc.credentials.tls import CertificateFiles, channel_credentials
 from lastlayer.rpc.errors import (
     BackboneMismatchError,
@@ -44,7 +44,6 @@ class Featurized(NamedTuple):
     """A small JPEG of it; empty where it was not asked for."""
 
 
-SERVICE: Final = "lastlayer.v1.Featurizer"
 MAX_CONTENT_BYTES: Final = MAX_MESSAGE_BYTES - 16 * 1024
 """The most bytes of images in one request, which leaves room for all else in it."""
 
@@ -95,7 +94,7 @@ class FeaturizerClient:
         # Nothing is retried here, as our own callers do: retries at both places would multiply, and the caller's time
         # would be up before it hears why.
         # A proxy for the web is none for the service next door; gRPC would use it even for the loopback interface.
-        options = [*channel_options(watched_service=SERVICE), ("grpc.enable_http_proxy", 0)]
+        options = [*channel_options(watched_service=FEATURIZER_SERVICE), ("grpc.enable_http_proxy", 0)]
         if self._security is None:
             self._channel = grpc.aio.insecure_channel(self.target, options=options)
         else:
@@ -105,7 +104,7 @@ class FeaturizerClient:
 
     async def renew_credentials(self) -> None:
         """Call by another channel where the certificate files have changed; calls in flight are left to finish."""
-        if self._security is None or await asyncio.to_thread(self._security.files.renewed) is None:
+        if self._security is None or await asyncio.to_thread(self._security.files.renew) is None:
             return
         before = self._channel
         self._open()
@@ -128,7 +127,7 @@ class FeaturizerClient:
             response_deserializer=health_pb2.HealthCheckResponse.FromString,
         )
         try:
-            answer = await check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=timeout_s)
+            answer = await check(health_pb2.HealthCheckRequest(service=FEATURIZER_SERVICE), timeout=timeout_s)
         except grpc.aio.AioRpcError:
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
@@ -295,7 +294,7 @@ class _Options(TypedDict):
 
 def _options(deadline: float | None) -> _Options:
     """Return what goes with every call: how long it may take, and whose request it is for."""
-    return {"timeout": _timeout(deadline), "metadata": (*request_ids.outgoing(), *traces.outgoing())}
+    return {"timeout": _timeout(deadline), "metadata": (*request_ids.to_metadata(), *traces.to_metadata())}
 
 
 def _timeout(deadline: float | None) -> float:

@@ -4,12 +4,10 @@ import asyncio
 import contextlib
 import hashlib
 import threading
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeVar
 
-import grpc
 import numpy as np
 import numpy.typing as npt
 
@@ -31,7 +29,8 @@ from lastlayer.classifier.store.models import ModelStore
 from lastlayer.classifier.training.jobs import Progress, TrainingRequest, Trainings
 from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
 from lastlayer.rpc.errors import InvalidFieldError, LastlayerError
-from lastlayer.rpc.server.streams import answered
+from lastlayer.rpc.server.deadlines import deadline_of
+from lastlayer.rpc.server.streams import answer_each
 from lastlayer.rpc.status import to_status
 from lastlayer.v1 import classifier_pb2
 
@@ -73,7 +72,7 @@ class ClassifierServicer(ExampleMethods):
     ) -> AsyncIterator[classifier_pb2.AddExamplesResponse]:
         """Take examples into a dataset."""
         dataset = _Once("dataset")
-        ingest = Ingest(self._datasets, self._featurizer, deadline=_deadline(context))
+        ingest = Ingest(self._datasets, self._featurizer, deadline=deadline_of(context))
 
         async def prepare(
             request: classifier_pb2.AddExamplesRequest,
@@ -121,13 +120,13 @@ class ClassifierServicer(ExampleMethods):
     ) -> classifier_pb2.PredictResponse:
         """Predict some images."""
         with self._window.call(len(request.images)):
-            return await self._predict(request, _deadline(context), patient=False)
+            return await self._predict(request, deadline_of(context), patient=False)
 
     async def PredictStream(
         self, request_iterator: Any, context: _Context
     ) -> AsyncIterator[classifier_pb2.PredictStreamResponse]:
         """Predict the images of each request."""
-        deadline = _deadline(context)
+        deadline = deadline_of(context)
 
         async def answer(request: classifier_pb2.PredictStreamRequest) -> classifier_pb2.PredictStreamResponse:
             message = classifier_pb2.PredictStreamResponse(request_id=request.request_id)
@@ -175,7 +174,7 @@ class ClassifierServicer(ExampleMethods):
         check_id("image.id", request.image.id)
         version, head = await self._version(request.model, request.version)
         explained, region = await self._predictor.explain(
-            version, head, request.image.content, request.label, deadline=_deadline(context)
+            version, head, request.image.content, request.label, deadline=deadline_of(context)
         )
         return version_converters.explanation(version, head, explained, region)
 
@@ -183,7 +182,7 @@ class ClassifierServicer(ExampleMethods):
         self, request_iterator: Any, context: _Context
     ) -> AsyncIterator[classifier_pb2.EvaluateResponse]:
         """Compare predictions with labels."""
-        deadline = _deadline(context)
+        deadline = deadline_of(context)
         model = _Once("model")
         loading: asyncio.Task[tuple[ServedVersion, Head]] | None = None
 
@@ -260,7 +259,7 @@ def _answered(
     requests: Any, answer: Callable[[Any], Awaitable[Answer]], *, in_order: bool
 ) -> AbstractAsyncContextManager[AsyncGenerator[Answer, None]]:
     """Return the answers of a stream's requests; what is in work is cancelled when the block is left."""
-    return contextlib.aclosing(answered(requests, answer, in_flight=_IN_FLIGHT, in_order=in_order))
+    return contextlib.aclosing(answer_each(requests, answer, in_flight=_IN_FLIGHT, in_order=in_order))
 
 
 async def _offered(examples: Sequence[classifier_pb2.Example], *, content_needed: bool = False) -> list[Offered]:
@@ -291,9 +290,3 @@ class _Once:
 def _check_count(field: str, count: int, *, least: int) -> None:
     if not least <= count <= MAX_IMAGES:
         raise InvalidFieldError(field, f"The message has {count} {field}; from {least} to {MAX_IMAGES} are accepted.")
-
-
-def _deadline(context: grpc.aio.ServicerContext[Any, Any]) -> float | None:
-    """Return the call's deadline of `time.monotonic()`."""
-    remaining = context.time_remaining()
-    return None if remaining is None else time.monotonic() + remaining

@@ -19,7 +19,7 @@ from lastlayer.classifier.training.recipes import Recipe, TapFeatures
 from lastlayer.classifier.training.report import Facts
 from lastlayer.classifier.training.trainer import ClassWeight, Trained, TrainingCancelledError, needed_taps, train
 from lastlayer.rpc.errors import OverloadedError
-from lastlayer.rpc.memory import give_back_free_memory
+from lastlayer.rpc.system.memory import give_back_free_memory
 
 _HEARTBEAT_S: Final = 1.0
 """How often progress is told again while there is none, so that callers and proxies know that it goes on."""

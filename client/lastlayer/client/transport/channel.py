@@ -83,7 +83,7 @@ class _RequestIds(
     """Gives each call an id, under which the services log it."""
 
     def _intercept(self, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
-        return continuation(_Details(details, (request_ids.METADATA_KEY, request_ids.new())), request)
+        return continuation(_Details(details, (request_ids.METADATA_KEY, request_ids.create())), request)
 
     # Each in the same way, whatever the types of the four say of requests and answers.
     intercept_unary_unary = _intercept  # type: ignore[assignment]

@@ -14,7 +14,7 @@ from lastlayer.featurizer.errors import BackboneError
 from lastlayer.featurizer.network.precision import Precision, compare, reduced_precision
 from lastlayer.featurizer.weights.download import Progress
 from lastlayer.featurizer.weights.store import ResolvedBackbone, WeightStore
-from lastlayer.rpc.memory import give_back_free_memory
+from lastlayer.rpc.system.memory import give_back_free_memory
 
 if TYPE_CHECKING:
     from lastlayer.featurizer.network.graph import Graph

@@ -19,7 +19,7 @@ from lastlayer.featurizer.pipeline.batcher import Batcher
 from lastlayer.featurizer.pipeline.decoding import Decoded, Region, decode_whole
 from lastlayer.featurizer.pipeline.idle import Idle
 from lastlayer.rpc.errors import DeadlinePassedError, ImageError, NotReadyError
-from lastlayer.rpc.memory import give_back_free_memory
+from lastlayer.rpc.system.memory import give_back_free_memory
 
 _STREAM_BATCHES: Final = 3
 """How many times what runs at once is inside of images of streams: in the graph, waiting, and being decoded."""

@@ -35,7 +35,7 @@ class CertificateFiles:
         """What is in use."""
         self._check()
 
-    def renewed(self) -> Pem | None:
+    def renew(self) -> Pem | None:
         """Return what the files hold where that is new and sound; what is not is logged, once, and not used."""
         try:
             found = self._read()
@@ -98,7 +98,7 @@ def server_credentials(files: CertificateFiles) -> grpc.ServerCredentials:
         return grpc.ssl_server_certificate_configuration([(pem.key or b"", pem.certificate or b"")], pem.ca)
 
     def renewed() -> grpc.ServerCertificateConfiguration | None:
-        pem = files.renewed()
+        pem = files.renew()
         return None if pem is None else configuration(pem)
 
     return grpc.dynamic_ssl_server_credentials(

@@ -60,7 +60,7 @@ class TokenFile:
         self._stamp = _stamp(path)
         self._tokens = _parse(path)
 
-    def refusal(self, authorization: str, scope: Scope) -> LastlayerError | None:
+    def find_refusal(self, authorization: str, scope: Scope) -> LastlayerError | None:
         """Return why a call with this `authorization` metadata may not do what needs `scope`; None where it may.
 
         What was wrong with a token is not told: who guesses learns nothing.

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from prometheus_client import start_http_server
 
-from lastlayer.rpc.server.lifecycle import BindError
+from lastlayer.rpc.errors import BindError
 
 
 @contextlib.contextmanager
-def exported(address: str | None) -> Iterator[None]:
+def export_metrics(address: str | None) -> Iterator[None]:
     """Export while the block lasts, at `host:port`; not at all where it is None. Raises BindError."""
     if address is None:
         yield

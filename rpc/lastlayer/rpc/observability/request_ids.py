@@ -15,19 +15,19 @@ current: Final[ContextVar[str]] = ContextVar("request_id", default="")
 """The id of the request that this task works for; empty where it works for none."""
 
 
-def new() -> str:
+def create() -> str:
     """Return an id for a new request."""
     return secrets.token_hex(8)
 
 
-def received(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
+def read(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
     """Return the id that came with a call, or a new one where none came or it could not be logged as it is."""
     values = (value for key, value in metadata or () if key == METADATA_KEY)
     value = next(values, "")
-    return value if isinstance(value, str) and _VALID.fullmatch(value) else new()
+    return value if isinstance(value, str) and _VALID.fullmatch(value) else create()
 
 
-def outgoing() -> tuple[tuple[str, str], ...]:
+def to_metadata() -> tuple[tuple[str, str], ...]:
     """Return the metadata that passes the id on to the next service."""
     known = current.get()
     return ((METADATA_KEY, known),) if known else ()

@@ -13,11 +13,11 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
-_tracer = trace.get_tracer("lastlayer")  # that of `exported`, once there is one
+_tracer = trace.get_tracer("lastlayer")  # that of `export`, once there is one
 
 
 @contextlib.contextmanager
-def exported(service: str) -> Iterator[None]:
+def export(service: str) -> Iterator[None]:
     """Send traces by OTLP over HTTP while the block lasts, if the environment names where to; `service` is our name."""
     if not any(os.environ.get(name) for name in _ENDPOINTS):
         yield
@@ -37,8 +37,8 @@ def exported(service: str) -> Iterator[None]:
         provider.shutdown()
 
 
-def begun(service: str, method: str, metadata: Iterable[tuple[str, str | bytes]] | None, request_id: str) -> Span:
-    """Begin the span of a call that is answered in a task of its own, below that of its caller; `ended` ends it."""
+def begin(service: str, method: str, metadata: Iterable[tuple[str, str | bytes]] | None, request_id: str) -> Span:
+    """Begin the span of a call that is answered in a task of its own, below that of its caller; `end` ends it."""
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return INVALID_SPAN  # nobody listens
     received = {key: value for key, value in metadata or () if isinstance(value, str)}
@@ -57,7 +57,7 @@ def begun(service: str, method: str, metadata: Iterable[tuple[str, str | bytes]]
     return span
 
 
-def ended(span: Span, code: str, number: int) -> None:
+def end(span: Span, code: str, number: int) -> None:
     """End a span with the status code of its call."""
     span.set_attribute("rpc.grpc.status_code", number)
     if number:
@@ -65,7 +65,7 @@ def ended(span: Span, code: str, number: int) -> None:
     span.end()
 
 
-def outgoing() -> tuple[tuple[str, str], ...]:
+def to_metadata() -> tuple[tuple[str, str], ...]:
     """Return the metadata that lets the next service's span be one below ours."""
     carrier: dict[str, str] = {}
     propagate.inject(carrier)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import grpc
 
 from lastlayer.rpc.credentials.tokens import Scope, TokenFile
-from lastlayer.rpc.server.handlers import Handler, refusing, service_of
+from lastlayer.rpc.server.handlers import Handler, refuse_with, service_of
 
 
 class AuthorizationInterceptor(grpc.aio.ServerInterceptor):
@@ -32,7 +32,7 @@ class AuthorizationInterceptor(grpc.aio.ServerInterceptor):
             scope: Scope = "predict" if method in self._predict_methods else "admin"
             # Two of them are one too many: which one counts would be anybody's guess.
             authorization = values[0] if len(values) == 1 and isinstance(values[0], str) else ""
-            refusal = self._tokens.refusal(authorization, scope)
+            refusal = self._tokens.find_refusal(authorization, scope)
             if refusal is not None:
-                return refusing(refusal)
+                return refuse_with(refusal)
         return await continuation(handler_call_details)

@@ -13,7 +13,7 @@ from google.protobuf import descriptor_pool
 from prometheus_client import Counter, Gauge, Histogram
 
 from lastlayer.rpc.observability import request_ids, traces
-from lastlayer.rpc.server.handlers import Context, Handler, surrounded
+from lastlayer.rpc.server.handlers import Context, Handler, wrap
 
 _log = logging.getLogger(__name__)
 
@@ -56,17 +56,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         known = self._methods.get(handler_call_details.method)
         if handler is None or known is None:
             return handler
-        return surrounded(handler, functools.partial(_followed, *known, handler_call_details.invocation_metadata))
+        return wrap(handler, functools.partial(_follow, *known, handler_call_details.invocation_metadata))
 
 
 @asynccontextmanager
-async def _followed(
+async def _follow(
     service: str, method: str, metadata: Iterable[tuple[str, str | bytes]] | None, context: Context
 ) -> AsyncIterator[None]:
     # Each call is answered in a task of its own, so that neither need be taken back.
-    request_id = request_ids.received(metadata)
+    request_id = request_ids.read(metadata)
     request_ids.current.set(request_id)
-    span = traces.begun(service, method, metadata, request_id)
+    span = traces.begin(service, method, metadata, request_id)
     started = time.monotonic()
     code = "OK"
     in_flight = _IN_FLIGHT.labels(service, method)
@@ -87,7 +87,7 @@ async def _followed(
     finally:
         seconds = time.monotonic() - started
         in_flight.dec()
-        traces.ended(span, code, grpc.StatusCode[code].value[0])
+        traces.end(span, code, grpc.StatusCode[code].value[0])
         _HANDLED.labels(service, method, code).inc()
         _SECONDS.labels(service, method).observe(seconds)
         _log.debug("%s.%s ended with %s after %.0f ms", service, method, code, seconds * 1000)

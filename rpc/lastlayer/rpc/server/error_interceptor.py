@@ -10,7 +10,7 @@ from typing import NoReturn
 import grpc
 
 from lastlayer.rpc.errors import LastlayerError
-from lastlayer.rpc.server.handlers import Context, Handler, abort, service_of, surrounded
+from lastlayer.rpc.server.handlers import Context, Handler, abort, service_of, wrap
 from lastlayer.rpc.status import internal_status, to_status
 
 _log = logging.getLogger(__name__)
@@ -36,11 +36,11 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or service_of(method) not in self._services:
             return handler
-        return surrounded(handler, functools.partial(_answering, method))
+        return wrap(handler, functools.partial(_report_errors, method))
 
 
 @asynccontextmanager
-async def _answering(method: str, context: Context) -> AsyncIterator[None]:
+async def _report_errors(method: str, context: Context) -> AsyncIterator[None]:
     try:
         yield
     except Exception as error:

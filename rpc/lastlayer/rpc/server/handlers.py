@@ -24,7 +24,7 @@ def service_of(method: str) -> str:
     return method.split("/")[1] if method.count("/") == 2 else ""
 
 
-def surrounded(handler: Handler, around: Callable[[Context], AbstractAsyncContextManager[None]]) -> Handler:
+def wrap(handler: Handler, around: Callable[[Context], AbstractAsyncContextManager[None]]) -> Handler:
     """Return a handler that does the same within `around`, which is entered for each call and sees how it ends."""
     function: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
 
@@ -51,7 +51,7 @@ def surrounded(handler: Handler, around: Callable[[Context], AbstractAsyncContex
     )
 
 
-def refusing(error: LastlayerError) -> Handler:
+def refuse_with(error: LastlayerError) -> Handler:
     """Return a handler that answers every call with the error."""
 
     async def refuse(_request: object, context: Context) -> NoReturn:

@@ -13,10 +13,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from lastlayer.rpc.channel import KEEPALIVE_MS, MAX_MESSAGE_BYTES
-from lastlayer.rpc.errors import NotReadyError
+from lastlayer.rpc.errors import BindError, NotReadyError
 from lastlayer.rpc.server.call_interceptor import CallInterceptor
 from lastlayer.rpc.server.error_interceptor import ErrorInterceptor
-from lastlayer.rpc.server.handlers import refusing, service_of
+from lastlayer.rpc.server.handlers import refuse_with, service_of
 from lastlayer.rpc.server.security import ServerSecurity
 
 _log = logging.getLogger(__name__)
@@ -32,10 +32,6 @@ _OPTIONS: Final = [
     # Clients look up new replicas when a connection ends, so each ends some time; calls in flight are left to finish.
     ("grpc.max_connection_age_ms", 5 * 60 * 1000),
 ]
-
-
-class BindError(Exception):
-    """The address cannot be listened on. Its text is one sentence for the user."""
 
 
 class _LateHandlers(grpc.GenericRpcHandler):
@@ -62,7 +58,7 @@ class _LateHandlers(grpc.GenericRpcHandler):
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         """Return the handler of a call, or None."""
         if service_of(handler_call_details.method) in self._awaited:
-            return refusing(NotReadyError("The service is still starting; try again in a moment."))
+            return refuse_with(NotReadyError("The service is still starting; try again in a moment."))
         found = (handler.service(handler_call_details) for handler in self._handlers)
         return next((handler for handler in found if handler is not None), None)
 

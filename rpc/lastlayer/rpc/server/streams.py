@@ -11,7 +11,7 @@ Response = TypeVar("Response")
 _END: Final = object()
 
 
-async def answered(
+async def answer_each(
     requests: AsyncIterable[Request],
     answer: Callable[[Request], Awaitable[Response]],
     *,

@@ -12,7 +12,7 @@ import resource
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from lastlayer.featurizer.system.malloc import keep_batches_on_heap
-from lastlayer.rpc.memory import give_back_free_memory
+from lastlayer.rpc.system.memory import give_back_free_memory
 
 MB = 2**20
 THREADS = 3

@@ -36,28 +36,28 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("token", ["web", "new-web", "boss", "today", "later"])
 def test_valid_tokens_are_let_in(path: Path, token: str) -> None:
-    assert TokenFile(path).refusal(f"Bearer {token}", "predict") is None
-    assert TokenFile(path).refusal(f"bearer {token}", "predict") is None
+    assert TokenFile(path).find_refusal(f"Bearer {token}", "predict") is None
+    assert TokenFile(path).find_refusal(f"bearer {token}", "predict") is None
 
 
 @pytest.mark.parametrize("token", ["wrong", "old", "gone", "we", "webb", "WEB", "é"])
 def test_wrong_and_expired_ones_are_told_the_same(path: Path, token: str) -> None:
-    refusal = TokenFile(path).refusal(f"Bearer {token}", "predict")
+    refusal = TokenFile(path).find_refusal(f"Bearer {token}", "predict")
     assert isinstance(refusal, UnauthenticatedError)
     assert refusal.message == "The token is not valid."
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer ", "web", "Basic web"])
 def test_without_a_token_it_is_told_how_to_send_one(path: Path, authorization: str) -> None:
-    refusal = TokenFile(path).refusal(authorization, "predict")
+    refusal = TokenFile(path).find_refusal(authorization, "predict")
     assert isinstance(refusal, UnauthenticatedError)
     assert "authorization: Bearer TOKEN" in refusal.message
 
 
 def test_a_scope_bounds_what_a_token_is_for(path: Path) -> None:
     tokens = TokenFile(path)
-    assert tokens.refusal("Bearer boss", "admin") is None
-    refusal = tokens.refusal("Bearer web", "admin")
+    assert tokens.find_refusal("Bearer boss", "admin") is None
+    refusal = tokens.find_refusal("Bearer web", "admin")
     assert isinstance(refusal, PermissionDeniedError)
     assert "`admin`" in refusal.message
     assert "web" not in refusal.message
@@ -68,8 +68,8 @@ def test_a_replaced_file_counts_at_once(path: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_text(entry("another"))
     other.replace(path)
-    assert tokens.refusal("Bearer another", "predict") is None
-    assert tokens.refusal("Bearer web", "predict") is not None
+    assert tokens.find_refusal("Bearer another", "predict") is None
+    assert tokens.find_refusal("Bearer web", "predict") is not None
 
 
 @pytest.mark.parametrize("content", ["", "[[tokens]]", "no TOML at all", None])
@@ -80,7 +80,7 @@ def test_a_file_that_is_broken_later_leaves_the_tokens_as_they_were(
     path.unlink()
     if content is not None:
         path.write_text(content)
-    assert tokens.refusal("Bearer web", "predict") is None
+    assert tokens.find_refusal("Bearer web", "predict") is None
     assert "the old ones stay valid" in caplog.text
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from lastlayer.rpc.server.streams import answered
+from lastlayer.rpc.server.streams import answer_each
 
 
 class Answers:
@@ -44,7 +44,7 @@ async def settled() -> None:
 @pytest.mark.parametrize("in_order", [True, False])
 async def test_no_more_than_allowed_are_in_work(in_order: bool) -> None:
     answers = Answers()
-    stream = answered(numbers(5), answers, in_flight=2, in_order=in_order)
+    stream = answer_each(numbers(5), answers, in_flight=2, in_order=in_order)
     first = asyncio.ensure_future(anext(stream))
     await settled()
     assert answers.begun == [0, 1]
@@ -55,7 +55,7 @@ async def test_no_more_than_allowed_are_in_work(in_order: bool) -> None:
 
 async def test_in_order_a_slow_first_one_is_waited_for() -> None:
     answers = Answers()
-    stream = answered(numbers(3), answers, in_flight=3, in_order=True)
+    stream = answer_each(numbers(3), answers, in_flight=3, in_order=True)
     first = asyncio.ensure_future(anext(stream))
     await settled()
     answers.gate(2).set()
@@ -68,7 +68,7 @@ async def test_in_order_a_slow_first_one_is_waited_for() -> None:
 
 async def test_as_finished_a_slow_one_holds_nobody_up() -> None:
     answers = Answers()
-    stream = answered(numbers(3), answers, in_flight=3, in_order=False)
+    stream = answer_each(numbers(3), answers, in_flight=3, in_order=False)
     first = asyncio.ensure_future(anext(stream))
     await settled()
     answers.gate(2).set()
@@ -81,7 +81,7 @@ async def test_as_finished_a_slow_one_holds_nobody_up() -> None:
 @pytest.mark.parametrize("in_order", [True, False])
 async def test_an_end_cancels_what_is_in_work(in_order: bool) -> None:
     answers = Answers()
-    stream = answered(numbers(5), answers, in_flight=2, in_order=in_order)
+    stream = answer_each(numbers(5), answers, in_flight=2, in_order=in_order)
     reading = asyncio.ensure_future(anext(stream))
     await settled()
     reading.cancel()
@@ -106,9 +106,9 @@ async def test_a_failure_ends_the_stream_and_cancels_the_rest(in_order: bool) ->
         return request
 
     with pytest.raises(ValueError, match="broken"):
-        _ = [answer async for answer in answered(numbers(3), answer, in_flight=2, in_order=in_order)]
+        _ = [answer async for answer in answer_each(numbers(3), answer, in_flight=2, in_order=in_order)]
     assert cancelled.is_set()
 
 
 async def test_no_requests_yield_no_answers() -> None:
-    assert [answer async for answer in answered(numbers(0), Answers(), in_flight=2, in_order=True)] == []
+    assert [answer async for answer in answer_each(numbers(0), Answers(), in_flight=2, in_order=True)] == []

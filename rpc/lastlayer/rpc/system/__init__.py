@@ -1,0 +1,1 @@
+"""What the services share of dealing with the operating system: files and memory."""
