@@ -12,8 +12,8 @@ import grpc
 import pytest
 import yaml
 
-from lastlayer.classifier.server import SERVICE
 from lastlayer.local.services import Service, free_port
+from lastlayer.rpc.channel import CLASSIFIER_SERVICE
 from lastlayer.rpc.credentials.tls import CertificateFiles, channel_credentials
 from lastlayer.rpc.probe import is_serving
 from tests.attacks.half_sent import MESSAGE_BYTES, half_sent
@@ -109,11 +109,11 @@ def place(where: dict[str, object], address: str) -> None:
 def test_half_sent_messages_are_bounded_for_a_connection_and_for_all(guarded: Guarded) -> None:
     """Sixty messages of 31 MiB on one connection once held 1.87 GiB for as long as the attacker liked."""
     before = guarded.memory_mib()
-    with half_sent(guarded.front, f"/{SERVICE}/Predict", 60, guarded.tls) as one:
+    with half_sent(guarded.front, f"/{CLASSIFIER_SERVICE}/Predict", 60, guarded.tls) as one:
         one.push(8)
         assert one.open_calls <= 8
         assert one.sent_bytes <= (one.open_calls + one.refused) * MESSAGE_BYTES
-        with half_sent(guarded.front, f"/{SERVICE}/Predict", 60, guarded.tls) as other:
+        with half_sent(guarded.front, f"/{CLASSIFIER_SERVICE}/Predict", 60, guarded.tls) as other:
             other.push(8)
             print(
                 "MiB",

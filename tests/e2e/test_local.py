@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from lastlayer.classifier import server
-from lastlayer.local import background
 from lastlayer.local.services import SCRIPTS, free_port
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -95,10 +93,6 @@ def test_a_stale_process_id_is_nobody_of_ours(run: Run, environment: dict[str, s
     folder.mkdir(parents=True)
     (folder / "featurizer.pid").write_text(str(os.getpid()))
     assert "featurizer does not run" in run("lastlayer", "down").stdout
-
-
-def test_health_that_up_waits_for_is_the_classifiers() -> None:
-    assert background.FEATURES == server.FEATURES
 
 
 def test_help_imports_nothing_heavy() -> None:

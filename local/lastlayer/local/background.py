@@ -13,10 +13,8 @@ from typing import Final
 import psutil
 
 from lastlayer.local.services import MODULES, STOP_TIMEOUT_S, Service, ServiceError
+from lastlayer.rpc.channel import FEATURES_HEALTH
 from lastlayer.rpc.probe import is_serving
-
-FEATURES: Final = "lastlayer.v1.Classifier/features"
-"""The health service's name for what needs the featurizer. Once it serves, `client status` says SERVING throughout."""
 
 _POLL_S: Final = 0.2
 
@@ -49,7 +47,7 @@ def up(pair: tuple[Service, Service], timeout_s: float, tell: Callable[[str], No
         for service in pair:
             _wait(service, "", timeout_s)
         featurizer, classifier = pair
-        _wait(classifier, FEATURES, timeout_s, f"does not reach the featurizer at {featurizer.address}")
+        _wait(classifier, FEATURES_HEALTH, timeout_s, f"does not reach the featurizer at {featurizer.address}")
     except BaseException:
         for service in reversed(starting):
             if service.process is not None:
