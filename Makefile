@@ -22,7 +22,7 @@ up: install ## run both services in the background (state: ~/.lastlayer)
 down: install ## stop them
 	$(BIN)/lastlayer down
 
-test: install ## run all tests that need no container engine
+test: install .venv-protos/installed ## run all tests that need no container engine
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 test-faults: install ## kill, starve and overload the services for ten minutes (SOAK_SECONDS=600: for longer)
@@ -40,13 +40,30 @@ lint: install protos-check ## check style, types and the contract
 audit: .venv-audit/installed ## look for known vulnerabilities in what the lock files name
 	.venv-audit/bin/python tools/audit.py requirements/*.txt
 
-protos: .venv-protos/installed ## generate the stubs from protos/
-	PATH="$(CURDIR)/.venv-protos/bin:$$PATH" .venv-protos/bin/python tools/protos.py write
+protos: .venv-protos/installed ## check the contract, then generate its stubs
+	$(check_contract)
+	$(call generate,protos)
 
 protos-check: .venv-protos/installed
-	PATH="$(CURDIR)/.venv-protos/bin:$$PATH" .venv-protos/bin/python tools/protos.py check
+	$(check_contract)
+	rm -rf .venv-protos/fresh && cp -R protos .venv-protos/fresh && rm -f .venv-protos/fresh/lastlayer/v1/*_pb2*
+	$(call generate,.venv-protos/fresh)
+	@diff -rq -x __pycache__ .venv-protos/fresh protos || { echo 'What is generated is stale: run `make protos`.' >&2; exit 1; }
 	# This environment has protobuf 6, the tests' has 7: the stubs load with both.
 	PYTHONPATH=protos .venv-protos/bin/python -c "import lastlayer.v1.featurizer_pb2_grpc, lastlayer.v1.classifier_pb2_grpc"
+
+# The baseline is the contract as it was last generated: what is in it stays, and what is new is added to it.
+define check_contract
+.venv-protos/bin/buf lint protos
+.venv-protos/bin/buf breaking protos --exclude-imports --against protos/baseline.binpb
+endef
+
+define generate
+.venv-protos/bin/python -m grpc_tools.protoc -Iprotos -I.venv-protos/googleapis \
+  --plugin=.venv-protos/bin/protoc-gen-mypy_grpc \
+  --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) --mypy_grpc_out=$(1) protos/lastlayer/v1/*.proto
+.venv-protos/bin/buf build protos --exclude-source-info --output $(1)/baseline.binpb
+endef
 
 docs: install ## write the generated parts of the README
 	$(BIN)/python -m tools.docs write
@@ -83,6 +100,9 @@ lock: ## resolve the lock files anew (needs uv)
 .venv-protos/installed: requirements/protos.txt
 	$(PYTHON) -m venv .venv-protos
 	.venv-protos/bin/pip install --quiet --require-hashes -r requirements/protos.txt
+	mkdir -p .venv-protos/googleapis/google
+	ln -sfn "$$(.venv-protos/bin/python -c 'import google.rpc.status_pb2 as s; print(s.__file__.rpartition("/")[0])')" \
+	  .venv-protos/googleapis/google/rpc
 	touch $@
 
 .venv-mlserver/installed .venv-bentoml/installed: .venv-%/installed: benchmarks/rivals/%/requirements.txt
