@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from lastlayer.classifier.features.client import FeaturizerClient, FeaturizerSecurity
+from lastlayer.classifier.features.watch import watch_featurizer
 from lastlayer.classifier.prediction.predictor import Predictor
 from lastlayer.classifier.service import monitoring
 from lastlayer.classifier.service.config import ClassifierSettings
@@ -43,8 +44,6 @@ _PREDICT_METHODS: Final = frozenset(
 """What needs no more than the scope `predict`: to use models, and to look at them. Who only predicts neither changes
 anything nor sees what was trained on."""
 
-_WATCH_S: Final = 2.0
-
 
 @asynccontextmanager
 async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
@@ -59,13 +58,16 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
     server = GrpcServer(
         settings.address, services=[CLASSIFIER_SERVICE], grace_s=settings.grace_seconds, security=security
     )
-    exports = contextlib.ExitStack()
-    await server.start()
-    try:
-        exports.enter_context(export_metrics(settings.metrics_address))
+    # Whatever is pushed is closed, in reverse order, even where closing something else fails.
+    async with contextlib.AsyncExitStack() as stack:
+        await server.start()
+        stack.push_async_callback(server.stop)
+        stack.enter_context(export_metrics(settings.metrics_address))
         database = await asyncio.to_thread(Database, settings.store)
-        exports.enter_context(monitoring.store_sizes(database))
+        stack.push_async_callback(asyncio.to_thread, database.close)
+        stack.enter_context(monitoring.store_sizes(database))
         featurizer = FeaturizerClient(settings.featurizer_target, featurizer_security)
+        stack.push_async_callback(featurizer.close)
         datasets, models = DatasetStore(database), ModelStore(database)
         servicer = ClassifierServicer(
             datasets,
@@ -77,20 +79,16 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         )
         server.register(classifier_pb2_grpc.add_ClassifierServicer_to_server, servicer)
         await server.set_serving(True)
-        watch = asyncio.create_task(_watch(featurizer, server))
+        stack.push_async_callback(server.stop)  # before what its calls need is closed
+
+        async def tell(up: bool) -> None:
+            monitoring.FEATURIZER_UP.set(up)
+            await server.set_serving(up, FEATURES_HEALTH)
+
+        watch = asyncio.create_task(watch_featurizer(featurizer, tell))
+        stack.callback(watch.cancel)
         _log.info("serving the store %s at %s", database.location, server.bound_address)
-        try:
-            yield server.bound_address
-        finally:
-            watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
-            await server.stop()
-            await featurizer.close()
-            await asyncio.to_thread(database.close)
-    finally:
-        await server.stop()
-        exports.close()
+        yield server.bound_address
 
 
 def _featurizer_security(settings: ClassifierSettings) -> FeaturizerSecurity | None:
@@ -102,22 +100,3 @@ def _featurizer_security(settings: ClassifierSettings) -> FeaturizerSecurity | N
     if settings.featurizer_token_file is not None:
         read_token(settings.featurizer_token_file)  # it is read again for each call; that it can be is known now
     return FeaturizerSecurity(files, settings.featurizer_token_file)
-
-
-async def _watch(featurizer: FeaturizerClient, server: GrpcServer) -> None:
-    """Keep the health of what needs the featurizer up to date, and the certificates that it is called with."""
-    before: bool | None = None
-    while True:
-        await featurizer.renew_credentials()
-        serving = await featurizer.is_serving(_WATCH_S)
-        monitoring.FEATURIZER_UP.set(serving)
-        if serving != before:
-            before = serving
-            await server.set_serving(serving, FEATURES_HEALTH)
-            _log.log(
-                logging.INFO if serving else logging.WARNING,
-                "the featurizer at %s is %s",
-                featurizer.target,
-                "there" if serving else "not available: examples and predictions will fail until it is",
-            )
-        await asyncio.sleep(_WATCH_S)

@@ -9,6 +9,10 @@ from pydantic_settings import SettingsConfigDict
 from lastlayer.rpc.settings import File, ServiceSettings, host_port
 
 EngineName = Literal["tensorflow", "openvino"]
+"""What runs the network."""
+
+Precision = Literal["float32", "bfloat16", "float16"]
+"""The numbers that the network computes in."""
 
 
 class FeaturizerSettings(ServiceSettings):

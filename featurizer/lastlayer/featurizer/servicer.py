@@ -113,14 +113,13 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
             )
         for index, image in enumerate(request.images):
             _check_id(f"images[{index}].id", image.id)
-        taps = self._known(request.taps) or self._taps
+        # Another backbone has other taps. That it is another one is what the caller must know, so that comes first.
         self._check_digest(request.backbone_digest)
-        return taps
+        return self._known(request.taps) or self._taps
 
     def _check_maps(self, request: featurizer_pb2.GetFeatureMapsRequest) -> list[str]:
         """Return the taps whose maps are asked for; raises InvalidFieldError or BackboneMismatchError."""
         _check_id("image.id", request.image.id)
-        # Another backbone has other taps: that it is another one is the better news.
         self._check_digest(request.backbone_digest)
         spatial = [tap.name for tap in self._backbone.taps if tap.kind == types_pb2.TAP_KIND_SPATIAL_MEAN]
         known = f"those that are spatial means are {', '.join(spatial)}" if spatial else "none of its taps is one"

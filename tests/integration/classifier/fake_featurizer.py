@@ -1,5 +1,7 @@
 """A featurizer behind a real socket that follows a script and keeps a record.
 
+`tests/integration/featurizer/test_contract.py` holds it to what the real one does.
+
 An image is any bytes: what comes before the first `-` decides where its features lie, so that images of one kind can be
 told from those of another. What begins with `bad` is undecodable.
 """
@@ -12,11 +14,10 @@ from dataclasses import dataclass, field
 
 import grpc
 import numpy as np
-from grpc_status import rpc_status
 
 from lastlayer.featurizer.errors import ImageUndecodableError
 from lastlayer.rpc.channel import FEATURIZER_SERVICE, MAX_MESSAGE_BYTES
-from lastlayer.rpc.errors import BackboneMismatchError, InvalidFieldError, LastlayerError
+from lastlayer.rpc.errors import BackboneMismatchError, ImageEmptyError, ImageError, InvalidFieldError, LastlayerError
 from lastlayer.rpc.server.lifecycle import GrpcServer
 from lastlayer.rpc.status import to_status
 from lastlayer.rpc.vectors import pack
@@ -89,25 +90,20 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
         self.deadlines.append(context.time_remaining())
         try:
             return await self._answer("Featurize", request)
-        except LastlayerError as error:
-            await _abort(context, error)
         except grpc.RpcError as error:
             await context.abort(error.args[0], "broken on the way")
 
     async def GetFeatureMaps(self, request, context):
         self.deadlines.append(context.time_remaining())
         self.mapped.append(request)
-        try:
-            if request.backbone_digest != self.digest:
-                raise BackboneMismatchError(
-                    "Another backbone is served.", expected=request.backbone_digest, actual=self.digest
-                )
-            if request.image.content.startswith(b"bad"):
-                raise ImageUndecodableError("The bytes are no image.")
-            if request.image.content.startswith(b"huge"):
-                raise InvalidFieldError("taps", "The maps are too large.")
-        except LastlayerError as error:
-            await _abort(context, error)
+        _check_id("image.id", request.image.id)
+        self._check_digest(request.backbone_digest)
+        if not request.taps:
+            raise InvalidFieldError("taps", "No tap is asked for.")
+        self._check_taps(request.taps, kinds={types_pb2.TAP_KIND_SPATIAL_MEAN})
+        _check_image(request.image.content)
+        if request.image.content.startswith(b"huge"):
+            raise InvalidFieldError("taps", "The maps are too large.")
         known = {tap.name: tap.dimension for tap in self.taps}
         maps = {tap: map_of(request.image.content, tap, known[tap]) for tap in request.taps}
         return featurizer_pb2.GetFeatureMapsResponse(
@@ -144,25 +140,35 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
             await step.wait()
         if not 1 <= len(request.images) <= self.max_images:
             raise InvalidFieldError("images", f"{len(request.images)} images")
-        if request.backbone_digest != self.digest:
-            raise BackboneMismatchError(
-                "Another backbone is served.", expected=request.backbone_digest, actual=self.digest
-            )
-        results = [self._features(image.content, request.taps) for image in request.images]
+        for index, image in enumerate(request.images):
+            _check_id(f"images[{index}].id", image.id)
+        self._check_digest(request.backbone_digest)
+        self._check_taps(request.taps, kinds=set(types_pb2.TapKind.values()))
+        taps = list(dict.fromkeys(request.taps)) or [tap.name for tap in self.taps]
+        results = [self._features(image.content, taps) for image in request.images]
         for image, result in zip(request.images, results, strict=True):
+            result.id = image.id
             if request.thumbnails and not result.HasField("error"):
                 result.thumbnail = self.thumbnail or b"small " + image.content
         return featurizer_pb2.FeaturizeResponse(results=results, backbone_digest=self.digest)
 
-    def _features(self, content: bytes, taps) -> featurizer_pb2.ImageFeatures:
-        if content.startswith(b"bad"):
-            error = to_status(ImageUndecodableError("The bytes are no image."))
-            return featurizer_pb2.ImageFeatures(error=error)
-        vectors = [
-            types_pb2.FeatureVector(tap=tap.name, values=pack(vector_of(content, tap.name, tap.dimension)))
-            for tap in self.taps
-            if tap.name in taps
-        ]
+    def _check_digest(self, digest: str) -> None:
+        if digest and digest != self.digest:
+            raise BackboneMismatchError("Another backbone is served.", expected=digest, actual=self.digest)
+
+    def _check_taps(self, asked, kinds: set[int]) -> None:
+        known = {tap.name for tap in self.taps if tap.kind in kinds}
+        for index, tap in enumerate(asked):
+            if tap not in known:
+                raise InvalidFieldError(f"taps[{index}]", f"There is no tap `{tap}`.")
+
+    def _features(self, content: bytes, taps: list[str]) -> featurizer_pb2.ImageFeatures:
+        try:
+            _check_image(content)
+        except ImageError as error:
+            return featurizer_pb2.ImageFeatures(error=to_status(error))
+        known = {tap.name: tap.dimension for tap in self.taps}
+        vectors = [types_pb2.FeatureVector(tap=tap, values=pack(vector_of(content, tap, known[tap]))) for tap in taps]
         return featurizer_pb2.ImageFeatures(features=featurizer_pb2.FeatureVectors(vectors=vectors))
 
 
@@ -184,9 +190,16 @@ def _seed(content: bytes, tap: str) -> int:
     return int.from_bytes(hashlib.sha256(tap.encode() + content).digest()[:8])
 
 
-async def _abort(context, error: LastlayerError) -> None:
-    rich = rpc_status.to_status(to_status(error))
-    await context.abort(rich.code, rich.details, rich.trailing_metadata)
+def _check_id(field: str, value: str) -> None:
+    if len(value.encode()) > 1024:
+        raise InvalidFieldError(field, "The id is too long.")
+
+
+def _check_image(content: bytes) -> None:
+    if not content:
+        raise ImageEmptyError("The image has no bytes.")
+    if content.startswith(b"bad"):
+        raise ImageUndecodableError("The bytes are no image.")
 
 
 @contextlib.asynccontextmanager

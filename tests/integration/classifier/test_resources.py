@@ -1,7 +1,9 @@
 """Listing, getting and deleting datasets, models and versions; health, reflection and the life of the service."""
 
+import asyncio
+import contextlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 import pytest
@@ -9,6 +11,7 @@ from google.protobuf import empty_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from lastlayer.classifier.features.client import FeaturizerClient
 from lastlayer.classifier.server import running
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.classifier.store.database import StoreOpenError
@@ -200,3 +203,23 @@ async def test_a_store_that_cannot_be_opened_ends_the_start(settings: Classifier
     with pytest.raises(StoreOpenError, match=r"photo\.jpg` is damaged"):
         async with running(wrong):
             pass
+
+
+@pytest.mark.parametrize("broken", ["is_serving", "renew_credentials", "close"])
+async def test_the_store_is_closed_whatever_fails_of_the_featurizer(
+    settings: ClassifierSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    failed = asyncio.Event()
+
+    async def fail(*_: object) -> NoReturn:
+        failed.set()
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(FeaturizerClient, broken, fail)
+    with contextlib.suppress(RuntimeError):
+        async with running(settings):
+            assert (tmp_path / "store/x.db-wal").exists()
+            if broken != "close":
+                await failed.wait()
+    assert failed.is_set()
+    assert not (tmp_path / "store/x.db-wal").exists()  # the last connection removes it

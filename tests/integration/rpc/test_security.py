@@ -257,3 +257,38 @@ def test_files_that_cannot_be_used_are_named(folder: Path, change: dict[str, str
     with pytest.raises(CredentialsError, match=said) as caught:
         server_security(ServiceSettings(**settings), frozenset())
     assert all(file in str(caught.value) for file in change.values())
+
+
+class Rotated(type(Path())):  # type: ignore[misc]
+    """A path whose file is replaced, with what is beside it, right after it was read."""
+
+    def read_bytes(self) -> bytes:
+        content: bytes = super().read_bytes()
+        with contextlib.suppress(FileNotFoundError):
+            for file in (self.parent / "next").iterdir():
+                file.replace(self.parent / file.name)
+        return content
+
+
+def test_what_is_checked_are_the_very_bytes_that_are_used(
+    folder: Path, pristine: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate, key = Rotated(folder / "classifier.pem"), folder / "classifier.key"
+    files = CertificateFiles(certificate, key, None)
+    before = files.pem
+    (folder / "next").mkdir()
+    for name in ("classifier.pem", "classifier.key"):
+        shutil.copy(pristine[1] / name, folder / "next" / name)
+    certificate.write_bytes((folder / "featurizer.pem").read_bytes())  # so that there is something new
+    # The certificate is read before the rotation and the key after it, and by now the files themselves fit.
+    assert files.renew() is None
+    assert files.pem == before
+    assert "cannot be renewed" in caplog.text
+    # The next look finds the pair.
+    assert files.renew() == (certificate.read_bytes(), key.read_bytes(), None)
+
+
+def test_a_ca_may_have_comments_in_any_language(folder: Path) -> None:
+    ca = folder / "ca.pem"
+    ca.write_bytes("# Ausstellerin: Müller\n".encode() + ca.read_bytes())
+    assert CertificateFiles(None, None, ca).pem.ca == ca.read_bytes()

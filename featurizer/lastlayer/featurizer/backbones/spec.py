@@ -10,9 +10,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lastlayer.featurizer.config import EngineName
+from lastlayer.featurizer.config import EngineName, Precision
 from lastlayer.featurizer.errors import BackboneError
-from lastlayer.featurizer.network.precision import Precision
 
 _BUILTIN: Final = "lastlayer.featurizer.backbones.builtin"
 

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lastlayer.featurizer.config import EngineName
+from lastlayer.featurizer.config import EngineName, Precision
 from lastlayer.featurizer.errors import BackboneError
-from lastlayer.featurizer.network.precision import Precision
 from lastlayer.featurizer.system.cpu_quota import available_processors
 
 Function = Callable[[npt.NDArray[np.uint8]], list[npt.NDArray[np.float32]]]

@@ -15,13 +15,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lastlayer.featurizer.backbones.spec import BackboneSpec
-from lastlayer.featurizer.config import EngineName
+from lastlayer.featurizer.config import EngineName, Precision
 from lastlayer.featurizer.errors import BackboneError
 from lastlayer.featurizer.network.engines import EngineError, Function, make_engine
 from lastlayer.featurizer.network.feature_maps import feature_map
 from lastlayer.featurizer.network.frozen_graph import Frozen, kept, needed_part, read_graph
 from lastlayer.featurizer.network.lrn import replace_normalisations
-from lastlayer.featurizer.network.precision import Precision
 from lastlayer.featurizer.system.cpu_quota import available_processors
 
 TapKind = Literal["spatial_mean", "vector", "class_scores"]

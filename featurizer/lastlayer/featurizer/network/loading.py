@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lastlayer.featurizer.backbones.spec import BackboneSpec
-from lastlayer.featurizer.config import FeaturizerSettings
+from lastlayer.featurizer.config import FeaturizerSettings, Precision
 from lastlayer.featurizer.errors import BackboneError
-from lastlayer.featurizer.network.precision import Precision, compare, reduced_precision
+from lastlayer.featurizer.network.precision import compare, reduced_precision
 from lastlayer.featurizer.weights.download import Progress
 from lastlayer.featurizer.weights.store import ResolvedBackbone, WeightStore
 from lastlayer.rpc.system.memory import give_back_free_memory

@@ -10,12 +10,12 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-Precision = Literal["float32", "bfloat16", "float16"]
+from lastlayer.featurizer.config import Precision
 
 _MIN_COSINE: Final = 0.999
 _MIN_SPEEDUP: Final = 1.1

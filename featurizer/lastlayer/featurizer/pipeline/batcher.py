@@ -41,16 +41,18 @@ class Batcher(Generic[Item, Result]):
     def __init__(self, run: Callable[[Sequence[Item]], Sequence[Result]], *, max_items: int) -> None:
         """`run` takes items and returns one result each, in order; it is called in two threads.
 
-        At most `max_items` run at once, at most half of them in a batch. To be made where a loop runs.
+        At most `max_items` run at once, at most half of them (rounded up) in a batch. To be made where a loop runs.
         """
         self._run = run
         self._loop = asyncio.get_running_loop()
-        self._concurrent = min(_MAX_CONCURRENT, max_items)
+        self._max_items = max_items
         self._batch_items = -(-max_items // _MAX_CONCURRENT)
         self._queue: deque[_Entry[Item, Result]] = deque()
         self._stopping = False
         self._busy = 0
         """How many batches run now."""
+        self._running_items = 0
+        """How many items are in them."""
         self._beginning = threading.Lock()
         """Held by who looks at whether there is room, and takes it."""
         self._ended = asyncio.Event()
@@ -82,11 +84,12 @@ class Batcher(Generic[Item, Result]):
             if self._busy or self._queue:
                 return None
             self._busy += 1
+            self._running_items += 1
         try:
             [result] = self._run([item])
             return result
         finally:
-            self._loop.call_soon_threadsafe(self._end)
+            self._loop.call_soon_threadsafe(self._end, 1)
 
     async def stop(self) -> None:
         """Run what waits, refuse what comes, and end the threads. Safe to call twice."""
@@ -105,28 +108,35 @@ class Batcher(Generic[Item, Result]):
             while self._queue and self._has_room():
                 if batch := self._cut():
                     self._busy += 1
+                    self._running_items += len(batch)
                     task = asyncio.create_task(self._answer(batch))
                     self._answering.add(task)
                     task.add_done_callback(self._answering.discard)
 
-    def _end(self) -> None:
-        """Take note that a batch has run, and begin the next."""
+    def _end(self, items: int) -> None:
+        """Take note that a batch of so many items has run, and begin the next."""
         with self._beginning:
             self._busy -= 1
+            self._running_items -= items
         self._ended.set()
         self._begin()
 
     def _has_room(self) -> bool:
         if not self._busy:
             return True
-        if self._busy == self._concurrent:
+        if self._busy == _MAX_CONCURRENT or not self._room():
             return False
-        return sum(not entry.result.done() for entry in self._queue) >= self._batch_items
+        return sum(not entry.result.done() for entry in self._queue) >= self._room()
+
+    def _room(self) -> int:
+        """Return how many items the next batch may have."""
+        return min(self._batch_items, self._max_items - self._running_items)
 
     def _cut(self) -> list[_Entry[Item, Result]]:
         """Take the oldest items off the queue, leaving out those that nobody waits for any more."""
         batch: list[_Entry[Item, Result]] = []
-        while self._queue and len(batch) < self._batch_items:
+        room = self._room()
+        while self._queue and len(batch) < room:
             entry = self._queue.popleft()
             if entry.result.done():  # the caller was cancelled
                 continue
@@ -139,7 +149,7 @@ class Batcher(Generic[Item, Result]):
     async def _answer(self, batch: list[_Entry[Item, Result]]) -> None:
         outcomes = await self._outcomes(batch)
         # The next batch begins first, as answering takes a while.
-        self._end()
+        self._end(len(batch))
         for entry, outcome in zip(batch, outcomes, strict=True):
             # A caller that was cancelled while its batch ran has cancelled its future.
             with contextlib.suppress(asyncio.InvalidStateError):

@@ -5,7 +5,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 QUEUE_DEPTH: Final = Gauge("featurizer_queue_depth_images", "Images that wait or are in work, of calls and of streams")
-IMAGES: Final = Counter("featurizer_images", "Images that were featurized, or why not", ["outcome"])
+IMAGES: Final = Counter("featurizer_images", "Images that were asked for, by how that ended", ["outcome"])
 BATCH_IMAGES: Final = Histogram(
     "featurizer_batch_images",
     "Images in a batch that ran through the graph",

@@ -1,9 +1,10 @@
 """The way of an image: admitted, decoded in a thread, batched with others, run through the graph."""
 
 import asyncio
+import contextlib
 import threading
 import time
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from lastlayer.featurizer.pipeline.admission import Admission
 from lastlayer.featurizer.pipeline.batcher import Batcher
 from lastlayer.featurizer.pipeline.decoding import Decoded, Region, decode_whole
 from lastlayer.featurizer.pipeline.idle import Idle
-from lastlayer.rpc.errors import DeadlinePassedError, ImageError, NotReadyError
+from lastlayer.rpc.errors import DeadlinePassedError, ImageError, LastlayerError, NotReadyError
 from lastlayer.rpc.system.memory import give_back_free_memory
 
 _STREAM_BATCHES: Final = 3
@@ -68,6 +69,24 @@ class _Wanted(NamedTuple):
     taps: Sequence[str]
     maps: bool
     """Whether the feature maps are wanted, and not the vectors."""
+
+
+@contextlib.contextmanager
+def _counted(work: _Work) -> Iterator[None]:
+    """Count the image by how the block ends."""
+    outcome = "internal"
+    try:
+        yield
+        outcome = "done"
+    except LastlayerError as error:
+        outcome = error.reason.lower()
+        raise
+    except asyncio.CancelledError:
+        # The end of a call's deadline cancels it, too. So does the first image of a call that is late for the others.
+        outcome = DeadlinePassedError.reason.lower() if work.is_late() else "cancelled"
+        raise
+    finally:
+        monitoring.IMAGES.labels(outcome).inc()
 
 
 class Network(Protocol):
@@ -132,10 +151,9 @@ class Pipeline:
         OverloadedError is raised. Raises DeadlinePassedError. What is not begun when the caller is cancelled is not
         done.
         """
-        if wait:
-            return await self._all(self._featurize_in_turn(image, taps, deadline, thumbnails) for image in images)
-        with self._admitted(len(images)):
-            return await self._all(self._featurize_one(image, taps, deadline, thumbnails) for image in images)
+        work = [_Work(image, taps, deadline, thumbnail=thumbnails) for image in images]
+        with contextlib.nullcontext() if wait else self._admitted(len(images)):
+            return await self._all(self._featurize_one(image, wait=wait) for image in work)
 
     async def feature_maps(self, image: bytes, taps: Sequence[str], *, deadline: float | None) -> tuple[Maps, Region]:
         """Return the feature maps of an image at `taps`, each a spatial mean, and the part of it that they cover.
@@ -143,7 +161,8 @@ class Pipeline:
         Raises ImageError, OverloadedError or DeadlinePassedError.
         """
         with self._admitted(1):
-            [mapped] = await self._all(self._map(content, taps, deadline) for content in (image,))
+            work = _Work(image, taps, deadline, maps=True)
+            [mapped] = await self._all(self._map(part) for part in (work,))
             return mapped
 
     def _admitted(self, images: int) -> AbstractContextManager[None]:
@@ -164,25 +183,18 @@ class Pipeline:
                     task.cancel()
                 self._inside.difference_update(tasks)
 
-    async def _featurize_in_turn(
-        self, content: bytes, taps: Sequence[str], deadline: float | None, thumbnail: bool
-    ) -> Featurized | ImageError:
-        async with self._admission.stream_image():
-            return await self._featurize_one(content, taps, deadline, thumbnail)
-
-    async def _featurize_one(
-        self, content: bytes, taps: Sequence[str], deadline: float | None, thumbnail: bool
-    ) -> Featurized | ImageError:
+    async def _featurize_one(self, work: _Work, *, wait: bool) -> Featurized | ImageError:
         try:
-            decoded, vectors = await self._through(_Work(content, taps, deadline, thumbnail=thumbnail))
+            with _counted(work):
+                async with self._admission.stream_image() if wait else contextlib.nullcontext():
+                    decoded, vectors = await self._through(work)
         except ImageError as error:
-            monitoring.IMAGES.labels(error.reason.lower()).inc()
             return error
-        monitoring.IMAGES.labels("done").inc()
         return Featurized(vectors, decoded.thumbnail)
 
-    async def _map(self, content: bytes, taps: Sequence[str], deadline: float | None) -> tuple[Maps, Region]:
-        decoded, maps = await self._through(_Work(content, taps, deadline, maps=True))
+    async def _map(self, work: _Work) -> tuple[Maps, Region]:
+        with _counted(work):
+            decoded, maps = await self._through(work)
         return maps, decoded.region
 
     async def _through(self, work: _Work) -> tuple[Decoded, Vectors | Maps]:

@@ -1,7 +1,11 @@
 """TLS by files that may be replaced while they are in use: certificates are renewed without a restart."""
 
+import contextlib
 import logging
+import os
 import ssl
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,7 +37,7 @@ class CertificateFiles:
         self._complained: Pem | None = None
         self.pem = self._read()
         """What is in use."""
-        self._check()
+        self._check(self.pem)
 
     def renew(self) -> Pem | None:
         """Return what the files hold where that is new and sound; what is not is logged, once, and not used."""
@@ -45,7 +49,7 @@ class CertificateFiles:
             self._complain(None, error)
             return None
         try:
-            self._check()
+            self._check(found)
         except CredentialsError as error:
             self._complain(found, error)
             return None
@@ -64,20 +68,22 @@ class CertificateFiles:
     def _read(self) -> Pem:
         return Pem(*(None if path is None else _content(path) for path in (self._certificate, self._key, self._ca)))
 
-    def _check(self) -> None:
+    def _check(self, pem: Pem) -> None:
+        """Raise CredentialsError where these bytes, and not what the files hold by now, cannot be used."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        if self._certificate is not None and self._key is not None:
+        if pem.certificate is not None and pem.key is not None:
             try:
-                # Without a password OpenSSL would ask at the terminal for that of an encrypted key.
-                context.load_cert_chain(self._certificate, self._key, password=lambda: "")
+                with _opened(pem.certificate) as certificate, _opened(pem.key) as key:
+                    # Without a password OpenSSL would ask at the terminal for that of an encrypted key.
+                    context.load_cert_chain(certificate, key, password=lambda: "")
             except (ssl.SSLError, ValueError, OSError) as error:
                 raise CredentialsError(
                     f"`{self._certificate}` and `{self._key}` are not a certificate and its unencrypted key in PEM."
                 ) from error
-        if self._ca is not None:
+        if pem.ca is not None:
             try:
-                context.load_verify_locations(self._ca)
-            except (ssl.SSLError, OSError) as error:
+                context.load_verify_locations(cadata=pem.ca.decode("ascii", "ignore"))
+            except (ssl.SSLError, ValueError) as error:
                 raise CredentialsError(f"`{self._ca}` holds no CA certificate in PEM.") from error
 
 
@@ -86,6 +92,17 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise CredentialsError(f"`{path}` cannot be read: {error.strerror}.") from error
+
+
+@contextlib.contextmanager
+def _opened(content: bytes) -> Iterator[str]:
+    """Yield the path of a file of this process alone that holds `content`: OpenSSL reads keys from paths only."""
+    # On Linux in memory, so that a key is never on another disk than its own.
+    in_memory = hasattr(os, "memfd_create")
+    with os.fdopen(os.memfd_create("pem"), "w+b") if in_memory else tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        yield f"/dev/fd/{file.fileno()}"
 
 
 def server_credentials(files: CertificateFiles) -> grpc.ServerCredentials:

@@ -4,9 +4,11 @@ import datetime
 import hashlib
 import hmac
 import logging
+import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -16,6 +18,9 @@ from lastlayer.rpc.errors import LastlayerError, PermissionDeniedError, Unauthen
 _log = logging.getLogger(__name__)
 
 Scope: TypeAlias = Literal["predict", "admin"]
+
+_COMPLAINT_S: Final = 60.0
+"""How often it is logged that the file is gone."""
 
 
 class Token(BaseModel):
@@ -54,9 +59,12 @@ class _File(BaseModel):
 class TokenFile:
     """The tokens of a file, read anew where it has changed."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises CredentialsError where the file does not hold tokens."""
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` tells seconds. Raises CredentialsError where the file does not hold tokens."""
         self._path = path
+        self._clock = clock
+        self._complained_at: float | None = None
+        """When it was last logged that the file is gone; None while it is there."""
         self._stamp = _stamp(path)
         self._tokens = _parse(path)
 
@@ -85,13 +93,25 @@ class TokenFile:
     def _current(self) -> tuple[Token, ...]:
         try:
             stamp = _stamp(self._path)  # takes a few microseconds
-            if stamp != self._stamp:
-                self._stamp = stamp  # what is wrong with the file is told once
+        except CredentialsError as error:
+            # Every call comes by here.
+            if self._complained_at is None or self._clock() - self._complained_at >= _COMPLAINT_S:
+                self._complained_at = self._clock()
+                _complain(error)
+            return self._tokens
+        self._complained_at = None
+        if stamp != self._stamp:
+            self._stamp = stamp  # so that what is wrong with the content is logged once
+            try:
                 self._tokens = _parse(self._path)
                 _log.info("the tokens have been renewed")
-        except CredentialsError as error:
-            _log.error("the tokens cannot be renewed, and the old ones stay valid: %s", error)
+            except CredentialsError as error:
+                _complain(error)
         return self._tokens
+
+
+def _complain(error: CredentialsError) -> None:
+    _log.error("the tokens cannot be renewed, and the old ones stay valid: %s", error)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from lastlayer.featurizer.network.precision import Precision, compare, reduced_precision
+from lastlayer.featurizer.config import Precision
+from lastlayer.featurizer.network.precision import compare, reduced_precision
 
 
 @pytest.mark.parametrize(

@@ -334,3 +334,30 @@ async def test_stop_without_work() -> None:
     with pytest.raises(NotReadyError):
         await batcher.submit(1)
     assert graph.batches == []
+
+
+@pytest.mark.parametrize("max_items", [2, 3, 5, 8])
+async def test_no_more_items_run_at_once_than_the_limit(graph: FakeGraph, max_items: int) -> None:
+    batcher = Batcher(graph.run, max_items=max_items)
+    graph.hold()
+    tasks = await begun(batcher, *range(20))
+    for _ in range(2):
+        await graph.entered()
+    assert sum(map(len, graph.batches)) == max_items
+    graph.release()
+    assert await asyncio.gather(*tasks) == [2 * item for item in range(20)]
+    assert max(map(len, graph.batches)) == (max_items + 1) // 2
+    await batcher.stop()
+
+
+async def test_an_item_that_runs_alone_counts_to_the_limit(graph: FakeGraph) -> None:
+    batcher = Batcher(graph.run, max_items=3)
+    graph.hold()
+    alone = asyncio.create_task(asyncio.to_thread(batcher.run_alone, 0))
+    await graph.entered()
+    tasks = await begun(batcher, *range(1, 6))
+    await graph.entered()
+    assert graph.batches == [[0], [1, 2]]
+    graph.release()
+    assert [await alone, *await asyncio.gather(*tasks)] == [0, 2, 4, 6, 8, 10]
+    await batcher.stop()

@@ -366,3 +366,66 @@ async def test_stop_finishes_maps_and_refuses_further_ones(pipeline: Pipeline, n
     assert maps["level"].mean() == 3
     with pytest.raises(NotReadyError):
         await pipeline.feature_maps(photo(3), ["level"], deadline=None)
+
+
+def outcomes() -> dict[str, float]:
+    """Return how many images ended in which way so far."""
+    return {
+        sample.labels["outcome"]: sample.value
+        for metric in REGISTRY.collect()
+        if metric.name == "featurizer_images"
+        for sample in metric.samples
+        if sample.name == "featurizer_images_total"
+    }
+
+
+def since(before: dict[str, float]) -> dict[str, float]:
+    return {kind: value - before.get(kind, 0) for kind, value in outcomes().items() if value != before.get(kind, 0)}
+
+
+async def test_every_image_is_counted_by_how_it_ended(pipeline: Pipeline, network: FakeNetwork) -> None:
+    before = outcomes()
+    await pipeline.featurize([photo(1), b"", b"<html>"], ["level"], deadline=None, wait=False)
+    await pipeline.feature_maps(photo(1), ["level"], deadline=None)
+    assert since(before) == {"done": 2, "image_empty": 1, "image_undecodable": 1}
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_images_that_are_dropped_for_their_deadline_are_counted(pipeline: Pipeline, wait: bool) -> None:
+    before = outcomes()
+    with pytest.raises(DeadlinePassedError):
+        await pipeline.featurize([photo(1), photo(2), photo(3)], ["level"], deadline=time.monotonic(), wait=wait)
+    with pytest.raises(DeadlinePassedError):
+        await pipeline.feature_maps(photo(1), ["level"], deadline=time.monotonic())
+    await pipeline.stop()
+    assert since(before) == {"deadline_passed": 4}
+
+
+async def test_images_that_wait_for_the_graph_until_their_deadline_are_counted(
+    pipeline: Pipeline, network: FakeNetwork
+) -> None:
+    before = outcomes()
+    network.hold()
+    first = await begun(pipeline, photo(0))
+    await network.entered()
+    deadline = time.monotonic() + 0.5
+    late = await begun(pipeline, photo(1), deadline=deadline)
+    await asyncio.sleep(max(0.0, deadline - time.monotonic()) + 0.01)
+    network.release()
+    await first
+    with pytest.raises(DeadlinePassedError):
+        await late
+    assert since(before) == {"done": 1, "deadline_passed": 1}
+
+
+async def test_images_of_a_caller_that_has_gone_are_counted(pipeline: Pipeline, network: FakeNetwork) -> None:
+    before = outcomes()
+    network.hold()
+    gone = await begun(pipeline, photo(0), photo(1))
+    await network.entered()
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    network.release()
+    await pipeline.stop()
+    assert since(before) == {"cancelled": 2}

@@ -111,3 +111,25 @@ def test_what_is_wrong_with_a_file_is_one_sentence_without_its_content(tmp_path:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CredentialsError, match=r"missing.toml` cannot be read: No such file"):
         TokenFile(tmp_path / "missing.toml")
+
+
+def test_a_file_that_is_gone_is_complained_of_once_a_minute(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    now = 1000.0
+    tokens = TokenFile(path, clock=lambda: now)
+    content = path.read_text()
+    path.unlink()
+    for _ in range(100):
+        assert tokens.find_refusal("Bearer web", "predict") is None
+    assert caplog.text.count("cannot be renewed") == 1
+    now += 59
+    tokens.find_refusal("Bearer web", "predict")
+    assert caplog.text.count("cannot be renewed") == 1
+    now += 1
+    tokens.find_refusal("Bearer web", "predict")
+    assert caplog.text.count("cannot be renewed") == 2
+    # What is wrong after it was right again is told at once.
+    path.write_text(content)
+    tokens.find_refusal("Bearer web", "predict")
+    path.unlink()
+    tokens.find_refusal("Bearer web", "predict")
+    assert caplog.text.count("cannot be renewed") == 3
