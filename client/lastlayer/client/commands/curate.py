@@ -53,14 +53,14 @@ def add(
     """
     from lastlayer.client.commands.train import add_all
     from lastlayer.client.data.labelled import read_data
-    from lastlayer.client.output.json_lines import added_json, print_json
+    from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.results import console, print_added
 
     known = read_data(data, images)
     with server.client() as client:
         added = add_all(client, known, dataset, thumbnails=not no_thumbnails)
     if as_json:
-        print_json({"dataset": dataset, **added_json(added, known.trimmed + added.trimmed)})
+        print_json({"dataset": dataset, **result_json(added), "trimmed_labels": known.trimmed + added.trimmed})
     else:
         print_added(console(), dataset, added)
     return SOME_FAILED if added.failed else DONE
@@ -78,13 +78,13 @@ def relabel(examples: tuple[str, ...], label: str, dataset: str, server: Server,
     8 and an even number.
     """
     from lastlayer.client.output.escape import shown
-    from lastlayer.client.output.json_lines import dataset_json, print_json
+    from lastlayer.client.output.json_lines import print_json, result_json
 
     keys = _keys(examples)
     with server.client() as client, _naming(keys, dataset):
         changed, known = client.relabel_examples(dataset, list(keys), label)
     if as_json:
-        print_json({"changed": changed, **dataset_json(known)})
+        print_json({"changed": changed, **result_json(known)})
     else:
         rest = "; the others had that label alone already" if changed < len(keys) else ""
         click.echo(f"Dataset {shown(dataset)}: {changed} of {len(keys)} relabelled {shown(label)}{rest}.")
@@ -102,7 +102,7 @@ def remove(examples: tuple[str, ...], dataset: str, yes: bool, server: Server, a
     An EXAMPLE is what `client relabel` takes.
     """
     from lastlayer.client.output.escape import shown
-    from lastlayer.client.output.json_lines import dataset_json, print_json
+    from lastlayer.client.output.json_lines import print_json, result_json
 
     keys = _keys(examples)
     what = "1 example" if len(keys) == 1 else f"{len(keys)} examples"
@@ -110,7 +110,7 @@ def remove(examples: tuple[str, ...], dataset: str, yes: bool, server: Server, a
     with server.client() as client, _naming(keys, dataset):
         removed, known = client.remove_examples(dataset, list(keys))
     if as_json:
-        print_json({"removed": removed, **dataset_json(known)})
+        print_json({"removed": removed, **result_json(known)})
     else:
         click.echo(f"Dataset {shown(dataset)}: {removed} removed, {known.example_count} left to train on.")
     return DONE
@@ -132,7 +132,7 @@ def review(
 ) -> int:
     """List training examples whose label is probably wrong, the most suspicious first."""
     from lastlayer.client.output.escape import shown
-    from lastlayer.client.output.json_lines import print_json, reviewed_json
+    from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.resources import print_review, short_sha256
     from lastlayer.client.output.results import console
 
@@ -142,7 +142,7 @@ def review(
         dataset = client.get_version(model, version or 0).dataset if found.examples else ""
     if as_json:
         for entry in found.examples:
-            print_json(reviewed_json(entry))
+            print_json(result_json(entry))
     elif found.examples:
         print_review(console(), found)
         worst = found.examples[0]

@@ -38,7 +38,7 @@ def evaluate(
     """
     from lastlayer.client.commands.notices import tell_failures, tell_notes
     from lastlayer.client.data.labelled import read_data
-    from lastlayer.client.output.json_lines import evaluation_json, print_json
+    from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.progress import image_progress
     from lastlayer.client.output.results import console, print_evaluation
     from lastlayer.client.results import ExampleEvaluation
@@ -60,7 +60,7 @@ def evaluate(
     tell_notes(known, trimmed)
     tell_failures((entry.image, entry.error) for entry in evaluation.failed)
     if as_json:
-        print_json(evaluation_json(evaluation, trimmed))
+        print_json({**result_json(evaluation), "trimmed_labels": trimmed})
     else:
         print_evaluation(console(), evaluation, wrong)
     return SOME_FAILED if evaluation.failed else DONE

@@ -47,7 +47,7 @@ def explain(
     framed. With --json the numbers are printed, and a picture is drawn only with -o.
     """
     from lastlayer.client.data.images import read_image
-    from lastlayer.client.output.json_lines import explanation_json, print_json
+    from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.results import console, print_explanation
 
     target = output or (None if as_json else Path(f"{image.stem}-explained.png"))
@@ -61,7 +61,7 @@ def explain(
 
         _save(draw(content, explanation, image.name), target)
     if as_json:
-        print_json({**explanation_json(explanation), "image": str(image)})
+        print_json({**result_json(explanation), "image": str(image)})
     else:
         print_explanation(console(), image.name, explanation)
         click.echo(f"Written: {target}")

@@ -45,7 +45,7 @@ def predict(
     import dataclasses
 
     from lastlayer.client.commands.notices import tell_failures
-    from lastlayer.client.output.json_lines import prediction_json, print_json
+    from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.results import console, print_prediction, short_names
 
     def source(image: str) -> "ImageSource":
@@ -65,7 +65,7 @@ def predict(
                 status = SOME_FAILED
                 tell_failures([(names[image], prediction.error)])
             if as_json:
-                print_json(prediction_json(dataclasses.replace(prediction, image=image)))
+                print_json(result_json(dataclasses.replace(prediction, image=image)))
             elif prediction.error is None:
                 print_prediction(out, names[image], prediction)
     return status

@@ -27,7 +27,7 @@ def models() -> None:
 @server_options
 def list_models(server: Server, as_json: bool) -> int:
     """List the models by name."""
-    from lastlayer.client.output.json_lines import model_json, print_json
+    from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.resources import print_models
     from lastlayer.client.output.results import console
 
@@ -35,7 +35,7 @@ def list_models(server: Server, as_json: bool) -> int:
         found = list(client.list_models())
     if as_json:
         for model in found:
-            print_json(model_json(model))
+            print_json(result_json(model))
     else:
         print_models(console(), found)
     return DONE
@@ -46,7 +46,7 @@ def list_models(server: Server, as_json: bool) -> int:
 @server_options
 def show_model(model: str, server: Server, as_json: bool) -> int:
     """List the versions of MODEL, the newest first."""
-    from lastlayer.client.output.json_lines import print_json, version_json
+    from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.resources import print_versions
     from lastlayer.client.output.results import console
 
@@ -55,7 +55,7 @@ def show_model(model: str, server: Server, as_json: bool) -> int:
         versions = list(client.list_versions(model))
     if as_json:
         for version in versions:
-            print_json({**version_json(version), "default": version.version == known.default_version})
+            print_json({**result_json(version), "default": version.version == known.default_version})
     else:
         print_versions(console(), known, versions)
     return DONE
@@ -68,12 +68,12 @@ def show_model(model: str, server: Server, as_json: bool) -> int:
 def set_default(model: str, version: int, server: Server, as_json: bool) -> int:
     """Make VERSION the one that predictions of MODEL use."""
     from lastlayer.client.output.escape import shown
-    from lastlayer.client.output.json_lines import model_json, print_json
+    from lastlayer.client.output.json_lines import print_json, result_json
 
     with server.client() as client:
         changed = client.set_default_version(model, version)
     if as_json:
-        print_json(model_json(changed))
+        print_json(result_json(changed))
     else:
         click.echo(f"Model {shown(changed.name)} now uses version {changed.default_version}.")
     return DONE
@@ -112,7 +112,7 @@ def datasets() -> None:
 @server_options
 def list_datasets(server: Server, as_json: bool) -> int:
     """List the datasets by name."""
-    from lastlayer.client.output.json_lines import dataset_json, print_json
+    from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.resources import print_datasets
     from lastlayer.client.output.results import console
 
@@ -120,7 +120,7 @@ def list_datasets(server: Server, as_json: bool) -> int:
         found = list(client.list_datasets())
     if as_json:
         for dataset in found:
-            print_json(dataset_json(dataset))
+            print_json(result_json(dataset))
     else:
         print_datasets(console(), found)
     return DONE
@@ -133,7 +133,7 @@ def list_datasets(server: Server, as_json: bool) -> int:
 @server_options
 def show_dataset(dataset: str, examples: bool, label: str, server: Server, as_json: bool) -> int:
     """Show the classes of DATASET, and which examples are not trained on; or list its examples."""
-    from lastlayer.client.output.json_lines import dataset_json, example_json, print_json
+    from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.resources import print_dataset, print_examples
     from lastlayer.client.output.results import console
 
@@ -148,12 +148,12 @@ def show_dataset(dataset: str, examples: bool, label: str, server: Server, as_js
             stale = list(client.list_examples(dataset, stale_only=True)) if known.stale_count else []
     if examples and as_json:
         for example in found:
-            print_json(example_json(example))
+            print_json(result_json(example))
     elif examples:
         print_examples(console(), found)
     elif as_json:
-        listed = {"conflicting": list(map(example_json, conflicts)), "to_add_again": list(map(example_json, stale))}
-        print_json({**dataset_json(known), **listed})
+        listed = {"conflicting": list(map(result_json, conflicts)), "to_add_again": list(map(result_json, stale))}
+        print_json({**result_json(known), **listed})
     else:
         print_dataset(console(), known, conflicts, stale)
     return DONE
@@ -182,14 +182,14 @@ def delete_dataset(dataset: str, yes: bool, server: Server, as_json: bool) -> in
 @server_options
 def status(server: Server, as_json: bool) -> int:
     """Say whether the server serves, and with which backbone."""
-    from lastlayer.client.output.json_lines import print_json, status_json
+    from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.resources import print_status
     from lastlayer.client.output.results import console
 
     with server.client() as client:
         known = client.status()
     if as_json:
-        print_json(status_json(known))
+        print_json(result_json(known))
     else:
         print_status(console(), known)
     return DONE if known.serving else SERVER_FAILED

@@ -75,7 +75,7 @@ def train(
     Without DATA nothing is sent.
     """
     from lastlayer.client.data.labelled import read_data
-    from lastlayer.client.output.json_lines import print_json, training_json, version_json
+    from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.progress import train_progress
     from lastlayer.client.output.results import console, print_training
 
@@ -103,9 +103,9 @@ def train(
     if not as_json:
         print_training(console(), version, added)
     elif known is not None and added is not None:
-        print_json(training_json(version, added, known.trimmed + added.trimmed))
+        print_json({**result_json(version), **result_json(added), "trimmed_labels": known.trimmed + added.trimmed})
     else:
-        print_json(version_json(version))
+        print_json(result_json(version))
     return SOME_FAILED if added is not None and added.failed else DONE
 
 

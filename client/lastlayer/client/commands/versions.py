@@ -15,14 +15,14 @@ from lastlayer.client.transport.defaults import DEFAULT_MODEL
 def compare(one: str, other: str, server: Server, as_json: bool) -> int:
     """Compare two versions: how they were trained, and what to expect of them on new images."""
     from lastlayer.client.output.comparison import print_comparison
-    from lastlayer.client.output.json_lines import print_json, version_json
+    from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.results import console
 
     with server.client() as client:
         first, second = (client.get_version(*_parse(name)) for name in (one, other))
     if as_json:
         for version in (first, second):
-            print_json(version_json(version))
+            print_json(result_json(version))
     else:
         print_comparison(console(), first, second)
     return DONE
@@ -36,7 +36,7 @@ def rollback(model: str, number: int | None, server: Server, as_json: bool) -> i
     """Let predictions of MODEL use the version before the one that they use now."""
     from lastlayer.client.errors import InvalidInputError
     from lastlayer.client.output.escape import shown
-    from lastlayer.client.output.json_lines import model_json, print_json
+    from lastlayer.client.output.json_lines import print_json, result_json
 
     with server.client() as client:
         before = client.get_model(model).default_version
@@ -47,7 +47,7 @@ def rollback(model: str, number: int | None, server: Server, as_json: bool) -> i
             number = max(older)
         changed = client.set_default_version(model, number)
     if as_json:
-        print_json({**model_json(changed), "before": before})
+        print_json({**result_json(changed), "before": before})
     elif changed.default_version == before:
         click.echo(f"Model {shown(changed.name)} uses version {before}, as it did before.")
     else:

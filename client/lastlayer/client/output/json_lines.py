@@ -1,8 +1,11 @@
 """Results for programs: what `--json` prints, one object a line, in UTF-8."""
 
 import dataclasses
+import datetime
 import json
-from typing import Any
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any, Final
 
 import click
 
@@ -11,11 +14,13 @@ from lastlayer.client.results import (
     AddedExamples,
     Dataset,
     Evaluation,
+    ExampleOutcome,
     Explanation,
     Metrics,
     Model,
     ModelVersion,
     Prediction,
+    RecipeEstimate,
     ReviewedExample,
     ServerStatus,
     StoredExample,
@@ -30,190 +35,114 @@ def print_json(value: Json) -> None:
     click.echo(json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace"))
 
 
-def error_json(error: ImageError) -> Json:
-    """Return why an image failed."""
-    return {"code": error.code, "reason": error.reason, "message": error.message}
+def result_json(result: Any) -> Json:
+    """Return a result as an object of JSON: its fields as `_KEYS` renames them, or under their own names.
+
+    Times are in ISO 8601, bytes in hexadecimal digits, tuples are lists.
+
+    >>> from lastlayer.client import LabelScore
+    >>> result_json(LabelScore("cat", 0.75))
+    {'label': 'cat', 'score': 0.75}
+    """
+    if isinstance(result, Prediction) and result.error is not None:  # it has a name and nothing else
+        return _failure(result)
+    keys = _KEYS.get(type(result))
+    if keys is None:
+        return {field.name: _plain(getattr(result, field.name)) for field in dataclasses.fields(result)}
+    return {key: _plain(read(result)) for key, read in keys.items()}
 
 
-def prediction_json(prediction: Prediction) -> Json:
-    """Return a prediction, or why there is none."""
-    if prediction.error is not None:
-        return {"image": prediction.image, "error": error_json(prediction.error)}
-    return {
-        "image": prediction.image,
-        "label": prediction.label,
-        "score": prediction.score,
-        "scores": [{"label": entry.label, "score": entry.score} for entry in prediction.scores],
-        "rejected": prediction.rejected,
-        "model": prediction.model,
-        "version": prediction.version,
-    }
+def _plain(value: Any) -> Any:
+    """Return a value of a result as what JSON has."""
+    if dataclasses.is_dataclass(value) or type(value) in _KEYS:
+        return result_json(value)
+    if isinstance(value, tuple | list):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, datetime.datetime):
+        return value.isoformat()
+    return value.hex() if isinstance(value, bytes) else value
 
 
-def explanation_json(explanation: Explanation) -> Json:
-    """Return where in an image a score comes from; `contributions` are the rows of the grid."""
-    region = explanation.region
-    return {
-        "image": explanation.prediction.image,
-        "label": explanation.label,
-        "score": explanation.probability,
-        "logit": explanation.logit,
-        "bias": explanation.bias,
-        "contributions": [list(row) for row in explanation.contributions],
-        "region": {"left": region.left, "top": region.top, "right": region.right, "bottom": region.bottom},
-        "scores": [{"label": entry.label, "score": entry.score} for entry in explanation.prediction.scores],
-        "model": explanation.prediction.model,
-        "version": explanation.prediction.version,
-    }
+def _failure(result: Any) -> Json:
+    return {"image": result.image, "error": _plain(result.error)}
 
 
-def metrics_json(metrics: Metrics) -> Json:
-    """Return metrics; lists are in the order of the classes."""
-    return {
-        "accuracy": metrics.accuracy,
-        "macro_accuracy": metrics.macro_accuracy,
-        "log_loss": metrics.log_loss,
-        "log_loss_reduction": metrics.log_loss_reduction,
-        "per_class_log_loss": [entry.log_loss for entry in metrics.classes],
-        "confusion_matrix": [list(row) for row in metrics.confusion_matrix],
-        "classes": [entry.label for entry in metrics.classes],
-        "accuracy_interval": metrics.accuracy_interval and list(metrics.accuracy_interval),
-        "log_loss_interval": metrics.log_loss_interval and list(metrics.log_loss_interval),
-        # Without bins it is not known: the version is older than they are.
-        "expected_calibration_error": metrics.expected_calibration_error if metrics.reliability else None,
-        "reliability": [dataclasses.asdict(entry) for entry in metrics.reliability],
-    }
+def _tap(result: Any) -> str:
+    return "+".join(result.taps)
 
 
-def version_json(version: ModelVersion) -> Json:
-    """Return a version; its metrics are null where there are too few examples to estimate them."""
-    estimate = version.cross_validation
-    return {
-        "model": version.model,
-        "version": version.version,
-        "classes": list(version.classes),
-        "examples": version.example_count,
-        "tap": "+".join(version.taps),
-        "recipe": version.recipe,
-        "metrics": None if estimate is None else {"estimate": "cross-validation", **metrics_json(estimate)},
-        "comparisons": [
-            {
-                "recipe": entry.recipe,
-                "tap": "+".join(entry.taps),
-                "metrics": {"estimate": "cross-validation", **metrics_json(entry.cross_validation)},
-            }
-            for entry in version.comparisons
-        ],
-        "l1": version.l1,
-        "l2": version.l2,
-        "dataset": version.dataset,
-        "backbone": version.backbone,
-        "backbone_digest": version.backbone_digest,
-        "create_time": version.create_time.isoformat(),
-        "training_duration_s": version.training_duration_s,
-        "notes": list(version.notes),
-        "class_weight": version.class_weight,
-        "whitening": version.whitening,
-        "calibration": version.calibration and dataclasses.asdict(version.calibration),
-        "rejection": version.rejection and dataclasses.asdict(version.rejection),
-        "rejection_curve": [dataclasses.asdict(point) for point in version.rejection_curve],
-        "trials": [dataclasses.asdict(trial) for trial in version.trials],
-        "libraries": version.libraries,
-    }
+def _estimate(result: Any) -> Json | None:
+    found = result.cross_validation
+    return None if found is None else {"estimate": "cross-validation", **result_json(found)}
 
 
-def training_json(version: ModelVersion, added: AddedExamples, trimmed: int) -> Json:
-    """Return a version with what became of the examples that were sent for it."""
-    return {**version_json(version), **added_json(added, trimmed)}
+def _calibration_error(metrics: Metrics) -> float | None:
+    # Without bins it is not known: the version is older than they are.
+    return metrics.expected_calibration_error if metrics.reliability else None
 
 
-def added_json(added: AddedExamples, trimmed: int) -> Json:
-    """Return what became of examples that were sent."""
-    return {
-        "added": added.added,
-        "present": added.present,
-        "trimmed_labels": trimmed,
-        "conflicts": [{"image": entry.image, "labels": list(entry.conflicting_labels)} for entry in added.conflicts],
-        "failed": [
-            {"image": entry.image, "error": error_json(entry.error)}
-            for entry in added.failed
-            if entry.error is not None
-        ],
-    }
+_Keys = Mapping[str, Callable[[Any], Any]]
 
 
-def evaluation_json(evaluation: Evaluation, trimmed: int) -> Json:
-    """Return an evaluation."""
-    return {
-        "examples": evaluation.metrics.example_count,
-        **metrics_json(evaluation.metrics),
-        "model": evaluation.model,
-        "version": evaluation.version,
-        "unknown_labels": evaluation.unknown_labels,
-        "trimmed_labels": trimmed,
-        "failed": [
-            {"image": entry.image, "error": error_json(entry.error)}
-            for entry in evaluation.failed
-            if entry.error is not None
-        ],
-        "near_duplicates": [dataclasses.asdict(near) for near in evaluation.near_duplicates],
-        "near_duplicate_count": evaluation.near_duplicate_count,
-    }
+def _keys(names: str, **computed: Callable[[Any], Any]) -> _Keys:
+    """Return how each key is read, in the order of `names`: `key=field`, or `key` alone for a field of that name."""
+    pairs = (name.partition("=") for name in names.split())
+    return {key: computed.get(key) or attrgetter(field or key) for key, _, field in pairs}
 
 
-def model_json(model: Model) -> Json:
-    """Return a model."""
-    return {
-        "model": model.name,
-        "default_version": model.default_version,
-        "versions": model.version_count,
-        "classes": list(model.classes),
-        "create_time": model.create_time.isoformat(),
-        "update_time": model.update_time.isoformat(),
-    }
+def _within(field: str, keys: _Keys) -> _Keys:
+    """Return keys that are read from a field of the result instead of the result itself."""
+    inside = attrgetter(field)
+    return {key: lambda result, read=read: read(inside(result)) for key, read in keys.items()}
 
 
-def dataset_json(dataset: Dataset) -> Json:
-    """Return a dataset."""
-    return {
-        "dataset": dataset.name,
-        "examples": dataset.example_count,
-        "classes": dataset.classes,
-        "conflicts": dataset.conflict_count,
-        "stale": dataset.stale_count,
-        "backbone": dataset.backbone,
-        "backbone_digest": dataset.backbone_digest,
-        "create_time": dataset.create_time.isoformat(),
-        "update_time": dataset.update_time.isoformat(),
-    }
-
-
-def status_json(status: ServerStatus) -> Json:
-    """Return how the server is."""
-    return {
-        "server": status.server,
-        "serving": status.serving,
-        "services": status.services,
-        "backbone": status.backbone or None,
-    }
-
-
-def example_json(example: StoredExample) -> Json:
-    """Return an example of a dataset."""
-    return {
-        "id": example.id,
-        "sha256": example.sha256.hex(),
-        "labels": list(example.labels),
-        "stale": example.stale,
-    }
-
-
-def reviewed_json(reviewed: ReviewedExample) -> Json:
-    """Return a training example that is worth a look."""
-    return {
-        **example_json(reviewed.example),
-        "label": reviewed.label,
-        "label_probability": reviewed.label_probability,
-        "suggested_label": reviewed.suggested_label,
-        "suggested_probability": reviewed.suggested_probability,
-    }
+_METRICS: Final = _keys(
+    "accuracy macro_accuracy log_loss log_loss_reduction per_class_log_loss confusion_matrix classes"
+    " accuracy_interval log_loss_interval expected_calibration_error reliability",
+    per_class_log_loss=lambda metrics: [entry.log_loss for entry in metrics.classes],
+    classes=lambda metrics: [entry.label for entry in metrics.classes],
+    expected_calibration_error=_calibration_error,
+)
+_STORED: Final = _keys("id sha256 labels stale")
+_KEYS: Final[Mapping[type, _Keys]] = {
+    ImageError: _keys("code reason message"),
+    Prediction: _keys("image label score scores rejected model version"),
+    Explanation: _keys(
+        "image=prediction.image label score=probability logit bias contributions region scores=prediction.scores"
+        " model=prediction.model version=prediction.version"
+    ),
+    Metrics: _METRICS,
+    RecipeEstimate: _keys("recipe tap metrics", tap=_tap, metrics=_estimate),
+    ModelVersion: _keys(
+        "model version classes examples=example_count tap recipe metrics comparisons l1 l2 dataset backbone"
+        " backbone_digest create_time training_duration_s notes class_weight whitening calibration rejection"
+        " rejection_curve trials libraries",
+        tap=_tap,
+        metrics=_estimate,
+    ),
+    ExampleOutcome: _keys("image labels=conflicting_labels"),
+    AddedExamples: _keys(
+        "added present trimmed_labels=trimmed conflicts failed",
+        failed=lambda added: [_failure(entry) for entry in added.failed],
+    ),
+    Evaluation: {
+        **_keys("examples=metrics.example_count"),
+        **_within("metrics", _METRICS),
+        **_keys(
+            "model version unknown_labels trimmed_labels=trimmed failed near_duplicates near_duplicate_count",
+            failed=lambda evaluation: [_failure(entry) for entry in evaluation.failed],
+        ),
+    },
+    Model: _keys("model=name default_version versions=version_count classes create_time update_time"),
+    Dataset: _keys(
+        "dataset=name examples=example_count classes conflicts=conflict_count stale=stale_count backbone"
+        " backbone_digest create_time update_time"
+    ),
+    StoredExample: _STORED,
+    ReviewedExample: {
+        **_within("example", _STORED),
+        **_keys("label label_probability suggested_label suggested_probability"),
+    },
+    ServerStatus: _keys("server serving services backbone", backbone=lambda status: status.backbone or None),
+}
+"""What is printed of each type of result whose JSON is not just its fields."""

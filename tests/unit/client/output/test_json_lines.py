@@ -1,4 +1,4 @@
-"""The JSON that users get stays as it is: what each result is printed as was written down before the code was changed."""
+"""The JSON that users get stays as it is: `pinned.jsonl` has what was printed before the code was changed."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lastlayer.client.output import json_lines
+from lastlayer.client.output.json_lines import result_json
 from tests.unit.client import results_samples as samples
 
 PINNED: dict[str, Any] = {
@@ -15,22 +15,22 @@ PINNED: dict[str, Any] = {
     for name, value in json.loads(line).items()
 }
 MADE = {
-    "prediction": json_lines.prediction_json(samples.PREDICTION),
-    "failed prediction": json_lines.prediction_json(samples.FAILED_PREDICTION),
-    "explanation": json_lines.explanation_json(samples.EXPLANATION),
-    "metrics": json_lines.metrics_json(samples.METRICS),
-    "least metrics": json_lines.metrics_json(samples.LEAST_METRICS),
-    "version": json_lines.version_json(samples.VERSION),
-    "least version": json_lines.version_json(samples.LEAST_VERSION),
-    "added examples": json_lines.added_json(samples.ADDED, samples.ADDED.trimmed),
-    "evaluation": json_lines.evaluation_json(samples.EVALUATION, samples.EVALUATION.trimmed),
-    "least evaluation": json_lines.evaluation_json(samples.LEAST_EVALUATION, 0),
-    "model": json_lines.model_json(samples.MODEL),
-    "dataset": json_lines.dataset_json(samples.DATASET),
-    "stored example": json_lines.example_json(samples.STORED),
-    "reviewed example": json_lines.reviewed_json(samples.REVIEWED),
-    "status": json_lines.status_json(samples.STATUS),
-    "least status": json_lines.status_json(samples.LEAST_STATUS),
+    "prediction": result_json(samples.PREDICTION),
+    "failed prediction": result_json(samples.FAILED_PREDICTION),
+    "explanation": result_json(samples.EXPLANATION),
+    "metrics": result_json(samples.METRICS),
+    "least metrics": result_json(samples.LEAST_METRICS),
+    "version": result_json(samples.VERSION),
+    "least version": result_json(samples.LEAST_VERSION),
+    "added examples": result_json(samples.ADDED),
+    "evaluation": result_json(samples.EVALUATION),
+    "least evaluation": result_json(samples.LEAST_EVALUATION),
+    "model": result_json(samples.MODEL),
+    "dataset": result_json(samples.DATASET),
+    "stored example": result_json(samples.STORED),
+    "reviewed example": result_json(samples.REVIEWED),
+    "status": result_json(samples.STATUS),
+    "least status": result_json(samples.LEAST_STATUS),
 }
 
 
