@@ -156,7 +156,7 @@ class Client:
             try:
                 for event in call:
                     if event.HasField("version"):
-                        return wire.model_version(event.version)
+                        return wire.read(ModelVersion, event.version)
                     if on_progress is not None:
                         on_progress(TrainProgress(event.progress.message, event.progress.fraction))
                 raise ServerError("The server ended the training without a version.", code="UNKNOWN")
@@ -231,7 +231,7 @@ class Client:
             image=types_pb2.Image(id=wire_name(name), content=read_image(image)),
             label=label,
         )
-        return wire.explanation(name, self._call(self._stub.Explain, request))
+        return wire.read_explanation(name, self._call(self._stub.Explain, request))
 
     # The examples of datasets
 
@@ -256,7 +256,7 @@ class Client:
             thumbnails=thumbnails,
         )
         for page in self._pages(self._stub.ListExamples, request):
-            yield from map(wire.stored_example, page.examples)
+            yield from (wire.read(StoredExample, entry) for entry in page.examples)
 
     def relabel_examples(self, dataset: str, examples: Iterable[ExampleKey], label: str) -> tuple[int, Dataset]:
         """Give examples a label in place of all that they have, all or none; return how many changed, and the dataset.
@@ -265,13 +265,13 @@ class Client:
         """
         request = classifier_pb2.RelabelExamplesRequest(dataset=dataset, examples=map(_selector, examples), label=label)
         answer = self._call(self._stub.RelabelExamples, request)
-        return answer.changed_count, wire.dataset(answer.dataset)
+        return answer.changed_count, wire.read(Dataset, answer.dataset)
 
     def remove_examples(self, dataset: str, examples: Iterable[ExampleKey]) -> tuple[int, Dataset]:
         """Remove examples, named as for `relabel_examples`, all or none; return how many, and the dataset."""
         request = classifier_pb2.RemoveExamplesRequest(dataset=dataset, examples=map(_selector, examples))
         answer = self._call(self._stub.RemoveExamples, request, repeat=False)
-        return answer.removed_count, wire.dataset(answer.dataset)
+        return answer.removed_count, wire.read(Dataset, answer.dataset)
 
     def review_examples(
         self, model: str, *, version: int = 0, kind: str = "suspicious", limit: int = 100, thumbnails: bool = False
@@ -284,18 +284,18 @@ class Client:
         request = classifier_pb2.ReviewExamplesRequest(
             model=model, version=version, kind=wire.REVIEW_KINDS[kind], page_size=limit, thumbnails=thumbnails
         )
-        return wire.review(self._call(self._stub.ReviewExamples, request))
+        return wire.read(Review, self._call(self._stub.ReviewExamples, request))
 
     # Datasets, models, versions
 
     def list_datasets(self) -> Iterator[Dataset]:
         """Yield the datasets by name."""
         for page in self._pages(self._stub.ListDatasets, classifier_pb2.ListDatasetsRequest(page_size=_PAGE_SIZE)):
-            yield from map(wire.dataset, page.datasets)
+            yield from (wire.read(Dataset, entry) for entry in page.datasets)
 
     def get_dataset(self, name: str) -> Dataset:
         """Return one dataset."""
-        return wire.dataset(self._call(self._stub.GetDataset, classifier_pb2.GetDatasetRequest(name=name)))
+        return wire.read(Dataset, self._call(self._stub.GetDataset, classifier_pb2.GetDatasetRequest(name=name)))
 
     def delete_dataset(self, name: str) -> None:
         """Delete a dataset with its examples; models that were trained on it stay."""
@@ -304,11 +304,11 @@ class Client:
     def list_models(self) -> Iterator[Model]:
         """Yield the models by name."""
         for page in self._pages(self._stub.ListModels, classifier_pb2.ListModelsRequest(page_size=_PAGE_SIZE)):
-            yield from map(wire.model, page.models)
+            yield from (wire.read(Model, entry) for entry in page.models)
 
     def get_model(self, name: str) -> Model:
         """Return one model."""
-        return wire.model(self._call(self._stub.GetModel, classifier_pb2.GetModelRequest(name=name)))
+        return wire.read(Model, self._call(self._stub.GetModel, classifier_pb2.GetModelRequest(name=name)))
 
     def delete_model(self, name: str) -> None:
         """Delete a model with all its versions."""
@@ -318,16 +318,17 @@ class Client:
         """Yield the versions of a model, the newest first."""
         request = classifier_pb2.ListModelVersionsRequest(model=model, page_size=_PAGE_SIZE)
         for page in self._pages(self._stub.ListModelVersions, request):
-            yield from map(wire.model_version, page.versions)
+            yield from (wire.read(ModelVersion, entry) for entry in page.versions)
 
     def get_version(self, model: str, version: int = 0) -> ModelVersion:
         """Return one version of a model; 0 is its default."""
         request = classifier_pb2.GetModelVersionRequest(model=model, version=version)
-        return wire.model_version(self._call(self._stub.GetModelVersion, request))
+        return wire.read(ModelVersion, self._call(self._stub.GetModelVersion, request))
 
     def get_head(self, model: str, version: int = 0) -> Head:
         """Return the numbers of a version's head; 0 is the model's default version."""
-        return wire.head(self._call(self._stub.GetHead, classifier_pb2.GetHeadRequest(model=model, version=version)))
+        request = classifier_pb2.GetHeadRequest(model=model, version=version)
+        return wire.read(Head, self._call(self._stub.GetHead, request))
 
     def delete_version(self, model: str, version: int) -> None:
         """Delete one version of a model; the default one only where it is the last."""
@@ -337,7 +338,7 @@ class Client:
     def set_default_version(self, model: str, version: int) -> Model:
         """Make a version the one that predictions use where they name none."""
         request = classifier_pb2.SetDefaultVersionRequest(model=model, version=version)
-        return wire.model(self._call(self._stub.SetDefaultVersion, request))
+        return wire.read(Model, self._call(self._stub.SetDefaultVersion, request))
 
     # The server
 

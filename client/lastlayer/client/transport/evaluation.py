@@ -10,7 +10,7 @@ from lastlayer.client.errors import DataError, ImageError, ServerError
 from lastlayer.client.results import Evaluation, ExampleEvaluation
 from lastlayer.client.transport.batching import MAX_IMAGES, MAX_IN_FLIGHT, batches
 from lastlayer.client.transport.duplex import Duplex
-from lastlayer.client.transport.messages import evaluation, example_evaluation
+from lastlayer.client.transport.messages import read, read_example_evaluation
 from lastlayer.client.transport.retry import Patience
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
 
@@ -80,7 +80,7 @@ class EvaluationRun:
         last = stream.receive()
         if not last.HasField("evaluation"):
             raise ServerError("The server ended the call without an evaluation.", code="UNKNOWN")
-        return evaluation(last.evaluation, tuple(self._failed), self._trimmed)
+        return read(Evaluation, last.evaluation, failed=tuple(self._failed), trimmed=self._trimmed)
 
     def _contents(self) -> Iterator[tuple[int, bytes]]:
         for index, example in enumerate(self._examples):
@@ -94,7 +94,7 @@ class EvaluationRun:
         if len(results) != len(indexes):
             raise ServerError(f"The server answered {len(results)} results for {len(indexes)} images.", code="UNKNOWN")
         for index, result in zip(indexes, results, strict=True):
-            self._note(index, example_evaluation(self._name(index), result))
+            self._note(index, read_example_evaluation(self._name(index), result))
 
     def _note(self, index: int, result: ExampleEvaluation) -> None:
         if result.error is not None:

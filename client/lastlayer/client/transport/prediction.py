@@ -12,7 +12,7 @@ from lastlayer.client.errors import BusyError, ImageError, ServerError, ServerUn
 from lastlayer.client.results import Prediction
 from lastlayer.client.transport.batching import MAX_IN_FLIGHT, batches
 from lastlayer.client.transport.duplex import Duplex
-from lastlayer.client.transport.messages import prediction
+from lastlayer.client.transport.messages import read_prediction
 from lastlayer.client.transport.retry import Patience
 from lastlayer.rpc.status import read_status
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
@@ -65,7 +65,7 @@ class _Results:
                 f"The server answered {len(response.results)} results for {len(keys)} images.", code="UNKNOWN"
             )
         for (index, name), result in zip(keys, response.results, strict=True):
-            self._done[index] = prediction(name, result, response.model, response.version)
+            self._done[index] = read_prediction(name, result, response.model, response.version)
 
     def ready(self) -> Iterator[Prediction]:
         while self._next in self._done:

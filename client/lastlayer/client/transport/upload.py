@@ -13,7 +13,7 @@ from lastlayer.client.errors import ImageError, ServerError
 from lastlayer.client.results import ExampleOutcome
 from lastlayer.client.transport.batching import MAX_BYTES, MAX_IMAGES, MAX_IN_FLIGHT
 from lastlayer.client.transport.duplex import Duplex
-from lastlayer.client.transport.messages import example_outcome
+from lastlayer.client.transport.messages import read_outcome
 from lastlayer.client.transport.retry import Patience
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
 
@@ -102,7 +102,7 @@ class Upload:
         asked_again = False
         for item, outcome in zip(sent.items, response.outcomes, strict=True):
             if not outcome.HasField("content_needed"):
-                yield example_outcome(item.name, outcome)
+                yield read_outcome(item.name, outcome)
             elif sent.with_content:
                 asked_again = True
             else:

@@ -1,0 +1,122 @@
+"""Messages become results by the names of their fields."""
+
+import dataclasses
+import datetime
+from typing import Any
+
+import pytest
+
+from lastlayer.client import results
+from lastlayer.client.errors import ServerError
+from lastlayer.client.transport.messages import read, read_explanation
+from lastlayer.v1 import classifier_pb2, types_pb2
+
+METRICS = types_pb2.Metrics(
+    example_count=3,
+    log_loss=0.5,
+    micro_accuracy=0.75,
+    macro_accuracy=0.7,
+    classes=[types_pb2.ClassMetrics(label="cat", example_count=2, log_loss=0.4, precision=1, recall=0.5), {}],
+    confusion_matrix=[1, 2, 3, 4],
+    micro_accuracy_interval=types_pb2.Interval(lower=0.5, upper=0.9),
+    reliability=[types_pb2.ReliabilityBin(lower=0.5, upper=1, example_count=3, mean_probability=0.875, accuracy=0.75)],
+)
+
+
+def explanation(**changes: Any) -> classifier_pb2.Explanation:
+    fields: dict[str, Any] = {
+        "height": 1,
+        "width": 2,
+        "contributions": [1, 2],
+        "region": types_pb2.ImageRegion(left=0, top=0, right=1, bottom=1),
+    }
+    return classifier_pb2.Explanation(**{**fields, **changes})
+
+
+def test_metrics() -> None:
+    found = read(results.Metrics, METRICS)
+    assert found == results.Metrics(
+        example_count=3,
+        log_loss=0.5,
+        log_loss_reduction=None,
+        accuracy=0.75,
+        macro_accuracy=0.7,
+        classes=(results.ClassMetrics("cat", 2, 0.4, 1, 0.5), results.ClassMetrics("", 0, 0, 0, 0)),
+        confusion_matrix=((1, 2), (3, 4)),
+        accuracy_interval=(0.5, 0.9),
+        log_loss_interval=None,
+        expected_calibration_error=0,
+        reliability=(results.ReliabilityBin(0.5, 1, 3, 0.875, 0.75),),
+    )
+
+
+def test_a_version() -> None:
+    message = classifier_pb2.ModelVersion(
+        model="m",
+        version=2,
+        recipe=classifier_pb2.RECIPE_TUTORIAL,
+        taps=["a", "b"],
+        cross_validation=METRICS,
+        comparisons=[classifier_pb2.RecipeEstimate(recipe=classifier_pb2.RECIPE_AUTO, cross_validation=METRICS)],
+        class_weight=classifier_pb2.CLASS_WEIGHT_BALANCED,
+        rejection=classifier_pb2.Rejection(threshold=0.5, min_precision=0.9),
+        libraries={"numpy": "2"},
+    )
+    message.create_time.FromMilliseconds(1_500)
+    message.training_duration.FromMilliseconds(2_500)
+    found = read(results.ModelVersion, message)
+    assert (found.recipe, found.class_weight, found.comparisons[0].recipe) == ("tutorial", "balanced", "auto")
+    assert found.create_time == datetime.datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=datetime.UTC)
+    assert (found.training_duration_s, found.libraries, found.taps) == (2.5, {"numpy": "2"}, ("a", "b"))
+    assert (found.calibration, found.rejection) == (None, results.Rejection(0.5, 0.9))
+    assert found.cross_validation == read(results.Metrics, METRICS)
+
+
+def test_what_a_newer_server_knows_and_an_older_one_does_not() -> None:
+    message = classifier_pb2.ModelVersion()
+    assert read(results.ModelVersion, message).cross_validation is None
+    message.recipe = 7  # type: ignore[assignment]
+    message.class_weight = 7  # type: ignore[assignment]
+    found = read(results.ModelVersion, message)
+    assert (found.recipe, found.class_weight) == ("recipe 7", "none")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (results.Dataset, classifier_pb2.Dataset()),
+        (results.Head, classifier_pb2.Head()),
+        (results.Model, classifier_pb2.Model()),
+        (results.ModelVersion, classifier_pb2.ModelVersion()),
+        (results.Review, classifier_pb2.ReviewExamplesResponse(examples=[{}])),
+    ],
+)
+def test_an_empty_message_has_every_field(kind: type[Any], message: Any) -> None:
+    found = read(kind, message)
+    assert all(hasattr(found, field.name) for field in dataclasses.fields(kind))
+
+
+@pytest.mark.parametrize("cells", [[], [1, 2, 3], [1, 2, 3, 4, 5]])
+def test_a_confusion_matrix_of_another_size_is_refused(cells: list[int]) -> None:
+    message = types_pb2.Metrics(classes=[{}, {}], confusion_matrix=cells)
+    with pytest.raises(ServerError, match=f"{len(cells)} numbers for 2 rows of 2"):
+        read(results.Metrics, message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"width": 3}, "2 numbers for 1 rows of 3"),
+        ({"height": -1, "width": -2}, "2 numbers for -1 rows of -2"),
+        ({"height": 0, "width": 0, "contributions": []}, "no number"),
+        ({"contributions": [1, float("nan")]}, "no number"),
+        ({"contributions": [1, float("inf")]}, "no number"),
+        ({"region": types_pb2.ImageRegion(left=0, top=0, right=1e9, bottom=1)}, "not within the image"),
+        ({"region": types_pb2.ImageRegion(left=0.5, top=0, right=0.5, bottom=1)}, "not within the image"),
+        ({"region": types_pb2.ImageRegion(left=float("nan"), top=0, right=1, bottom=1)}, "not within the image"),
+    ],
+)
+def test_an_explanation_that_cannot_be_drawn_is_refused(changes: dict[str, Any], sentence: str) -> None:
+    assert read_explanation("a.jpg", explanation()).contributions == ((1, 2),)
+    with pytest.raises(ServerError, match=sentence):
+        read_explanation("a.jpg", explanation(**changes))
