@@ -6,6 +6,19 @@ from lastlayer.client.report.intervals import wilson
 from lastlayer.client.report.svg import columns, short
 
 
+@pytest.mark.parametrize(
+    ("correct", "count", "interval"),
+    [
+        (1, 1, (0.20654931437723745, 1.0)),
+        (5, 10, (0.236593090512564, 0.7634069094874361)),
+        (81, 263, (0.2552885198782742, 0.36620957698280004)),
+        (9999, 10000, (0.9994337311025987, 0.9999823473263989)),
+    ],
+)
+def test_the_intervals_are_those_of_the_service(correct: int, count: int, interval: tuple[float, float]) -> None:
+    assert wilson(correct / count, count) == pytest.approx(interval, rel=1e-12)
+
+
 def test_wilson_intervals() -> None:
     assert wilson(0.5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
     assert wilson(1.0, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
