@@ -1,6 +1,11 @@
+import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -39,6 +44,29 @@ def run(server: str, monkeypatch: pytest.MonkeyPatch) -> Run:
         return CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin)
 
     return run_main
+
+
+class Runner:
+    """Runs the command line against a fake of the test's own: in this process, or `outside` in one of its own."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def __call__(self, *arguments: object) -> Result:
+        return CliRunner().invoke(main, [*map(str, arguments)], env={"LASTLAYER_SERVER": self.address})
+
+    def outside(self, *arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "lastlayer.client", *map(str, arguments)]
+        environment = {**os.environ, "LASTLAYER_SERVER": self.address}
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 120, **options}
+        return subprocess.run(command, text=True, check=False, env=environment, **options)
+
+
+@pytest.fixture
+def make_run() -> Iterator[Callable[[FakeClassifier], Runner]]:
+    """Starts fakes, and returns what runs the command line against each."""
+    with contextlib.ExitStack() as servers:
+        yield lambda fake: Runner(servers.enter_context(running(fake)))
 
 
 @dataclass(frozen=True)

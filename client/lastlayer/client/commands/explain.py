@@ -1,16 +1,13 @@
 """`client explain`: draws over a photo where the score of a class comes from."""
 
 import contextlib
-import tempfile
+import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from lastlayer.client.commands.options import DONE, Server, model_option, server_options, version_option
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 _EPILOG = """\b
 Example:
@@ -47,6 +44,9 @@ def explain(
     framed. With --json the numbers are printed, and a picture is drawn only with -o.
     """
     from lastlayer.client.data.images import read_image
+    from lastlayer.client.errors import InvalidInputError
+    from lastlayer.client.output.escape import shown
+    from lastlayer.client.output.files import write_file
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.results import console, print_explanation
 
@@ -57,14 +57,19 @@ def explain(
     with server.client() as client:
         explanation = client.explain(content, model=model, version=version or 0, label=label)
     if target is not None:
-        from lastlayer.client.output.heatmap import draw
+        from lastlayer.client.output.heatmap import PictureError, draw
 
-        _save(draw(content, explanation, image.name), target)
+        picture = io.BytesIO()
+        try:
+            draw(content, explanation, image.name).save(picture, _FORMATS[target.suffix.lower()])
+        except PictureError as error:
+            raise InvalidInputError(f"`{image}` cannot be drawn over: it is {error}.") from error
+        write_file(picture.getvalue(), target)
     if as_json:
         print_json({**result_json(explanation), "image": str(image)})
     else:
         print_explanation(console(), image.name, explanation)
-        click.echo(f"Written: {target}")
+        click.echo(f"Written: {shown(str(target))}")
     return DONE
 
 
@@ -83,16 +88,3 @@ def _check(target: Path, image: Path) -> None:
         raise ClientError(
             "Drawing needs Pillow and NumPy, which are not installed: `pip install 'lastlayer[report]'` does that."
         ) from error
-
-
-def _save(picture: "Image.Image", target: Path) -> None:
-    """Write the picture beside its place and move it there, so that there is never half of it."""
-    from lastlayer.client.errors import InvalidInputError
-
-    try:
-        with tempfile.TemporaryDirectory(prefix=".explain-", dir=target.parent) as folder:
-            unfinished = Path(folder) / "picture"
-            picture.save(unfinished, _FORMATS[target.suffix.lower()])
-            unfinished.replace(target)
-    except OSError as error:
-        raise InvalidInputError(f"`{target}` cannot be written: {error.strerror or error}.") from error

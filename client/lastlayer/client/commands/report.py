@@ -1,7 +1,8 @@
 """`client report`: writes all that is known of a version of a model as one page."""
 
-import tempfile
+import re
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -11,6 +12,9 @@ from lastlayer.client.transport.defaults import DEFAULT_MODEL
 _EPILOG = """\b
 Example:
   client report flowers -o report.html"""
+
+_FILE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""What names of models are made of; they are safe as parts of a file's name."""
 
 
 @click.command(epilog=_EPILOG)
@@ -30,12 +34,15 @@ def report(model: str, version: int | None, output: Path | None, server: Server,
     It has everything in it and needs no network: what to expect on new images, confusions, precision and recall,
     reliability, what the search tried, and the worst mistakes and suspicious labels with activation maps.
     """
-    from lastlayer.client.errors import ClientError
+    from lastlayer.client.errors import ClientError, InvalidInputError
     from lastlayer.client.output.escape import shown
+    from lastlayer.client.output.files import write_file
     from lastlayer.client.output.json_lines import print_json
 
     if output is not None:
         _check(output)
+    elif not _FILE_NAME.fullmatch(model):
+        raise InvalidInputError(f"`{model}` cannot be part of a file's name; name the file with -o.")
     try:
         from lastlayer.client.report.gather import gather
         from lastlayer.client.report.page import render
@@ -47,9 +54,10 @@ def report(model: str, version: int | None, output: Path | None, server: Server,
     with server.client() as client:
         gathered = gather(client, model, version or 0, say=lambda message: click.echo(f"Report: {message}", err=True))
     known = gathered.version
-    target = output or Path(f"{known.model}-{known.version}.html")
+    # As the user named the model: what the server calls it is no path of ours.
+    target = output or Path(f"{model}-{known.version}.html")
     page = render(gathered).encode("utf-8", "replace")
-    _save(page, target)
+    write_file(page, target)
     if as_json:
         print_json({"model": known.model, "version": known.version, "report": str(target), "bytes": len(page)})
     else:
@@ -65,16 +73,3 @@ def _check(target: Path) -> None:
         raise InvalidInputError(f"`{target}` is a folder; name a file with -o, such as {target / 'report.html'}.")
     if not target.parent.is_dir():
         raise InvalidInputError(f"There is no folder `{target.parent}` to write `{target.name}` in.")
-
-
-def _save(page: bytes, target: Path) -> None:
-    """Write the page beside its place and move it there, so that there is never half of it."""
-    from lastlayer.client.errors import InvalidInputError
-
-    try:
-        with tempfile.TemporaryDirectory(prefix=".report-", dir=target.parent) as folder:
-            unfinished = Path(folder) / "page"
-            unfinished.write_bytes(page)
-            unfinished.replace(target)
-    except OSError as error:
-        raise InvalidInputError(f"`{target}` cannot be written: {error.strerror or error}.") from error

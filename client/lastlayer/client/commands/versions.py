@@ -70,13 +70,14 @@ def export(name: str, target: Path, server: Server, as_json: bool) -> int:
     """Write the head of a model to a file, to predict from feature vectors elsewhere."""
     from lastlayer.client.errors import ClientError, InvalidInputError
     from lastlayer.client.output.escape import shown
+    from lastlayer.client.output.files import write_file
     from lastlayer.client.output.json_lines import print_json
 
     suffix = target.suffix.lower()
     if suffix not in (".onnx", ".npz"):
         raise InvalidInputError(f"`{target}` cannot be written: its name must end with .onnx or .npz.")
     try:
-        from lastlayer.client.export.npz import save, to_npz
+        from lastlayer.client.export.npz import to_npz
 
         if suffix == ".onnx":
             from lastlayer.client.export.onnx import to_onnx
@@ -86,11 +87,11 @@ def export(name: str, target: Path, server: Server, as_json: bool) -> int:
         ) from error
     with server.client() as client:
         head = client.get_head(*_parse(name))
-    save(to_onnx(head) if suffix == ".onnx" else to_npz(head), target)
+    write_file(to_onnx(head) if suffix == ".onnx" else to_npz(head), target)
     if as_json:
         print_json({"model": head.model, "version": head.version, "file": str(target)})
     else:
-        click.echo(f"Version {head.version} of model {shown(head.model)} written: {target}")
+        click.echo(f"Version {head.version} of model {shown(head.model)} written: {shown(str(target))}")
     return DONE
 
 

@@ -1,25 +1,12 @@
-"""Writes heads for use elsewhere: as NumPy arrays here, and as ONNX in `client.export_onnx`."""
+"""Turns heads into files of NumPy arrays."""
 
 import io
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from lastlayer.client.errors import InvalidInputError, ServerError
+from lastlayer.client.errors import ServerError
 from lastlayer.client.results import Head
-
-
-def save(content: bytes, target: Path) -> None:
-    """Write a file whole or not at all; raises `InvalidInputError` where that cannot be."""
-    try:
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as folder:
-            unfinished = Path(folder) / "head"
-            unfinished.write_bytes(content)
-            unfinished.replace(target)
-    except OSError as error:
-        raise InvalidInputError(f"`{target}` cannot be written: {error.strerror or error}.") from error
 
 
 def to_npz(head: Head) -> bytes:
@@ -43,7 +30,8 @@ def to_npz(head: Head) -> bytes:
 def arrays(head: Head) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return weights, float32 [d, c], and biases, float32 [c]; raises `ServerError` where their sizes are others."""
     shape = (sum(head.dimensions), len(head.classes))
-    if (len(head.weights), len(head.biases)) != (4 * shape[0] * shape[1], 4 * shape[1]):
+    positive = min(head.dimensions, default=0) > 0 and len(head.dimensions) == len(head.taps) and shape[1] > 1
+    if not positive or (len(head.weights), len(head.biases)) != (4 * shape[0] * shape[1], 4 * shape[1]):
         raise ServerError("The server sent a head whose numbers do not fit its taps and classes.", code="UNKNOWN")
     return np.frombuffer(head.weights, "<f4").reshape(shape), np.frombuffer(head.biases, "<f4")
 

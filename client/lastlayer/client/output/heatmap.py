@@ -4,6 +4,8 @@ Needs Pillow and NumPy, which come with the extra `report`; nothing imports this
 """
 
 import io
+import warnings
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +15,12 @@ from PIL import Image, ImageDraw, ImageOps
 from lastlayer.client.output.escape import shown
 from lastlayer.client.output.fonts import font_for
 from lastlayer.client.results import Explanation
+
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+"""Those that are classified. Others are not opened: some of Pillow's start programs, such as Ghostscript."""
+
+MAX_PIXELS: Final = 64_000_000
+"""The largest photo that is drawn over."""
 
 _SIDE: Final = (720, 1600)
 """The least and the most pixels of a picture's longer side."""
@@ -33,7 +41,7 @@ _INK, _PALE, _PAPER = (28, 30, 34), (110, 114, 122), (255, 255, 255)
 def draw(content: bytes, explanation: Explanation, name: str) -> Image.Image:
     """Return the picture of an explanation: the photo, upright, with the map over it and a caption below.
 
-    `content` is the file of the image, `name` what the caption calls it.
+    `content` is the file of the image, `name` what the caption calls it. Raises `PictureError`.
     """
     photo = upright(content)
     scale = min(max(1.0, _SIDE[0] / max(photo.size)), _SIDE[1] / max(photo.size))
@@ -47,9 +55,29 @@ def draw(content: bytes, explanation: Explanation, name: str) -> Image.Image:
     return picture
 
 
-def upright(content: bytes) -> Image.Image:
-    """Return the photo of a file in RGB, turned as its EXIF orientation says; what is transparent becomes white."""
-    file = Image.open(io.BytesIO(content))
+class PictureError(Exception):
+    """A file cannot be drawn over. Its text says what the file is."""
+
+
+def upright(content: bytes, *, formats: Sequence[str] = FORMATS, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Return the photo of a file in RGB, turned as its EXIF orientation says; what is transparent becomes white.
+
+    Raises `PictureError` where the file is in none of the formats, has more pixels, or is damaged.
+    """
+    try:
+        return _upright(content, formats, max_pixels)
+    except PictureError:
+        raise
+    except Exception as error:  # Pillow's decoders fail with errors of any class where a file is damaged
+        raise PictureError(f"no intact {', '.join(formats)}") from error
+
+
+def _upright(content: bytes, formats: Sequence[str], max_pixels: int) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # we have a limit of our own, and a damaged tag is no matter of the user's
+        file = Image.open(io.BytesIO(content), formats=formats)
+    if file.width * file.height > max_pixels:
+        raise PictureError(f"of {file.width} x {file.height} pixels, more than {max_pixels:,} in all")
     file.draft("RGB", (_SIDE[1], _SIDE[1]))  # of a large JPEG no more is decoded than is shown
     image = ImageOps.exif_transpose(file)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # wide numbers, which Pillow's conversion clips
@@ -122,7 +150,7 @@ def _caption(width: int, explanation: Explanation, name: str) -> Image.Image:
     label = _shortened(pen, named, large, room - pen.textlength(share, large))
     pen.text((unit, 1.9 * unit), label + share, _INK, large, anchor="ls")
     small = font_for(name, round(0.85 * unit))
-    about = _shortened(pen, f"{shown(name)}   {prediction.model}:{prediction.version}", small, room)
+    about = _shortened(pen, f"{shown(name)}   {shown(prediction.model)}:{prediction.version}", small, room)
     pen.text((unit, 3.4 * unit), about, _PALE, small, anchor="ls")
     _legend(strip, (width - unit - legend, unit), (legend, unit))
     return strip

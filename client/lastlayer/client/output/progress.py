@@ -55,4 +55,6 @@ def train_progress() -> Iterator[Callable[[TrainProgress], None]]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("Training", total=1.0)
-        yield lambda event: bar.update(task, completed=event.fraction, description=shown(event.message))
+        yield lambda event: bar.update(
+            task, completed=min(max(0.0, event.fraction), 1.0), description=shown(event.message)
+        )

@@ -6,12 +6,14 @@ from typing import Final
 
 from lastlayer.client.api import Client
 from lastlayer.client.errors import ClientError, FailedPreconditionError, NotFoundError, ServerError
-from lastlayer.client.output.heatmap import overlay, upright
+from lastlayer.client.output.heatmap import PictureError, overlay, upright
 from lastlayer.client.report.model import Gallery, Pictured, Report
 from lastlayer.client.results import Dataset, ModelVersion, Review, ReviewedExample
 
 SHOWN_EXAMPLES: Final = 12
 """How many mistakes, and how many suspicious labels, a report shows."""
+
+_MAX_THUMBNAIL_PIXELS: Final = 1024 * 1024
 
 
 def gather(client: Client, model: str, version: int, *, say: Callable[[str], None]) -> Report:
@@ -70,8 +72,8 @@ class _Heatmaps:
             explanation = self._client.explain(
                 thumbnail, model=self._version.model, version=self._version.version, label=label
             )
-            picture = overlay(upright(thumbnail), explanation)
-        except OSError:  # a thumbnail that cannot be read; the others may be
+            picture = overlay(upright(thumbnail, formats=("JPEG",), max_pixels=_MAX_THUMBNAIL_PIXELS), explanation)
+        except PictureError:  # the other thumbnails may be what they should
             return b""
         except ClientError as error:
             if error.reason.startswith("IMAGE_"):

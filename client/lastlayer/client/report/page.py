@@ -62,8 +62,8 @@ def _charts(report: Report) -> dict[str, Markup]:
         predicted = _predicted(metrics)
         weakest = _weakest(metrics)
         drawn["per_class"] = charts.per_class(weakest, [predicted[entry.label] for entry in weakest])
-        if metrics.reliability:
-            drawn["reliability"] = charts.reliability(metrics.reliability)
+        if bins := [entry for entry in metrics.reliability if entry.example_count]:
+            drawn["reliability"] = charts.reliability(bins)
         if version.rejection_curve:
             drawn["rejection"] = charts.rejection(version.rejection_curve, version.rejection)
     if version.trials:

@@ -69,7 +69,19 @@ def read(kind: type[ResultT], message: Message, **known: Any) -> ResultT:
         build = _BUILT.get((kind, field))
         name = _RENAMED.get((kind, field), field)
         values[field] = _value(hint, message, name) if build is None else build(message)
+        _check(field, values[field])
     return kind(**values)
+
+
+def _check(field: str, value: Any) -> None:
+    """Refuse numbers that nothing sound can be made of, such as a share above 1."""
+    if isinstance(value, float):
+        # A hair above 1 is how sums of floats come out.
+        sound = -1e-6 <= value <= 1 + 1e-6 if field in _SHARES else math.isfinite(value)
+    else:
+        sound = not (isinstance(value, int) and value < 0)
+    if not sound:
+        raise ServerError(f"The server sent {value} as the {field.replace('_', ' ')}.", code="UNKNOWN")
 
 
 @functools.cache
@@ -93,7 +105,10 @@ def _value(hint: Any, message: Message, name: str) -> Any:
 
 def _single(hint: Any, value: Any) -> Any:
     if isinstance(value, Timestamp):
-        return value.ToDatetime(tzinfo=datetime.UTC)
+        try:
+            return value.ToDatetime(tzinfo=datetime.UTC)
+        except (OverflowError, ValueError) as error:
+            raise ServerError("The server sent a time that is no date of a calendar.", code="UNKNOWN") from error
     if isinstance(value, Duration):
         return value.ToNanoseconds() / 1e9
     if isinstance(value, types_pb2.Interval):
@@ -111,7 +126,9 @@ def read_prediction(name: str, result: classifier_pb2.ImagePrediction, model: st
     """Return the prediction for the image called `name`, or why there is none."""
     if result.HasField("error"):
         return Prediction(name, (), model, version, image_error(result.error))
-    scores = tuple(LabelScore(score.label, score.score) for score in result.prediction.scores)
+    scores = tuple(read(LabelScore, score) for score in result.prediction.scores)
+    if not scores:
+        raise ServerError("The server sent a prediction without a class.", code="UNKNOWN")
     return Prediction(name, scores, model, version, rejected=result.prediction.rejected)
 
 
@@ -122,9 +139,9 @@ def read_explanation(name: str, message: classifier_pb2.Explanation) -> Explanat
     """
     region = message.region
     if not (0 <= region.left < region.right <= 1 and 0 <= region.top < region.bottom <= 1):
-        raise ServerError("The server explained a region that is not within the image.", code="UNKNOWN")
+        raise ServerError("The server sent a region that is not within the image.", code="UNKNOWN")
     if not message.contributions or not all(map(math.isfinite, message.contributions)):
-        raise ServerError("The server explained the score by something that is no number.", code="UNKNOWN")
+        raise ServerError("The server sent contributions to a score that are no numbers.", code="UNKNOWN")
     answer = classifier_pb2.ImagePrediction(prediction=message.prediction)
     prediction = read_prediction(name, answer, message.model, message.version)
     return read(Explanation, message, prediction=prediction)
@@ -148,7 +165,7 @@ def read_example_evaluation(name: str, result: classifier_pb2.ExampleEvaluation)
         image=name,
         label=result.label,
         label_known=result.label_known,
-        predicted=None if failed else LabelScore(result.predicted.label, result.predicted.score),
+        predicted=None if failed else read(LabelScore, result.predicted),
         error=image_error(result.error) if failed else None,
         label_trimmed=result.label_trimmed,
     )
@@ -169,6 +186,24 @@ def _recipe(message: Any) -> str:
     # A newer server may know recipes that this client does not.
     return _RECIPE_NAMES.get(message.recipe, f"recipe {message.recipe}")
 
+
+_SHARES: Final = frozenset(
+    {
+        "accuracy",
+        "coverage",
+        "expected_calibration_error",
+        "label_probability",
+        "macro_accuracy",
+        "mean_probability",
+        "min_precision",
+        "precision",
+        "probability",
+        "recall",
+        "score",
+        "suggested_probability",
+    }
+)
+"""Fields of results that are from 0 to 1."""
 
 _RENAMED: Final[Mapping[tuple[type, str], str]] = {
     (Metrics, "accuracy"): "micro_accuracy",

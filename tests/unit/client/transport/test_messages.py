@@ -29,6 +29,7 @@ def explanation(**changes: Any) -> classifier_pb2.Explanation:
         "width": 2,
         "contributions": [1, 2],
         "region": types_pb2.ImageRegion(left=0, top=0, right=1, bottom=1),
+        "prediction": classifier_pb2.Prediction(scores=[types_pb2.LabelScore(label="cat", score=1)]),
     }
     return classifier_pb2.Explanation(**{**fields, **changes})
 
@@ -108,9 +109,9 @@ def test_a_confusion_matrix_of_another_size_is_refused(cells: list[int]) -> None
     [
         ({"width": 3}, "2 numbers for 1 rows of 3"),
         ({"height": -1, "width": -2}, "2 numbers for -1 rows of -2"),
-        ({"height": 0, "width": 0, "contributions": []}, "no number"),
-        ({"contributions": [1, float("nan")]}, "no number"),
-        ({"contributions": [1, float("inf")]}, "no number"),
+        ({"height": 0, "width": 0, "contributions": []}, "are no numbers"),
+        ({"contributions": [1, float("nan")]}, "are no numbers"),
+        ({"contributions": [1, float("inf")]}, "are no numbers"),
         ({"region": types_pb2.ImageRegion(left=0, top=0, right=1e9, bottom=1)}, "not within the image"),
         ({"region": types_pb2.ImageRegion(left=0.5, top=0, right=0.5, bottom=1)}, "not within the image"),
         ({"region": types_pb2.ImageRegion(left=float("nan"), top=0, right=1, bottom=1)}, "not within the image"),
@@ -120,3 +121,18 @@ def test_an_explanation_that_cannot_be_drawn_is_refused(changes: dict[str, Any],
     assert read_explanation("a.jpg", explanation()).contributions == ((1, 2),)
     with pytest.raises(ServerError, match=sentence):
         read_explanation("a.jpg", explanation(**changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("micro_accuracy", 1.01), ("macro_accuracy", -0.01), ("log_loss", float("nan")), ("example_count", -1)],
+)
+def test_numbers_out_of_their_bounds_are_refused(name: str, value: float) -> None:
+    message = types_pb2.Metrics()
+    setattr(message, name, value)
+    with pytest.raises(ServerError, match=f"The server sent {value} as the "):
+        read(results.Metrics, message)
+
+
+def test_a_sum_of_floats_may_be_a_hair_above_1() -> None:
+    assert read(results.LabelScore, types_pb2.LabelScore(label="cat", score=1 + 1e-12)).score > 1

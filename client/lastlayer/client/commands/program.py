@@ -1,0 +1,128 @@
+"""The command `client`: its commands, and how errors become sentences and exit statuses."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from lastlayer.client.commands.curate import add, relabel, remove, review
+from lastlayer.client.commands.evaluate import evaluate
+from lastlayer.client.commands.explain import explain
+from lastlayer.client.commands.options import INTERRUPTED, SERVER_FAILED, WRONG_INPUT
+from lastlayer.client.commands.predict import predict
+from lastlayer.client.commands.report import report
+from lastlayer.client.commands.resources import datasets, models, status
+from lastlayer.client.commands.train import train
+from lastlayer.client.commands.versions import compare, export, rollback
+from lastlayer.client.errors import AccessError, ClientError, ServerError
+
+_EPILOG = """\b
+Exit status:
+  0    all done
+  1    some images failed
+  2    wrong use or input
+  3    server unreachable or failed
+  130  interrupted
+
+\b
+Example:
+  client train photos/
+  client predict new.jpg"""
+
+
+class _Program(click.Group):
+    """A group whose commands return their exit status, and whose errors are one sentence each on standard error."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        if sys.stdout is None:  # what was closed would be given to the next file that is opened
+            _tell("Error: Standard output is closed; send it to a file or to /dev/null.")
+            status = WRONG_INPUT
+        else:
+            status = self._finish(args=args, prog_name=prog_name, complete_var=complete_var, **extra)
+        if standalone_mode:
+            sys.exit(status)
+        return status
+
+    def _finish(self, **arguments: Any) -> int:
+        """Run, and see that everything that was printed has arrived."""
+        try:
+            status = self._run(**arguments)
+            sys.stdout.flush()
+        except BrokenPipeError:  # such as `client models | head -1`: whoever reads has what they wanted
+            _drop_output()
+            return CUT_SHORT
+        except OSError as error:  # our own files' errors have come as a ClientError
+            _drop_output()
+            _tell(f"Error: Standard output cannot be written: {error.strerror or error}.")
+            return WRONG_INPUT
+        return status
+
+    def _run(self, **arguments: Any) -> int:
+        from lastlayer.client.output.escape import shown
+
+        # gRPC's own lines on standard error help nobody: what they are about comes as one of our sentences.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        try:
+            status = super().main(standalone_mode=False, **arguments)
+        except click.ClickException as error:
+            error.show()
+            return WRONG_INPUT
+        except click.Abort:  # Ctrl-C, or `no` to a question
+            click.echo("Interrupted.", err=True)
+            return INTERRUPTED
+        except ClientError as error:
+            for line in error.message.splitlines():
+                click.echo(f"Error: {shown(line)}", err=True)
+            if isinstance(error, AccessError):
+                click.echo("Give a token with --token-file FILE, or in the environment as LASTLAYER_TOKEN.", err=True)
+            return SERVER_FAILED if isinstance(error, ServerError) else WRONG_INPUT
+        return int(status or 0)
+
+
+def _tell(sentence: str) -> None:
+    with contextlib.suppress(OSError):  # standard error may be the full disk itself
+        click.echo(sentence, err=True)
+
+
+def _drop_output() -> None:
+    """Let Python throw away what it could not print, or it says so once more when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a test's stream is no file
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+@click.group(cls=_Program, epilog=_EPILOG)
+def main() -> None:
+    """Train image classifiers from a few labelled photos, and predict with them."""
+
+
+for command in (
+    add,
+    train,
+    evaluate,
+    predict,
+    explain,
+    report,
+    review,
+    relabel,
+    remove,
+    compare,
+    rollback,
+    export,
+    models,
+    datasets,
+    status,
+):
+    main.add_command(command)
