@@ -58,7 +58,7 @@ def evaluate(
         evaluation = client.evaluate(known.examples, model=model, version=version or 0, on_example=note)
     trimmed = known.trimmed + evaluation.trimmed
     tell_notes(known, trimmed)
-    tell_failures((entry.image, entry.error) for entry in evaluation.failed)
+    tell_failures([(entry.image, entry.error) for entry in evaluation.failed])
     if as_json:
         print_json({**result_json(evaluation), "trimmed_labels": trimmed})
     else:

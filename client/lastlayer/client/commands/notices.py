@@ -1,12 +1,16 @@
-"""What commands say on standard error: what was noted about the input, and which images failed."""
+"""What commands say on standard error: how the input was read, what is wrong in it, and which images failed."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Final
 
 import click
 
 from lastlayer.client.data.labelled import Data
 from lastlayer.client.errors import ImageError
 from lastlayer.client.output.escape import shown
+
+SHOWN_PROBLEMS: Final = 10
+"""How many things that are wrong are printed before the others are only counted."""
 
 
 def tell_notes(data: Data, trimmed: int) -> None:
@@ -18,8 +22,18 @@ def tell_notes(data: Data, trimmed: int) -> None:
         click.echo(f"Note: {labels} had white space around, which was removed.", err=True)
 
 
-def tell_failures(failures: Iterable[tuple[str, ImageError | None]]) -> None:
-    """Print a line for each image that failed: its name and why."""
-    for name, error in failures:
+def tell_failures(failures: Sequence[tuple[str, ImageError | None]]) -> None:
+    """Print a line for each of the first images that failed, its name and why, and how many more there are."""
+    for name, error in failures[:SHOWN_PROBLEMS]:
         if error is not None:
             click.echo(f"Failed: {shown(name)}: {shown(error.message)}", err=True)
+    if more := len(failures[SHOWN_PROBLEMS:]):
+        click.echo(f"Failed: {more:,} more; --json lists all of them.", err=True)
+
+
+def tell_problems(problems: Sequence[str]) -> None:
+    """Print the first of the things that are wrong with the data, a line each, and how many more there are."""
+    for problem in problems[:SHOWN_PROBLEMS]:
+        click.echo(f"Error: {shown(problem)}", err=True)
+    if more := len(problems[SHOWN_PROBLEMS:]):
+        click.echo(f"Error: {more:,} more like {'this' if more == 1 else 'these'}.", err=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 
-DONE, SOME_FAILED, WRONG_INPUT, SERVER_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, SOME_FAILED, WRONG_INPUT, SERVER_FAILED, INTERRUPTED, CUT_SHORT = 0, 1, 2, 3, 130, 141
 """What commands return, as the exit status."""
 
 
@@ -175,6 +175,6 @@ def confirm(question: str, yes: bool) -> None:
     """Ask before something is deleted, unless that was said already; raises where nobody can be asked."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise click.UsageError("Deleting needs --yes where nobody can be asked.")
     click.confirm(question, abort=True, err=True)

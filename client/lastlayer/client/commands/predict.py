@@ -42,6 +42,8 @@ def predict(
     """
     if images.count("-") > 1:
         raise click.UsageError("Standard input (-) can be read only once.")
+    if "-" in images and sys.stdin is None:
+        raise click.UsageError("Standard input (-) is closed; give an image by its path, or pipe it in.")
     import dataclasses
 
     from lastlayer.client.commands.notices import tell_failures

@@ -1,23 +1,23 @@
-"""The command `client`: its commands, and how errors become sentences and exit statuses."""
+"""The command `client`: its sub-commands, and how errors become sentences and exit statuses."""
 
 import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 from lastlayer.client.commands.curate import add, relabel, remove, review
 from lastlayer.client.commands.evaluate import evaluate
 from lastlayer.client.commands.explain import explain
-from lastlayer.client.commands.options import INTERRUPTED, SERVER_FAILED, WRONG_INPUT
+from lastlayer.client.commands.options import CUT_SHORT, INTERRUPTED, SERVER_FAILED, WRONG_INPUT
 from lastlayer.client.commands.predict import predict
 from lastlayer.client.commands.report import report
 from lastlayer.client.commands.resources import datasets, models, status
 from lastlayer.client.commands.train import train
 from lastlayer.client.commands.versions import compare, export, rollback
-from lastlayer.client.errors import AccessError, ClientError, ServerError
+from lastlayer.client.errors import AccessError, ClientError, DataError, ServerError
 
 _EPILOG = """\b
 Exit status:
@@ -26,6 +26,7 @@ Exit status:
   2    wrong use or input
   3    server unreachable or failed
   130  interrupted
+  141  nobody reads the output any more
 
 \b
 Example:
@@ -44,7 +45,8 @@ class _Program(click.Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        if sys.stdout is None:  # what was closed would be given to the next file that is opened
+        _open_closed()
+        if sys.stdout is None:
             _tell("Error: Standard output is closed; send it to a file or to /dev/null.")
             status = WRONG_INPUT
         else:
@@ -58,18 +60,21 @@ class _Program(click.Group):
         try:
             status = self._run(**arguments)
             sys.stdout.flush()
-        except BrokenPipeError:  # such as `client models | head -1`: whoever reads has what they wanted
-            _drop_output()
+        except (BrokenPipeError, SystemExit):  # SystemExit: click and rich end so where the pipe is broken
+            _drop(sys.stdout, sys.stderr)  # whoever reads, such as `head -1`, has what they wanted
             return CUT_SHORT
-        except OSError as error:  # our own files' errors have come as a ClientError
-            _drop_output()
+        except KeyboardInterrupt:  # outside of what click looks after
+            _tell("Interrupted.")
+            return INTERRUPTED
+        except OSError as error:
+            if error.filename is not None:  # it is not of what is printed
+                raise
+            _drop(sys.stdout)
             _tell(f"Error: Standard output cannot be written: {error.strerror or error}.")
             return WRONG_INPUT
         return status
 
     def _run(self, **arguments: Any) -> int:
-        from lastlayer.client.output.escape import shown
-
         # gRPC's own lines on standard error help nobody: what they are about comes as one of our sentences.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         try:
@@ -80,13 +85,28 @@ class _Program(click.Group):
         except click.Abort:  # Ctrl-C, or `no` to a question
             click.echo("Interrupted.", err=True)
             return INTERRUPTED
+        except DataError as error:
+            from lastlayer.client.commands.notices import tell_problems
+
+            tell_problems(error.problems)
+            return WRONG_INPUT
         except ClientError as error:
-            for line in error.message.splitlines():
-                click.echo(f"Error: {shown(line)}", err=True)
+            from lastlayer.client.output.escape import shown
+
+            click.echo(f"Error: {shown(error.message)}", err=True)
             if isinstance(error, AccessError):
                 click.echo("Give a token with --token-file FILE, or in the environment as LASTLAYER_TOKEN.", err=True)
             return SERVER_FAILED if isinstance(error, ServerError) else WRONG_INPUT
         return int(status or 0)
+
+
+def _open_closed() -> None:
+    """Open what the shell closed of standard input, output and error, or the next file would get its number."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which takes the lowest number that is free: this one
 
 
 def _tell(sentence: str) -> None:
@@ -94,10 +114,10 @@ def _tell(sentence: str) -> None:
         click.echo(sentence, err=True)
 
 
-def _drop_output() -> None:
-    """Let Python throw away what it could not print, or it says so once more when it ends."""
+def _drop(*streams: TextIO) -> None:
+    """Throw away what could not be printed, or Python complains once more when it ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in streams:
         with contextlib.suppress(OSError, ValueError):  # a test's stream is no file
             os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -117,5 +117,5 @@ def add_all(client: "Client", known: "Data", dataset: str, *, thumbnails: bool) 
     with image_progress("Adding", len(known.examples)) as tell_image:
         added = client.add_examples(known.examples, dataset=dataset, thumbnails=thumbnails, on_outcome=tell_image)
     tell_notes(known, known.trimmed + added.trimmed)
-    tell_failures((entry.image, entry.error) for entry in added.failed)
+    tell_failures([(entry.image, entry.error) for entry in added.failed])
     return added

@@ -4,11 +4,17 @@ import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from lastlayer.client.data.files import open_file
 from lastlayer.client.errors import DataError
 
 _PATH_WORDS = {"path", "paths", "image", "images", "img", "file", "filename", "filepath", "photo", "picture", "name"}
 _LABEL_WORDS = {"label", "labels", "class", "classes", "category", "tag", "tags", "target"}
+_START_BYTES: Final = 4096
+"""How much of a file tells whether it is text."""
+MAX_CELL_CHARACTERS: Final = 131_072
+"""What Python's reader of CSV takes as well. Longer labels may not fit a message."""
 
 Problem = tuple[int, str]
 """The number of a line, from 1, and a sentence that names it."""
@@ -32,7 +38,10 @@ def read_rows(source: Path) -> tuple[list[Row], list[Problem]]:
     file is, its name says (`.tsv`, `.csv`), unless its first line has only the other's separator.
     """
     try:
-        content = source.read_bytes()
+        with open_file(source) as (begun, file):
+            start = begun or file.read(_START_BYTES)
+            _check_text(source, start)  # before all of it is read: a device may have no end
+            content = start + file.read()
     except FileNotFoundError:
         raise DataError(
             [f"There is no file or folder `{source}`; give a TSV or CSV file, or a folder with one sub-folder a class."]
@@ -58,11 +67,14 @@ def _words(cell: str) -> set[str]:
     return set(re.findall(r"[a-z]+", spaced.lower()))
 
 
-def _decode(source: Path, content: bytes) -> tuple[list[str], list[Problem]]:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+def _check_text(source: Path, start: bytes) -> None:
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError([f"`{source}` is in UTF-16; save it as UTF-8, which is what is accepted."])
-    if b"\0" in content[:4096]:
+    if b"\0" in start:
         raise DataError([f"`{source}` is no text; give a TSV or CSV file of path and label, in UTF-8."])
+
+
+def _decode(source: Path, content: bytes) -> tuple[list[str], list[Problem]]:
     lines: list[str] = []
     problems: list[Problem] = []
     for number, line in enumerate(re.split(rb"\r\n|\n|\r", content.removeprefix(b"\xef\xbb\xbf")), start=1):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
+from lastlayer.client.data.files import open_file
 from lastlayer.client.errors import ImageError
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
@@ -57,21 +58,27 @@ def read_chunks(source: ImageSource, *, origin: str = "") -> Iterator[bytes]:
     elif isinstance(source, str | os.PathLike):
         path = Path(source)
         try:
-            with path.open("rb") as file:
+            with open_file(path) as (begun, file):
                 _check_size(os.fstat(file.fileno()).st_size, f"`{path}`", origin)
-                yield from _pieces(file, f"`{path}`", origin)
+                yield from _pieces(file, f"`{path}`", origin, begun)
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
             raise _unreadable(path, error, origin) from error
     else:
-        yield from _pieces(source, "The image", origin)
+        try:
+            yield from _pieces(source, "The image", origin)
+        except OSError as error:
+            text = _at(origin, f"The image cannot be read: {error.strerror or error}.")
+            raise ImageError(text, code="INVALID_ARGUMENT", reason="FILE_UNREADABLE") from error
 
 
-def _pieces(file: BinaryIO, subject: str, origin: str) -> Iterator[bytes]:
+def _pieces(file: BinaryIO, subject: str, origin: str, begun: bytes = b"") -> Iterator[bytes]:
     total = 0
-    while piece := file.read(_CHUNK_BYTES):
+    piece = begun or file.read(_CHUNK_BYTES)
+    while piece:
         total += len(piece)
         _check_size(total, subject, origin)  # a pipe has no size, and a file may grow
         yield piece
+        piece = file.read(_CHUNK_BYTES)
 
 
 def _check_size(size: int, subject: str, origin: str) -> None:

@@ -4,12 +4,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from lastlayer.client.data.delimited import Row, is_header, read_rows
+from lastlayer.client.data.delimited import MAX_CELL_CHARACTERS, Row, is_header, read_rows
 from lastlayer.client.data.folders import find_images
 from lastlayer.client.data.images import LabelledImage
 from lastlayer.client.errors import DataError
-
-_MAX_LABEL_CHARACTERS = 256
 
 
 @dataclass(frozen=True)
@@ -74,13 +72,11 @@ def _problem(row: Row) -> str:
 
 
 def _label_problem(label: str) -> str:
-    """Return what is wrong with a label, without white space around it; empty where nothing is."""
+    """Return why a label cannot be sent; empty where it can. Which text is accepted as a label, the service says."""
     if not label:
         return "the label is empty."
-    if len(label) > _MAX_LABEL_CHARACTERS:
-        return f"the label has {len(label)} characters; at most {_MAX_LABEL_CHARACTERS} are accepted."
-    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in label):
-        return "the label has a control character, such as a line break or a tab."
+    if len(label) > MAX_CELL_CHARACTERS:
+        return f"the label has {len(label)} characters, more than can be sent."
     if any(0xD800 <= ord(character) < 0xE000 for character in label):
         return "the label is not valid Unicode."
     return ""

@@ -43,6 +43,13 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="null"):
         read_image("a\0b.jpg")
 
+    class Broken(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(ImageError, match=r"The image cannot be read: Input/output error\."):
+        read_image(Broken())  # type: ignore[arg-type]
+
 
 @settings(deadline=None)
 @given(st.text(st.characters(), max_size=600))
