@@ -2,6 +2,8 @@
 
 import sys
 
+__all__ = ["main"]
+
 try:
     from lastlayer.client.commands.program import main
 except KeyboardInterrupt:

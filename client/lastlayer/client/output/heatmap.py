@@ -5,7 +5,6 @@ Needs Pillow and NumPy, which come with the extra `report`; nothing imports this
 
 import io
 import warnings
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -59,7 +58,7 @@ class PictureError(Exception):
     """A file cannot be drawn over. Its text says what the file is."""
 
 
-def upright(content: bytes, *, formats: Sequence[str] = FORMATS, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def upright(content: bytes, *, formats: tuple[str, ...] = FORMATS, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Return the photo of a file in RGB, turned as its EXIF orientation says; what is transparent becomes white.
 
     Raises `PictureError` where the file is in none of the formats, has more pixels, or is damaged.
@@ -72,7 +71,7 @@ def upright(content: bytes, *, formats: Sequence[str] = FORMATS, max_pixels: int
         raise PictureError(f"no intact {', '.join(formats)}") from error
 
 
-def _upright(content: bytes, formats: Sequence[str], max_pixels: int) -> Image.Image:
+def _upright(content: bytes, formats: tuple[str, ...], max_pixels: int) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # we have a limit of our own, and a damaged tag is no matter of the user's
         file = Image.open(io.BytesIO(content), formats=formats)

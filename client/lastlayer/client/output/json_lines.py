@@ -92,8 +92,11 @@ def _keys(names: str, **computed: Callable[[Any], Any]) -> _Keys:
 
 def _within(field: str, keys: _Keys) -> _Keys:
     """Return keys that are read from a field of the result instead of the result itself."""
-    inside = attrgetter(field)
-    return {key: lambda result, read=read: read(inside(result)) for key, read in keys.items()}
+
+    def inside(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        return lambda result: read(getattr(result, field))
+
+    return {key: inside(read) for key, read in keys.items()}
 
 
 _METRICS: Final = _keys(

@@ -85,7 +85,7 @@ def _check(field: str, value: Any) -> None:
 
 
 @functools.cache
-def _fields(kind: type[Any]) -> dict[str, Any]:
+def _fields(kind: Any) -> dict[str, Any]:
     """Return the fields of a result with their types."""
     hints = typing.get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
