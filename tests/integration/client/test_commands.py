@@ -429,15 +429,13 @@ class TestFailures:
             "GetModel": ["models", "show", "default"],
             "PredictStream": ["predict", str(photos.folder / "cat" / "cat0.jpg")],
         }.get(method, ["train", str(photos.folder)])
-        arguments = [sys.executable, "-m", "lastlayer.client", *command, "--server", server]
-        with subprocess.Popen(
-            arguments,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # As in a terminal, even where these tests run in the background of a script, which ignores it.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        ) as process:
+        # As in a terminal, even where these tests run in the background of a script, which ignores the signal.
+        program = (
+            "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+            " runpy.run_module('lastlayer.client', run_name='__main__', alter_sys=True)"
+        )
+        arguments = [sys.executable, "-c", program, *command, "--server", server]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             try:
                 assert hang.entered.wait(timeout=30)
                 process.send_signal(signal.SIGINT)
