@@ -47,10 +47,17 @@ _ResponseT = TypeVar("_ResponseT", bound="Message")
 
 
 class Client:
-    """A connection to a classifier: `with Client("localhost:50052") as client: ...`.
+    """A connection to a classifier. An instance may be shared by threads.
 
-    Failures are the classes of `client.errors`. A call that may be repeated without harm is repeated while the server
-    is unavailable or says that it is busy, within the call's time. An instance may be shared by threads.
+    A call that may be repeated without harm is repeated while the server is unavailable or says that it is busy, within
+    the call's time. Every call can raise a `ServerError`: `ServerUnavailableError` where the server cannot be reached,
+    `BusyError`, `DeadlineError` or `AccessError`. Every call with arguments can raise `InvalidInputError`, which names
+    the argument that the server does not accept. Each method says what else it raises.
+
+    >>> with Client("localhost:50052") as client:
+    ...     [prediction] = client.predict(["new.jpg"])
+    >>> prediction.label
+    'cat'
     """
 
     def __init__(
@@ -61,9 +68,12 @@ class Client:
         security: Security | None = None,
         open_channel: Callable[[str, Security | None], grpc.Channel] = open_channel,
     ) -> None:
-        """`server` is `host:port`; `timeout_s` is how long to wait for an answer: to a call, or to one message of a
-        stream of images. With `security` the server is called by TLS. `open_channel` makes the connection, for tests
-        and for channels with options of your own.
+        """Get ready to call `server`, which is `host:port`; it is connected to by the first call.
+
+        `timeout_s` is how many seconds to wait for an answer: to a call, or to one message of a stream of images. With
+        `security` the server is called by TLS. `open_channel` makes the connection: for tests, and for channels with
+        options of your own. Raises `InvalidInputError` where the server or the time is none, or the files of `security`
+        cannot be used.
         """
         check_server(server)
         if not timeout_s > 0:
@@ -85,7 +95,11 @@ class Client:
             close_after_interrupt(self._channel)
 
     def close(self) -> None:
-        """Close the connection; the client cannot be used any more."""
+        """Close the connection. The client cannot be used any more; closing it twice does no harm.
+
+        >>> client = Client("localhost:50052")
+        >>> client.close()
+        """
         self._channel.close()
 
     # Examples, training, evaluation
@@ -98,10 +112,15 @@ class Client:
         thumbnails: bool = True,
         on_outcome: Callable[[ExampleOutcome], None] | None = None,
     ) -> AddedExamples:
-        """Add labelled images to a dataset, which is created if need be; images that are there already are not sent.
+        """Add labelled images to a dataset, which is created if need be. Images that are there already are not sent.
 
-        `thumbnails` is whether the server keeps small pictures of them, for reports. `on_outcome` hears of
-        each example as it becomes known, not in order. May be repeated without harm.
+        `thumbnails` is whether the server keeps small pictures of them, for reports. `on_outcome` hears of each example
+        as it becomes known, not in order. May be repeated without harm. An image that fails is among the `failed` of
+        the answer. Raises `ServerError`: the store is full, damaged or read-only as well, or the featurizer is away.
+
+        >>> added = client.add_examples(read_data(Path("photos")).examples, dataset="pets")
+        >>> added.added, added.present
+        (4, 0)
         """
         counts = {"added": 0, "present": 0}
         trimmed = 0
@@ -132,9 +151,17 @@ class Client:
     ) -> ModelVersion:
         """Train a new version of a model on a dataset (the model's name where empty) and make it the default.
 
-        `recipe` is `auto` or `tutorial`; `class_weight` is `none`, or `balanced` so that every class counts the same.
-        With a `min_precision` the version rejects predictions so that of the others at least that share is right.
-        `timeout_s` is for the whole training.
+        `recipe` is `auto` or `tutorial`. `class_weight` is `none`, or `balanced` so that every class counts the same.
+        With a `min_precision`, from 0 to 1, the version rejects predictions so that of the others at least that share
+        is correct. `timeout_s` is for the whole training. Interrupting it leaves no version.
+
+        Raises `NotFoundError` where there is no such dataset, `FailedPreconditionError` where it cannot be trained on
+        (too few classes or examples, or features of another backbone), `InvalidInputError` for an unknown recipe or
+        class weight, and `ServerError`.
+
+        >>> version = client.train("pets", on_progress=lambda progress: None)
+        >>> version.version, version.cross_validation.accuracy
+        (1, 0.75)
         """
         if recipe not in wire.RECIPES:
             raise InvalidInputError(f"There is no recipe `{recipe}`; give one of {', '.join(wire.RECIPES)}.")
@@ -173,7 +200,17 @@ class Client:
         version: int = 0,
         on_example: Callable[[ExampleEvaluation], None] | None = None,
     ) -> Evaluation:
-        """Compare predictions with true labels; `version` 0 is the model's default. `on_example` hears of each."""
+        """Compare predictions with true labels; `version` 0 is the model's default. Nothing is stored.
+
+        `on_example` hears of each example. One that fails is among the `failed` of the answer. Raises `NotFoundError`
+        where there is no such model or version, `InvalidInputError` where there are no examples, `DataError` where none
+        of the images can be read, `FailedPreconditionError` where the featurizer has another backbone than the version,
+        and `ServerError`.
+
+        >>> evaluation = client.evaluate(read_data(Path("photos")).examples, model="pets")
+        >>> evaluation.metrics.accuracy, evaluation.metrics.log_loss
+        (0.75, 0.5)
+        """
         known = tuple(examples)
         if not known:
             raise InvalidInputError("There are no examples to evaluate.")
@@ -193,8 +230,16 @@ class Client:
     ) -> list[Prediction]:
         """Return one prediction for each image, in order; an image that fails has its `error` set.
 
-        Each image is a path, bytes or an open file. `version` 0 is the model's default, `top_k` 0 means all classes.
-        A prediction whose best class is less probable than `threshold` is rejected; the version says where None.
+        Each image is a path, bytes or an open file. `version` 0 is the model's default, `top_k` 0 means all classes. A
+        prediction whose best class is less probable than `threshold`, from 0 to 1, is rejected; None for the version's
+        own.
+
+        Raises `NotFoundError` where there is no such model or version, `FailedPreconditionError` where the featurizer
+        has another backbone than the version, `TypeError` for a single image in place of several, and `ServerError`.
+
+        >>> [prediction] = client.predict(["new.jpg"], model="pets", top_k=1)
+        >>> prediction.label, prediction.score
+        ('cat', 0.75)
         """
         _refuse_single(images)
         return predict(
@@ -210,7 +255,14 @@ class Client:
         top_k: int = 0,
         threshold: float | None = None,
     ) -> Iterator[Prediction]:
-        """Yield what `predict` returns, for any number of images, while later ones are still being read."""
+        """Yield what `predict` returns, for any number of images, while later ones are still being read.
+
+        Raises what `predict` raises, as the predictions are asked for; `TypeError` at once.
+
+        >>> images = ["photos/dog/dog0.jpg", "photos/cat/cat0.jpg"]
+        >>> [prediction.label for prediction in client.predict_stream(images, model="pets")]
+        ['dog', 'cat']
+        """
         _refuse_single(images)
         patience = Patience(self.server, self._timeout_s)
         wanted = Wanted(model, version, top_k, threshold)
@@ -221,8 +273,14 @@ class Client:
     ) -> Explanation:
         """Return where in an image the score of a class comes from: of `label`, or of the best class where empty.
 
-        Raises `ImageError` where the image cannot be read, `FailedPreconditionError` where the version is of a kind
-        that cannot be explained.
+        `version` 0 is the model's default. Raises `ImageError` where the image cannot be read here, `InvalidInputError`
+        where it is no image for the server or the model knows no such class, `NotFoundError` where there is no such
+        model or version, `FailedPreconditionError` where the version is of a kind that cannot be explained or the
+        featurizer has another backbone, and `ServerError`.
+
+        >>> explanation = client.explain("new.jpg", model="pets")
+        >>> explanation.label, explanation.contributions[0]
+        ('cat', (1.0, 0.5, 0.25))
         """
         name = name_of(image, 0)
         request = classifier_pb2.ExplainRequest(
@@ -244,8 +302,13 @@ class Client:
         stale_only: bool = False,
         thumbnails: bool = False,
     ) -> Iterator[StoredExample]:
-        """Yield the examples of a dataset in order of arrival: all, or those with a label, with several labels, or
-        whose image must be added again.
+        """Yield the examples of a dataset in order of arrival.
+
+        All of them, or only those with a `label`, with several labels (`conflicts_only`) or whose image must be added
+        again (`stale_only`). Raises `NotFoundError` where there is no such dataset, and `ServerError`.
+
+        >>> [example.id for example in client.list_examples("pets", label="dog")]
+        ['dog/dog0.jpg', 'dog/dog1.jpg']
         """
         request = classifier_pb2.ListExamplesRequest(
             dataset=dataset,
@@ -259,16 +322,29 @@ class Client:
             yield from (wire.read(StoredExample, entry) for entry in page.examples)
 
     def relabel_examples(self, dataset: str, examples: Iterable[ExampleKey], label: str) -> tuple[int, Dataset]:
-        """Give examples a label in place of all that they have, all or none; return how many changed, and the dataset.
+        """Give examples a label in place of all that they have; return how many changed, and the dataset.
 
-        An example is named by its id, or by the first 4 to 32 bytes of its image's sha256.
+        An example is named by its id, or by the first 4 to 32 bytes of its image's sha256. All are changed or none.
+        Raises `NotFoundError` where there is no such dataset, or an example is not in it, and `ServerError`.
+
+        >>> changed, dataset = client.relabel_examples("pets", ["cat/cat0.jpg"], "dog")
+        >>> changed
+        1
         """
         request = classifier_pb2.RelabelExamplesRequest(dataset=dataset, examples=map(_selector, examples), label=label)
         answer = self._call(self._stub.RelabelExamples, request)
         return answer.changed_count, wire.read(Dataset, answer.dataset)
 
     def remove_examples(self, dataset: str, examples: Iterable[ExampleKey]) -> tuple[int, Dataset]:
-        """Remove examples, named as for `relabel_examples`, all or none; return how many, and the dataset."""
+        """Remove examples, named as for `relabel_examples`; return how many, and the dataset.
+
+        All are removed or none. Raises `NotFoundError` where there is no such dataset, or an example is not in it, and
+        `ServerError`; the call is not repeated.
+
+        >>> removed, dataset = client.remove_examples("pets", ["cat/cat0.jpg"])
+        >>> removed
+        1
+        """
         request = classifier_pb2.RemoveExamplesRequest(dataset=dataset, examples=map(_selector, examples))
         answer = self._call(self._stub.RemoveExamples, request, repeat=False)
         return answer.removed_count, wire.read(Dataset, answer.dataset)
@@ -276,8 +352,15 @@ class Client:
     def review_examples(
         self, model: str, *, version: int = 0, kind: str = "suspicious", limit: int = 100, thumbnails: bool = False
     ) -> Review:
-        """Return training examples that are worth a look, the worst first: those with `suspicious` labels, or the
-        `mistakes` of the version on examples that were held out.
+        """Return training examples that are worth a look, the worst first, at most `limit`.
+
+        `kind` is `suspicious` for those whose label is probably wrong, or `mistakes` for those that the version
+        predicted wrongly while they were held out. `version` 0 is the model's default. Raises `InvalidInputError` for
+        another kind, `NotFoundError` where there is no such model or version, and `ServerError`.
+
+        >>> review = client.review_examples("pets", kind="mistakes", limit=3)
+        >>> len(review.examples), review.total_count
+        (3, 4)
         """
         if kind not in wire.REVIEW_KINDS:
             raise InvalidInputError(f"There is no kind `{kind}`; give one of {', '.join(wire.REVIEW_KINDS)}.")
@@ -289,54 +372,111 @@ class Client:
     # Datasets, models, versions
 
     def list_datasets(self) -> Iterator[Dataset]:
-        """Yield the datasets by name."""
+        """Yield the datasets by name. Raises `ServerError`.
+
+        >>> [dataset.name for dataset in client.list_datasets()]
+        ['default', 'pets']
+        """
         for page in self._pages(self._stub.ListDatasets, classifier_pb2.ListDatasetsRequest(page_size=_PAGE_SIZE)):
             yield from (wire.read(Dataset, entry) for entry in page.datasets)
 
     def get_dataset(self, name: str) -> Dataset:
-        """Return one dataset."""
+        """Return one dataset. Raises `NotFoundError` where there is none of this name, and `ServerError`.
+
+        >>> client.get_dataset("pets").classes
+        {'cat': 3}
+        """
         return wire.read(Dataset, self._call(self._stub.GetDataset, classifier_pb2.GetDatasetRequest(name=name)))
 
     def delete_dataset(self, name: str) -> None:
-        """Delete a dataset with its examples; models that were trained on it stay."""
+        """Delete a dataset with its examples; models that were trained on it stay.
+
+        Raises `NotFoundError` where there is none of this name, and `ServerError`; the call is not repeated.
+
+        >>> client.delete_dataset("pets")
+        """
         self._call(self._stub.DeleteDataset, classifier_pb2.DeleteDatasetRequest(name=name), repeat=False)
 
     def list_models(self) -> Iterator[Model]:
-        """Yield the models by name."""
+        """Yield the models by name. Raises `ServerError`.
+
+        >>> [model.name for model in client.list_models()]
+        ['default', 'pets']
+        """
         for page in self._pages(self._stub.ListModels, classifier_pb2.ListModelsRequest(page_size=_PAGE_SIZE)):
             yield from (wire.read(Model, entry) for entry in page.models)
 
     def get_model(self, name: str) -> Model:
-        """Return one model."""
+        """Return one model. Raises `NotFoundError` where there is none of this name, and `ServerError`.
+
+        >>> client.get_model("pets").default_version
+        1
+        """
         return wire.read(Model, self._call(self._stub.GetModel, classifier_pb2.GetModelRequest(name=name)))
 
     def delete_model(self, name: str) -> None:
-        """Delete a model with all its versions."""
+        """Delete a model with all its versions.
+
+        Raises `NotFoundError` where there is none of this name, and `ServerError`; the call is not repeated.
+
+        >>> client.delete_model("pets")
+        """
         self._call(self._stub.DeleteModel, classifier_pb2.DeleteModelRequest(name=name), repeat=False)
 
     def list_versions(self, model: str) -> Iterator[ModelVersion]:
-        """Yield the versions of a model, the newest first."""
+        """Yield the versions of a model, the newest first.
+
+        Raises `NotFoundError` where there is no such model, and `ServerError`.
+
+        >>> [version.version for version in client.list_versions("pets")]
+        [5, 4, 3, 2, 1]
+        """
         request = classifier_pb2.ListModelVersionsRequest(model=model, page_size=_PAGE_SIZE)
         for page in self._pages(self._stub.ListModelVersions, request):
             yield from (wire.read(ModelVersion, entry) for entry in page.versions)
 
     def get_version(self, model: str, version: int = 0) -> ModelVersion:
-        """Return one version of a model; 0 is its default."""
+        """Return one version of a model; 0 is its default.
+
+        Raises `NotFoundError` where there is no such model or version, and `ServerError`.
+
+        >>> client.get_version("pets", 2).taps
+        ('mixed4e', 'avgpool0')
+        """
         request = classifier_pb2.GetModelVersionRequest(model=model, version=version)
         return wire.read(ModelVersion, self._call(self._stub.GetModelVersion, request))
 
     def get_head(self, model: str, version: int = 0) -> Head:
-        """Return the numbers of a version's head; 0 is the model's default version."""
+        """Return the numbers of a version's head; 0 is the model's default version.
+
+        Raises `NotFoundError` where there is no such model or version, and `ServerError`.
+
+        >>> head = client.get_head("pets")
+        >>> sum(head.dimensions), len(head.classes), len(head.weights)
+        (3, 2, 24)
+        """
         request = classifier_pb2.GetHeadRequest(model=model, version=version)
         return wire.read(Head, self._call(self._stub.GetHead, request))
 
     def delete_version(self, model: str, version: int) -> None:
-        """Delete one version of a model; the default one only where it is the last."""
+        """Delete one version of a model. Deleting the last version deletes the model.
+
+        Raises `NotFoundError` where there is no such model or version, `FailedPreconditionError` for the default
+        version while the model has others, and `ServerError`; the call is not repeated.
+
+        >>> client.delete_version("pets", 1)
+        """
         request = classifier_pb2.DeleteModelVersionRequest(model=model, version=version)
         self._call(self._stub.DeleteModelVersion, request, repeat=False)
 
     def set_default_version(self, model: str, version: int) -> Model:
-        """Make a version the one that predictions use where they name none."""
+        """Make a version the one that predictions use where they name none; return the model.
+
+        Raises `NotFoundError` where there is no such model or version, and `ServerError`.
+
+        >>> client.set_default_version("pets", 2).default_version
+        2
+        """
         request = classifier_pb2.SetDefaultVersionRequest(model=model, version=version)
         return wire.read(Model, self._call(self._stub.SetDefaultVersion, request))
 
