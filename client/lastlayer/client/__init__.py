@@ -1,4 +1,4 @@
-"""Lastlayer's client: `Client` for programs, and the command line `client` (see `client.cli`) on top of it.
+"""Lastlayer's client: `Client` for programs, and the command line `client` on top of it.
 
 Names are imported when they are first used, so that `client --help` does not wait for gRPC.
 """

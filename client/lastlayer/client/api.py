@@ -52,7 +52,8 @@ class Client:
     A call that may be repeated without harm is repeated while the server is unavailable or says that it is busy, within
     the call's time. Every call can raise a `ServerError`: `ServerUnavailableError` where the server cannot be reached,
     `BusyError`, `DeadlineError` or `AccessError`. Every call with arguments can raise `InvalidInputError`, which names
-    the argument that the server does not accept. Each method says what else it raises.
+    the argument that the server does not accept. Every call that writes can raise `FailedPreconditionError`, where the
+    server's store is read-only. Each method says what else it raises.
 
     >>> with Client("localhost:50052") as client:
     ...     [prediction] = client.predict(["new.jpg"])
@@ -116,7 +117,7 @@ class Client:
 
         `thumbnails` is whether the server keeps small pictures of them, for reports. `on_outcome` hears of each example
         as it becomes known, not in order. May be repeated without harm. An image that fails is among the `failed` of
-        the answer. Raises `ServerError`: the store is full, damaged or read-only as well, or the featurizer is away.
+        the answer. Raises `ServerError`, also where the store is full or damaged, or the featurizer is away.
 
         >>> added = client.add_examples(read_data(Path("photos")).examples, dataset="pets")
         >>> added.added, added.present

@@ -5,10 +5,10 @@ ClientError
 ├── ImageError                   one image failed; its neighbours did not
 ├── InvalidInputError            a field of the request is missing or out of its bounds
 ├── NotFoundError                no dataset, model or version has this name
-├── FailedPreconditionError      the request is sound, but not in the state that things are in
+├── FailedPreconditionError      what is stored, or how the server is set up, does not allow it
 └── ServerError                  the server failed
-    ├── AccessError              it does not let you in, or not do this
-    ├── BusyError                it has no room now; `retry_after_s` says when to come again
+    ├── AccessError              it does not know you, or does not allow you this call
+    ├── BusyError                it has no room now; `retry_after_s` says how long to wait
     ├── DeadlineError            it did not answer in time
     └── ServerUnavailableError   it cannot be reached, or is starting or stopping
 """
@@ -58,7 +58,7 @@ class NotFoundError(ClientError):
 
 
 class FailedPreconditionError(ClientError):
-    """The request is sound, but not in the state that things are in, such as training on a single class."""
+    """What is stored, or how the server is set up, does not allow the request, such as training on a single class."""
 
 
 class ServerError(ClientError):
@@ -66,14 +66,14 @@ class ServerError(ClientError):
 
 
 class AccessError(ServerError):
-    """The server does not let you in, or not do this."""
+    """The server does not know your token or certificate, or does not allow you this call."""
 
 
 class BusyError(ServerError):
     """The server has no room now."""
 
     retry_after_s: float | None = None
-    """When the server said to come again, in seconds."""
+    """How many seconds the server asked to wait before the next attempt; None where it did not say."""
 
 
 class DeadlineError(ServerError):

@@ -16,7 +16,7 @@ class LabelScore:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The classes that an image may be of, or why that is not known."""
+    """The classes that an image may be of, or why it has none."""
 
     image: str
     """The image's name: its path as it was given, or `images[i]` for bytes."""
@@ -24,6 +24,7 @@ class Prediction:
     """The classes, the best first: all of them, or the `top_k` that were asked for. Empty where the image failed."""
     model: str
     version: int
+    """The version that predicted; where the image could not be read, the one asked for, 0 for the default."""
     error: ImageError | None = None
     """Why the image has no prediction."""
     rejected: bool = False
@@ -70,7 +71,7 @@ class Explanation:
     bias: float
     """The part of the score that is the same for every image."""
     contributions: tuple[tuple[float, ...], ...]
-    """What each cell of the region adds to the score, row by row: positive where it speaks for the class."""
+    """What each cell of the region adds to the score, `[height][width]`: positive where it speaks for the class."""
     region: ImageRegion
     """The part of the upright image that the cells cover, in equal parts."""
     prediction: Prediction
@@ -121,21 +122,26 @@ class ClassMetrics:
 
     label: str
     example_count: int
+    """The examples whose true class it is."""
     log_loss: float
     """The mean of -ln p(true class) over the examples of the class, in nats."""
     precision: float
+    """The share of the predictions of this class that are correct, from 0 to 1; 0 where there are none."""
     recall: float
+    """The share of the examples of this class that are predicted as it, from 0 to 1; 0 where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """The predictions whose best class has about the same probability."""
+    """The predictions whose best class has a probability from `lower` to `upper`."""
 
     lower: float
     upper: float
     example_count: int
     mean_probability: float
+    """The mean of the probabilities of their best classes, from 0 to 1."""
     accuracy: float
+    """The share of them that is correct, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +160,15 @@ class Metrics:
     classes: tuple[ClassMetrics, ...]
     """One entry for each class of the model."""
     confusion_matrix: tuple[tuple[int, ...], ...]
-    """Rows are true classes, columns predicted ones, in the order of `classes`."""
+    """Examples by true class (rows) and predicted class (columns), `[classes][classes]`, in the order of `classes`."""
     accuracy_interval: tuple[float, float] | None = None
-    """The 95 % confidence interval of `accuracy`; None where it is not known."""
+    """The 95 % confidence interval of `accuracy`, lower and upper end (Wilson, 1927); None where it is not known."""
     log_loss_interval: tuple[float, float] | None = None
-    """The 95 % confidence interval of `log_loss`; None where it is not known."""
+    """The 95 % confidence interval of `log_loss`, lower and upper end, in nats; None where it is not known."""
     expected_calibration_error: float = 0.0
     """The mean distance between probability and accuracy over the bins of `reliability`."""
     reliability: tuple[ReliabilityBin, ...] = ()
-    """How often predictions are right by how probable they are said to be."""
+    """How often predictions are correct by how probable they are said to be, in bins of rising probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +185,11 @@ class Calibration:
     """How a version's probabilities were made to mean what they say."""
 
     temperature: float
-    """What all scores were divided by; above 1, they were too sure."""
+    """What all logits were divided by (Guo et al., 2017). Above 1, predictions were too sure."""
     log_loss_before: float
+    """Cross-validated, in nats."""
     expected_calibration_error_before: float
+    """Cross-validated, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,18 +197,20 @@ class Rejection:
     """Predictions whose best class is less probable than `threshold` are rejected."""
 
     threshold: float
+    """A probability, from 0 to 1."""
     min_precision: float
-    """The precision that was asked for."""
+    """The precision that was asked for, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class RejectionPoint:
-    """What rejecting at a threshold does to held-out examples."""
+    """What rejecting at a threshold does to the out-of-fold predictions of the training examples."""
 
     threshold: float
     precision: float
+    """The share of the predictions that are not rejected that is correct, from 0 to 1."""
     coverage: float
-    """The share of predictions that is not rejected."""
+    """The share of predictions that is not rejected, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +219,17 @@ class Trial:
 
     taps: tuple[str, ...]
     l2: float
+    """The weight of the L2 penalty that was best for these features, as `ModelVersion.l2`."""
     log_loss: float
-    """Cross-validated; choosing by it makes it a little too good."""
+    """Cross-validated, in nats; choosing by it makes it a little too good."""
     log_loss_standard_error: float
+    """In nats."""
     example_count: int
+    """The examples that it was tried on, which may be a sample."""
     chosen: bool
+    """Whether the version was trained with it."""
     whitening: float
+    """How much the features were whitened, from 0 (not) to 1 (wholly)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,18 +242,26 @@ class ModelVersion:
     recipe: str
     """`auto` or `tutorial`."""
     taps: tuple[str, ...]
+    """The taps whose vectors, side by side, are its features."""
     l1: float
+    """The weight of the L1 penalty: l1 / N times the sum of the weights' absolute values, for N examples."""
     l2: float
+    """The weight of the L2 penalty: l2 / 2N times the sum of the weights' squares, for N examples."""
     classes: tuple[str, ...]
     example_count: int
+    """The examples that it was trained on."""
     backbone: str
     backbone_digest: str
     cross_validation: Metrics | None
     """What to expect on new images; None where there are too few examples to tell."""
     comparisons: tuple[RecipeEstimate, ...]
+    """What to expect of the other recipes."""
     create_time: datetime.datetime
+    """In UTC."""
     training_duration_s: float
+    """In seconds."""
     notes: tuple[str, ...]
+    """What a user should know of the training, a sentence each."""
     class_weight: str = "none"
     """`none` or `balanced`."""
     calibration: Calibration | None = None
@@ -251,7 +274,7 @@ class ModelVersion:
     libraries: dict[str, str] = field(default_factory=dict)
     """The versions of the libraries that it was trained with."""
     whitening: float = 0.0
-    """How much the features were whitened for the penalty's sake."""
+    """How much the features were whitened, from 0 (not) to 1 (wholly)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +315,7 @@ class StoredExample:
     id: str
     """What it was called when it was first added."""
     sha256: bytes
-    """Of its file, 32 bytes."""
+    """The sha256 of its file, 32 bytes."""
     labels: tuple[str, ...]
     """More than one is a conflict."""
     stale: bool
@@ -308,9 +331,11 @@ class ReviewedExample:
     example: StoredExample
     label: str
     label_probability: float
-    """The probability of its label while it was held out."""
+    """The out-of-fold probability of its label, from 0 to 1: by a head that was trained without it."""
     suggested_label: str
+    """The class that is more probable."""
     suggested_probability: float
+    """The out-of-fold probability of that class, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +376,7 @@ class NearDuplicate:
     training_id: str
     training_label: str
     similarity: float
-    """The cosine of their feature vectors."""
+    """The cosine of their feature vectors, from -1 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,7 +413,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """How the server is."""
+    """Whether the server serves, and with which backbone."""
 
     server: str
     services: dict[str, str]

@@ -126,11 +126,11 @@ def print_evaluation(out: Console, evaluation: Evaluation, wrong: Sequence[Examp
                 f" {example.predicted.score:.4f}, but is: {shown(example.label)}",
             )
     metrics = evaluation.metrics
-    right = round(metrics.accuracy * metrics.example_count)
+    correct = round(metrics.accuracy * metrics.example_count)
     line(out, f"Version {evaluation.version} of model {shown(evaluation.model)}")
     line(
         out,
-        f"Accuracy is: {metrics.accuracy:.4f} ({right} of {metrics.example_count} right"
+        f"Accuracy is: {metrics.accuracy:.4f} ({correct} of {metrics.example_count} right"
         f"{interval(metrics.accuracy_interval, ', 95 %: {} to {}')})",
     )
     line(out, f"LogLoss is: {metrics.log_loss:.4f}{interval(metrics.log_loss_interval)}")
