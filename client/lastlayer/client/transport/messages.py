@@ -63,7 +63,7 @@ def read(kind: type[ResultT], message: Message, **known: Any) -> ResultT:
     other.
     """
     values = dict(known)
-    for field, hint in _fields(kind).items():
+    for field, hint in _fields(typing.cast("Any", kind)).items():
         if field in known:
             continue
         build = _BUILT.get((kind, field))
