@@ -13,8 +13,6 @@ _PATH_WORDS = {"path", "paths", "image", "images", "img", "file", "filename", "f
 _LABEL_WORDS = {"label", "labels", "class", "classes", "category", "tag", "tags", "target"}
 _START_BYTES: Final = 4096
 """How much of a file tells whether it is text."""
-MAX_CELL_CHARACTERS: Final = 131_072
-"""What Python's reader of CSV takes as well. Longer labels may not fit a message."""
 
 Problem = tuple[int, str]
 """The number of a line, from 1, and a sentence that names it."""

@@ -1,13 +1,16 @@
 """Reads labelled images: a TSV or CSV of path and label, or a folder with one sub-folder a class."""
 
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from lastlayer.client.data.delimited import MAX_CELL_CHARACTERS, Row, is_header, read_rows
+from lastlayer.client.data.delimited import Row, is_header, read_rows
 from lastlayer.client.data.folders import find_images
 from lastlayer.client.data.images import LabelledImage
 from lastlayer.client.errors import DataError
+
+_MAX_LABEL_CHARACTERS = 256
 
 
 @dataclass(frozen=True)
@@ -68,18 +71,22 @@ def _problem(row: Row) -> str:
         return f"there is no path; a line is a path, a {row.separator_name} and a label."
     if any(more):
         return f"there is a third column; a line is a path, a {row.separator_name} and a label, and nothing more."
-    return _label_problem(label)
+    return label_problem(label)
 
 
-def _label_problem(label: str) -> str:
-    """Return why a label cannot be sent; empty where it can. Which text is accepted as a label, the service says."""
+def label_problem(label: str) -> str:
+    """Return what is wrong with a label, without white space around it; empty where nothing is.
+
+    The rule is the service's. It is known here too so that nothing is sent of data that has a wrong label.
+    """
     if not label:
         return "the label is empty."
-    if len(label) > MAX_CELL_CHARACTERS:
-        return f"the label has {len(label)} characters, more than can be sent."
-    if any(0xD800 <= ord(character) < 0xE000 for character in label):
-        return "the label is not valid Unicode."
-    return ""
+    if len(label) > _MAX_LABEL_CHARACTERS:
+        return f"the label has {len(label)} characters; at most {_MAX_LABEL_CHARACTERS} are accepted."
+    kinds = {unicodedata.category(character) for character in label}
+    if kinds & {"Cc", "Zl", "Zp"}:
+        return "the label has a control character, such as a line break or a tab."
+    return "the label is not valid Unicode." if "Cs" in kinds else ""
 
 
 def _from_folder(source: Path) -> Data:
@@ -92,7 +99,7 @@ def _from_folder(source: Path) -> Data:
     notes = []
     for name, files in found.classes:
         label = name.strip()
-        problem = _label_problem(label)
+        problem = label_problem(label)
         if problem:
             problems.append(f"{source / name}: {problem}")
         if not files:

@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lastlayer.classifier.service.validation import check_label
 from lastlayer.client import DataError, read_data
+from lastlayer.client.data.labelled import label_problem
+from lastlayer.rpc.errors import InvalidFieldError
 from tests.shared import SHARED, needs_shared
 
 PATHS = st.from_regex(r"[a-zA-Z0-9,é][a-zA-Z0-9 ,é]{0,20}\.jpg", fullmatch=True)
@@ -98,7 +101,8 @@ class TestTables:
             b"d.jpg\t  \n"
             b"e.jpg\tcat\tdog\n"
             b"\tcat\n"
-            b"f.jpg\t" + b"x" * 131_073 + b"\n"
+            b"f.jpg\tc\x07at\n"
+            b"g.jpg\t" + b"x" * 257 + b"\n"
         )
         source = table(tmp_path, content)
         shape = "a line is a path, a tab and a label"
@@ -108,8 +112,20 @@ class TestTables:
             f"{source}, line 5: the label is empty.",
             f"{source}, line 6: there is a third column; {shape}, and nothing more.",
             f"{source}, line 7: there is no path; {shape}.",
-            f"{source}, line 8: the label has 131073 characters, more than can be sent.",
+            f"{source}, line 8: the label has a control character, such as a line break or a tab.",
+            f"{source}, line 9: the label has 257 characters; at most 256 are accepted.",
         )
+
+    def test_a_label_is_what_the_service_says(self) -> None:
+        """The client's rule and the service's agree on every character, and on every length."""
+        characters = [*map(chr, range(0x3000)), "\ud800", "\udfff", "\ufeff", "\U0001f986", "\U0010ffff"]
+        for label in [*(f"a{character}b" for character in characters), *("x" * length for length in (0, 1, 256, 257))]:
+            try:
+                check_label("label", label)
+                accepted = True
+            except InvalidFieldError:
+                accepted = False
+            assert (label_problem(label) == "") == accepted, ascii(label)
 
     def test_broken_quotes(self, tmp_path: Path) -> None:
         source = table(tmp_path, 'a.jpg,cat\nb.jpg,"cat"s\nc.jpg,"cat\nd.jpg,cat\n', "tags.csv")
@@ -117,13 +133,11 @@ class TestTables:
         assert first.startswith(f"{source}, line 2: the quotes are not those of a CSV file")
         assert second.startswith(f"{source}, line 3: the quotes are not those of a CSV file")
 
-    def test_lines_go_on_counting_after_a_quoted_line_break(self, tmp_path: Path) -> None:
-        [problem] = problems(table(tmp_path, 'a.jpg,"c\nat"\nb.jpg\n', "tags.csv"))
-        assert "line 3: there is no label" in problem
-
-    def test_which_text_is_a_label_the_service_says(self, tmp_path: Path) -> None:
-        source = table(tmp_path, 'a.jpg,"c\nat"\nb.jpg,\x07\nc.jpg,' + "x" * 257 + "\n", "tags.csv")
-        assert [example.label for example in read_data(source).examples] == ["c\nat", "\x07", "x" * 257]
+    def test_a_quoted_line_break_is_no_label_and_lines_go_on_counting(self, tmp_path: Path) -> None:
+        source = table(tmp_path, 'a.jpg,"c\nat"\nb.jpg\n', "tags.csv")
+        first, second = problems(source)
+        assert first.startswith(f"{source}, line 1: the label has a control character")
+        assert second.startswith(f"{source}, line 3: there is no label")
 
     def test_what_is_no_table(self, tmp_path: Path) -> None:
         assert "is in UTF-16" in problems(table(tmp_path, "a.jpg\tcat\n".encode("utf-16")))[0]
