@@ -209,7 +209,8 @@ def test_sigterm_under_load_lets_calls_in_flight_finish_and_refuses_others(tmp_p
             until(lambda: "stopping" in classifier.log.read_text())
             with open_channel(classifier.address) as late, pytest.raises(grpc.RpcError) as refused:
                 classifier_pb2_grpc.ClassifierStub(late).Predict(request, timeout=120)
-            assert read_error(refused.value).code == grpc.StatusCode.UNAVAILABLE
+            # gRPC itself cancels a call that comes in the very moment in which the server closes.
+            assert read_error(refused.value).code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
             answers = [call.result() for call in in_flight]
             assert [answer.results[0].prediction.scores[0].label for answer in answers] == ["red"] * calls
             assert wait_for_end(classifier) == 0
