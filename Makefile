@@ -23,7 +23,8 @@ down: install ## stop them
 	$(BIN)/lastlayer down
 
 test: install .venv-protos/installed ## run all tests that need no container engine
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	# The longest first, so that no process is left alone with them at the end.
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/unit
 
 test-faults: install ## kill, starve and overload the services for ten minutes (SOAK_SECONDS=600: for longer)
 	$(BIN)/pytest tests/faults
@@ -31,10 +32,11 @@ test-faults: install ## kill, starve and overload the services for ten minutes (
 test-compose: install ## build the images and run the whole story in containers
 	$(BIN)/pytest -s tests/compose
 
-lint: install protos-check ## check style, types and the contract
+lint: install protos-check ## check style, types, who imports whom, and the contract
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tools.docs check
 
 audit: .venv-audit/installed ## look for known vulnerabilities in what the lock files name
@@ -65,7 +67,7 @@ define generate
 .venv-protos/bin/buf build protos --exclude-source-info --output $(1)/baseline.binpb
 endef
 
-docs: install ## write the generated parts of the README
+docs: install ## write the generated parts of README.md and CONTRIBUTING.md
 	$(BIN)/python -m tools.docs write
 
 rivals: .venv-mlserver/installed .venv-bentoml/installed ## install what benchmarks.featurize --rivals measures

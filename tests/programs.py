@@ -3,8 +3,24 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
+
+AS_IN_A_TERMINAL: Final = (
+    sys.executable,
+    "-c",
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
+)
+"""Put before a command: Ctrl-C ends it, even where the tests run in the background of a script, which ignores it.
+
+Popen's `preexec_fn` would do so, too, but hangs now and then where threads of gRPC live in this process.
+"""
+
+WAIT_S: Final = 120.0
+"""How long what happens in a moment may take on a busy machine."""
 
 
 class CommandError(AssertionError):
@@ -40,6 +56,14 @@ def run(
         end = "\n".join(done.stdout.splitlines()[-40:])
         raise CommandError(f"`{' '.join(command)}` ended with status {done.returncode}:\n{end}")
     return done.stdout
+
+
+def until(condition: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
+    """Return once the condition holds; raises AssertionError where it does not come to."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
 
 
 def can_use_debian() -> bool:

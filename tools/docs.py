@@ -1,4 +1,4 @@
-"""Writes the parts of the README that are made from the code, or checks that they are up to date.
+"""Writes the parts of README.md and CONTRIBUTING.md that are made from the code, or checks that they are up to date.
 
 A generated part stands between `<!-- NAME -->` and `<!-- /NAME -->`.
 """
@@ -9,7 +9,10 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tools import structure
+
 README = Path(__file__).resolve().parent.parent / "README.md"
+CONTRIBUTING = README.with_name("CONTRIBUTING.md")
 
 
 def client_help() -> str:
@@ -47,33 +50,40 @@ def backbones() -> str:
     return "\n".join(["| name | what | image | taps |", "| --- | --- | --- | --- |", *rows])
 
 
-PARTS: Mapping[str, Callable[[], str]] = {"client help": client_help, "backbones": backbones, "settings": settings}
+Parts = Mapping[str, Callable[[], str]]
+
+PARTS: Mapping[Path, Parts] = {
+    README: {"client help": client_help, "backbones": backbones, "settings": settings},
+    CONTRIBUTING: {"structure": structure.draw},
+}
 
 
-def refresh(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
+def refresh(text: str, parts: Parts) -> str:
     """Return the text with its generated parts made anew; raises ValueError where a part has no place in it."""
     for name, make in parts.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not pattern.search(text):
-            raise ValueError(f"{README.name} has no place for `{name}`.")
+            raise ValueError(f"There is no place for `{name}`.")
         part = make()
         text = pattern.sub(lambda place, part=part: f"{place[1]}\n{part}\n\n{place[2]}", text)  # type: ignore[misc]
     return text
 
 
 def main() -> int:
-    """Write or check; the exit status is 0 where the README is up to date."""
+    """Write or check; the exit status is 0 where all is up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("action", choices=["write", "check"])
     action = parser.parse_args().action
-    old = README.read_text(encoding="utf-8")
-    new = refresh(old, PARTS)
-    if action == "write":
-        README.write_text(new, encoding="utf-8")
-    elif new != old:
-        print("The generated parts of README.md are stale: run `make docs`.", file=sys.stderr)
-        return 1
-    return 0
+    status = 0
+    for page, parts in PARTS.items():
+        old = page.read_text(encoding="utf-8")
+        new = refresh(old, parts)
+        if action == "write":
+            page.write_text(new, encoding="utf-8")
+        elif new != old:
+            print(f"The generated parts of {page.name} are stale: run `make docs`.", file=sys.stderr)
+            status = 1
+    return status
 
 
 if __name__ == "__main__":

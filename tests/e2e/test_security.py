@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lastlayer.local.services import SCRIPTS, Service, free_port, running_services
 from lastlayer.rpc.credentials.tls import CertificateFiles, channel_credentials
 from tests.e2e.test_processes import write_photos
-from tests.programs import run
+from tests.programs import run, until
 
 CA_SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "make-dev-ca.sh"
 
@@ -159,22 +159,29 @@ def test_calls_and_refusals_are_counted(secured: Secured, photos: Path) -> None:
 
     before = refused()
     secured.client("models", "list")
-    assert refused() == before + 1
-    assert secured.measured("classifier", "classifier_examples") == len(list(photos.rglob("*.*")))
-    assert secured.measured("classifier", "classifier_trainings_total", outcome="done") == 1
-    assert secured.measured("classifier", "classifier_featurizer_up") == 1
-    assert secured.measured("featurizer", "featurizer_images_total", outcome="done") >= 9
-    assert secured.measured("featurizer", "featurizer_queue_depth_images") == 0
+    # A call is counted once its answer has left, so that the client may be faster than the counter.
+    until(lambda: refused() == before + 1)
+    until(lambda: secured.measured("classifier", "classifier_examples") == len(list(photos.rglob("*.*"))))
+    until(lambda: secured.measured("classifier", "classifier_trainings_total", outcome="done") == 1)
+    until(lambda: secured.measured("classifier", "classifier_featurizer_up") == 1)
+    until(lambda: secured.measured("featurizer", "featurizer_images_total", outcome="done") >= 9)
+    until(lambda: secured.measured("featurizer", "featurizer_queue_depth_images") == 0)
     assert secured.measured("featurizer", "featurizer_backbone_info") == 1
 
 
 def test_a_request_has_one_id_in_the_logs_of_both_services_and_no_token_is_logged(
     secured: Secured, photos: Path
 ) -> None:
+    def ended() -> list[str]:
+        lines = secured.classifier.log.read_text().splitlines()
+        return [line for line in lines if "Predict" in line and "ended" in line]
+
+    before = len(ended())
     done = secured.client("predict", str(photos / "red/000.jpg"), "--token-file", str(secured.folder / "client.token"))
     assert done.returncode == 0
+    until(lambda: len(ended()) > before)  # the end of a call is logged once its answer has left
+    line = ended()[-1]
     logs = {service.script: service.log.read_text() for service in (secured.featurizer, secured.classifier)}
-    line = next(line for line in reversed(logs["classifier-svc"].splitlines()) if "Predict" in line and "ended" in line)
     request_id = line.rpartition("[")[2].rstrip("]")
     assert len(request_id) == 16
     assert f'"request_id": "{request_id}"' in logs["featurizer"]

@@ -6,6 +6,7 @@ process ids in `run/`.
 
 import contextlib
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -36,12 +37,18 @@ def home() -> Path:
     return Path(os.environ.get("LASTLAYER_HOME") or Path.home() / ".lastlayer")
 
 
+_PORTS: Final = range(20000, 32000)
+"""Below those that systems give to outgoing connections, which could else take a port before its service does."""
+
+
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Return a port of the loopback interface that nobody uses at the moment; raises OSError where there is none."""
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was used a moment ago is free
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"No port from {_PORTS.start} to {_PORTS.stop - 1} is free.")
 
 
 @dataclass

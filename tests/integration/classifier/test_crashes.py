@@ -3,6 +3,7 @@
 What it was about to do is done or not done, never half, and what it had done is there.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -25,15 +26,27 @@ import sqlalchemy as sa
 sys.path.insert(0, {root!r})
 from tests.integration.classifier import test_crashes
 
-left = {statements}
-def count(*_):
-    global left
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    left -= 1
-for event in ("before_cursor_execute", "commit"):
-    sa.event.listen(sa.Engine, event, count)
-test_crashes.{work}({url!r})
+def crash(left):
+    def count(*_):
+        nonlocal left
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+    for event in ("before_cursor_execute", "commit"):
+        sa.event.listen(sa.Engine, event, count)
+    test_crashes.{work}({url!r})
+
+# All is imported once; this process has one thread and has opened nothing, so that forks of it are as good as new.
+for line in sys.stdin:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            crash(int(line))
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
 ROOT = str(Path(__file__).resolve().parents[3])
@@ -43,14 +56,25 @@ def crashes(work: str, url: str) -> Iterator[int]:
     """Run a function of this module in processes that are killed before their first, second, … statement or commit;
     yields after each, and ends once one got through.
     """
-    for statements in range(200):
-        program = CRASHING.format(root=ROOT, statements=statements, work=work, url=url)
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-        assert done.returncode in (0, -signal.SIGKILL), done.stderr
-        yield statements
-        if done.returncode == 0:
-            return
-    raise AssertionError("it never gets through")
+    program = CRASHING.format(root=ROOT, work=work, url=url)
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    ) as forking:
+        assert forking.stdin
+        assert forking.stdout
+        for statements in range(200):
+            forking.stdin.write(f"{statements}\n")
+            forking.stdin.flush()
+            status = int(forking.stdout.readline() or 1)
+            assert status in (0, -signal.SIGKILL), "it failed; see what it wrote to standard error"
+            yield statements
+            if status == 0:
+                return
+        raise AssertionError("it never gets through")
 
 
 def url_of(folder: Path) -> str:

@@ -18,6 +18,7 @@ from lastlayer.rpc.errors import OverloadedError
 from lastlayer.v1 import classifier_pb2
 from tests.integration.client.conftest import Photos, Run
 from tests.integration.client.fake_classifier import Broken, FakeClassifier, Hang, running
+from tests.programs import AS_IN_A_TERMINAL, WAIT_S
 
 
 def objects(result: Result) -> list[dict[str, Any]]:
@@ -429,20 +430,15 @@ class TestFailures:
             "GetModel": ["models", "show", "default"],
             "PredictStream": ["predict", str(photos.folder / "cat" / "cat0.jpg")],
         }.get(method, ["train", str(photos.folder)])
-        # As in a terminal, even where these tests run in the background of a script, which ignores the signal.
-        program = (
-            "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-            " runpy.run_module('lastlayer.client', run_name='__main__', alter_sys=True)"
-        )
-        arguments = [sys.executable, "-c", program, *command, "--server", server]
+        arguments = [*AS_IN_A_TERMINAL, sys.executable, "-m", "lastlayer.client", *command, "--server", server]
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             try:
-                assert hang.entered.wait(timeout=30)
+                assert hang.entered.wait(timeout=WAIT_S)
                 process.send_signal(signal.SIGINT)
-                stdout, stderr = process.communicate(timeout=30)
+                stdout, stderr = process.communicate(timeout=WAIT_S)
             finally:
                 process.kill()
         assert process.returncode == 130
         assert stdout == ""
         assert stderr.splitlines()[-1] == "Interrupted."
-        assert hang.left.wait(timeout=30), "the server heard of it"
+        assert hang.left.wait(timeout=WAIT_S), "the server heard of it"
