@@ -21,6 +21,10 @@ from lastlayer.rpc.errors import NotReadyError
 BUSY_TIMEOUT_S: Final = 30
 """How long a writer waits for another one."""
 
+_MORE_CONNECTIONS: Final = 20
+"""How many connections there are besides the 5 that are kept open: one for each thread that uses the store (see
+`lastlayer.classifier.domain.workers`), so that a reader never waits for a writer's connection."""
+
 _MIGRATION_LOCK: Final = 0x6C6173746C  # any number that nobody else locks in the same database
 
 
@@ -128,8 +132,10 @@ def _parse(url: str) -> URL:
 
 def _make_engine(url: URL) -> Engine:
     if url.drivername != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+        return sa.create_engine(
+            url, pool_pre_ping=True, max_overflow=_MORE_CONNECTIONS, connect_args={"connect_timeout": 10}
+        )
+    engine = sa.create_engine(url, max_overflow=_MORE_CONNECTIONS, connect_args={"timeout": BUSY_TIMEOUT_S})
 
     @sa.event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:

@@ -2,23 +2,17 @@
 
 import datetime
 import zlib
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Generator, Sequence
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from lastlayer.classifier.domain.errors import DatasetNotTrainableError, StoreCorruptError
-from lastlayer.classifier.domain.types import AddedExample, Backbone, Dataset, NewExample, Tap, TapExamples, TrainingSet
-from lastlayer.classifier.store import queries
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError
+from lastlayer.classifier.domain.types import AddedExample, Backbone, Dataset, NewExample, TapExamples, TrainingSet
+from lastlayer.classifier.store import feature_rows, queries
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import backbones, datasets, examples, features, thumbnails
-from lastlayer.rpc.errors import BackboneMismatchError
-from lastlayer.rpc.vectors import pack, unpack
-
-_NAMED: Final = 5
-"""How many images an error names."""
+from lastlayer.rpc.vectors import pack
 
 
 class DatasetStore:
@@ -145,30 +139,32 @@ class DatasetStore:
             connection.execute(sa.delete(features).where(*orphans))
             connection.execute(sa.delete(datasets).where(datasets.c.id == key))
 
-    def tap_features(self, name: str, digest: str, tap: str) -> TapExamples | None:
-        """Return the examples that training uses, with their features at one tap of a backbone; None where there is no
-        such dataset, or its features are of another backbone. Raises StoreCorruptError.
+    def tap_blocks(self, name: str, digest: str, tap: str, size: int) -> Generator[TapExamples, None, None]:
+        """Yield the examples that training uses, `size` at a time, with their features at one tap of a backbone.
+
+        All blocks are of one state of the store. There are none where there is no such dataset, or where its features
+        are of another backbone. Images without features are left out. Raises StoreCorruptError.
         """
         with self._database.reading() as connection:
             dataset = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
             if dataset is None or dataset.backbone_id is None:
-                return None
+                return
             backbone = queries.find_backbone(connection, dataset.backbone_id)
             read = next((known for known in backbone.taps if known.name == tap), None)
             if backbone.digest != digest or read is None:
-                return None
+                return
             labelled = connection.execute(queries.unambiguous(dataset.id)).all()
-            known = queries.featurized(connection, digest, [row.content_sha256 for row in labelled])
-            labelled = [row for row in labelled if row.content_sha256 in known]
-            contents = [row.content_sha256 for row in labelled]
-            names = connection.execute(
-                sa.select(examples.c.id, examples.c.name).where(examples.c.dataset_id == dataset.id)
-            )
-            by_key = {row.id: row.name for row in names}
-            vectors = self._read_tap(connection, dataset, read, contents, lambda: None)
-            return TapExamples(
-                contents, [by_key[row.first] for row in labelled], [row.label for row in labelled], vectors
-            )
+            for start in range(0, len(labelled), size):
+                labels = {row.content_sha256: row.label for row in labelled[start : start + size]}
+                known = queries.featurized(connection, digest, labels)
+                contents = [content for content in labels if content in known]
+                names = feature_rows.read_names(connection, dataset, contents)
+                yield TapExamples(
+                    contents,
+                    [names[content] for content in contents],
+                    [labels[content] for content in contents],
+                    feature_rows.read_tap(connection, dataset, read, contents),
+                )
 
     def training_set(
         self,
@@ -191,67 +187,11 @@ class DatasetStore:
             labelled = connection.execute(queries.unambiguous(dataset.id)).all()
             contents = [row.content_sha256 for row in labelled]
             pulse()
-            self._check_features(connection, dataset, backbone, contents)
+            feature_rows.check_featurized(connection, dataset, backbone, contents)
             names = needed(backbone, len(contents))
             arrays = {
-                tap.name: self._read_tap(connection, dataset, tap, contents, pulse)
+                tap.name: feature_rows.read_tap(connection, dataset, tap, contents, pulse)
                 for tap in backbone.taps
                 if tap.name in names
             }
             return TrainingSet(backbone, contents, [row.label for row in labelled], arrays)
-
-    def _check_features(
-        self, connection: Connection, dataset: Any, backbone: Backbone, contents: Collection[bytes]
-    ) -> None:
-        """Raise BackboneMismatchError unless all images, in order of arrival, have features of a dataset's backbone."""
-        missing = set(contents) - queries.featurized(connection, backbone.digest, contents)
-        if not missing:
-            return
-        other = connection.execute(
-            sa.select(backbones.c.name, backbones.c.digest)
-            .join(features)
-            .where(features.c.content_sha256 == min(missing))
-            .limit(1)
-        ).one_or_none()
-        actual = f"features of {other.name} ({other.digest})" if other else "no features"
-        first = [content for content in contents if content in missing][:_NAMED]
-        rows = connection.execute(
-            sa.select(examples.c.content_sha256, examples.c.name).where(
-                examples.c.dataset_id == dataset.id, examples.c.content_sha256.in_(first)
-            )
-        )
-        names = {row.content_sha256: row.name for row in rows}
-        named = ", ".join(f"`{names[content] or content.hex()[:12]}`" for content in first)
-        raise BackboneMismatchError(
-            f"{len(missing)} of the {len(contents)} examples of the dataset `{dataset.name}` have {actual}, but the "
-            f"newest has features of {backbone.name} ({backbone.digest}); add these again: "
-            f"{named}{' and others' if len(missing) > _NAMED else ''}.",
-            expected=backbone.digest,
-            actual=other.digest if other else "",
-        )
-
-    @staticmethod
-    def _read_tap(
-        connection: Connection, dataset: Any, tap: Tap, contents: Sequence[bytes], pulse: Callable[[], None]
-    ) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Return the features of images at one tap, float32 [n, d]; all must be stored."""
-        array = np.empty((len(contents), tap.dimension), np.float32)
-        position = 0
-        # In order of arrival, as they lie in the database.
-        for some in queries.chunks(contents):
-            pulse()
-            query = sa.select(features.c.content_sha256, features.c.vector, features.c.crc32).where(
-                features.c.backbone_id == dataset.backbone_id,
-                features.c.tap == tap.name,
-                features.c.content_sha256.in_(some),
-            )
-            rows = {content: position + number for number, content in enumerate(some)}
-            for content, vector, crc32 in connection.execute(query):
-                if len(vector) != 4 * tap.dimension or zlib.crc32(vector) != crc32:
-                    raise StoreCorruptError(
-                        f"The stored features of the image {content.hex()} at the tap {tap.name} are damaged; delete "
-                        f"the dataset `{dataset.name}` and add its images again."
-                    )
-                array[rows[content]] = unpack(vector)
-            position += len(some)
-        return array
