@@ -40,7 +40,7 @@ async def test_forty_streams_of_examples_that_wait_for_the_store_leave_predictio
         before = len(fake.contents)
         calls = [stub.AddExamples(iter([Add(dataset="d", examples=examples("owl", 1, row))])) for row in range(40)]
         reading = [asyncio.ensure_future(call.read()) for call in calls]
-        while len(fake.contents) < before + 40:  # from there on each waits for the store
+        while len(fake.contents) < before + 40:  # noqa: ASYNC110 - from there on each waits for the store
             await asyncio.sleep(0.01)
         response = await stub.Predict(REQUEST, timeout=PATIENCE_S)
         assert response.results[0].prediction.scores[0].label == "cat"
@@ -82,8 +82,7 @@ async def test_evaluations_that_search_for_near_duplicates_leave_predictions_alo
     for call in calls:
         assert (await call.read()).HasField("progress")
     last = [asyncio.ensure_future(call.read()) for call in calls]
-    while not search.begun.is_set():
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(search.begun.wait)
     response = await stub.Predict(REQUEST, timeout=PATIENCE_S)
     assert response.results[0].prediction.scores[0].label == "cat"
     assert not any(answer.done() for answer in last)

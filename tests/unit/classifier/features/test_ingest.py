@@ -25,6 +25,7 @@ class FakeFeaturizer:
         self.calls: list[list[bytes]] = []
         self.vectors: list[weakref.ref[Any]] = []
         self.waiting = 0
+        self.two_wait = asyncio.Event()
         self.go_on = asyncio.Event()
         self.go_on.set()
 
@@ -34,6 +35,8 @@ class FakeFeaturizer:
     async def featurize(self, images: Sequence[bytes], taps: Sequence[str], **_: Any) -> list[Any]:
         self.calls.append(list(images))
         self.waiting += 1
+        if self.waiting == 2:
+            self.two_wait.set()
         try:
             await self.go_on.wait()
         finally:
@@ -112,8 +115,7 @@ async def test_nothing_goes_on_when_the_stream_has_ended(pools: Pools) -> None:
         messages = [
             asyncio.create_task(ingest.prepare(offered(*contents))) for contents in ((b"a", b"b"), (b"a", b"c", b"d"))
         ]
-        while featurizer.waiting < 2:
-            await asyncio.sleep(0)
+        await featurizer.two_wait.wait()
         for message in messages:
             message.cancel()
         await asyncio.gather(*messages, return_exceptions=True)
