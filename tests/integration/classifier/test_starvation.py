@@ -78,7 +78,7 @@ async def test_evaluations_that_search_for_near_duplicates_leave_predictions_alo
     search.go_on.clear()
     search.begun.clear()
     request = classifier_pb2.EvaluateRequest(model="m", examples=examples("cat", 2, 50))
-    calls = [stub.Evaluate(iter([request])) for _ in range(40)]
+    calls = [stub.Evaluate(iter([request]), timeout=3 * PATIENCE_S) for _ in range(40)]
     for call in calls:
         assert (await call.read()).HasField("progress")
     last = [asyncio.ensure_future(call.read()) for call in calls]
