@@ -14,7 +14,7 @@ from lastlayer.classifier.domain.workers import Workers
 from lastlayer.classifier.evaluation.evaluation import MOST_NAMED, Evaluation, EvaluationReport, LabelledImage
 from lastlayer.classifier.evaluation.metrics import evaluate
 from lastlayer.classifier.evaluation.near_duplicates import find_near_duplicates
-from lastlayer.rpc.errors import ImageUndecodableError, InvalidFieldError, LastlayerError
+from lastlayer.rpc.errors import ImageEmptyError, InvalidFieldError, LastlayerError
 from tests.unit.classifier.evaluation.test_near_duplicates import random, stored
 
 VERSION = ServedVersion(1, "m", 1, "tiny", "a" * 64)
@@ -37,7 +37,7 @@ class FakePredictor:
 
     def outcome(self, image: bytes) -> Predicted | LastlayerError:
         if image == b"bad":
-            return ImageUndecodableError("The bytes are no image.")
+            return ImageEmptyError("The image has no bytes.")
         number = int(image)
         own = np.random.default_rng(number)
         probabilities = own.dirichlet(np.ones(len(self.head.classes)))
@@ -104,7 +104,7 @@ async def test_the_numbers_are_those_of_all_images_at_once(workers: Workers) -> 
 async def test_what_is_in_no_metric_is_counted(workers: Workers) -> None:
     images = [
         LabelledImage("failed", "c0", b"bad"),
-        LabelledImage("refused", "c0", b"", ImageUndecodableError("no")),
+        LabelledImage("refused", "c0", b"", ImageEmptyError("no")),
         LabelledImage("unknown", "other", b"1"),
         LabelledImage("known", "c1", b"2"),
     ]

@@ -13,7 +13,7 @@ from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample
 from lastlayer.classifier.domain.workers import Pools
 from lastlayer.classifier.features.client import Featurized
 from lastlayer.classifier.features.ingest import Ingest, Offered, sha256
-from lastlayer.rpc.errors import ImageUndecodableError, LastlayerError
+from lastlayer.rpc.errors import ImageEmptyError, LastlayerError
 
 BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 2),))
 
@@ -45,7 +45,7 @@ class FakeFeaturizer:
 
     def _outcome(self, image: bytes) -> Featurized | LastlayerError:
         if image.startswith(b"bad"):
-            return ImageUndecodableError("The bytes are no image.")
+            return ImageEmptyError("The image has no bytes.")
         vector = np.zeros(2, np.float32)
         self.vectors.append(weakref.ref(vector))
         return Featurized({"conv": vector}, b"")
