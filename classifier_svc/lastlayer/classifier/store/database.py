@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from lastlayer.classifier.domain.errors import StoreCorruptError, StoreFullError, StoreReadOnlyError
-from lastlayer.classifier.store.errors import explained
+from lastlayer.classifier.store.errors import explain
 from lastlayer.rpc.errors import NotReadyError
 
 BUSY_TIMEOUT_S: Final = 30
@@ -71,14 +71,14 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """Run the block on one consistent state of the database."""
-        with self._explained(), self._snapshots.connect() as connection:
+        with self._explain_faults(), self._snapshots.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
         """Run the block as one transaction, which is on disk when the block is left, or rolled back where it raises."""
         options = {"begin_immediate": True}
-        with self._explained(), self._engine.execution_options(**options).begin() as connection:
+        with self._explain_faults(), self._engine.execution_options(**options).begin() as connection:
             yield connection
 
     def insert_new(self, connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
@@ -102,11 +102,11 @@ class Database:
             command.upgrade(config, "head")
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explain_faults(self) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
-            known = explained(error, self.location)
+            known = explain(error, self.location)
             if known is None:
                 raise
             raise known from error

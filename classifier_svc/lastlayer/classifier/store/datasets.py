@@ -21,10 +21,10 @@ class DatasetStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def featurized(self, digest: str, contents: Collection[bytes]) -> set[bytes]:
+    def find_featurized(self, digest: str, contents: Collection[bytes]) -> set[bytes]:
         """Return those of the images, by sha256, whose features at all taps of a backbone are stored."""
         with self._database.reading() as connection:
-            return queries.featurized(connection, digest, contents)
+            return queries.find_featurized(connection, digest, contents)
 
     def add(self, dataset: str, backbone: Backbone, new: Sequence[NewExample]) -> list[AddedExample | None]:
         """Store examples, all or none, and return what became of each; they are on disk when this returns.
@@ -36,7 +36,7 @@ class DatasetStore:
             now = datetime.datetime.now(datetime.UTC)
             backbone_id = self._backbone_id(connection, backbone)
             self._add_features(connection, backbone_id, new)
-            found = queries.featurized(connection, backbone.digest, {example.content_sha256 for example in new})
+            found = queries.find_featurized(connection, backbone.digest, {example.content_sha256 for example in new})
             dataset_id = self._dataset_id(connection, dataset, now)
             self._add_thumbnails(
                 connection, dataset_id, [example for example in new if example.content_sha256 in found]
@@ -64,7 +64,7 @@ class DatasetStore:
         """Keep the thumbnails of examples, and take over those that other datasets have of the same images."""
         pictures = {example.content_sha256: example.thumbnail for example in new if example.thumbnail}
         wanted = sorted({example.content_sha256 for example in new if example.takes_thumbnail} - pictures.keys())
-        for some in queries.chunks(wanted):
+        for some in queries.split(wanted):
             query = sa.select(thumbnails.c.content_sha256, thumbnails.c.jpeg)
             found = connection.execute(query.where(thumbnails.c.content_sha256.in_(some)))
             pictures.update((row.content_sha256, row.jpeg) for row in found)
@@ -79,7 +79,7 @@ class DatasetStore:
     ) -> list[AddedExample | None]:
         """Add those examples whose images are featurized, in their order; return what became of each."""
         labels: dict[bytes, tuple[str, ...]] = {}
-        for some in queries.chunks(sorted(featurized)):
+        for some in queries.split(sorted(featurized)):
             query = (
                 sa.select(examples.c.content_sha256, examples.c.label)
                 .where(examples.c.dataset_id == dataset_id, examples.c.content_sha256.in_(some))
@@ -153,10 +153,10 @@ class DatasetStore:
             read = next((known for known in backbone.taps if known.name == tap), None)
             if backbone.digest != digest or read is None:
                 return
-            labelled = connection.execute(queries.unambiguous(dataset.id)).all()
+            labelled = connection.execute(queries.select_unambiguous(dataset.id)).all()
             for start in range(0, len(labelled), size):
                 labels = {row.content_sha256: row.label for row in labelled[start : start + size]}
-                known = queries.featurized(connection, digest, labels)
+                known = queries.find_featurized(connection, digest, labels)
                 contents = [content for content in labels if content in known]
                 names = feature_rows.read_names(connection, dataset, contents)
                 yield TapExamples(
@@ -184,7 +184,7 @@ class DatasetStore:
             if dataset.backbone_id is None:
                 raise DatasetNotTrainableError(f"The dataset `{name}` has no examples.")
             backbone = queries.find_backbone(connection, dataset.backbone_id)
-            labelled = connection.execute(queries.unambiguous(dataset.id)).all()
+            labelled = connection.execute(queries.select_unambiguous(dataset.id)).all()
             contents = [row.content_sha256 for row in labelled]
             pulse()
             feature_rows.check_featurized(connection, dataset, backbone, contents)

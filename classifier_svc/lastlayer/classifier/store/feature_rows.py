@@ -35,7 +35,7 @@ def read_tap(
     array = np.empty((len(contents), tap.dimension), np.float32)
     position = 0
     # In order of arrival, as they lie in the database.
-    for some in queries.chunks(contents):
+    for some in queries.split(contents):
         pulse()
         query = sa.select(features.c.content_sha256, features.c.vector, features.c.crc32).where(
             features.c.backbone_id == dataset.backbone_id,
@@ -62,7 +62,7 @@ def _damaged(dataset: Any, tap: Tap, content: bytes) -> StoreCorruptError:
 
 def check_featurized(connection: Connection, dataset: Any, backbone: Backbone, contents: Collection[bytes]) -> None:
     """Raise BackboneMismatchError unless all images, in order of arrival, have features of a dataset's backbone."""
-    missing = set(contents) - queries.featurized(connection, backbone.digest, contents)
+    missing = set(contents) - queries.find_featurized(connection, backbone.digest, contents)
     if not missing:
         return
     other = connection.execute(
@@ -87,7 +87,7 @@ def check_featurized(connection: Connection, dataset: Any, backbone: Backbone, c
 def read_names(connection: Connection, dataset: Any, contents: Sequence[bytes]) -> dict[bytes, str]:
     """Return the names of images that have one label in a dataset, by sha256."""
     names: dict[bytes, str] = {}
-    for some in queries.chunks(contents):
+    for some in queries.split(contents):
         query = sa.select(examples.c.content_sha256, examples.c.name).where(
             examples.c.dataset_id == dataset.id, examples.c.content_sha256.in_(some)
         )

@@ -82,7 +82,7 @@ async def run(
 
 async def test_the_numbers_are_those_of_all_images_at_once(workers: Workers) -> None:
     training = stored(random(5000, 0))
-    predictor = FakePredictor(7, 16, known=training.vectors[3000:3150])
+    predictor = FakePredictor(7, 16, known=list(training.vectors[3000:3150]))
     images = [LabelledImage(f"image {number}", f"c{number % 7}", str(number).encode()) for number in range(5000)]
     report = await run(predictor, training, workers, images)
     predicted = [predictor.outcome(image.content) for image in images]

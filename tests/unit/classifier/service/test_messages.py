@@ -112,7 +112,8 @@ def test_an_example_without_bytes_is_an_empty_image() -> None:
 )
 def test_outcomes(outcome: Outcome, kind: str) -> None:
     example = classifier_pb2.Example(id="i", label="x ", content=b"1")
-    message = messages.to_outcome(example, *requests.read_offered([example]), outcome)
+    [offer] = requests.read_offered([example])
+    message = messages.to_outcome(example, offer, outcome)
     assert (message.id, message.WhichOneof("outcome")) == ("i", kind)
     assert message.label_trimmed == (kind != "error")
 

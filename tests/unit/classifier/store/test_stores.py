@@ -130,10 +130,10 @@ def test_features_are_shared_and_go_with_the_last_dataset(datasets: DatasetStore
     datasets.add("one", BACKBONE, [example(1, "x"), example(2, "x")])
     datasets.add("two", BACKBONE, [example(1, "y", stored=True)])
     contents = [bytes([1]) * 32, bytes([2]) * 32]
-    assert datasets.featurized(BACKBONE.digest, contents) == set(contents)
-    assert datasets.featurized(OTHER.digest, contents) == set()
+    assert datasets.find_featurized(BACKBONE.digest, contents) == set(contents)
+    assert datasets.find_featurized(OTHER.digest, contents) == set()
     datasets.delete("one")
-    assert datasets.featurized(BACKBONE.digest, contents) == {contents[0]}
+    assert datasets.find_featurized(BACKBONE.digest, contents) == {contents[0]}
     assert datasets.training_set("two").features["scores"].tolist() == [[1, 1, 1]]
 
 
