@@ -2,22 +2,32 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from prometheus_client import Gauge
+
+from lastlayer.classifier.domain.workers import Pools
+from lastlayer.classifier.evaluation.evaluation import Evaluation
+from lastlayer.classifier.evaluation.review import Review
 from lastlayer.classifier.features.client import FeaturizerClient, FeaturizerSecurity
+from lastlayer.classifier.features.ingest import Ingest
 from lastlayer.classifier.features.watch import watch_featurizer
+from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.predictor import Predictor
-from lastlayer.classifier.service import monitoring
 from lastlayer.classifier.service.config import ClassifierSettings
+from lastlayer.classifier.service.handlers import Handlers
 from lastlayer.classifier.service.servicer import ClassifierServicer
+from lastlayer.classifier.service.version_messages import describe
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
-from lastlayer.classifier.training.jobs import Trainings
+from lastlayer.classifier.store.sizes import export_sizes
+from lastlayer.classifier.training.jobs import TrainingJobs
 from lastlayer.rpc.channel import CLASSIFIER_SERVICE, FEATURES_HEALTH
 from lastlayer.rpc.credentials.tls import CertificateFiles, read_token
 from lastlayer.rpc.observability.metrics import export_metrics
@@ -26,6 +36,8 @@ from lastlayer.rpc.server.security import server_security
 from lastlayer.v1 import classifier_pb2_grpc
 
 _log = logging.getLogger(__name__)
+
+_FEATURIZER_UP: Final = Gauge("classifier_featurizer_up", "1 where the featurizer says that it serves, 0 where not")
 
 _PREDICT_METHODS: Final = frozenset(
     f"/{CLASSIFIER_SERVICE}/{method}"
@@ -65,30 +77,41 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         stack.enter_context(export_metrics(settings.metrics_address))
         database = await asyncio.to_thread(Database, settings.store)
         stack.push_async_callback(asyncio.to_thread, database.close)
-        stack.enter_context(monitoring.store_sizes(database))
+        stack.enter_context(export_sizes(database))
+        pools = Pools.open()
+        stack.push_async_callback(pools.close)
         featurizer = FeaturizerClient(settings.featurizer_target, featurizer_security)
         stack.push_async_callback(featurizer.close)
-        datasets, models = DatasetStore(database), ModelStore(database)
-        servicer = ClassifierServicer(
-            datasets,
-            models,
-            ExampleStore(database),
-            featurizer,
-            Trainings(datasets, models),
-            Predictor(models, featurizer),
-        )
+        servicer = ClassifierServicer(_make_handlers(database, featurizer, pools))
         server.register(classifier_pb2_grpc.add_ClassifierServicer_to_server, servicer)
         await server.set_serving(True)
         stack.push_async_callback(server.stop)  # before what its calls need is closed
 
         async def tell(up: bool) -> None:
-            monitoring.FEATURIZER_UP.set(up)
+            _FEATURIZER_UP.set(up)
             await server.set_serving(up, FEATURES_HEALTH)
 
         watch = asyncio.create_task(watch_featurizer(featurizer, tell))
         stack.callback(watch.cancel)
         _log.info("serving the store %s at %s", database.location, server.bound_address)
         yield server.bound_address
+
+
+def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pools) -> Handlers:
+    datasets, models, examples = DatasetStore(database), ModelStore(database), ExampleStore(database)
+    predictor = Predictor(models, featurizer, pools.predictions)
+    return Handlers(
+        pools=pools,
+        datasets=datasets,
+        examples=examples,
+        models=models,
+        predictor=predictor,
+        trainings=TrainingJobs(datasets, models, pools.trainings, describe=describe),
+        review=Review(models, examples),
+        head_export=HeadExport(models),
+        begin_ingest=functools.partial(Ingest, datasets, featurizer, pools),
+        begin_evaluation=functools.partial(Evaluation, predictor, datasets, models, pools.evaluations),
+    )
 
 
 def _featurizer_security(settings: ClassifierSettings) -> FeaturizerSecurity | None:

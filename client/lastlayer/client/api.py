@@ -9,7 +9,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lastlayer.client.data.images import ImageSource, LabelledImage, name_of, read_image, wire_name
-from lastlayer.client.errors import InvalidInputError, NotFoundError, ServerError, from_call
+from lastlayer.client.errors import AccessError, InvalidInputError, NotFoundError, ServerError, from_call
 from lastlayer.client.results import (
     AddedExamples,
     Dataset,
@@ -484,7 +484,10 @@ class Client:
     # The server
 
     def status(self) -> ServerStatus:
-        """Return how the server is; raises `ServerUnavailableError` where it cannot be reached."""
+        """Return how the server is; to a token for predictions alone it does not show the backbone.
+
+        Raises `ServerUnavailableError` where it cannot be reached, and `AccessError` where it does not know the token.
+        """
         health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types leave its methods out
         services = {}
         for label, name in (("server", ""), (CLASSIFIER_SERVICE, CLASSIFIER_SERVICE), ("featurizer", FEATURES_HEALTH)):
@@ -494,11 +497,15 @@ class Client:
                 services[label] = "SERVICE_UNKNOWN"
             else:
                 services[label] = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
-        backbone = ""
+        newest, visible = None, True
         if services[CLASSIFIER_SERVICE] == "SERVING":  # which lists datasets with and without a featurizer
-            newest = max(self.list_datasets(), key=lambda dataset: dataset.update_time, default=None)
-            backbone = newest.backbone if newest is not None else ""
-        return ServerStatus(self.server, services, backbone)
+            try:
+                newest = max(self.list_datasets(), key=lambda dataset: dataset.update_time, default=None)
+            except AccessError as error:
+                if error.code != "PERMISSION_DENIED":
+                    raise
+                visible = False
+        return ServerStatus(self.server, services, newest.backbone if newest is not None else "", visible)
 
     def _call(self, method: Callable[..., _ResponseT], request: "Message", *, repeat: bool = True) -> _ResponseT:
         patience = Patience(self.server, self._timeout_s)

@@ -421,7 +421,9 @@ class ServerStatus:
     what needs the `featurizer`.
     """
     backbone: str
-    """The backbone that featurized the newest example; empty where there is none yet."""
+    """The backbone that featurized the newest example; empty where there is none yet, or where it is not visible."""
+    datasets_visible: bool = True
+    """Whether the caller's token is for datasets too, which tell the backbone."""
 
     @property
     def serving(self) -> bool:

@@ -1,11 +1,13 @@
 """Stored examples over the wire: curated, reviewed and pictured; near duplicates; the numbers of a head."""
 
 import hashlib
+import json
 
 import grpc
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from google.protobuf import json_format
 
 from lastlayer.classifier.domain.head import softmax, unit_length
 from lastlayer.classifier.service.config import ClassifierSettings
@@ -24,6 +26,7 @@ from tests.integration.classifier.calls import (
     train_anew,
 )
 from tests.integration.classifier.fake_featurizer import FakeFeaturizer, vector_of
+from tests.unit.classifier.service.test_version_messages import EARLIER
 
 Selector = classifier_pb2.ExampleSelector
 
@@ -338,17 +341,27 @@ async def test_near_duplicates_need_features_of_the_versions_backbone(stub, fake
 
 
 async def test_a_store_of_the_first_release_is_brought_up(settings: ClassifierSettings) -> None:
-    """Its versions have no held-out results, and its examples no thumbnails."""
+    """Its versions have no held-out results and their facts as JSON, and its examples no thumbnails."""
+    earlier = json.loads(EARLIER.read_text())[0]
     async with connected(settings) as stub:
         await train_anew(stub)
     engine = sa.create_engine(settings.store)
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE thumbnails")
         connection.exec_driver_sql("ALTER TABLE versions DROP COLUMN held_out")
+        connection.exec_driver_sql("ALTER TABLE versions DROP COLUMN description")
+        connection.exec_driver_sql("UPDATE versions SET facts = ?", (json.dumps(earlier["facts"]),))
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     engine.dispose()
     async with connected(settings) as stub:
         assert (await review(stub)).total_count == 0
+        version = await stub.GetModelVersion(classifier_pb2.GetModelVersionRequest(model="m"))
+        kept = json_format.MessageToDict(version, preserving_proto_field_name=True)
+        assert kept.keys() == earlier["message"].keys()
+        assert kept["cross_validation"] == earlier["message"]["cross_validation"]
+        assert kept["comparisons"] == earlier["message"]["comparisons"]
+        model = await stub.GetModel(classifier_pb2.GetModelRequest(name="m"))
+        assert list(model.classes) == earlier["facts"]["classes"]
         [first, *_] = await listed(stub, "m", thumbnails=True)
         assert not first.thumbnail
         assert (await predict(stub, [b"cat-1"])).results[0].prediction.scores[0].label == "cat"

@@ -103,7 +103,7 @@ def new(number: int, label: str) -> NewExample:
 
 
 def version(request_id: str = "", model: str = "m", request: bytes = b"1" * 32) -> NewVersion:
-    return NewVersion(model, "d", "tiny", "a" * 64, {"classes": ["x", "y"]}, b"head", request_id, request)
+    return NewVersion(model, "d", "tiny", "a" * 64, ["x", "y"], b"description", b"head", request_id, request)
 
 
 def at_once(*calls):

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError
 from lastlayer.client.__main__ import main
-from lastlayer.rpc.errors import OverloadedError
+from lastlayer.rpc.errors import OverloadedError, PermissionDeniedError, UnauthenticatedError
 from lastlayer.v1 import classifier_pb2
 from tests.integration.client.conftest import Photos, Run
 from tests.integration.client.fake_classifier import Broken, FakeClassifier, Hang, running
@@ -375,6 +375,17 @@ class TestResources:
             "Backbone: tiny\n"
         )
         assert objects(run("status", "--json"))[0]["serving"] is True
+
+    def test_status_with_a_token_that_is_for_predictions_alone(self, run: Run, fake: FakeClassifier) -> None:
+        fake.script["ListDatasets"] = [PermissionDeniedError("The token is not for this method.")] * 2
+        result = run("status")
+        assert result.exit_code == 0, result.stderr
+        assert result.stdout.endswith("Backbone: datasets are not visible to this token\n")
+        assert objects(run("status", "--json"))[0]["backbone"] is None
+
+    def test_status_with_no_valid_token(self, run: Run, fake: FakeClassifier) -> None:
+        fake.script["ListDatasets"] = [UnauthenticatedError("The token is not valid.")]
+        assert run("status").exit_code == 3
 
     def test_status_of_a_server_that_is_starting(self, fake: FakeClassifier) -> None:
         with running(fake, serving=lambda name: False) as address:

@@ -88,6 +88,15 @@ class TestRelabelAndRemove:
             "Dataset default: 0 of 1 relabelled fox; the others had that label alone already.\n"
         )
 
+    def test_an_id_may_have_hexadecimal_digits_alone(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
+        paths = stored(run, photos)
+        digests = [hashlib.sha256(path.read_bytes()).digest() for path in paths]
+        for digest, named in zip(digests, ("deadbeef", "0123456789", "id:1"), strict=False):
+            fake.names[digest] = named
+            assert run("relabel", f"id:{named}", "--to", "fox").stdout == "Dataset default: 1 of 1 relabelled fox.\n"
+            assert fake.store[digest] == ["fox"]
+        assert "or `id:deadbeef0` where it is an id" in run("relabel", "deadbeef0", "--to", "fox").stderr
+
     def test_an_example_that_is_not_there_is_named_as_it_was_given(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "new.jpg").write_text("cat-9")
         for example in ("nothing.jpg", "DEADBEEF", tmp_path / "new.jpg", "x" * 1000):

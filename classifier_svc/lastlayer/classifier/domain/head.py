@@ -2,17 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from lastlayer.classifier.domain.arrays import Features
 from lastlayer.classifier.domain.errors import StoreCorruptError
-
-Features = Mapping[str, npt.NDArray[np.float32]]
-"""Vectors by tap: float32 [n, d] for n images."""
 
 _MAGIC: Final = b"lastlayer head 1\n"
 _CHECKSUM_BYTES: Final = 32
@@ -25,9 +23,9 @@ def unit_length(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.divide(vectors, np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
 
-def softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the rows' probabilities, float64 [n, c], which sum to 1; large scores do not overflow."""
-    exponentials = np.exp(scores - scores.max(1, keepdims=True))
+def softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the probabilities of logits, float64 [n, c], which sum to 1 in each row; large logits do not overflow."""
+    exponentials = np.exp(logits - logits.max(1, keepdims=True))
     probabilities: npt.NDArray[np.float64] = exponentials / exponentials.sum(1, keepdims=True)
     return probabilities
 
@@ -47,19 +45,23 @@ class _Header:
 
 @dataclass(frozen=True)
 class Head:
-    """A fitted head."""
+    """A fitted multinomial logistic regression on d features, for c classes."""
 
     taps: tuple[str, ...]
     """The taps whose vectors, side by side in this order, are its features."""
     unit_length: bool
     """Whether each tap's vector is scaled to length 1 first."""
     classes: tuple[str, ...]
+    """The labels, in the order of the columns of `weights`."""
     weights: npt.NDArray[np.float32]
     """float32 [d, c]."""
     biases: npt.NDArray[np.float32]
     """float32 [c]."""
     l1: float
+    """The weight of the L1 penalty that it was fitted with, in ML.NET's terms: l1 / n times the sum of the weights'
+    absolute values, for n examples, is added to the mean cross-entropy."""
     l2: float
+    """The weight of the L2 penalty in the same terms: l2 / 2n times the sum of the weights' squares is added."""
     threshold: float = 0.0
     """The least probability of the best class with which a prediction is not rejected."""
 

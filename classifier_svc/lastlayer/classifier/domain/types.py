@@ -1,9 +1,9 @@
-"""What the store keeps, as plain data."""
+"""What is stored, served and predicted, as plain data."""
 
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,19 +11,24 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Tap:
-    """A tap of a backbone."""
+    """A named place in a backbone from which a vector is read."""
 
     name: str
+    """Such as `mixed4e`; unique within the backbone."""
     class_scores: bool
+    """Whether its vectors are the network's own class scores before softmax."""
     dimension: int
+    """The number of elements of its vectors."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A backbone whose features are stored or served."""
+    """A frozen network, with its preprocessing, whose features are stored or served."""
 
     name: str
+    """Such as `inception5h`."""
     digest: str
+    """64 hexadecimal digits, the sha256 over weights and preprocessing: features of different digests never meet."""
     taps: tuple[Tap, ...]
     """From the shallowest to the deepest."""
 
@@ -147,8 +152,12 @@ class Version:
     dataset: str
     backbone_name: str
     backbone_digest: str
+    classes: tuple[str, ...]
+    """In order of first appearance in the dataset."""
+    description: bytes
+    """What is known of it, as a serialized `lastlayer.v1.ModelVersion`. Empty where an earlier release stored it."""
     facts: Mapping[str, Any]
-    """What is known of it, as JSON (see `lastlayer.classifier.training.report`)."""
+    """The same as earlier releases stored it, as JSON."""
     create_time: datetime.datetime
 
 
@@ -162,3 +171,25 @@ class ServedVersion:
     version: int
     backbone_name: str
     backbone_digest: str
+
+
+FeatureMaps = Mapping[str, npt.NDArray[np.float32]]
+"""The feature map of one image at each tap, float32 [h, w, d]."""
+
+
+class Region(NamedTuple):
+    """A rectangle of an upright image, as shares of its width and height, from 0 to 1."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class Predicted(NamedTuple):
+    """What a version makes of an image."""
+
+    probabilities: npt.NDArray[np.float64]
+    """Of the head's classes, float64 [c]."""
+    vector: npt.NDArray[np.float32]
+    """At the deepest tap of the head, float32 [d]."""

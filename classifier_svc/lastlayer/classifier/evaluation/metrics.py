@@ -71,15 +71,41 @@ class Metrics:
     """The bins that have examples, by rising probability."""
 
 
+@dataclass(frozen=True)
+class Outcomes:
+    """All that the metrics of n predictions are computed from, however many classes there are."""
+
+    y: npt.NDArray[np.intp]
+    """[n], the index of each example's class."""
+    predicted: npt.NDArray[np.intp]
+    """[n], the index of its most probable class; the first of several that are equally probable."""
+    y_probability: npt.NDArray[np.float64]
+    """[n], the probability of its class."""
+    predicted_probability: npt.NDArray[np.float64]
+    """[n], the probability of its most probable class."""
+
+    @classmethod
+    def of(cls, probabilities: npt.NDArray[np.float64], y: npt.NDArray[np.intp]) -> "Outcomes":
+        """Return the outcomes of predictions, float64 [n, c], a row an example, whose classes are `y` [n]."""
+        rows = np.arange(len(y))
+        predicted = probabilities.argmax(1) if len(y) else np.zeros(0, np.intp)
+        return cls(y, predicted, probabilities[rows, y], probabilities[rows, predicted])
+
+
 def evaluate(probabilities: npt.NDArray[np.float64], truth: npt.NDArray[np.intp], classes: Sequence[str]) -> Metrics:
     """Return the metrics of predictions.
 
     `probabilities` is float64 [n, c], a row an example; `truth` holds the index into `classes` of each one's label. A
     tie between classes is won by the first of them.
     """
+    return evaluate_outcomes(Outcomes.of(probabilities, truth), classes)
+
+
+def evaluate_outcomes(outcomes: Outcomes, classes: Sequence[str]) -> Metrics:
+    """Return the metrics of predictions among `classes`, from what is needed of them."""
     count = len(classes)
-    predicted = probabilities.argmax(1) if len(truth) else np.zeros(0, np.intp)
-    losses = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], _LEAST_PROBABILITY))
+    truth, predicted = outcomes.y, outcomes.predicted
+    losses = -np.log(np.maximum(outcomes.y_probability, _LEAST_PROBABILITY))
     confusion = np.zeros((count, count), np.int64)
     np.add.at(confusion, (truth, predicted), 1)
     examples, predictions, right = confusion.sum(1), confusion.sum(0), confusion.diagonal()
@@ -88,7 +114,7 @@ def evaluate(probabilities: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]
     log_loss = float(losses.mean()) if len(truth) else 0.0
     frequencies = examples[examples > 0] / max(1, len(truth))
     entropy = float(-(frequencies * np.log(frequencies)).sum())
-    bins = reliability(probabilities, truth)
+    bins = _reliability(outcomes.predicted_probability, predicted == truth)
     return Metrics(
         micro_accuracy_interval=wilson_interval(int(right.sum()), len(truth)),
         log_loss_interval=_mean_interval(losses),
@@ -132,10 +158,11 @@ def _mean_interval(losses: npt.NDArray[np.float64]) -> Interval | None:
 
 def reliability(probabilities: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]) -> tuple[ReliabilityBin, ...]:
     """Return how often predictions are right by how probable they are said to be, in ten bins of equal width."""
-    if not len(truth):
-        return ()
-    best = probabilities.max(1)
-    right = probabilities.argmax(1) == truth
+    outcomes = Outcomes.of(probabilities, truth)
+    return _reliability(outcomes.predicted_probability, outcomes.predicted == truth)
+
+
+def _reliability(best: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
     numbers = np.minimum((best * _BINS).astype(np.intp), _BINS - 1)
     bins = []
     for number in np.unique(numbers):

@@ -15,7 +15,7 @@ would find 77 % / 45 % of the first photos, and take 98 / 20 thumbnails. With 2 
 2.5 % of other photos of the same flowers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,8 +35,8 @@ RATIO: Final = 0.25
 RANK: Final = 6
 """The sixth nearest, or the last where there are fewer: a few copies of one image do not hide each other."""
 
-_BLOCK: Final = 4096
-"""How many images of each side are compared at once, which bounds the memory: 64 MiB of cosines."""
+BLOCK: Final = 2048
+"""How many images of each side to compare at once, which bounds the memory: 16 MiB of cosines."""
 
 
 @dataclass(frozen=True)
@@ -47,55 +47,63 @@ class NearDuplicate:
     training_name: str
     training_label: str
     similarity: float
-    """The cosine of their feature vectors."""
+    """The cosine of their feature vectors, at most 1."""
 
 
-def near_duplicates(
+def find_near_duplicates(
     names: Sequence[str],
-    vectors: Sequence[npt.NDArray[np.float32]],
-    training: TapExamples,
+    vectors: npt.NDArray[np.float32],
+    training: Iterable[TapExamples],
     stopped: Callable[[], bool] = lambda: False,
 ) -> list[NearDuplicate]:
-    """Return the near duplicates among evaluated images, the most similar first; none where it is `stopped` before.
+    """Return the near duplicates among m evaluated images, the most similar first; none where it is `stopped` before.
 
-    `vectors` are those of the evaluated images at the tap of `training`, m times float32 [d].
+    `vectors` are those of the evaluated images at the tap of `training`, float32 [m, d]. The training images come in
+    blocks, each of which is compared with all m at once.
     """
-    cosines, nearest = _nearest(vectors, training, stopped)
-    if stopped() or not len(training.names):
+    evaluated = unit_length(vectors)
+    nearest = _Nearest(len(names))
+    for block in training:
+        if stopped():
+            return []
+        if len(block.names):
+            nearest.compare(evaluated, block)
+    if not nearest.compared:
         return []
-    best, distant = cosines[:, 0], cosines[:, min(RANK, len(training.names)) - 1]
+    best, distant = nearest.cosines[:, 0], nearest.cosines[:, min(RANK, nearest.compared) - 1]
     near = np.flatnonzero((best >= SAME) | ((best >= ALIKE) & (1 - best <= RATIO * (1 - distant))))
     return [
         NearDuplicate(
             name=names[index],
-            training_name=training.names[nearest[index]],
-            training_label=training.labels[nearest[index]],
+            training_name=nearest.names[index],
+            training_label=nearest.labels[index],
             similarity=min(1.0, float(best[index])),
         )
         for index in near[np.argsort(-best[near], kind="stable")]
     ]
 
 
-def _nearest(
-    vectors: Sequence[npt.NDArray[np.float32]], training: TapExamples, stopped: Callable[[], bool]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
-    """Return the cosines of each image with its `RANK` nearest training images, float32 [m, RANK], the most similar
-    first, -1 where there are fewer; and which is the nearest, [m].
-    """
-    cosines = np.full((len(vectors), RANK), -1, np.float32)
-    nearest = np.zeros(len(vectors), np.intp)
-    for start in range(0, len(training.names), _BLOCK):
-        trained = unit_length(training.vectors[start : start + _BLOCK]).T
-        for first in range(0, len(vectors), _BLOCK):
-            if stopped():
-                return cosines, nearest
-            block = unit_length(np.stack(vectors[first : first + _BLOCK])) @ trained
-            rows = slice(first, first + len(block))
-            found = block.argmax(1)
-            better = block[np.arange(len(block)), found] > cosines[rows, 0]
-            nearest[rows][better] = start + found[better]
-            few = min(RANK, block.shape[1])
-            block.partition(block.shape[1] - few, axis=1)
-            candidates = np.hstack([cosines[rows], block[:, -few:]])
-            cosines[rows] = -np.sort(-candidates, axis=1)[:, :RANK]
-    return cosines, nearest
+class _Nearest:
+    """What m evaluated images are most similar to, of the training images seen so far."""
+
+    def __init__(self, count: int) -> None:
+        self.compared = 0
+        """The number of training images seen so far."""
+        self.cosines = np.full((count, RANK), -1, np.float32)
+        """Those of each image with its `RANK` nearest training images, float32 [m, RANK], the most similar first; -1
+        where there are fewer."""
+        self.names = [""] * count
+        """Of each image's nearest training image."""
+        self.labels = [""] * count
+
+    def compare(self, evaluated: npt.NDArray[np.float32], block: TapExamples) -> None:
+        """Compare the evaluated images, of unit length, float32 [m, d], with further training images."""
+        self.compared += len(block.names)
+        cosines = evaluated @ unit_length(block.vectors).T
+        found = cosines.argmax(1)
+        for row in np.flatnonzero(cosines[np.arange(len(cosines)), found] > self.cosines[:, 0]):
+            self.names[row], self.labels[row] = block.names[found[row]], block.labels[found[row]]
+        few = min(RANK, cosines.shape[1])
+        cosines.partition(cosines.shape[1] - few, axis=1)
+        candidates = np.hstack([self.cosines, cosines[:, -few:]])
+        self.cosines = -np.sort(-candidates, axis=1)[:, :RANK]

@@ -1,5 +1,8 @@
-"""What a version made of its training examples while they were held out, and which of them are worth a look."""
+"""What a version predicted for its training examples out of fold, and which of them are worth a look.
 
+Out of fold means by heads that were trained without the example. The store's column is `held_out`."""
+
+import functools
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lastlayer.classifier.domain.arrays import Indices
 from lastlayer.classifier.domain.errors import StoreCorruptError
 
 _MAGIC: Final = b"lastlayer held out 1\n"
@@ -25,8 +29,8 @@ _ENTRY: Final = np.dtype(
 
 
 @dataclass(frozen=True)
-class HeldOutExample:
-    """What a version made of one example while it was held out."""
+class OutOfFoldExample:
+    """What was predicted for one example out of fold."""
 
     content_sha256: bytes
     label: int
@@ -37,49 +41,47 @@ class HeldOutExample:
     predicted_probability: float
 
 
-class HeldOut:
-    """The held-out predictions of a version: 49 bytes an example, however many classes there are."""
+class OutOfFold:
+    """The out-of-fold predictions of a version: 49 bytes an example, however many classes there are."""
 
     def __init__(self, entries: npt.NDArray[Any]) -> None:
         self._entries = entries
 
     @classmethod
-    def of(
-        cls, contents: Sequence[bytes], truth: npt.NDArray[np.intp], probabilities: npt.NDArray[np.float64]
-    ) -> "HeldOut":
-        """Return the held-out results of n examples.
+    def of(cls, contents: Sequence[bytes], y: Indices, probabilities: npt.NDArray[np.float64]) -> "OutOfFold":
+        """Return the out-of-fold predictions of n examples.
 
-        `contents` are the images' sha256, `truth` [n] the indices of their labels, and `probabilities`, float64 [n, c],
-        what was predicted for each by a head that was trained without it.
+        `contents` are the images' sha256, `y`, intp [n], the indices of their labels, and `probabilities`, float64
+        [n, c], what was predicted for each by a head that was trained without it.
         """
         entries = np.zeros(len(contents), _ENTRY)
         if len(contents):
             rows = np.arange(len(contents))
             predicted = probabilities.argmax(1)
             entries["content_sha256"] = np.frombuffer(b"".join(contents), np.uint8).reshape(-1, 32)
-            entries["label"] = truth
+            entries["label"] = y
             entries["predicted"] = predicted
-            entries["label_probability"] = probabilities[rows, truth]
+            entries["label_probability"] = probabilities[rows, y]
             entries["predicted_probability"] = probabilities[rows, predicted]
-            entries["suspicious"] = _suspicious(probabilities, truth)
+            entries["suspicious"] = _suspicious(probabilities, y)
         return cls(entries)
 
-    @property
+    @functools.cached_property
     def contents(self) -> set[bytes]:
         """The sha256 of the examples."""
         return {entry.tobytes() for entry in self._entries["content_sha256"]}
 
-    @property
+    @functools.cached_property
     def labels(self) -> set[int]:
-        """The indices of the examples' labels: all classes of the version, save those too small to be held out."""
+        """The indices of the examples' labels: all classes of the version, save those too small to be left out."""
         return set(self._entries["label"].tolist())
 
-    def mistakes(self) -> list[HeldOutExample]:
+    def mistakes(self) -> list[OutOfFoldExample]:
         """Return the examples that were predicted wrongly, the most confident mistake first."""
         wrong = self._entries[self._entries["label"] != self._entries["predicted"]]
         return _examples(wrong[np.argsort(-wrong["predicted_probability"], kind="stable")])
 
-    def suspicious(self) -> list[HeldOutExample]:
+    def suspicious(self) -> list[OutOfFoldExample]:
         """Return the examples whose label is probably wrong, by confident learning, the most suspicious first.
 
         An example is suspicious where a class other than its label is its best, and is as probable as it is on average
@@ -91,12 +93,12 @@ class HeldOut:
         return _examples(found[np.argsort(margin, kind="stable")])
 
     def to_bytes(self) -> bytes:
-        """Return them as bytes: a line that names the format, the entries, and their CRC-32."""
+        """Return them as bytes: a line that names the format, the entries, and the CRC-32 of both."""
         content = _MAGIC + self._entries.tobytes()
         return content + zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "little")
 
     @classmethod
-    def from_bytes(cls, stored: bytes) -> "HeldOut":
+    def from_bytes(cls, stored: bytes) -> "OutOfFold":
         """Return what `to_bytes` wrote; raises StoreCorruptError for anything else."""
         content, checksum = stored[:-_CHECKSUM_BYTES], stored[-_CHECKSUM_BYTES:]
         entries = content.removeprefix(_MAGIC)
@@ -106,22 +108,22 @@ class HeldOut:
         return cls(np.frombuffer(entries, _ENTRY))
 
 
-def _suspicious(probabilities: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+def _suspicious(probabilities: npt.NDArray[np.float64], y: Indices) -> npt.NDArray[np.bool_]:
     count = probabilities.shape[1]
-    sums = np.bincount(truth, probabilities[np.arange(len(truth)), truth], count)
-    examples = np.bincount(truth, minlength=count)
-    # A class without held-out examples has no self-confidence to compare with: nothing is said to be of it.
+    sums = np.bincount(y, probabilities[np.arange(len(y)), y], count)
+    examples = np.bincount(y, minlength=count)
+    # A class without out-of-fold examples has no self-confidence to compare with: nothing is said to be of it.
     thresholds = np.where(examples > 0, sums / np.maximum(examples, 1), np.inf)
     confident = np.where(probabilities >= thresholds, probabilities, -1)
     best = confident.argmax(1)
-    other = (confident.max(1) >= 0) & (best != truth)
+    other = (confident.max(1) >= 0) & (best != y)
     found: npt.NDArray[np.bool_] = other & (best == probabilities.argmax(1))
     return found
 
 
-def _examples(entries: npt.NDArray[Any]) -> list[HeldOutExample]:
+def _examples(entries: npt.NDArray[Any]) -> list[OutOfFoldExample]:
     return [
-        HeldOutExample(
+        OutOfFoldExample(
             content_sha256=entry["content_sha256"].tobytes(),
             label=int(entry["label"]),
             predicted=int(entry["predicted"]),

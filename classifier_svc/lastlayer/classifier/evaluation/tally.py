@@ -1,26 +1,31 @@
-"""Gathers predictions of labelled images into an evaluation."""
+"""Gathers predictions of labelled images into an evaluation, in memory that does not grow with images or classes."""
 
+from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from lastlayer.classifier.domain.types import TapExamples
-from lastlayer.classifier.evaluation.metrics import Metrics, evaluate
-from lastlayer.classifier.evaluation.near_duplicates import NearDuplicate, near_duplicates
-from lastlayer.classifier.evaluation.out_of_fold import HeldOut
-from lastlayer.classifier.prediction.predictor import Predicted
+from lastlayer.classifier.domain.types import Predicted, TapExamples
+from lastlayer.classifier.evaluation.metrics import Metrics, Outcomes, evaluate_outcomes
+from lastlayer.classifier.evaluation.near_duplicates import BLOCK
+from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 
 
 class EvaluationTally:
-    """What an evaluation has seen so far."""
+    """What an evaluation has seen so far.
+
+    Of each image it keeps 32 bytes for the metrics. Its name and its vector are kept until `take_block` takes them.
+    """
 
     def __init__(self, classes: tuple[str, ...]) -> None:
         self._classes = classes
         self._index = {label: number for number, label in enumerate(classes)}
-        self._probabilities: list[npt.NDArray[np.float64]] = []
-        self._truth: list[int] = []
+        self._y = array("q")
+        self._predicted = array("q")
+        self._y_probability = array("d")
+        self._predicted_probability = array("d")
         self._names: list[str] = []
         self._vectors: list[npt.NDArray[np.float32]] = []
         self.failed = 0
@@ -30,51 +35,66 @@ class EvaluationTally:
 
     @property
     def seen(self) -> int:
-        """All examples."""
-        return len(self._truth) + self.failed + self.unknown_labels.total()
+        """The number of all examples."""
+        return len(self._y) + self.failed + self.unknown_labels.total()
 
-    def add(self, name: str, label: str, predicted: Predicted | None) -> bool:
-        """Count an example, `predicted` being None where its image failed; return whether the model knows its label."""
-        known = label in self._index
+    @property
+    def has_block(self) -> bool:
+        """Whether there are names and vectors for a whole block, which should be taken."""
+        return len(self._names) >= BLOCK
+
+    def knows(self, label: str) -> bool:
+        """Return whether the model knows a label."""
+        return label in self._index
+
+    def add(self, name: str, label: str, predicted: Predicted | None) -> None:
+        """Count an example, `predicted` being None where its image failed."""
         if predicted is None:
             self.failed += 1
-        elif known:
-            self._truth.append(self._index[label])
-            self._probabilities.append(predicted.probabilities)
+        elif label in self._index:
+            probabilities = predicted.probabilities
+            y, best = self._index[label], int(probabilities.argmax())
+            self._y.append(y)
+            self._predicted.append(best)
+            self._y_probability.append(probabilities[y])
+            self._predicted_probability.append(probabilities[best])
             self._names.append(name)
             self._vectors.append(predicted.vector)
         else:
             self.unknown_labels[label] += 1
-        return known
 
-    def near_duplicates(self, training: TapExamples, stopped: Callable[[], bool]) -> list[NearDuplicate]:
-        """Return those of the examples that are, or nearly are, training examples, at the deepest tap of the head; none
-        where it is `stopped` before.
+    def take_block(self) -> tuple[list[str], npt.NDArray[np.float32]]:
+        """Return the names of the m images with known labels that were not taken yet, and their vectors at the deepest
+        tap of the head, float32 [m, d].
         """
-        return near_duplicates(self._names, self._vectors, training, stopped)
+        names, vectors = self._names, self._vectors
+        self._names, self._vectors = [], []
+        return names, np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
 
     def metrics(self) -> Metrics:
         """Return the metrics of the examples with known labels."""
-        count = len(self._truth)
-        probabilities = np.array(self._probabilities).reshape(count, len(self._classes))
-        return evaluate(probabilities, np.array(self._truth, np.intp), self._classes)
+        outcomes = Outcomes(
+            y=np.array(self._y, np.intp),
+            predicted=np.array(self._predicted, np.intp),
+            y_probability=np.array(self._y_probability),
+            predicted_probability=np.array(self._predicted_probability),
+        )
+        return evaluate_outcomes(outcomes, self._classes)
 
 
-def trained_on(stored: TapExamples, held_out: bytes | None, classes: Sequence[str]) -> TapExamples:
-    """Return those of a dataset's examples that a version was trained on, as its held-out results tell.
+def select_trained_on(stored: TapExamples, results: OutOfFold | None, classes: Sequence[str]) -> TapExamples:
+    """Return those of a dataset's examples that a version was trained on, as its out-of-fold results tell.
 
-    What was added since is left out. Classes too small to be held out are not in the results, and neither is anything
+    What was added since is left out. Classes too small to be left out are not in the results, and neither is anything
     where nothing was validated: of those, all that is stored is taken.
     """
-    if held_out is None:
+    if results is None:
         return stored
-    results = HeldOut.from_bytes(held_out)
-    contents = results.contents
     unvalidated = set(classes) - {classes[label] for label in results.labels}
     return stored.only(
         [
             row
             for row, (content, label) in enumerate(zip(stored.contents, stored.labels, strict=True))
-            if content in contents or label in unvalidated
+            if content in results.contents or label in unvalidated
         ]
     )

@@ -14,8 +14,7 @@ import numpy.typing as npt
 from grpc_health.v1 import health_pb2
 
 from lastlayer.classifier.domain.errors import FeaturizerUnavailableError, NotExplainableError
-from lastlayer.classifier.domain.types import Backbone, Tap
-from lastlayer.classifier.prediction.activation_map import Maps, Region
+from lastlayer.classifier.domain.types import Backbone, FeatureMaps, Region, Tap
 from lastlayer.rpc.channel import FEATURIZER_SERVICE, MAX_MESSAGE_BYTES, channel_options
 from lastlayer.rpc.credentials.tls import CertificateFiles, channel_credentials
 from lastlayer.rpc.errors import (
@@ -188,7 +187,7 @@ class FeaturizerClient:
 
     async def feature_maps(
         self, image: bytes, taps: Sequence[str], *, digest: str, deadline: float | None
-    ) -> tuple[Maps, Region]:
+    ) -> tuple[FeatureMaps, Region]:
         """Return the maps of an image at some of the `spatial_means`, and the part of it that they cover.
 
         Raises what `featurize` raises, RelayedError or InvalidFieldError for a bad image, and NotExplainableError where

@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample
+from lastlayer.classifier.domain.workers import Pools
 from lastlayer.classifier.features.client import Featurized, FeaturizerClient
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.rpc.errors import LastlayerError
@@ -56,45 +58,66 @@ class Ingest:
     """Takes examples into a dataset, over one stream: all are featurized by the backbone that is served at its start.
 
     Examples are prepared side by side, and then stored one message after the other: the order in which they came is
-    the order of classes, whichever was featurized first.
+    the order of classes, whichever was featurized first. Use it as an asynchronous context manager: what is still in
+    work when the block is left is cancelled.
     """
 
-    def __init__(self, store: DatasetStore, featurizer: FeaturizerClient, *, deadline: float | None) -> None:
+    def __init__(
+        self, store: DatasetStore, featurizer: FeaturizerClient, pools: Pools, *, deadline: float | None
+    ) -> None:
         """`deadline` is of `time.monotonic()`."""
-        self.thumbnails = True
-        """Whether small pictures of the examples are kept."""
+        self._thumbnails: bool | None = None
         self._store = store
         self._featurizer = featurizer
+        self._pools = pools
         self._deadline = deadline
         self._backbone: asyncio.Task[Backbone] | None = None
         self._underway: dict[bytes, asyncio.Task[_Features]] = {}  # by sha256: what featurizes the image
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        left = {*self._underway.values(), *([self._backbone] if self._backbone else [])}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    def decide_thumbnails(self, *, wanted: bool) -> None:
+        """Say whether small pictures of the examples are kept; what the first call says holds for all of the stream."""
+        if self._thumbnails is None:
+            self._thumbnails = wanted
 
     async def prepare(self, offered: Sequence[Offered]) -> Prepared:
         """Featurize what is new among some examples.
 
         An image whose features are stored, for this dataset or another, is not featurized again, and neither is one
-        that the stream has already sent. Raises what the featurizer's methods raise.
+        that the stream has just sent. Raises what the featurizer's methods raise.
         """
         backbone = await self._served()
         wanted = {example.content_sha256: example.content for example in offered if example.content}
-        stored = await asyncio.to_thread(self._store.featurized, backbone.digest, wanted.keys())
+        stored = await self._pools.reads.run(self._store.find_featurized, backbone.digest, wanted.keys())
         missing = wanted.keys() - stored
         new = [content for content in wanted if content in missing and content not in self._underway]
         if new:
             task = asyncio.create_task(self._featurize(backbone, {content: wanted[content] for content in new}))
             self._underway.update(dict.fromkeys(new, task))
         features: dict[bytes, Featurized | LastlayerError] = {}
-        for task in {self._underway[content] for content in missing}:
-            features.update(await task)
+        # Not by awaiting each: where this message's caller is cancelled, others may still wait for the same tasks.
+        tasks = {self._underway[content] for content in missing}
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION) if tasks else (tasks, None)
+        for task in done:
+            features.update(task.result())
         return Prepared(offered, {content: features[content] for content in missing})
 
     async def store(self, dataset: str, prepared: Prepared) -> list[Outcome]:
         """Store prepared examples; those that are not refused are on disk when this returns."""
         taken = [example for example in prepared.offered if _refusal(example, prepared.features) is None]
         new = [self._new(example, prepared.features) for example in taken]
-        added = await asyncio.to_thread(self._store.add, dataset, await self._served(), new)
-        for example in taken:
-            self._underway.pop(example.content_sha256, None)
+        added = await self._pools.writes.run(self._store.add, dataset, await self._served(), new)
+        for content in prepared.features:  # of refused images too: a task keeps the features of its whole message
+            if content in self._underway and self._underway[content].done():
+                del self._underway[content]
         if any(result is None and example.content for example, result in zip(taken, added, strict=True)):
             # Its features were stored when we looked, and deleted with another dataset since.
             return await self.store(dataset, await self.prepare(prepared.offered))
@@ -110,7 +133,7 @@ class Ingest:
             label=example.label,
             vectors=known.vectors if known else None,
             thumbnail=known.thumbnail if known else b"",
-            takes_thumbnail=self.thumbnails,
+            takes_thumbnail=bool(self._thumbnails),
         )
 
     async def _served(self) -> Backbone:
@@ -125,7 +148,7 @@ class Ingest:
             digest=backbone.digest,
             deadline=self._deadline,
             patient=True,
-            thumbnails=self.thumbnails,
+            thumbnails=bool(self._thumbnails),
         )
         return dict(zip(contents, outcomes, strict=True))
 

@@ -5,33 +5,20 @@ in the means of feature maps over height and width, so that each cell's part of 
 division by a vector's length changes nothing in that: it is the same number for all cells of an image.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from lastlayer.classifier.domain.arrays import Array
 from lastlayer.classifier.domain.errors import NotExplainableError
 from lastlayer.classifier.domain.head import Head
+from lastlayer.classifier.domain.types import FeatureMaps
 from lastlayer.rpc.errors import InvalidFieldError
 
-Maps = Mapping[str, npt.NDArray[np.float32]]
-"""The feature map of one image at each tap, float32 [h, w, d]."""
-
-Array = npt.NDArray[Any]
-
-
-class Region(NamedTuple):
-    """A rectangle of an upright image, as shares of its width and height, from 0 to 1."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-
-_NAMED_CLASSES = 10
+_NAMED_CLASSES: Final = 10
 """How many of the known classes the sentence about an unknown one names."""
 
 
@@ -64,7 +51,7 @@ def check_explainable(taps: Sequence[str], spatial_means: Sequence[str], version
             )
 
 
-def activation_map(head: Head, maps: Maps, label: str = "") -> ActivationMap:
+def activation_map(head: Head, maps: FeatureMaps, label: str = "") -> ActivationMap:
     """Return what the cells contribute to the score of a class; the image's best one where `label` is empty.
 
     `maps` has the map of each of the head's taps. Raises InvalidFieldError where the head does not know the class.

@@ -1,23 +1,27 @@
 """Predicts: one call of the featurizer for all images of a request, and the version's head on what it returns.
 
-Explains in the same way.
+It explains predictions in the same way.
 """
 
-import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+from prometheus_client import Counter
 
 from lastlayer.classifier.domain.head import Head
-from lastlayer.classifier.domain.types import ServedVersion
+from lastlayer.classifier.domain.types import Predicted, Region, ServedVersion
+from lastlayer.classifier.domain.workers import Workers
 from lastlayer.classifier.features.client import FeaturizerClient
-from lastlayer.classifier.prediction.activation_map import ActivationMap, Region, activation_map, check_explainable
-from lastlayer.classifier.service import monitoring
+from lastlayer.classifier.features.load_shedding import CongestionWindow
+from lastlayer.classifier.prediction.activation_map import ActivationMap, activation_map, check_explainable
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.rpc.errors import BackboneMismatchError, LastlayerError
+
+_PREDICTIONS: Final = Counter("classifier_predictions", "Images that were predicted, or failed", ["outcome"])
 
 _CACHED_HEADS: Final = 64
 
@@ -25,29 +29,73 @@ _QUICK_PRODUCTS: Final = 1_000_000
 """Up to this many products of features and weights, computing a head takes less time than handing it to a thread."""
 
 
-class Predicted(NamedTuple):
-    """What a version makes of an image."""
+@dataclass(frozen=True)
+class PredictionRequest:
+    """What to predict."""
 
-    probabilities: npt.NDArray[np.float64]
-    """Of the head's classes, float64 [c]."""
-    vector: npt.NDArray[np.float32]
-    """At the deepest tap of the head, float32 [d]."""
+    model: str
+    version: int
+    """The model's default one where 0."""
+    images: Sequence[bytes]
+    threshold: float | None
+    """The least probability of the best class with which a prediction is not rejected; the head's where None."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a version makes of the images of a request."""
+
+    version: ServedVersion
+    head: Head
+    outcomes: Sequence[Predicted | LastlayerError]
+    """One an image, in the order of the request."""
+    threshold: float
+    """See `PredictionRequest.threshold`."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where in an image the score of a class comes from."""
+
+    version: ServedVersion
+    head: Head
+    explained: ActivationMap
+    region: Region
+    """What part of the image the cells of the map cover."""
 
 
 class Predictor:
     """Predicts with stored heads, of which the latest used are kept in memory."""
 
-    def __init__(self, models: ModelStore, featurizer: FeaturizerClient) -> None:
+    def __init__(self, models: ModelStore, featurizer: FeaturizerClient, workers: Workers) -> None:
+        """`workers` look versions up and compute large heads."""
         self._models = models
         self._featurizer = featurizer
+        self._workers = workers
+        self._window = CongestionWindow()
         self._heads: OrderedDict[int, Head] = OrderedDict()
 
+    async def answer(self, request: PredictionRequest, *, deadline: float | None, patient: bool = False) -> Predictions:
+        """Return the predictions that a request asks for; raises what `version` and `predict` raise.
+
+        Where the caller is not `patient`, also OverloadedError before anything is done, where the featurizer has said
+        that it has no room.
+        """
+        with contextlib.nullcontext() if patient else self._window.call(len(request.images)):
+            version, head = await self.version(request.model, request.version)
+            outcomes = await self.predict(version, head, request.images, deadline=deadline, patient=patient)
+        threshold = head.threshold if request.threshold is None else request.threshold
+        return Predictions(version, head, outcomes, threshold)
+
     async def version(self, model: str, number: int) -> tuple[ServedVersion, Head]:
-        """Return a version, the default where `number` is 0, with its head; raises ResourceNotFoundError."""
-        version = await asyncio.to_thread(self._models.resolve, model, number)
+        """Return a version, the default where `number` is 0, with its head.
+
+        Raises ResourceNotFoundError or StoreCorruptError.
+        """
+        version = await self._workers.run(self._models.resolve, model, number)
         head = self._heads.get(version.key)
         if head is None:
-            head = Head.from_bytes(await asyncio.to_thread(self._models.head, version.key))
+            head = Head.from_bytes(await self._workers.run(self._models.head, version.key))
             self._heads[version.key] = head
             if len(self._heads) > _CACHED_HEADS:
                 self._heads.popitem(last=False)
@@ -75,29 +123,29 @@ class Predictor:
         except BackboneMismatchError as error:
             raise _mismatch(version, error) from error
         found = [outcome for outcome in outcomes if not isinstance(outcome, LastlayerError)]
-        monitoring.PREDICTIONS.labels("done").inc(len(found))
-        monitoring.PREDICTIONS.labels("failed").inc(len(outcomes) - len(found))
+        _PREDICTIONS.labels("done").inc(len(found))
+        _PREDICTIONS.labels("failed").inc(len(outcomes) - len(found))
         if not found:
             return [outcome for outcome in outcomes if isinstance(outcome, LastlayerError)]
         features = {tap: np.stack([outcome.vectors[tap] for outcome in found]) for tap in head.taps}
         if len(found) * head.weights.size <= _QUICK_PRODUCTS:
             rows = iter(head.probabilities(features))
         else:
-            rows = iter(await asyncio.to_thread(head.probabilities, features))
+            rows = iter(await self._workers.run(head.probabilities, features))
         return [
             outcome if isinstance(outcome, LastlayerError) else Predicted(next(rows), outcome.vectors[head.taps[-1]])
             for outcome in outcomes
         ]
 
     async def explain(
-        self, version: ServedVersion, head: Head, image: bytes, label: str, *, deadline: float | None
-    ) -> tuple[ActivationMap, Region]:
-        """Return where the score of a class, the image's best one where empty, comes from, and what part of the image
-        the cells cover.
+        self, model: str, number: int, image: bytes, label: str, *, deadline: float | None
+    ) -> Explanation:
+        """Return where in an image the score of a class comes from, of the image's best one where `label` is empty.
 
-        Raises NotExplainableError, InvalidFieldError for an unknown class, or what `FeaturizerClient.feature_maps`
-        raises.
+        Raises ResourceNotFoundError, NotExplainableError, InvalidFieldError for an unknown class, or what
+        `FeaturizerClient.feature_maps` raises.
         """
+        version, head = await self.version(model, number)
         digest = version.backbone_digest
         try:
             spatial_means = await self._featurizer.spatial_means(digest=digest, deadline=deadline)
@@ -105,7 +153,7 @@ class Predictor:
             maps, region = await self._featurizer.feature_maps(image, head.taps, digest=digest, deadline=deadline)
         except BackboneMismatchError as error:
             raise _mismatch(version, error) from error
-        return await asyncio.to_thread(activation_map, head, maps, label), region
+        return Explanation(version, head, await self._workers.run(activation_map, head, maps, label), region)
 
 
 def _mismatch(version: ServedVersion, error: BackboneMismatchError) -> BackboneMismatchError:

@@ -1,158 +1,31 @@
-"""Between messages and plain data; knows neither the store nor the network."""
+"""Writes answers: messages from plain data. Those about versions are in `version_messages`."""
 
-import base64
 import datetime
-import re
-from collections.abc import Iterable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from google.protobuf import timestamp_pb2
 
-from lastlayer.classifier.domain.types import Dataset, Model
-from lastlayer.classifier.features.ingest import Offered, Outcome, sha256
-from lastlayer.classifier.service.validation import check_id, check_label, check_name
-from lastlayer.classifier.training.recipes import Recipe
-from lastlayer.classifier.training.trainer import ClassWeight
-from lastlayer.rpc.errors import ImageEmptyError, InvalidFieldError, LastlayerError
+from lastlayer.classifier.domain.types import Dataset, Model, Predicted, StoredExample
+from lastlayer.classifier.evaluation.evaluation import Evaluated
+from lastlayer.classifier.evaluation.review import Reviewed, ReviewedExample
+from lastlayer.classifier.features.ingest import Offered, Outcome
+from lastlayer.classifier.prediction.head_export import ExportedHead
+from lastlayer.classifier.prediction.predictor import Explanation, Predictions
+from lastlayer.classifier.service.pagination import take_fitting
+from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
+from lastlayer.rpc.errors import InvalidFieldError, LastlayerError
 from lastlayer.rpc.status import to_status
+from lastlayer.rpc.vectors import pack
 from lastlayer.v1 import classifier_pb2, types_pb2
 
-Message = TypeVar(
-    "Message",
-    classifier_pb2.Dataset,
-    classifier_pb2.Model,
-    classifier_pb2.ModelVersion,
-    classifier_pb2.ReviewedExample,
-    classifier_pb2.StoredExample,
-)
-
-_MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
-"""Where a page ends early: the metrics of a version with a thousand classes have megabytes."""
-
-_RECIPES = {
-    classifier_pb2.RECIPE_UNSPECIFIED: Recipe.AUTO,
-    classifier_pb2.RECIPE_AUTO: Recipe.AUTO,
-    classifier_pb2.RECIPE_TUTORIAL: Recipe.TUTORIAL,
-}
-RECIPE_NUMBERS = {Recipe.AUTO: classifier_pb2.RECIPE_AUTO, Recipe.TUTORIAL: classifier_pb2.RECIPE_TUTORIAL}
-_CLASS_WEIGHTS = {
-    classifier_pb2.CLASS_WEIGHT_UNSPECIFIED: ClassWeight.NONE,
-    classifier_pb2.CLASS_WEIGHT_NONE: ClassWeight.NONE,
-    classifier_pb2.CLASS_WEIGHT_BALANCED: ClassWeight.BALANCED,
-}
-CLASS_WEIGHT_NUMBERS = {
-    ClassWeight.NONE: classifier_pb2.CLASS_WEIGHT_NONE,
-    ClassWeight.BALANCED: classifier_pb2.CLASS_WEIGHT_BALANCED,
-}
+_MAX_RESPONSE_BYTES: Final = MAX_MESSAGE_BYTES - 64 * 1024
 
 
-def recipe(number: "classifier_pb2.Recipe") -> Recipe:
-    """Return a recipe; raises InvalidFieldError for a number that this version does not know."""
-    if number not in _RECIPES:
-        raise InvalidFieldError("recipe", f"There is no recipe {number}; RECIPE_AUTO and RECIPE_TUTORIAL are accepted.")
-    return _RECIPES[number]
-
-
-def class_weight(number: "classifier_pb2.ClassWeight") -> ClassWeight:
-    """Return how much examples count; raises InvalidFieldError for a number that this version does not know."""
-    if number not in _CLASS_WEIGHTS:
-        raise InvalidFieldError(
-            "class_weight",
-            f"There is no class weight {number}; CLASS_WEIGHT_NONE and CLASS_WEIGHT_BALANCED are accepted.",
-        )
-    return _CLASS_WEIGHTS[number]
-
-
-def min_precision(requested: float) -> float:
-    """Return the precision that is asked for, 0 for none; raises InvalidFieldError."""
-    if not 0 <= requested < 1:
-        raise InvalidFieldError(
-            "min_precision", f"The precision is {requested:g}; from 0 (reject nothing) to below 1 is accepted."
-        )
-    return requested
-
-
-def threshold(request: classifier_pb2.PredictRequest, default: float) -> float:
-    """Return below which probability predictions are rejected, `default` where the request has none; raises
-    InvalidFieldError.
-    """
-    if not request.HasField("threshold"):
-        return default
-    if not 0 <= request.threshold <= 1:
-        raise InvalidFieldError(
-            "threshold", f"The threshold is {request.threshold:g}; from 0 (reject nothing) to 1 is accepted."
-        )
-    return request.threshold
-
-
-def page_size(requested: int) -> int:
-    """Return how many items a page has; raises InvalidFieldError."""
-    if not 0 <= requested <= 1000:
-        raise InvalidFieldError("page_size", f"The page size is {requested}; 0 (for 100) to 1000 are accepted.")
-    return requested or 100
-
-
-def page_token(last: str) -> str:
-    """Return the token of the page that comes after the item named `last`."""
-    return base64.urlsafe_b64encode(last.encode()).decode()
-
-
-def read_page_token(token: str) -> str:
-    """Return the name in a page token, empty for the first page; raises InvalidFieldError."""
-    try:
-        name = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode()
-        return check_name("page_token", name) if name else ""
-    except (ValueError, InvalidFieldError) as error:
-        raise InvalidFieldError("page_token", "The page token is not one that this service has given.") from error
-
-
-def read_version_token(token: str) -> int:
-    """Return the version number in a page token, 0 for the first page; raises InvalidFieldError."""
-    text = read_page_token(token)
-    if not re.fullmatch(r"(?:[1-9][0-9]{0,8})?", text):
-        raise InvalidFieldError("page_token", "The page token is not one that this service has given.")
-    return int(text or "0")
-
-
-def fitting(messages: Iterable[Message]) -> list[Message]:
-    """Return the first of some messages, at least one where there are any: as many as fit into one answer."""
-    fit: list[Message] = []
-    size = 0
-    for message in messages:
-        size += message.ByteSize()
-        if fit and size > _MAX_PAGE_BYTES:
-            break
-        fit.append(message)
-    return fit
-
-
-def offered(index: int, example: classifier_pb2.Example, *, content_needed: bool = False) -> Offered:
-    """Return an example as it is offered; what is wrong with it is in its `error`.
-
-    A checksum alone will do, unless `content_needed` is set. Reads the image whole, which takes a moment.
-    """
-    field = f"examples[{index}]"
-    kind = example.WhichOneof("source")
-    checksum = sha256(example.content) if example.content else example.content_sha256
-    try:
-        name = check_id(f"{field}.id", example.id)
-        label = check_label(f"{field}.label", example.label)
-        if kind == "content" and not example.content:
-            raise ImageEmptyError("The image has no bytes.")
-        if kind is None or (kind == "content_sha256" and content_needed):
-            accepted = "`content`" if content_needed else "`content` or `content_sha256`"
-            raise InvalidFieldError(field, f"The example has no {accepted}.")
-        if len(checksum) != 32:
-            raise InvalidFieldError(f"{field}.content_sha256", f"A sha256 has 32 bytes, not {len(checksum)}.")
-    except LastlayerError as error:
-        return Offered("", "", b"", checksum if len(checksum) == 32 else b"", error)
-    return Offered(name, label, example.content, checksum)
-
-
-def example_outcome(example: classifier_pb2.Example, offer: Offered, outcome: Outcome) -> classifier_pb2.ExampleOutcome:
-    """Return what became of an example."""
+def to_outcome(example: classifier_pb2.Example, offer: Offered, outcome: Outcome) -> classifier_pb2.ExampleOutcome:
+    """Return what became of an example that was offered to a dataset."""
     message = classifier_pb2.ExampleOutcome(id=example.id, content_sha256=offer.content_sha256)
     if outcome.error is not None:
         message.error.CopyFrom(to_status(outcome.error))
@@ -170,51 +43,159 @@ def example_outcome(example: classifier_pb2.Example, offer: Offered, outcome: Ou
     return message
 
 
-def example_evaluation(
-    example: classifier_pb2.Example, outcome: npt.NDArray[np.float64] | LastlayerError, classes: Sequence[str]
-) -> classifier_pb2.ExampleEvaluation:
-    """Return what a model makes of an example, from the probabilities of its classes, float64 [c].
-
-    `label_known` is left to the caller.
-    """
-    label = example.label.strip()
-    message = classifier_pb2.ExampleEvaluation(id=example.id, label=label, label_trimmed=label != example.label)
-    if isinstance(outcome, LastlayerError):
-        message.error.CopyFrom(to_status(outcome))
+def to_example_evaluation(example: classifier_pb2.Example, evaluated: Evaluated) -> classifier_pb2.ExampleEvaluation:
+    """Return what a version makes of an example."""
+    message = classifier_pb2.ExampleEvaluation(
+        id=evaluated.name,
+        label=evaluated.label,
+        label_trimmed=evaluated.label != example.label,
+        label_known=evaluated.label_known,
+    )
+    if isinstance(evaluated.outcome, LastlayerError):
+        message.error.CopyFrom(to_status(evaluated.outcome))
     else:
-        best = int(outcome.argmax())
-        message.predicted.CopyFrom(types_pb2.LabelScore(label=classes[best], score=outcome[best]))
+        probabilities = evaluated.outcome.probabilities
+        best = int(probabilities.argmax())
+        message.predicted.CopyFrom(types_pb2.LabelScore(label=evaluated.classes[best], score=probabilities[best]))
     return message
 
 
-def prediction(
-    image_id: str,
-    outcome: npt.NDArray[np.float64] | LastlayerError,
-    classes: Sequence[str],
-    top_k: int,
-    threshold: float,
+def to_evaluate_progress(
+    request: classifier_pb2.EvaluateRequest, evaluated: Sequence[Evaluated]
+) -> classifier_pb2.EvaluateResponse:
+    """Return what a version makes of the examples of a request."""
+    results = map(to_example_evaluation, request.examples, evaluated)
+    return classifier_pb2.EvaluateResponse(progress=classifier_pb2.EvaluateProgress(results=results))
+
+
+def to_predict_response(
+    request: classifier_pb2.PredictRequest, predictions: Predictions
+) -> classifier_pb2.PredictResponse:
+    """Return the predictions of the images of a request; raises InvalidFieldError where a message cannot hold them."""
+    classes = predictions.head.classes
+    response = classifier_pb2.PredictResponse(
+        results=[
+            to_image_prediction(image.id, outcome, classes, request.top_k, predictions.threshold)
+            for image, outcome in zip(request.images, predictions.outcomes, strict=True)
+        ],
+        model=predictions.version.model,
+        version=predictions.version.version,
+    )
+    if response.ByteSize() > _MAX_RESPONSE_BYTES:
+        raise InvalidFieldError(
+            "top_k",
+            f"The answer has {len(classes)} classes for each of {len(request.images)} images, which is too large for "
+            "a message; ask for the best ones with `top_k`, or for fewer images.",
+        )
+    return response
+
+
+async def to_stream_response(
+    request_id: str, response: Awaitable[classifier_pb2.PredictResponse]
+) -> classifier_pb2.PredictStreamResponse:
+    """Return a response once it is there, or why there is none, as the stream goes on."""
+    try:
+        return classifier_pb2.PredictStreamResponse(request_id=request_id, response=await response)
+    except LastlayerError as error:
+        return classifier_pb2.PredictStreamResponse(request_id=request_id, error=to_status(error))
+
+
+def to_image_prediction(
+    image_id: str, outcome: Predicted | LastlayerError, classes: Sequence[str], top_k: int, threshold: float
 ) -> classifier_pb2.ImagePrediction:
-    """Return the classes of an image, best first, from their probabilities, float64 [c]; rejected where the best one is
-    less probable than `threshold`.
-    """
+    """Return the prediction of an image, or why it has none."""
     if isinstance(outcome, LastlayerError):
         return classifier_pb2.ImagePrediction(id=image_id, error=to_status(outcome))
-    best = np.argsort(-outcome, kind="stable")[: top_k or None]
-    scores = [types_pb2.LabelScore(label=classes[index], score=outcome[index]) for index in best]
-    rejected = bool(outcome[best[0]] < threshold)
-    prediction = classifier_pb2.Prediction(scores=scores, rejected=rejected)
+    prediction = to_prediction(outcome.probabilities, classes, top_k, threshold)
     return classifier_pb2.ImagePrediction(id=image_id, prediction=prediction)
 
 
-def timestamp(moment: datetime.datetime) -> timestamp_pb2.Timestamp:
-    """Return a moment in UTC."""
+def to_prediction(
+    probabilities: npt.NDArray[np.float64], classes: Sequence[str], top_k: int, threshold: float
+) -> classifier_pb2.Prediction:
+    """Return the classes of an image, best first, the first `top_k` or all where that is 0, from their probabilities,
+    float64 [c]; rejected where the best one is less probable than `threshold`.
+    """
+    best = np.argsort(-probabilities, kind="stable")[: top_k or None]
+    scores = [types_pb2.LabelScore(label=classes[index], score=probabilities[index]) for index in best]
+    return classifier_pb2.Prediction(scores=scores, rejected=bool(probabilities[best[0]] < threshold))
+
+
+def to_explanation(explanation: Explanation) -> classifier_pb2.Explanation:
+    """Return where the score of a class of a version comes from."""
+    explained, head = explanation.explained, explanation.head
+    height, width = explained.contributions.shape
+    return classifier_pb2.Explanation(
+        model=explanation.version.model,
+        version=explanation.version.version,
+        label=explained.label,
+        probability=explained.probability,
+        logit=explained.logit,
+        bias=explained.bias,
+        height=height,
+        width=width,
+        contributions=explained.contributions.ravel(),
+        region=types_pb2.ImageRegion(**explanation.region._asdict()),
+        prediction=to_prediction(explained.probabilities, head.classes, 0, head.threshold),
+    )
+
+
+def to_head(exported: ExportedHead) -> classifier_pb2.Head:
+    """Return the numbers of a head."""
+    version, head = exported.version, exported.head
+    return classifier_pb2.Head(
+        model=version.model,
+        version=version.version,
+        backbone=version.backbone_name,
+        backbone_digest=version.backbone_digest,
+        taps=[
+            classifier_pb2.HeadTap(name=tap, dimension=dimension)
+            for tap, dimension in zip(head.taps, exported.tap_dimensions, strict=True)
+        ],
+        unit_length=head.unit_length,
+        classes=head.classes,
+        weights=pack(head.weights),
+        biases=pack(head.biases),
+    )
+
+
+def to_stored_example(record: StoredExample) -> classifier_pb2.StoredExample:
+    """Return an example of a dataset."""
+    return classifier_pb2.StoredExample(
+        id=record.name,
+        content_sha256=record.content_sha256,
+        labels=record.labels,
+        stale=record.stale,
+        thumbnail=record.thumbnail,
+    )
+
+
+def to_review(reviewed: Reviewed) -> classifier_pb2.ReviewExamplesResponse:
+    """Return what a review found, as much of it as fits into a message."""
+    return classifier_pb2.ReviewExamplesResponse(
+        examples=take_fitting(map(_to_reviewed, reviewed.examples)), total_count=reviewed.total
+    )
+
+
+def _to_reviewed(example: ReviewedExample) -> classifier_pb2.ReviewedExample:
+    return classifier_pb2.ReviewedExample(
+        example=to_stored_example(example.stored),
+        label=example.label,
+        label_probability=example.label_probability,
+        suggested_label=example.suggested_label,
+        suggested_probability=example.suggested_probability,
+    )
+
+
+def to_timestamp(moment: datetime.datetime) -> timestamp_pb2.Timestamp:
+    """Return a moment, which has a time zone."""
     message = timestamp_pb2.Timestamp()
     message.FromDatetime(moment)
     return message
 
 
-def dataset(record: Dataset) -> classifier_pb2.Dataset:
-    """Return a dataset."""
+def to_dataset(record: Dataset) -> classifier_pb2.Dataset:
+    """Return a dataset with its counts."""
     return classifier_pb2.Dataset(
         name=record.name,
         example_count=sum(record.class_counts.values()),
@@ -223,20 +204,20 @@ def dataset(record: Dataset) -> classifier_pb2.Dataset:
         ],
         backbone=record.backbone.name if record.backbone else "",
         backbone_digest=record.backbone.digest if record.backbone else "",
-        create_time=timestamp(record.create_time),
-        update_time=timestamp(record.update_time),
+        create_time=to_timestamp(record.create_time),
+        update_time=to_timestamp(record.update_time),
         conflict_count=record.conflict_count,
         stale_count=record.stale_count,
     )
 
 
-def model(record: Model) -> classifier_pb2.Model:
-    """Return a model."""
+def to_model(record: Model) -> classifier_pb2.Model:
+    """Return a model with its default version."""
     return classifier_pb2.Model(
         name=record.name,
         default_version=record.default_version,
         version_count=record.version_count,
-        create_time=timestamp(record.create_time),
-        update_time=timestamp(record.update_time),
+        create_time=to_timestamp(record.create_time),
+        update_time=to_timestamp(record.update_time),
         classes=record.classes,
     )

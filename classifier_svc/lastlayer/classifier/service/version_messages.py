@@ -1,26 +1,157 @@
-"""From what is known of versions, and of how good predictions are, to messages."""
+"""Messages about versions, and about how good they are: on the wire, and in the store.
+
+`lastlayer.v1.ModelVersion` alone says what a version is. A training's report becomes such a message, the store
+keeps its bytes, and answers are read from them.
+"""
 
 import datetime
-from collections.abc import Sequence
 from typing import Final
 
 from google.protobuf import duration_pb2
+from google.protobuf.message import DecodeError
 
-from lastlayer.classifier.domain.head import Head
-from lastlayer.classifier.domain.types import ServedVersion, Version
+from lastlayer.classifier.domain.errors import StoreCorruptError
+from lastlayer.classifier.domain.types import Version
 from lastlayer.classifier.evaluation.calibration import Calibration
+from lastlayer.classifier.evaluation.evaluation import EvaluationReport
 from lastlayer.classifier.evaluation.metrics import Interval, Metrics
-from lastlayer.classifier.evaluation.near_duplicates import NearDuplicate
 from lastlayer.classifier.evaluation.rejection import Rejection
-from lastlayer.classifier.evaluation.tally import EvaluationTally
-from lastlayer.classifier.prediction.activation_map import ActivationMap, Region
-from lastlayer.classifier.service.messages import CLASS_WEIGHT_NUMBERS, RECIPE_NUMBERS, prediction, timestamp
-from lastlayer.classifier.training.report import Facts
+from lastlayer.classifier.service.messages import to_timestamp
+from lastlayer.classifier.service.stored_facts import read_facts
+from lastlayer.classifier.training.jobs import Progress
+from lastlayer.classifier.training.recipes import Recipe
+from lastlayer.classifier.training.report import TrainingReport
+from lastlayer.classifier.training.trainer import ClassWeight
 from lastlayer.v1 import classifier_pb2, types_pb2
 
+_RECIPES: Final = {Recipe.AUTO: classifier_pb2.RECIPE_AUTO, Recipe.TUTORIAL: classifier_pb2.RECIPE_TUTORIAL}
+_CLASS_WEIGHTS: Final = {
+    ClassWeight.NONE: classifier_pb2.CLASS_WEIGHT_NONE,
+    ClassWeight.BALANCED: classifier_pb2.CLASS_WEIGHT_BALANCED,
+}
 
-def metrics(values: Metrics) -> types_pb2.Metrics:
-    """Return metrics."""
+
+def describe(report: TrainingReport) -> bytes:
+    """Return all that is known of a version that was trained, as the store keeps it (see `Version.description`)."""
+    return _describe(report).SerializeToString()
+
+
+def to_train_response(event: Progress | Version) -> classifier_pb2.TrainResponse:
+    """Return an event of a training."""
+    if isinstance(event, Version):
+        return classifier_pb2.TrainResponse(version=to_model_version(event))
+    progress = classifier_pb2.TrainProgress(message=event.message, fraction=event.fraction)
+    return classifier_pb2.TrainResponse(progress=progress)
+
+
+def to_model_version(record: Version) -> classifier_pb2.ModelVersion:
+    """Return a stored version, whichever release stored it; raises StoreCorruptError."""
+    message = _read_description(record.description) if record.description else read_facts(record.facts)
+    message.model = record.model
+    message.version = record.version
+    message.dataset = record.dataset
+    message.backbone = record.backbone_name
+    message.backbone_digest = record.backbone_digest
+    message.create_time.CopyFrom(to_timestamp(record.create_time))
+    return message
+
+
+def _read_description(description: bytes) -> classifier_pb2.ModelVersion:
+    try:
+        return classifier_pb2.ModelVersion.FromString(description)
+    except DecodeError as error:
+        raise StoreCorruptError("What is stored of this version is damaged; train the model again.") from error
+
+
+def _describe(report: TrainingReport) -> classifier_pb2.ModelVersion:
+    trained = report.trained
+    head = trained.head
+    duration = duration_pb2.Duration()
+    duration.FromTimedelta(datetime.timedelta(seconds=report.training_seconds))
+    return classifier_pb2.ModelVersion(
+        recipe=_RECIPES[trained.recipe],
+        taps=head.taps,
+        l1=head.l1,
+        l2=head.l2,
+        classes=head.classes,
+        example_count=report.example_count,
+        cross_validation=to_metrics(trained.cross_validation) if trained.cross_validation else None,
+        comparisons=[
+            classifier_pb2.RecipeEstimate(
+                recipe=_RECIPES[estimate.recipe],
+                taps=estimate.taps,
+                cross_validation=to_metrics(estimate.metrics),
+            )
+            for estimate in trained.comparisons
+        ],
+        training_duration=duration,
+        notes=trained.notes,
+        class_weight=_CLASS_WEIGHTS[trained.class_weight],
+        calibration=_calibration(trained.calibration),
+        rejection=_rejection(trained.rejection),
+        rejection_curve=[
+            classifier_pb2.RejectionPoint(threshold=point.threshold, precision=point.precision, coverage=point.coverage)
+            for point in trained.rejection_curve
+        ],
+        trials=[
+            classifier_pb2.Trial(
+                taps=trial.taps,
+                l2=trial.l2,
+                log_loss=trial.log_loss,
+                log_loss_standard_error=trial.log_loss_standard_error,
+                example_count=trial.example_count,
+                chosen=trial.chosen,
+                whitening=trial.whitening,
+            )
+            for trial in trained.trials
+        ],
+        libraries=report.libraries,
+        whitening=trained.whitening,
+    )
+
+
+def _calibration(values: Calibration | None) -> classifier_pb2.Calibration | None:
+    if values is None:
+        return None
+    return classifier_pb2.Calibration(
+        temperature=values.temperature,
+        log_loss_before=values.log_loss_before,
+        expected_calibration_error_before=values.expected_calibration_error_before,
+    )
+
+
+def _rejection(values: Rejection | None) -> classifier_pb2.Rejection | None:
+    if values is None:
+        return None
+    return classifier_pb2.Rejection(threshold=values.threshold, min_precision=values.min_precision)
+
+
+def to_evaluation(report: EvaluationReport) -> classifier_pb2.Evaluation:
+    """Return an evaluation of a version."""
+    return classifier_pb2.Evaluation(
+        model=report.version.model,
+        version=report.version.version,
+        metrics=to_metrics(report.metrics),
+        failed_count=report.failed,
+        unknown_labels=[
+            classifier_pb2.ClassCount(label=label, example_count=count)
+            for label, count in report.unknown_labels.items()
+        ],
+        near_duplicates=[
+            classifier_pb2.NearDuplicate(
+                id=near.name,
+                training_id=near.training_name,
+                training_label=near.training_label,
+                similarity=near.similarity,
+            )
+            for near in report.near_duplicates
+        ],
+        near_duplicate_count=report.near_duplicate_count,
+    )
+
+
+def to_metrics(values: Metrics) -> types_pb2.Metrics:
+    """Return how good predictions are."""
     return types_pb2.Metrics(
         example_count=values.example_count,
         log_loss=values.log_loss,
@@ -56,120 +187,3 @@ def metrics(values: Metrics) -> types_pb2.Metrics:
 
 def _interval(ends: Interval | None) -> types_pb2.Interval | None:
     return types_pb2.Interval(lower=ends[0], upper=ends[1]) if ends else None
-
-
-_MAX_NEAR_DUPLICATES: Final = 100
-
-
-def evaluation(
-    version: ServedVersion, tally: EvaluationTally, duplicates: Sequence[NearDuplicate]
-) -> classifier_pb2.Evaluation:
-    """Return an evaluation of a version."""
-    return classifier_pb2.Evaluation(
-        model=version.model,
-        version=version.version,
-        metrics=metrics(tally.metrics()),
-        failed_count=tally.failed,
-        unknown_labels=[
-            classifier_pb2.ClassCount(label=label, example_count=count) for label, count in tally.unknown_labels.items()
-        ],
-        near_duplicates=[
-            classifier_pb2.NearDuplicate(
-                id=near.name,
-                training_id=near.training_name,
-                training_label=near.training_label,
-                similarity=near.similarity,
-            )
-            for near in duplicates[:_MAX_NEAR_DUPLICATES]
-        ],
-        near_duplicate_count=len(duplicates),
-    )
-
-
-def explanation(
-    version: ServedVersion, head: Head, explained: ActivationMap, region: Region
-) -> classifier_pb2.Explanation:
-    """Return where the score of a class of a version comes from."""
-    height, width = explained.contributions.shape
-    return classifier_pb2.Explanation(
-        model=version.model,
-        version=version.version,
-        label=explained.label,
-        probability=explained.probability,
-        logit=explained.logit,
-        bias=explained.bias,
-        height=height,
-        width=width,
-        contributions=explained.contributions.ravel(),
-        region=types_pb2.ImageRegion(**region._asdict()),
-        prediction=prediction("", explained.probabilities, head.classes, 0, head.threshold).prediction,
-    )
-
-
-def model_version(record: Version) -> classifier_pb2.ModelVersion:
-    """Return a version."""
-    facts = Facts.from_json(record.facts)
-    duration = duration_pb2.Duration()
-    duration.FromTimedelta(datetime.timedelta(seconds=facts.training_seconds))
-    return classifier_pb2.ModelVersion(
-        model=record.model,
-        version=record.version,
-        dataset=record.dataset,
-        recipe=RECIPE_NUMBERS[facts.recipe],
-        taps=facts.taps,
-        l1=facts.l1,
-        l2=facts.l2,
-        classes=facts.classes,
-        example_count=facts.example_count,
-        backbone=record.backbone_name,
-        backbone_digest=record.backbone_digest,
-        cross_validation=metrics(facts.cross_validation) if facts.cross_validation else None,
-        comparisons=[
-            classifier_pb2.RecipeEstimate(
-                recipe=RECIPE_NUMBERS[estimate.recipe],
-                taps=estimate.taps,
-                cross_validation=metrics(estimate.metrics),
-            )
-            for estimate in facts.comparisons
-        ],
-        create_time=timestamp(record.create_time),
-        training_duration=duration,
-        notes=facts.notes,
-        class_weight=CLASS_WEIGHT_NUMBERS[facts.class_weight],
-        calibration=_calibration(facts.calibration),
-        rejection=_rejection(facts.rejection),
-        rejection_curve=[
-            classifier_pb2.RejectionPoint(threshold=point.threshold, precision=point.precision, coverage=point.coverage)
-            for point in facts.rejection_curve
-        ],
-        trials=[
-            classifier_pb2.Trial(
-                taps=trial.taps,
-                l2=trial.l2,
-                log_loss=trial.log_loss,
-                log_loss_standard_error=trial.log_loss_standard_error,
-                example_count=trial.example_count,
-                chosen=trial.chosen,
-                whitening=trial.whitening,
-            )
-            for trial in facts.trials
-        ],
-        libraries=facts.libraries,
-        whitening=facts.whitening,
-    )
-
-
-def _calibration(values: Calibration | None) -> classifier_pb2.Calibration | None:
-    if values is None:
-        return None
-    return classifier_pb2.Calibration(
-        temperature=values.temperature,
-        log_loss_before=values.log_loss_before,
-        expected_calibration_error_before=values.expected_calibration_error_before,
-    )
-
-
-def _rejection(values: Rejection | None) -> classifier_pb2.Rejection | None:
-    if values is None:
-        return None
-    return classifier_pb2.Rejection(threshold=values.threshold, min_precision=values.min_precision)

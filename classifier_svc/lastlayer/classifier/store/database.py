@@ -15,11 +15,15 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from lastlayer.classifier.domain.errors import StoreCorruptError, StoreFullError, StoreReadOnlyError
-from lastlayer.classifier.store.errors import explained
+from lastlayer.classifier.store.errors import explain
 from lastlayer.rpc.errors import NotReadyError
 
 BUSY_TIMEOUT_S: Final = 30
 """How long a writer waits for another one."""
+
+_MORE_CONNECTIONS: Final = 20
+"""How many connections there are besides the 5 that are kept open: one for each thread that uses the store (see
+`lastlayer.classifier.domain.workers`), so that a reader never waits for a writer's connection."""
 
 _MIGRATION_LOCK: Final = 0x6C6173746C  # any number that nobody else locks in the same database
 
@@ -67,14 +71,14 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """Run the block on one consistent state of the database."""
-        with self._explained(), self._snapshots.connect() as connection:
+        with self._explain_faults(), self._snapshots.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
         """Run the block as one transaction, which is on disk when the block is left, or rolled back where it raises."""
         options = {"begin_immediate": True}
-        with self._explained(), self._engine.execution_options(**options).begin() as connection:
+        with self._explain_faults(), self._engine.execution_options(**options).begin() as connection:
             yield connection
 
     def insert_new(self, connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
@@ -98,11 +102,11 @@ class Database:
             command.upgrade(config, "head")
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explain_faults(self) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
-            known = explained(error, self.location)
+            known = explain(error, self.location)
             if known is None:
                 raise
             raise known from error
@@ -128,8 +132,10 @@ def _parse(url: str) -> URL:
 
 def _make_engine(url: URL) -> Engine:
     if url.drivername != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+        return sa.create_engine(
+            url, pool_pre_ping=True, max_overflow=_MORE_CONNECTIONS, connect_args={"connect_timeout": 10}
+        )
+    engine = sa.create_engine(url, max_overflow=_MORE_CONNECTIONS, connect_args={"timeout": BUSY_TIMEOUT_S})
 
     @sa.event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:

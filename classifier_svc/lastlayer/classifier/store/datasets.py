@@ -2,23 +2,17 @@
 
 import datetime
 import zlib
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Generator, Sequence
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from lastlayer.classifier.domain.errors import DatasetNotTrainableError, StoreCorruptError
-from lastlayer.classifier.domain.types import AddedExample, Backbone, Dataset, NewExample, Tap, TapExamples, TrainingSet
-from lastlayer.classifier.store import queries
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError
+from lastlayer.classifier.domain.types import AddedExample, Backbone, Dataset, NewExample, TapExamples, TrainingSet
+from lastlayer.classifier.store import feature_rows, queries
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import backbones, datasets, examples, features, thumbnails
-from lastlayer.rpc.errors import BackboneMismatchError
-from lastlayer.rpc.vectors import pack, unpack
-
-_NAMED: Final = 5
-"""How many images an error names."""
+from lastlayer.rpc.vectors import pack
 
 
 class DatasetStore:
@@ -27,10 +21,10 @@ class DatasetStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def featurized(self, digest: str, contents: Collection[bytes]) -> set[bytes]:
+    def find_featurized(self, digest: str, contents: Collection[bytes]) -> set[bytes]:
         """Return those of the images, by sha256, whose features at all taps of a backbone are stored."""
         with self._database.reading() as connection:
-            return queries.featurized(connection, digest, contents)
+            return queries.find_featurized(connection, digest, contents)
 
     def add(self, dataset: str, backbone: Backbone, new: Sequence[NewExample]) -> list[AddedExample | None]:
         """Store examples, all or none, and return what became of each; they are on disk when this returns.
@@ -42,7 +36,7 @@ class DatasetStore:
             now = datetime.datetime.now(datetime.UTC)
             backbone_id = self._backbone_id(connection, backbone)
             self._add_features(connection, backbone_id, new)
-            found = queries.featurized(connection, backbone.digest, {example.content_sha256 for example in new})
+            found = queries.find_featurized(connection, backbone.digest, {example.content_sha256 for example in new})
             dataset_id = self._dataset_id(connection, dataset, now)
             self._add_thumbnails(
                 connection, dataset_id, [example for example in new if example.content_sha256 in found]
@@ -70,7 +64,7 @@ class DatasetStore:
         """Keep the thumbnails of examples, and take over those that other datasets have of the same images."""
         pictures = {example.content_sha256: example.thumbnail for example in new if example.thumbnail}
         wanted = sorted({example.content_sha256 for example in new if example.takes_thumbnail} - pictures.keys())
-        for some in queries.chunks(wanted):
+        for some in queries.split(wanted):
             query = sa.select(thumbnails.c.content_sha256, thumbnails.c.jpeg)
             found = connection.execute(query.where(thumbnails.c.content_sha256.in_(some)))
             pictures.update((row.content_sha256, row.jpeg) for row in found)
@@ -85,7 +79,7 @@ class DatasetStore:
     ) -> list[AddedExample | None]:
         """Add those examples whose images are featurized, in their order; return what became of each."""
         labels: dict[bytes, tuple[str, ...]] = {}
-        for some in queries.chunks(sorted(featurized)):
+        for some in queries.split(sorted(featurized)):
             query = (
                 sa.select(examples.c.content_sha256, examples.c.label)
                 .where(examples.c.dataset_id == dataset_id, examples.c.content_sha256.in_(some))
@@ -145,30 +139,32 @@ class DatasetStore:
             connection.execute(sa.delete(features).where(*orphans))
             connection.execute(sa.delete(datasets).where(datasets.c.id == key))
 
-    def tap_features(self, name: str, digest: str, tap: str) -> TapExamples | None:
-        """Return the examples that training uses, with their features at one tap of a backbone; None where there is no
-        such dataset, or its features are of another backbone. Raises StoreCorruptError.
+    def tap_blocks(self, name: str, digest: str, tap: str, size: int) -> Generator[TapExamples, None, None]:
+        """Yield the examples that training uses, `size` at a time, with their features at one tap of a backbone.
+
+        All blocks are of one state of the store. There are none where there is no such dataset, or where its features
+        are of another backbone. Images without features are left out. Raises StoreCorruptError.
         """
         with self._database.reading() as connection:
             dataset = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
             if dataset is None or dataset.backbone_id is None:
-                return None
+                return
             backbone = queries.find_backbone(connection, dataset.backbone_id)
             read = next((known for known in backbone.taps if known.name == tap), None)
             if backbone.digest != digest or read is None:
-                return None
-            labelled = connection.execute(queries.unambiguous(dataset.id)).all()
-            known = queries.featurized(connection, digest, [row.content_sha256 for row in labelled])
-            labelled = [row for row in labelled if row.content_sha256 in known]
-            contents = [row.content_sha256 for row in labelled]
-            names = connection.execute(
-                sa.select(examples.c.id, examples.c.name).where(examples.c.dataset_id == dataset.id)
-            )
-            by_key = {row.id: row.name for row in names}
-            vectors = self._read_tap(connection, dataset, read, contents, lambda: None)
-            return TapExamples(
-                contents, [by_key[row.first] for row in labelled], [row.label for row in labelled], vectors
-            )
+                return
+            labelled = connection.execute(queries.select_unambiguous(dataset.id)).all()
+            for start in range(0, len(labelled), size):
+                labels = {row.content_sha256: row.label for row in labelled[start : start + size]}
+                known = queries.find_featurized(connection, digest, labels)
+                contents = [content for content in labels if content in known]
+                names = feature_rows.read_names(connection, dataset, contents)
+                yield TapExamples(
+                    contents,
+                    [names[content] for content in contents],
+                    [labels[content] for content in contents],
+                    feature_rows.read_tap(connection, dataset, read, contents),
+                )
 
     def training_set(
         self,
@@ -188,70 +184,14 @@ class DatasetStore:
             if dataset.backbone_id is None:
                 raise DatasetNotTrainableError(f"The dataset `{name}` has no examples.")
             backbone = queries.find_backbone(connection, dataset.backbone_id)
-            labelled = connection.execute(queries.unambiguous(dataset.id)).all()
+            labelled = connection.execute(queries.select_unambiguous(dataset.id)).all()
             contents = [row.content_sha256 for row in labelled]
             pulse()
-            self._check_features(connection, dataset, backbone, contents)
+            feature_rows.check_featurized(connection, dataset, backbone, contents)
             names = needed(backbone, len(contents))
             arrays = {
-                tap.name: self._read_tap(connection, dataset, tap, contents, pulse)
+                tap.name: feature_rows.read_tap(connection, dataset, tap, contents, pulse)
                 for tap in backbone.taps
                 if tap.name in names
             }
             return TrainingSet(backbone, contents, [row.label for row in labelled], arrays)
-
-    def _check_features(
-        self, connection: Connection, dataset: Any, backbone: Backbone, contents: Collection[bytes]
-    ) -> None:
-        """Raise BackboneMismatchError unless all images, in order of arrival, have features of a dataset's backbone."""
-        missing = set(contents) - queries.featurized(connection, backbone.digest, contents)
-        if not missing:
-            return
-        other = connection.execute(
-            sa.select(backbones.c.name, backbones.c.digest)
-            .join(features)
-            .where(features.c.content_sha256 == min(missing))
-            .limit(1)
-        ).one_or_none()
-        actual = f"features of {other.name} ({other.digest})" if other else "no features"
-        first = [content for content in contents if content in missing][:_NAMED]
-        rows = connection.execute(
-            sa.select(examples.c.content_sha256, examples.c.name).where(
-                examples.c.dataset_id == dataset.id, examples.c.content_sha256.in_(first)
-            )
-        )
-        names = {row.content_sha256: row.name for row in rows}
-        named = ", ".join(f"`{names[content] or content.hex()[:12]}`" for content in first)
-        raise BackboneMismatchError(
-            f"{len(missing)} of the {len(contents)} examples of the dataset `{dataset.name}` have {actual}, but the "
-            f"newest has features of {backbone.name} ({backbone.digest}); add these again: "
-            f"{named}{' and others' if len(missing) > _NAMED else ''}.",
-            expected=backbone.digest,
-            actual=other.digest if other else "",
-        )
-
-    @staticmethod
-    def _read_tap(
-        connection: Connection, dataset: Any, tap: Tap, contents: Sequence[bytes], pulse: Callable[[], None]
-    ) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Return the features of images at one tap, float32 [n, d]; all must be stored."""
-        array = np.empty((len(contents), tap.dimension), np.float32)
-        position = 0
-        # In order of arrival, as they lie in the database.
-        for some in queries.chunks(contents):
-            pulse()
-            query = sa.select(features.c.content_sha256, features.c.vector, features.c.crc32).where(
-                features.c.backbone_id == dataset.backbone_id,
-                features.c.tap == tap.name,
-                features.c.content_sha256.in_(some),
-            )
-            rows = {content: position + number for number, content in enumerate(some)}
-            for content, vector, crc32 in connection.execute(query):
-                if len(vector) != 4 * tap.dimension or zlib.crc32(vector) != crc32:
-                    raise StoreCorruptError(
-                        f"The stored features of the image {content.hex()} at the tap {tap.name} are damaged; delete "
-                        f"the dataset `{dataset.name}` and add its images again."
-                    )
-                array[rows[content]] = unpack(vector)
-            position += len(some)
-        return array

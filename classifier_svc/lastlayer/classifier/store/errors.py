@@ -30,7 +30,7 @@ _POSTGRES_KINDS: Final = {
 }
 
 
-def explained(error: DBAPIError, location: str) -> LastlayerError | None:
+def explain(error: DBAPIError, location: str) -> LastlayerError | None:
     """Return the error for the user; None where the fault is ours."""
     kind = _kind(error)
     if kind == "full":

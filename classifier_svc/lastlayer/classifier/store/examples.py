@@ -58,7 +58,7 @@ class ExampleStore:
             if wanted.conflicts_only:
                 images = images.having(sa.func.count() > 1)
             if wanted.stale_only:
-                images = images.where(~queries.fresh(owner.backbone_id))
+                images = images.where(~queries.is_fresh(owner.backbone_id))
             found = connection.execute(images).all()
             return self._read(connection, owner, [row.content_sha256 for row in found], with_thumbnails)
 
@@ -98,7 +98,7 @@ class ExampleStore:
             queries.keep_features(self._database, connection, shared=False)
             owner = queries.find(connection, dataset, lock=True)
             contents = self._select(connection, owner, selectors)
-            for some in queries.chunks(contents):
+            for some in queries.split(contents):
                 for table in (examples, thumbnails):
                     mine = table.c.dataset_id == owner.id, table.c.content_sha256.in_(some)
                     connection.execute(sa.delete(table).where(*mine))
@@ -112,7 +112,7 @@ class ExampleStore:
     def _choose_backbone(connection: Connection, owner: Any) -> None:
         """Make the newest example's backbone the dataset's where no example has features of the dataset's any more."""
         mine = sa.select(examples.c.content_sha256).where(examples.c.dataset_id == owner.id)
-        if connection.scalars(mine.where(queries.fresh(owner.backbone_id)).limit(1)).first() is not None:
+        if connection.scalars(mine.where(queries.is_fresh(owner.backbone_id)).limit(1)).first() is not None:
             return
         newest = mine.order_by(examples.c.id.desc()).limit(1).scalar_subquery()
         chosen = sa.select(sa.func.max(features.c.backbone_id)).where(features.c.content_sha256 == newest)
@@ -135,9 +135,9 @@ class ExampleStore:
         """Return some examples, in order of arrival."""
         rows: dict[bytes, list[Any]] = {}
         pictures: dict[bytes, bytes] = {}
-        for some in queries.chunks(contents):
+        for some in queries.split(contents):
             query = (
-                sa.select(examples, queries.fresh(owner.backbone_id).label("fresh"))
+                sa.select(examples, queries.is_fresh(owner.backbone_id).label("fresh"))
                 .where(examples.c.dataset_id == owner.id, examples.c.content_sha256.in_(some))
                 .order_by(examples.c.id)
             )
@@ -195,7 +195,7 @@ def _named(connection: Connection, owner: Any, names: Sequence[str]) -> dict[str
     for names.
     """
     found: dict[str, set[bytes]] = {}
-    for some in queries.chunks(names):
+    for some in queries.split(names):
         query = sa.select(examples.c.name, examples.c.content_sha256).where(
             examples.c.dataset_id == owner.id, examples.c.name.in_(some)
         )

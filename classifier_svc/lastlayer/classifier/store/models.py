@@ -1,9 +1,9 @@
 """Keeps models: names with immutable, numbered versions, one of which is the default."""
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -14,6 +14,9 @@ from lastlayer.classifier.domain.types import Model, ServedVersion, Version
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import backbones, models, versions
 
+_CLASSES: Final = "classes"
+"""What the JSON of a version has from every release; all else of it is in the description by now."""
+
 
 @dataclass(frozen=True)
 class NewVersion:
@@ -23,7 +26,9 @@ class NewVersion:
     dataset: str
     backbone_name: str
     backbone_digest: str
-    facts: Mapping[str, Any]
+    classes: Sequence[str]
+    description: bytes
+    """See `Version.description`."""
     head: bytes
     request_id: str = ""
     request_sha256: bytes = b""
@@ -65,7 +70,8 @@ class ModelStore:
                         dataset=new.dataset,
                         backbone_name=new.backbone_name,
                         backbone_digest=new.backbone_digest,
-                        facts=dict(new.facts),
+                        facts={_CLASSES: list(new.classes)},
+                        description=new.description,
                         head=new.head,
                         create_time=now,
                         request_id=new.request_id or None,
@@ -180,7 +186,7 @@ class ModelStore:
         return [dimensions[tap] for tap in taps]
 
     def held_out(self, key: int) -> bytes | None:
-        """Return the held-out results of a version, None where it has none; see `head`."""
+        """Return the out-of-fold results of a version, None where it has none; see `head`."""
         with self._database.reading() as connection:
             row = connection.execute(sa.select(versions.c.held_out).where(versions.c.id == key)).one_or_none()
         if row is None:
@@ -197,6 +203,7 @@ class ModelStore:
             versions.c.backbone_name,
             versions.c.backbone_digest,
             versions.c.facts,
+            versions.c.description,
             versions.c.create_time,
         ).join(models)
 
@@ -238,7 +245,7 @@ class ModelStore:
             name=row.name,
             default_version=row.default_version,
             version_count=count or 0,
-            classes=tuple((facts or {}).get("classes", ())),
+            classes=tuple((facts or {}).get(_CLASSES, ())),
             create_time=row.create_time,
             update_time=row.update_time,
         )
@@ -252,6 +259,8 @@ def _version(row: Any) -> Version:
         dataset=row.dataset,
         backbone_name=row.backbone_name,
         backbone_digest=row.backbone_digest,
+        classes=tuple(row.facts.get(_CLASSES, ())),
+        description=bytes(row.description or b""),
         facts=row.facts,
         create_time=row.create_time,
     )

@@ -20,7 +20,7 @@ _FEATURES_LOCK: Final = 0x6C61737466  # any number that nobody else locks in the
 Value = TypeVar("Value", bytes, str)
 
 
-def chunks(values: Sequence[Value]) -> list[Sequence[Value]]:
+def split(values: Sequence[Value]) -> list[Sequence[Value]]:
     """Return some values at a time, few enough for one statement to name."""
     return [values[start : start + _MANY] for start in range(0, len(values), _MANY)]
 
@@ -41,10 +41,10 @@ def find_backbone(connection: Connection, key: int) -> Backbone:
     return Backbone(row.name, row.digest, tuple(Tap(*tap) for tap in row.taps))
 
 
-def featurized(connection: Connection, digest: str, contents: Collection[bytes]) -> set[bytes]:
+def find_featurized(connection: Connection, digest: str, contents: Collection[bytes]) -> set[bytes]:
     """Return those of the images, by sha256, whose features at all taps of a backbone are stored."""
     found: set[bytes] = set()
-    for some in chunks(sorted(contents)):
+    for some in split(sorted(contents)):
         query = (
             sa.select(features.c.content_sha256)
             .join(backbones)
@@ -55,13 +55,13 @@ def featurized(connection: Connection, digest: str, contents: Collection[bytes])
     return found
 
 
-def fresh(backbone_id: int | None) -> sa.ColumnElement[bool]:
+def is_fresh(backbone_id: int | None) -> sa.ColumnElement[bool]:
     """Return whether an example's image has features of a backbone."""
     own = features.alias()
     return sa.exists().where(own.c.backbone_id == backbone_id, own.c.content_sha256 == examples.c.content_sha256)
 
 
-def unambiguous(dataset_id: int) -> sa.Select[Any]:
+def select_unambiguous(dataset_id: int) -> sa.Select[Any]:
     """Return the images with exactly one label, in order of arrival: `content_sha256`, `label` and `first`."""
     return (
         sa.select(
@@ -78,13 +78,13 @@ def unambiguous(dataset_id: int) -> sa.Select[Any]:
 
 def describe(connection: Connection, row: Any) -> Dataset:
     """Return a dataset with its counts."""
-    single = unambiguous(row.id).subquery()
+    single = select_unambiguous(row.id).subquery()
     counts = connection.execute(
         sa.select(single.c.label, sa.func.count()).group_by(single.c.label).order_by(sa.func.min(single.c.first))
     ).all()
     of_dataset = sa.select(sa.func.count(examples.c.content_sha256.distinct())).where(examples.c.dataset_id == row.id)
     images = connection.scalar(of_dataset) or 0
-    stale = connection.scalar(of_dataset.where(~fresh(row.backbone_id))) if images else 0
+    stale = connection.scalar(of_dataset.where(~is_fresh(row.backbone_id))) if images else 0
     class_counts = {row[0]: row[1] for row in counts}
     return Dataset(
         name=row.name,

@@ -109,12 +109,13 @@ versions = Table(
     Column("dataset", Text, nullable=False),
     Column("backbone_name", Text, nullable=False),
     Column("backbone_digest", Text, nullable=False),
-    Column("facts", JSON, nullable=False),
+    Column("facts", JSON, nullable=False),  # all that was known in the first releases; by now its classes
     Column("head", LargeBinary, nullable=False),
     Column("create_time", UtcDateTime, nullable=False),
     Column("request_id", Text, unique=True),
     Column("request_sha256", LargeBinary(32)),
     Column("held_out", LargeBinary),  # see `evaluation.out_of_fold`; none where nothing was validated
+    Column("description", LargeBinary),  # a serialized lastlayer.v1.ModelVersion; none from the first releases
     UniqueConstraint("model_id", "version"),
     # Without it SQLite may give the key of a deleted row to a new one.
     sqlite_autoincrement=True,

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from lastlayer.classifier.domain.types import Version
-from lastlayer.classifier.evaluation.out_of_fold import HeldOut
-from lastlayer.classifier.service import monitoring
+from lastlayer.classifier.domain.workers import Workers
+from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore, NewVersion
+from lastlayer.classifier.training.counting import CountedTraining, count_training
 from lastlayer.classifier.training.progress import Pulse
 from lastlayer.classifier.training.recipes import Recipe, TapFeatures
-from lastlayer.classifier.training.report import Facts
+from lastlayer.classifier.training.report import TrainingReport
 from lastlayer.classifier.training.trainer import ClassWeight, Trained, TrainingCancelledError, needed_taps, train
 from lastlayer.rpc.errors import OverloadedError
 from lastlayer.rpc.system.memory import give_back_free_memory
@@ -50,12 +51,22 @@ class TrainingRequest:
     """Of the request, so that an id that is used again with another one is noticed."""
 
 
-class Trainings:
+class TrainingJobs:
     """Trains versions of models on datasets."""
 
-    def __init__(self, datasets: DatasetStore, models: ModelStore) -> None:
+    def __init__(
+        self,
+        datasets: DatasetStore,
+        models: ModelStore,
+        workers: Workers,
+        *,
+        describe: Callable[[TrainingReport], bytes],
+    ) -> None:
+        """`workers` train. `describe` returns what the store keeps of a report, see `Version.description`."""
         self._datasets = datasets
         self._models = models
+        self._workers = workers
+        self._describe = describe
         self._turn = asyncio.Lock()
         self._waiting = 0
 
@@ -67,12 +78,14 @@ class Trainings:
         """
         if self._waiting >= _MAX_WAITING:
             raise OverloadedError(f"{self._waiting} trainings wait for their turn; try again later.", retry_after_s=30)
-        with monitoring.training():
-            async with contextlib.aclosing(self._run_in_turn(request)) as events:
+        with count_training() as counted:
+            async with contextlib.aclosing(self._run_in_turn(request, counted)) as events:
                 async for event in events:
                     yield event
 
-    async def _run_in_turn(self, request: TrainingRequest) -> AsyncGenerator[Progress | Version]:
+    async def _run_in_turn(
+        self, request: TrainingRequest, counted: CountedTraining
+    ) -> AsyncGenerator[Progress | Version]:
         turn = asyncio.create_task(self._turn.acquire())
         self._waiting += 1
         try:
@@ -86,16 +99,17 @@ class Trainings:
         finally:
             self._waiting -= 1
         try:
-            async with contextlib.aclosing(self._run(request)) as events:
+            async with contextlib.aclosing(self._run(request, counted)) as events:
                 async for event in events:
                     yield event
         finally:
             self._turn.release()
 
-    async def _run(self, request: TrainingRequest) -> AsyncGenerator[Progress | Version]:
+    async def _run(self, request: TrainingRequest, counted: CountedTraining) -> AsyncGenerator[Progress | Version]:
         if request.request_id:
-            done = await asyncio.to_thread(self._models.find_request, request.request_id, request.request_sha256)
+            done = await self._workers.run(self._models.find_request, request.request_id, request.request_sha256)
             if done is not None:
+                counted.forget()
                 yield done
                 return
         latest = Progress("reading the features", 0.0)
@@ -105,7 +119,7 @@ class Trainings:
             nonlocal latest
             latest = Progress(message, max(fraction, latest.fraction))
 
-        work = asyncio.create_task(asyncio.to_thread(self._train, request, tell, cancelled))
+        work = asyncio.create_task(self._workers.run(self._train, request, tell, cancelled, counted))
         try:
             told = None
             while not work.done():
@@ -117,7 +131,7 @@ class Trainings:
                     await asyncio.wait([work], timeout=0.1)
                 if told == latest and not work.done():
                     yield told
-            yield await asyncio.to_thread(self._store, work.result(), cancelled)
+            yield work.result()
         finally:
             cancelled.set()
             if not work.done():
@@ -126,14 +140,26 @@ class Trainings:
                     await asyncio.shield(work)
 
     def _train(
-        self, request: TrainingRequest, tell: Callable[[str, float], None], cancelled: threading.Event
-    ) -> NewVersion:
+        self,
+        request: TrainingRequest,
+        tell: Callable[[str, float], None],
+        cancelled: threading.Event,
+        counted: CountedTraining,
+    ) -> Version:
+        """Train and store a version; raises TrainingCancelledError, where nothing is stored."""
+
+        def check() -> None:
+            if cancelled.is_set():
+                raise TrainingCancelledError
+
         try:
-            return self._trained(request, tell, cancelled)
+            version = self._models.add(self._fit(request, tell, cancelled), check)
         finally:
             give_back_free_memory()
+        counted.tell("done")  # before the caller hears of it, and whether or not it still listens
+        return version
 
-    def _trained(
+    def _fit(
         self, request: TrainingRequest, tell: Callable[[str, float], None], cancelled: threading.Event
     ) -> NewVersion:
         started = time.monotonic()
@@ -156,35 +182,29 @@ class Trainings:
             progress=tell,
             cancelled=cancelled.is_set,
         )
-        facts = Facts.of(trained, len(examples.labels), time.monotonic() - started, _libraries())
+        report = TrainingReport(trained, len(examples.labels), time.monotonic() - started, _read_library_versions())
         return NewVersion(
             model=request.model,
             dataset=request.dataset,
             backbone_name=examples.backbone.name,
             backbone_digest=examples.backbone.digest,
-            facts=facts.to_json(),
+            classes=trained.head.classes,
+            description=self._describe(report),
             head=trained.head.to_bytes(),
-            held_out=_held_out(trained, examples.contents),
+            held_out=_pack_out_of_fold(trained, examples.contents),
             request_id=request.request_id,
             request_sha256=request.request_sha256,
         )
 
-    def _store(self, version: NewVersion, cancelled: threading.Event) -> Version:
-        def check() -> None:
-            if cancelled.is_set():
-                raise TrainingCancelledError
 
-        return self._models.add(version, check)
-
-
-def _held_out(trained: Trained, contents: Sequence[bytes]) -> bytes | None:
-    held_out = trained.held_out
-    if held_out is None:
+def _pack_out_of_fold(trained: Trained, contents: Sequence[bytes]) -> bytes | None:
+    predictions = trained.held_out
+    if predictions is None:
         return None
-    validated = [contents[row] for row in held_out.rows]
-    return HeldOut.of(validated, held_out.truth, held_out.probabilities).to_bytes()
+    validated = [contents[row] for row in predictions.rows]
+    return OutOfFold.of(validated, predictions.truth, predictions.probabilities).to_bytes()
 
 
-def _libraries() -> dict[str, str]:
+def _read_library_versions() -> dict[str, str]:
     """Return the versions of what has a say in a head's numbers."""
     return {name: importlib.metadata.version(name) for name in ("lastlayer", "numpy", "scipy")}

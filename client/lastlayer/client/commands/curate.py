@@ -29,6 +29,9 @@ from lastlayer.client.transport.defaults import DEFAULT_MODEL
 _SHA256_DIGITS: Final = range(8, 65)
 """How many hexadecimal digits name an image by the beginning of its sha256."""
 
+_ID_PREFIX: Final = "id:"
+"""What goes before an id that could also be a file or the beginning of a sha256."""
+
 _dataset_option = click.option(
     "--dataset", default=DEFAULT_MODEL, show_default=True, metavar="NAME", help="The dataset."
 )
@@ -75,7 +78,7 @@ def relabel(examples: tuple[str, ...], label: str, dataset: str, server: Server,
     """Give each EXAMPLE of a dataset another label.
 
     An EXAMPLE is an image file, the id that `client review` prints, or the first digits of its sha256, at least
-    8 and an even number.
+    8 and an even number. `id:ID` is always taken for an id.
     """
     from lastlayer.client.output.escape import shown
     from lastlayer.client.output.json_lines import print_json, result_json
@@ -164,6 +167,8 @@ def _keys(examples: Sequence[str]) -> dict[str | bytes, str]:
 
 def _key(example: str) -> str | bytes:
     """Return how the server knows an example: by the sha256 of its image, or by its id."""
+    if example.startswith(_ID_PREFIX):
+        return example.removeprefix(_ID_PREFIX)
     if os.path.isfile(example):  # noqa: PTH113 - Path.is_file fails where an id is too long to be a name
         from lastlayer.client.data.images import read_chunks
 
@@ -176,7 +181,8 @@ def _key(example: str) -> str | bytes:
             from lastlayer.client.errors import InvalidInputError
 
             raise InvalidInputError(
-                f"`{example}` has an odd number of digits; a sha256 is looked up by whole bytes: give one more or less."
+                f"`{example}` has an odd number of digits; a sha256 is looked up by whole bytes: give one more or "
+                f"less, or `{_ID_PREFIX}{example}` where it is an id."
             )
         return bytes.fromhex(example)
     return example

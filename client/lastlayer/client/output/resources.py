@@ -63,7 +63,10 @@ def print_status(out: Console, status: ServerStatus) -> None:
     line(out, f"Server: {status.server}")
     for service, state in status.services.items():
         line(out, f"{service}: {state}")
-    line(out, f"Backbone: {shown(status.backbone) or 'not known until there is a dataset'}")
+    unknown = (
+        "not known until there is a dataset" if status.datasets_visible else "datasets are not visible to this token"
+    )
+    line(out, f"Backbone: {shown(status.backbone) or unknown}")
 
 
 def print_dataset(

@@ -1,19 +1,40 @@
 """Near duplicates among evaluated images, and which stored examples a version was trained on."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from lastlayer.classifier.domain.types import TapExamples
-from lastlayer.classifier.evaluation.near_duplicates import ALIKE, RANK, RATIO, SAME, near_duplicates
-from lastlayer.classifier.evaluation.out_of_fold import HeldOut
-from lastlayer.classifier.evaluation.tally import trained_on
+from lastlayer.classifier.evaluation.near_duplicates import (
+    ALIKE,
+    RANK,
+    RATIO,
+    SAME,
+    NearDuplicate,
+    find_near_duplicates,
+)
+from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
+from lastlayer.classifier.evaluation.tally import select_trained_on
 
 
 def stored(vectors: npt.NDArray[np.float32], labels: list[str] | None = None) -> TapExamples:
     names = [f"stored {row}" for row in range(len(vectors))]
     contents = [row.to_bytes(32) for row in range(len(vectors))]
     return TapExamples(contents, names, labels or ["x"] * len(vectors), vectors)
+
+
+def near_duplicates(
+    names: list[str],
+    images: list[npt.NDArray[np.float32]],
+    training: TapExamples,
+    stopped: Callable[[], bool] = lambda: False,
+) -> list[NearDuplicate]:
+    """Compare images with training images in blocks of a few thousand."""
+    rows = range(len(training.names))
+    blocks = [training.only(rows[start : start + 4000]) for start in range(0, len(rows), 4000)]
+    return find_near_duplicates(names, np.stack(images) if images else training.vectors[:0], blocks, stopped)
 
 
 def random(count: int, seed: int, dimension: int = 16) -> npt.NDArray[np.float32]:
@@ -100,8 +121,8 @@ def test_what_was_added_after_the_training_was_not_trained_on() -> None:
     everything = stored(random(5, 0), ["cat", "dog", "dog", "owl", "dog"])
     contents = everything.contents
     # The only owl could not be held out; the last dog came later.
-    held_out = HeldOut.of(contents[:3], np.array([0, 1, 1]), np.full((3, 3), 1 / 3)).to_bytes()
-    trained = trained_on(everything, held_out, ["cat", "dog", "owl"])
+    results = OutOfFold.of(contents[:3], np.array([0, 1, 1]), np.full((3, 3), 1 / 3))
+    trained = select_trained_on(everything, results, ["cat", "dog", "owl"])
     assert trained.contents == contents[:4]
     assert trained.names == everything.names[:4]
     assert trained.labels == ["cat", "dog", "dog", "owl"]
@@ -110,4 +131,4 @@ def test_what_was_added_after_the_training_was_not_trained_on() -> None:
 
 def test_where_nothing_was_validated_all_that_is_stored_counts() -> None:
     everything = stored(random(2, 0))
-    assert trained_on(everything, None, ["x"]) is everything
+    assert select_trained_on(everything, None, ["x"]) is everything

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from lastlayer.classifier.domain.errors import StoreCorruptError
-from lastlayer.classifier.evaluation.out_of_fold import HeldOut
+from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 
 
 def contents(count: int) -> list[bytes]:
     return [hashlib.sha256(bytes([number])).digest() for number in range(count)]
 
 
-def held_out(probabilities: list[list[float]], truth: list[int]) -> HeldOut:
-    return HeldOut.of(contents(len(truth)), np.array(truth), np.array(probabilities))
+def held_out(probabilities: list[list[float]], truth: list[int]) -> OutOfFold:
+    return OutOfFold.of(contents(len(truth)), np.array(truth), np.array(probabilities))
 
 
 def test_mistakes_come_the_most_confident_first() -> None:
@@ -41,24 +41,24 @@ def test_planted_wrong_labels_are_found() -> None:
     labels = truth.copy()
     labels[::50] = (labels[::50] + 1) % 3
     names = [number.to_bytes(32, "big") for number in range(300)]
-    found = HeldOut.of(names, labels, probabilities).suspicious()
+    found = OutOfFold.of(names, labels, probabilities).suspicious()
     assert {int.from_bytes(example.content_sha256, "big") for example in found[:6]} == set(range(0, 300, 50))
 
 
 def test_they_are_read_as_they_were_written() -> None:
     one = held_out([[0.4, 0.6], [0.2, 0.8]], [0, 1])
-    read = HeldOut.from_bytes(one.to_bytes())
+    read = OutOfFold.from_bytes(one.to_bytes())
     assert read.mistakes() == one.mistakes()
     assert len(one.to_bytes()) < 200
-    assert HeldOut.from_bytes(HeldOut.of([], np.zeros(0, np.intp), np.zeros((0, 2))).to_bytes()).mistakes() == []
+    assert OutOfFold.from_bytes(OutOfFold.of([], np.zeros(0, np.intp), np.zeros((0, 2))).to_bytes()).mistakes() == []
 
 
 @pytest.mark.parametrize("damage", [lambda stored: stored[:-1], lambda stored: stored[1:], lambda stored: b""])
 def test_damage_is_noticed(damage: object) -> None:
     stored = held_out([[0.4, 0.6]], [0]).to_bytes()
     with pytest.raises(StoreCorruptError, match="train the model again"):
-        HeldOut.from_bytes(damage(stored))  # type: ignore[operator]
+        OutOfFold.from_bytes(damage(stored))  # type: ignore[operator]
     for position in range(len(stored)):
         changed = bytes([*stored[:position], stored[position] ^ 1, *stored[position + 1 :]])
         with pytest.raises(StoreCorruptError):
-            HeldOut.from_bytes(changed)
+            OutOfFold.from_bytes(changed)

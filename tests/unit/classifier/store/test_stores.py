@@ -22,6 +22,7 @@ from lastlayer.classifier.store.models import ModelStore, NewVersion
 from lastlayer.rpc.errors import BackboneMismatchError
 
 BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 2), Tap("scores", True, 3)))
+GONE = {"content": bytes([2]) * 32}
 OTHER = Backbone("other", "b" * 64, (Tap("conv", False, 2),))
 
 
@@ -48,7 +49,7 @@ def example(number: int, label: str, *, backbone: Backbone = BACKBONE, stored: b
 
 
 def version(model: str = "m", request_id: str = "", request: bytes = b"1" * 32) -> NewVersion:
-    return NewVersion(model, "d", "tiny", "a" * 64, {"classes": ["x", "y"]}, b"head", request_id, request)
+    return NewVersion(model, "d", "tiny", "a" * 64, ["x", "y"], b"description", b"head", request_id, request)
 
 
 def test_an_acknowledgement_means_on_disk(database: Database) -> None:
@@ -129,10 +130,10 @@ def test_features_are_shared_and_go_with_the_last_dataset(datasets: DatasetStore
     datasets.add("one", BACKBONE, [example(1, "x"), example(2, "x")])
     datasets.add("two", BACKBONE, [example(1, "y", stored=True)])
     contents = [bytes([1]) * 32, bytes([2]) * 32]
-    assert datasets.featurized(BACKBONE.digest, contents) == set(contents)
-    assert datasets.featurized(OTHER.digest, contents) == set()
+    assert datasets.find_featurized(BACKBONE.digest, contents) == set(contents)
+    assert datasets.find_featurized(OTHER.digest, contents) == set()
     datasets.delete("one")
-    assert datasets.featurized(BACKBONE.digest, contents) == {contents[0]}
+    assert datasets.find_featurized(BACKBONE.digest, contents) == {contents[0]}
     assert datasets.training_set("two").features["scores"].tolist() == [[1, 1, 1]]
 
 
@@ -159,6 +160,16 @@ def test_damaged_features_are_noticed(database: Database, datasets: DatasetStore
         connection.execute(sa.text("UPDATE features SET vector = zeroblob(8) WHERE tap = 'conv'"))
     with pytest.raises(StoreCorruptError, match="at the tap conv are damaged"):
         datasets.training_set("d")
+
+
+def test_a_missing_row_of_features_is_noticed(database: Database, datasets: DatasetStore) -> None:
+    """The image has features at another tap, so that it counts as featurized; what is missing is trained on by none."""
+    datasets.add("d", BACKBONE, [example(1, "x"), example(2, "y")])
+    with database.writing() as connection:
+        connection.execute(sa.text("DELETE FROM features WHERE tap = 'conv' AND content_sha256 = :content"), GONE)
+    for read in (datasets.training_set, lambda name: list(datasets.tap_blocks(name, BACKBONE.digest, "conv", 10))):
+        with pytest.raises(StoreCorruptError, match=f"image {'02' * 32} at the tap conv are damaged"):
+            read("d")
 
 
 def test_versions_are_numbered_and_the_newest_is_the_default(models: ModelStore) -> None:

@@ -1,14 +1,11 @@
 """The recipes on datasets of all sizes, through the one function that trains."""
 
-import json
-
 import numpy as np
 import pytest
 
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError, RecipeNotSupportedError
 from lastlayer.classifier.domain.types import Backbone, Tap
 from lastlayer.classifier.training.recipes import Recipe, TapFeatures
-from lastlayer.classifier.training.report import Facts
 from lastlayer.classifier.training.trainer import (
     COMPARED_EXAMPLES,
     ClassWeight,
@@ -311,26 +308,3 @@ def test_every_example_that_can_be_is_held_out() -> None:
     assert held_out.rows.tolist() == list(range(10))
     assert held_out.truth.tolist() == [0] * 5 + [1] * 5
     assert held_out.probabilities.sum(1) == pytest.approx(np.ones(10))
-
-
-def test_facts_are_read_as_they_were_written() -> None:
-    labels = ["a", "b", "c"] * 60
-    trained = train_quietly(taps_for(labels, noise=2.5), labels, min_precision=0.8)
-    facts = Facts.of(trained, 180, 1.5, {"numpy": "2"})
-    stored = json.loads(json.dumps(facts.to_json()))
-    assert Facts.from_json(stored) == facts
-
-
-def test_facts_of_the_first_release_are_read() -> None:
-    labels = ["a", "b"] * 10
-    facts = Facts.of(train_quietly(taps_for(labels), labels), 20, 1.5, {})
-    stored = json.loads(json.dumps(facts.to_json()))
-    for key in ("class_weight", "whitening", "calibration", "rejection", "rejection_curve", "trials", "libraries"):
-        del stored[key]
-    for key in ("micro_accuracy_interval", "log_loss_interval", "expected_calibration_error", "reliability"):
-        del stored["cross_validation"][key]
-        del stored["comparisons"][0]["metrics"][key]
-    read = Facts.from_json(stored)
-    assert (read.taps, read.example_count, read.trials, read.rejection) == (facts.taps, 20, (), None)
-    assert read.cross_validation is not None
-    assert read.cross_validation.micro_accuracy_interval is None

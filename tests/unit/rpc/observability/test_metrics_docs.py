@@ -4,12 +4,12 @@ from pathlib import Path
 
 from prometheus_client import REGISTRY
 
-from lastlayer.classifier.service import monitoring as classifier_monitoring
+from lastlayer.classifier import server as classifier_server
 from lastlayer.featurizer.pipeline import monitoring as featurizer_monitoring
 from lastlayer.rpc.server import call_interceptor
 
 DOCUMENTED = (Path(__file__).resolve().parents[4] / "docs" / "metrics.md").read_text()
-MODULES = (call_interceptor, featurizer_monitoring, classifier_monitoring)
+MODULES = (call_interceptor, featurizer_monitoring, classifier_server)
 PREFIXES = ("grpc_server_", "featurizer_", "classifier_")
 
 

@@ -1,13 +1,11 @@
-"""What the operators of the classifier are told, by the conventions of Prometheus; docs/metrics.md has the list."""
+"""Exports the sizes of the store as metrics; docs/metrics.md has the list of all metrics."""
 
 import contextlib
 import logging
-import time
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 import sqlalchemy as sa
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -17,33 +15,16 @@ from lastlayer.rpc.errors import LastlayerError
 
 _log = logging.getLogger(__name__)
 
-PREDICTIONS: Final = Counter("classifier_predictions", "Images that were predicted, or failed", ["outcome"])
-FEATURIZER_UP: Final = Gauge("classifier_featurizer_up", "1 where the featurizer says that it serves, 0 where not")
-_TRAININGS: Final = Counter("classifier_trainings", "Trainings that ended", ["outcome"])
-_TRAININGS_IN_PROGRESS: Final = Gauge("classifier_trainings_in_progress", "Trainings that run or wait for their turn")
-_TRAINING_SECONDS: Final = Histogram(
-    "classifier_training_seconds",
-    "How long trainings that were done took, with their wait",
-    buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 1800),
-)
-
 
 @contextlib.contextmanager
-def training() -> Iterator[None]:
-    """Count and time the training that the block is."""
-    started = time.monotonic()
-    outcome = "cancelled"
-    _TRAININGS_IN_PROGRESS.inc()
+def export_sizes(database: Database) -> Iterator[None]:
+    """Export the sizes of a store while the block lasts."""
+    collector = _StoreSizes(database)
+    REGISTRY.register(collector)
     try:
         yield
-        outcome = "done"
-        _TRAINING_SECONDS.observe(time.monotonic() - started)
-    except Exception:
-        outcome = "failed"
-        raise
     finally:
-        _TRAININGS_IN_PROGRESS.dec()
-        _TRAININGS.labels(outcome).inc()
+        REGISTRY.unregister(collector)
 
 
 class _StoreSizes(Collector):
@@ -70,14 +51,3 @@ class _StoreSizes(Collector):
                     yield GaugeMetricFamily(name, help_text, value=count)
         except (LastlayerError, sa.exc.SQLAlchemyError) as error:  # the other metrics matter all the more now
             _log.warning("the store cannot be counted: %s", error)
-
-
-@contextlib.contextmanager
-def store_sizes(database: Database) -> Iterator[None]:
-    """Export the sizes of a store while the block lasts."""
-    collector = _StoreSizes(database)
-    REGISTRY.register(collector)
-    try:
-        yield
-    finally:
-        REGISTRY.unregister(collector)

@@ -1,0 +1,97 @@
+"""Finds training examples that are worth a look: those that a version got wrong out of fold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from lastlayer.classifier.domain.types import StoredExample, Version
+from lastlayer.classifier.evaluation.out_of_fold import OutOfFold, OutOfFoldExample
+
+_AT_ONCE: Final = 1000
+"""How many examples are looked up at once, which bounds the memory of their thumbnails."""
+
+
+class Models(Protocol):
+    """What a review needs of `lastlayer.classifier.store.models.ModelStore`."""
+
+    def get_version(self, model: str, number: int) -> Version:
+        """Return a version."""
+
+    def held_out(self, key: int) -> bytes | None:
+        """Return the out-of-fold results of a version."""
+
+
+class Examples(Protocol):
+    """What a review needs of `lastlayer.classifier.store.examples.ExampleStore`."""
+
+    def get(self, dataset: str, contents: Sequence[bytes], *, with_thumbnails: bool) -> dict[bytes, StoredExample]:
+        """Return those of the images, by sha256, that a dataset has."""
+
+
+@dataclass(frozen=True)
+class ReviewedExample:
+    """A training example that is worth a look."""
+
+    stored: StoredExample
+    label: str
+    """The one that it was trained with, and still has."""
+    label_probability: float
+    """Out of fold, as the next two."""
+    suggested_label: str
+    suggested_probability: float
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """What a review found."""
+
+    examples: Sequence[ReviewedExample]
+    """The worst first; no more than were asked for."""
+    total: int
+    """How many there are."""
+
+
+class Review:
+    """Reviews the training examples of versions. Its methods block: they are for threads, not for the event loop."""
+
+    def __init__(self, models: Models, examples: Examples) -> None:
+        self._models = models
+        self._examples = examples
+
+    def find(self, model: str, number: int, *, mistakes: bool, limit: int, with_thumbnails: bool) -> Reviewed:
+        """Return the examples whose labels are suspicious or, with `mistakes`, all that were predicted wrongly.
+
+        Only those that the dataset still has with the label that they were trained with. `number` 0 is the model's
+        default version. Raises ResourceNotFoundError or StoreCorruptError.
+        """
+        version = self._models.get_version(model, number)
+        stored = self._models.held_out(version.key)
+        if stored is None:
+            return Reviewed([], 0)
+        results = OutOfFold.from_bytes(stored)
+        found = results.mistakes() if mistakes else results.suspicious()
+        reviewed: list[ReviewedExample] = []
+        total = 0
+        for start in range(0, len(found), _AT_ONCE):
+            pictured = with_thumbnails and len(reviewed) < limit
+            unchanged = self._unchanged(version, found[start : start + _AT_ONCE], pictured)
+            total += len(unchanged)
+            reviewed += unchanged[: limit - len(reviewed)]
+        return Reviewed(reviewed, total)
+
+    def _unchanged(
+        self, version: Version, found: Sequence[OutOfFoldExample], with_thumbnails: bool
+    ) -> list[ReviewedExample]:
+        contents = [example.content_sha256 for example in found]
+        stored = self._examples.get(version.dataset, contents, with_thumbnails=with_thumbnails)
+        return [
+            ReviewedExample(
+                stored=now,
+                label=version.classes[example.label],
+                label_probability=example.label_probability,
+                suggested_label=version.classes[example.predicted],
+                suggested_probability=example.predicted_probability,
+            )
+            for example in found
+            if (now := stored.get(example.content_sha256)) and now.labels == (version.classes[example.label],)
+        ]

@@ -1,0 +1,68 @@
+"""What the methods of the Classifier service call, and what they share."""
+
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+from lastlayer.classifier.domain.workers import Pools
+from lastlayer.classifier.evaluation.evaluation import Evaluation
+from lastlayer.classifier.evaluation.review import Review
+from lastlayer.classifier.features.ingest import Ingest
+from lastlayer.classifier.prediction.head_export import HeadExport
+from lastlayer.classifier.prediction.predictor import Predictor
+from lastlayer.classifier.store.datasets import DatasetStore
+from lastlayer.classifier.store.examples import ExampleStore
+from lastlayer.classifier.store.models import ModelStore
+from lastlayer.classifier.training.jobs import TrainingJobs
+from lastlayer.rpc.server.streams import answer_each
+from lastlayer.v1 import classifier_pb2_grpc
+
+_IN_FLIGHT: Final = 3
+"""How many messages of one stream are in work at once: one is featurized, one is read, one is stored."""
+
+Context = Any
+Answer = TypeVar("Answer")
+
+
+class BeginIngest(Protocol):
+    """Begins to take the examples of one stream; `deadline` is of `time.monotonic()`."""
+
+    def __call__(self, *, deadline: float | None) -> Ingest: ...  # noqa: D102 - as above
+
+
+class BeginEvaluation(Protocol):
+    """Begins the evaluation of one stream; `deadline` is of `time.monotonic()`."""
+
+    def __call__(self, *, deadline: float | None) -> Evaluation: ...  # noqa: D102 - as above
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """What does the work of the service, without messages and gRPC."""
+
+    pools: Pools
+    datasets: DatasetStore
+    examples: ExampleStore
+    models: ModelStore
+    predictor: Predictor
+    trainings: TrainingJobs
+    review: Review
+    head_export: HeadExport
+    begin_ingest: BeginIngest
+    begin_evaluation: BeginEvaluation
+
+
+class HandlerServicer(classifier_pb2_grpc.ClassifierServicer):
+    """The base of the methods: they convert a request, call a handler, and convert what it returns."""
+
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers = handlers
+
+
+def answer_stream(
+    requests: Any, answer: Callable[[Any], Awaitable[Answer]], *, in_order: bool
+) -> AbstractAsyncContextManager[AsyncGenerator[Answer, None]]:
+    """Return the answers of a stream's requests; what is in work is cancelled when the block is left."""
+    return contextlib.aclosing(answer_each(requests, answer, in_flight=_IN_FLIGHT, in_order=in_order))

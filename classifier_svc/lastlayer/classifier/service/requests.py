@@ -1,0 +1,216 @@
+"""Reads requests: plain, checked data from messages."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from lastlayer.classifier.evaluation.evaluation import LabelledImage
+from lastlayer.classifier.features.ingest import Offered, sha256
+from lastlayer.classifier.prediction.predictor import PredictionRequest
+from lastlayer.classifier.service.validation import (
+    MAX_REQUEST_ID_BYTES,
+    check_id,
+    check_label,
+    check_name,
+    check_version,
+)
+from lastlayer.classifier.store.examples import LEAST_PREFIX_BYTES, Filter, Selector
+from lastlayer.classifier.training.jobs import TrainingRequest
+from lastlayer.classifier.training.recipes import Recipe
+from lastlayer.classifier.training.trainer import ClassWeight
+from lastlayer.rpc.errors import ImageEmptyError, InvalidFieldError, LastlayerError
+from lastlayer.v1 import classifier_pb2
+
+MAX_IMAGES: Final = 256
+"""The most images or examples that one message may have."""
+
+_MAX_SELECTED: Final = 1000
+
+_RECIPES: Final = {
+    classifier_pb2.RECIPE_UNSPECIFIED: Recipe.AUTO,
+    classifier_pb2.RECIPE_AUTO: Recipe.AUTO,
+    classifier_pb2.RECIPE_TUTORIAL: Recipe.TUTORIAL,
+}
+_CLASS_WEIGHTS: Final = {
+    classifier_pb2.CLASS_WEIGHT_UNSPECIFIED: ClassWeight.NONE,
+    classifier_pb2.CLASS_WEIGHT_NONE: ClassWeight.NONE,
+    classifier_pb2.CLASS_WEIGHT_BALANCED: ClassWeight.BALANCED,
+}
+
+
+class StreamName:
+    """A name that the first message of a stream gives, and that later ones may only repeat."""
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+        self.name = ""
+
+    def read(self, value: str) -> str:
+        """Return the name of the stream; raises InvalidFieldError where a message gives none or another."""
+        if not self.name:
+            self.name = check_name(self._field, value)
+        elif value and value != self.name:
+            raise InvalidFieldError(self._field, f"The {self._field} changed within a stream; open one for each.")
+        return self.name
+
+    def check_given(self) -> None:
+        """Raise InvalidFieldError where the stream had no message."""
+        if not self.name:
+            raise InvalidFieldError(self._field, f"The stream had no message, and so named no {self._field}.")
+
+
+def read_training(message: classifier_pb2.TrainRequest) -> TrainingRequest:
+    """Return what to train; raises InvalidFieldError."""
+    model = check_name("model", message.model)
+    return TrainingRequest(
+        model=model,
+        dataset=check_name("dataset", message.dataset or model),
+        recipe=read_recipe(message.recipe),
+        class_weight=read_class_weight(message.class_weight),
+        min_precision=check_min_precision(message.min_precision),
+        request_id=check_id("request_id", message.request_id, MAX_REQUEST_ID_BYTES),
+        request_sha256=hashlib.sha256(message.SerializeToString(deterministic=True)).digest(),
+    )
+
+
+def read_recipe(number: "classifier_pb2.Recipe") -> Recipe:
+    """Return a recipe; raises InvalidFieldError for a number that this release does not know."""
+    if number not in _RECIPES:
+        raise InvalidFieldError("recipe", f"There is no recipe {number}; RECIPE_AUTO and RECIPE_TUTORIAL are accepted.")
+    return _RECIPES[number]
+
+
+def read_class_weight(number: "classifier_pb2.ClassWeight") -> ClassWeight:
+    """Return how much examples count; raises InvalidFieldError for a number that this release does not know."""
+    if number not in _CLASS_WEIGHTS:
+        raise InvalidFieldError(
+            "class_weight",
+            f"There is no class weight {number}; CLASS_WEIGHT_NONE and CLASS_WEIGHT_BALANCED are accepted.",
+        )
+    return _CLASS_WEIGHTS[number]
+
+
+def check_min_precision(requested: float) -> float:
+    """Return the precision that is asked for, 0 for none; raises InvalidFieldError."""
+    if not 0 <= requested < 1:
+        raise InvalidFieldError(
+            "min_precision", f"The precision is {requested:g}; from 0 (reject nothing) to below 1 is accepted."
+        )
+    return requested
+
+
+def read_prediction(message: classifier_pb2.PredictRequest) -> PredictionRequest:
+    """Return what to predict; raises InvalidFieldError."""
+    check_count("images", len(message.images), least=1)
+    for index, image in enumerate(message.images):
+        check_id(f"images[{index}].id", image.id)
+    if message.top_k < 0:
+        raise InvalidFieldError("top_k", f"The number of classes is {message.top_k}; 0 (for all) or more.")
+    return PredictionRequest(
+        model=check_name("model", message.model),
+        version=check_version(message.version),
+        images=[image.content for image in message.images],
+        threshold=read_threshold(message),
+    )
+
+
+def read_threshold(message: classifier_pb2.PredictRequest) -> float | None:
+    """Return below which probability predictions are rejected, None where the version decides; raises
+    InvalidFieldError.
+    """
+    if not message.HasField("threshold"):
+        return None
+    if not 0 <= message.threshold <= 1:
+        raise InvalidFieldError(
+            "threshold", f"The threshold is {message.threshold:g}; from 0 (reject nothing) to 1 is accepted."
+        )
+    return message.threshold
+
+
+def read_offered(examples: Sequence[classifier_pb2.Example]) -> list[Offered]:
+    """Return the examples of a message as they are offered to a dataset; what is wrong with one is in its `error`.
+
+    A checksum alone will do. Images are read whole for theirs, which takes a while: call it in a thread.
+    """
+    return [_offer(index, example) for index, example in enumerate(examples)]
+
+
+def _offer(index: int, example: classifier_pb2.Example) -> Offered:
+    checksum = sha256(example.content) if example.content else example.content_sha256
+    try:
+        label = _check_example(index, example, ("content", "content_sha256"))
+        if len(checksum) != 32:
+            raise InvalidFieldError(f"examples[{index}].content_sha256", f"A sha256 has 32 bytes, not {len(checksum)}.")
+    except LastlayerError as error:
+        return Offered("", "", b"", checksum if len(checksum) == 32 else b"", error)
+    return Offered(example.id, label, example.content, checksum)
+
+
+def read_labelled(examples: Iterable[classifier_pb2.Example]) -> list[LabelledImage]:
+    """Return the examples of a message as images to evaluate on; what is wrong with one is in its `error`."""
+    images = []
+    for index, example in enumerate(examples):
+        problem: LastlayerError | None = None
+        try:
+            _check_example(index, example, ("content",))
+        except LastlayerError as error:
+            problem = error
+        images.append(LabelledImage(example.id, example.label.strip(), example.content, problem))
+    return images
+
+
+def _check_example(index: int, example: classifier_pb2.Example, sources: Sequence[str]) -> str:
+    """Return the label of an example that has one of some `sources`; raises InvalidFieldError or ImageEmptyError."""
+    field = f"examples[{index}]"
+    source = example.WhichOneof("source")
+    check_id(f"{field}.id", example.id)
+    label = check_label(f"{field}.label", example.label)
+    if source == "content" and not example.content:
+        raise ImageEmptyError("The image has no bytes.")
+    if source not in sources:
+        raise InvalidFieldError(field, f"The example has no {' or '.join(f'`{name}`' for name in sources)}.")
+    return label
+
+
+def read_filter(message: classifier_pb2.ListExamplesRequest) -> Filter:
+    """Return which examples to list; raises InvalidFieldError."""
+    label = check_label("label", message.label) if message.label else ""
+    return Filter(label, message.conflicts_only, message.stale_only)
+
+
+def read_selectors(messages: Sequence[classifier_pb2.ExampleSelector]) -> list[Selector]:
+    """Return which examples are meant; raises InvalidFieldError."""
+    if not 1 <= len(messages) <= _MAX_SELECTED:
+        raise InvalidFieldError(
+            "examples", f"The request names {len(messages)} examples; from 1 to {_MAX_SELECTED} are accepted."
+        )
+    return [_read_selector(f"examples[{index}]", message) for index, message in enumerate(messages)]
+
+
+def _read_selector(field: str, message: classifier_pb2.ExampleSelector) -> Selector:
+    if message.WhichOneof("by") == "content_sha256":
+        size = len(message.content_sha256)
+        if not LEAST_PREFIX_BYTES <= size <= 32:
+            raise InvalidFieldError(
+                f"{field}.content_sha256",
+                f"The sha256 has {size} bytes; its first {LEAST_PREFIX_BYTES} to 32 are accepted.",
+            )
+        return Selector(prefix=message.content_sha256)
+    if not message.id:
+        raise InvalidFieldError(field, "Nothing names the example; give its `content_sha256` or its `id`.")
+    return Selector(name=check_id(f"{field}.id", message.id))
+
+
+def wants_mistakes(kind: "classifier_pb2.ReviewKind") -> bool:
+    """Return whether a review is of mistakes, rather than of suspicious labels; raises InvalidFieldError."""
+    if kind not in classifier_pb2.ReviewKind.values():
+        raise InvalidFieldError(
+            "kind", f"There is no kind {kind}; REVIEW_KIND_SUSPICIOUS_LABELS or REVIEW_KIND_MISTAKES is accepted."
+        )
+    return kind == classifier_pb2.REVIEW_KIND_MISTAKES
+
+
+def check_count(field: str, count: int, *, least: int) -> None:
+    """Raise InvalidFieldError where a message has too few or too many images or examples."""
+    if not least <= count <= MAX_IMAGES:
+        raise InvalidFieldError(field, f"The message has {count} {field}; from {least} to {MAX_IMAGES} are accepted.")

@@ -1,0 +1,95 @@
+"""Reads what is stored of a dataset's images: their features, checked, and their names."""
+
+import zlib
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from lastlayer.classifier.domain.errors import StoreCorruptError
+from lastlayer.classifier.domain.types import Backbone, Tap
+from lastlayer.classifier.store import queries
+from lastlayer.classifier.store.schema import backbones, examples, features
+from lastlayer.rpc.errors import BackboneMismatchError
+from lastlayer.rpc.vectors import unpack
+
+_NAMED: Final = 5
+"""How many images an error names."""
+
+
+def read_tap(
+    connection: Connection,
+    dataset: Any,
+    tap: Tap,
+    contents: Sequence[bytes],
+    pulse: Callable[[], None] = lambda: None,
+) -> npt.NDArray[np.float32]:
+    """Return the features of images, by sha256, at one tap: float32 [n, d].
+
+    `dataset` is a row of the table of datasets. `pulse` is called at every step and may raise to end the work. Raises
+    StoreCorruptError where the features of an image are missing or damaged.
+    """
+    array = np.empty((len(contents), tap.dimension), np.float32)
+    position = 0
+    # In order of arrival, as they lie in the database.
+    for some in queries.split(contents):
+        pulse()
+        query = sa.select(features.c.content_sha256, features.c.vector, features.c.crc32).where(
+            features.c.backbone_id == dataset.backbone_id,
+            features.c.tap == tap.name,
+            features.c.content_sha256.in_(some),
+        )
+        missing = {content: position + number for number, content in enumerate(some)}
+        for content, vector, crc32 in connection.execute(query):
+            if len(vector) != 4 * tap.dimension or zlib.crc32(vector) != crc32:
+                raise _damaged(dataset, tap, content)
+            array[missing.pop(content)] = unpack(vector)
+        if missing:  # the array has whatever was in memory there
+            raise _damaged(dataset, tap, min(missing))
+        position += len(some)
+    return array
+
+
+def _damaged(dataset: Any, tap: Tap, content: bytes) -> StoreCorruptError:
+    return StoreCorruptError(
+        f"The stored features of the image {content.hex()} at the tap {tap.name} are damaged; delete "
+        f"the dataset `{dataset.name}` and add its images again."
+    )
+
+
+def check_featurized(connection: Connection, dataset: Any, backbone: Backbone, contents: Collection[bytes]) -> None:
+    """Raise BackboneMismatchError unless all images, in order of arrival, have features of a dataset's backbone."""
+    missing = set(contents) - queries.find_featurized(connection, backbone.digest, contents)
+    if not missing:
+        return
+    other = connection.execute(
+        sa.select(backbones.c.name, backbones.c.digest)
+        .join(features)
+        .where(features.c.content_sha256 == min(missing))
+        .limit(1)
+    ).one_or_none()
+    actual = f"features of {other.name} ({other.digest})" if other else "no features"
+    first = [content for content in contents if content in missing][:_NAMED]
+    names = read_names(connection, dataset, first)
+    named = ", ".join(f"`{names[content] or content.hex()[:12]}`" for content in first)
+    raise BackboneMismatchError(
+        f"{len(missing)} of the {len(contents)} examples of the dataset `{dataset.name}` have {actual}, but the "
+        f"newest has features of {backbone.name} ({backbone.digest}); add these again: "
+        f"{named}{' and others' if len(missing) > _NAMED else ''}.",
+        expected=backbone.digest,
+        actual=other.digest if other else "",
+    )
+
+
+def read_names(connection: Connection, dataset: Any, contents: Sequence[bytes]) -> dict[bytes, str]:
+    """Return the names of images that have one label in a dataset, by sha256."""
+    names: dict[bytes, str] = {}
+    for some in queries.split(contents):
+        query = sa.select(examples.c.content_sha256, examples.c.name).where(
+            examples.c.dataset_id == dataset.id, examples.c.content_sha256.in_(some)
+        )
+        names.update((row.content_sha256, row.name) for row in connection.execute(query))
+    return names

@@ -1,0 +1,122 @@
+"""What a stream of examples keeps while it lasts, and what is left of it when it ends."""
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample, Tap
+from lastlayer.classifier.domain.workers import Pools
+from lastlayer.classifier.features.client import Featurized
+from lastlayer.classifier.features.ingest import Ingest, Offered, sha256
+from lastlayer.rpc.errors import ImageEmptyError, LastlayerError
+
+BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 2),))
+
+
+class FakeFeaturizer:
+    """Refuses what begins with `bad`; waits before it answers where it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[bytes]] = []
+        self.vectors: list[weakref.ref[Any]] = []
+        self.waiting = 0
+        self.two_wait = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def backbone(self, deadline: float | None) -> Backbone:
+        return BACKBONE
+
+    async def featurize(self, images: Sequence[bytes], taps: Sequence[str], **_: Any) -> list[Any]:
+        self.calls.append(list(images))
+        self.waiting += 1
+        if self.waiting == 2:
+            self.two_wait.set()
+        try:
+            await self.go_on.wait()
+        finally:
+            self.waiting -= 1
+        return [self._outcome(image) for image in images]
+
+    def _outcome(self, image: bytes) -> Featurized | LastlayerError:
+        if image.startswith(b"bad"):
+            return ImageEmptyError("The image has no bytes.")
+        vector = np.zeros(2, np.float32)
+        self.vectors.append(weakref.ref(vector))
+        return Featurized({"conv": vector}, b"")
+
+
+class FakeStore:
+    """Stores by content."""
+
+    def __init__(self) -> None:
+        self.stored: set[bytes] = set()
+
+    def find_featurized(self, digest: str, contents: Collection[bytes]) -> set[bytes]:
+        return self.stored & set(contents)
+
+    def add(self, dataset: str, backbone: Backbone, new: Sequence[NewExample]) -> list[AddedExample | None]:
+        self.stored |= {example.content_sha256 for example in new}
+        return [AddedExample(True, (example.label,)) for example in new]
+
+
+@pytest.fixture
+async def pools() -> Any:
+    opened = Pools.open()
+    yield opened
+    await opened.close()
+
+
+def offered(*contents: bytes) -> list[Offered]:
+    return [Offered("name", "label", content, sha256(content)) for content in contents]
+
+
+def begin(featurizer: FakeFeaturizer, pools: Pools) -> Ingest:
+    ingest = Ingest(FakeStore(), featurizer, pools, deadline=None)  # type: ignore[arg-type]
+    ingest.decide_thumbnails(wanted=True)
+    return ingest
+
+
+def alive(references: Sequence["weakref.ref[Any]"]) -> Iterator[Any]:
+    gc.collect()
+    return (found for reference in references if (found := reference()) is not None)
+
+
+async def test_a_refused_image_does_not_keep_the_rest_of_its_message(pools: Pools) -> None:
+    featurizer = FakeFeaturizer()
+    async with begin(featurizer, pools) as ingest:
+        prepared = await ingest.prepare(offered(b"good", b"bad", b"fine"))
+        outcomes = await ingest.store("d", prepared)
+        assert [outcome.error is None for outcome in outcomes] == [True, False, True]
+        assert len(featurizer.vectors) == 2
+        del prepared, outcomes
+        assert list(alive(featurizer.vectors)) == []
+
+
+async def test_the_same_image_in_messages_side_by_side_is_featurized_once(pools: Pools) -> None:
+    featurizer = FakeFeaturizer()
+    async with begin(featurizer, pools) as ingest:
+        both = await asyncio.gather(ingest.prepare(offered(b"one", b"bad")), ingest.prepare(offered(b"bad", b"two")))
+        for prepared in both:
+            await ingest.store("d", prepared)
+    assert sorted(content for call in featurizer.calls for content in call) == [b"bad", b"one", b"two"]
+
+
+async def test_nothing_goes_on_when_the_stream_has_ended(pools: Pools) -> None:
+    """Also what a message had only begun when the message before it, which it waits for first, was cancelled."""
+    featurizer = FakeFeaturizer()
+    featurizer.go_on.clear()
+    async with begin(featurizer, pools) as ingest:
+        messages = [
+            asyncio.create_task(ingest.prepare(offered(*contents))) for contents in ((b"a", b"b"), (b"a", b"c", b"d"))
+        ]
+        await featurizer.two_wait.wait()
+        for message in messages:
+            message.cancel()
+        await asyncio.gather(*messages, return_exceptions=True)
+    assert featurizer.waiting == 0
