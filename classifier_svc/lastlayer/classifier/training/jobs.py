@@ -14,7 +14,7 @@ from lastlayer.classifier.evaluation.out_of_fold import HeldOut
 from lastlayer.classifier.service import monitoring
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore, NewVersion
-from lastlayer.classifier.training.progress import Pulse
+from lastlayer.classifier.training.progress import TrainingProgress
 from lastlayer.classifier.training.recipes import Recipe, TapFeatures
 from lastlayer.classifier.training.report import Facts
 from lastlayer.classifier.training.trainer import ClassWeight, Trained, TrainingCancelledError, needed_taps, train
@@ -140,7 +140,7 @@ class Trainings:
         examples = self._datasets.training_set(
             request.dataset,
             lambda backbone, count: needed_taps(backbone, count, request.recipe),
-            Pulse(tell, cancelled.is_set),
+            TrainingProgress(tell, cancelled.is_set),
         )
         taps = [
             TapFeatures(tap.name, tap.class_scores, examples.features[tap.name])
@@ -178,13 +178,13 @@ class Trainings:
 
 
 def _held_out(trained: Trained, contents: Sequence[bytes]) -> bytes | None:
-    held_out = trained.held_out
-    if held_out is None:
+    out_of_fold = trained.out_of_fold
+    if out_of_fold is None:
         return None
-    validated = [contents[row] for row in held_out.rows]
-    return HeldOut.of(validated, held_out.truth, held_out.probabilities).to_bytes()
+    validated = [contents[row] for row in out_of_fold.rows]
+    return HeldOut.of(validated, out_of_fold.y, out_of_fold.probabilities).to_bytes()
 
 
 def _libraries() -> dict[str, str]:
     """Return the versions of what has a say in a head's numbers."""
-    return {name: importlib.metadata.version(name) for name in ("lastlayer", "numpy", "scipy")}
+    return {name: importlib.metadata.version(name) for name in ("lastlayer", "numpy", "scikit-learn", "scipy")}
