@@ -122,7 +122,7 @@ def test_many_examples_are_read_in_order_and_reading_can_be_ended(datasets: Data
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        datasets.training_set("d", callback=end)
+        datasets.training_set("d", pulse=end)
 
 
 def test_features_are_shared_and_go_with_the_last_dataset(datasets: DatasetStore) -> None:
