@@ -180,7 +180,7 @@ async def test_a_version_says_how_it_was_chosen_and_how_sure_its_numbers_are(stu
     assert version.cross_validation.micro_accuracy_interval.upper == 1
     assert version.cross_validation.HasField("log_loss_interval")
     assert sum(entry.example_count for entry in version.cross_validation.reliability) == 12
-    assert set(version.libraries) == {"lastlayer", "numpy", "scipy"}
+    assert set(version.libraries) == {"lastlayer", "numpy", "scikit-learn", "scipy"}
     assert not version.HasField("rejection")
     assert version.rejection_curve[0].coverage == 1
 

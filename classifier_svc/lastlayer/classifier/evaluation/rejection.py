@@ -1,20 +1,26 @@
-"""Chooses the probability below which a prediction is rejected, from held-out predictions."""
+"""Chooses the probability below which a prediction is rejected, from out-of-fold predictions."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from lastlayer.classifier.domain.errors import DatasetNotTrainableError
-from lastlayer.classifier.fitting.folds import Indices
-
-Array = npt.NDArray[Any]
+from lastlayer.classifier.domain.arrays import Array, Indices
 
 _LEAST_COVERAGE: Final = 0.1
-"""Thresholds that accept less than this share of the examples tell too little of their precision to be heeded."""
+"""A threshold that accepts less than this share of the examples is not considered: they are too few to know its
+precision by."""
 
 _CURVE_POINTS: Final = 41
+
+
+class PrecisionNotReachedError(ValueError):
+    """No threshold has the precision that was asked for."""
+
+    def __init__(self, best: float) -> None:
+        super().__init__(f"the best precision of any threshold is {best:.3g}")
+        self.best = best
+        """The best precision that a threshold has, from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -28,45 +34,45 @@ class Rejection:
 
 @dataclass(frozen=True)
 class RejectionPoint:
-    """What rejecting at a threshold does to held-out examples."""
+    """What rejecting at a threshold does to out-of-fold predictions."""
 
     threshold: float
     precision: float
-    """Of the predictions that are not rejected, the share that is right."""
+    """The share of the accepted predictions that is correct."""
     coverage: float
-    """The share of predictions that is not rejected."""
+    """The share of all predictions that is accepted."""
 
 
-def choose_threshold(probabilities: Array, truth: Indices, min_precision: float) -> Rejection:
-    """Return the least threshold at which, and at every greater one that accepts a tenth of the examples or more, at
-    least `min_precision` of the accepted predictions are right.
+def choose_threshold(probabilities: Array, y: Indices, min_precision: float) -> Rejection:
+    """Return the least threshold with a precision of at least `min_precision`, from 0 to 1, at it and above it.
 
-    `probabilities`, float64 [n, c], are held-out and calibrated. Raises DatasetNotTrainableError where there is none.
+    `probabilities`, float64 [n, c], are out-of-fold and calibrated; `y` is [n], the classes' indices, n being 1 or
+    more. Thresholds that accept less than a tenth of the examples are not considered. Raises PrecisionNotReachedError
+    where no threshold has that precision.
     """
     best = probabilities.max(1)
     order = np.argsort(-best, kind="stable")
     accepted = np.arange(1, len(order) + 1)
-    precision = np.cumsum((probabilities.argmax(1) == truth)[order]) / accepted
+    precision = np.cumsum((probabilities.argmax(1) == y)[order]) / accepted
     # Examples with the same probability are accepted together: only the last of them stands for a threshold.
     last = np.append(best[order][1:] != best[order][:-1], True)
-    heeded = np.flatnonzero(last & (accepted >= _LEAST_COVERAGE * len(order)))
-    held = np.flatnonzero(np.cumprod(precision[heeded] >= min_precision))
-    if not len(held):
-        most = float(precision[heeded].max()) if len(heeded) else 0.0
-        raise DatasetNotTrainableError(
-            f"No threshold has a precision of {min_precision:g} on held-out examples; up to {most:.3g} is possible; "
-            "ask for less with `min_precision`, or add examples."
-        )
-    return Rejection(threshold=float(best[order][heeded[held[-1]]]), min_precision=min_precision)
+    considered = np.flatnonzero(last & (accepted >= _LEAST_COVERAGE * len(order)))
+    kept = np.flatnonzero(np.cumprod(precision[considered] >= min_precision))
+    if not len(kept):
+        raise PrecisionNotReachedError(float(precision[considered].max()))
+    return Rejection(threshold=float(best[order][considered[kept[-1]]]), min_precision=min_precision)
 
 
-def rejection_curve(probabilities: Array, truth: Indices) -> tuple[RejectionPoint, ...]:
-    """Return what evenly spaced thresholds do to held-out predictions, float64 [n, c], as long as any are accepted."""
-    best, right = probabilities.max(1), probabilities.argmax(1) == truth
+def rejection_curve(probabilities: Array, y: Indices) -> tuple[RejectionPoint, ...]:
+    """Return precision and coverage at evenly spaced thresholds, from 0 up to the last that accepts any prediction.
+
+    `probabilities`, float64 [n, c], are out-of-fold; `y` is [n], the classes' indices.
+    """
+    best, correct = probabilities.max(1), probabilities.argmax(1) == y
     points = []
     for threshold in np.linspace(0, 1, _CURVE_POINTS).round(3):
         accepted = best >= threshold
         if not accepted.any():
             break
-        points.append(RejectionPoint(float(threshold), float(right[accepted].mean()), float(accepted.mean())))
+        points.append(RejectionPoint(float(threshold), float(correct[accepted].mean()), float(accepted.mean())))
     return tuple(points)

@@ -1,8 +1,13 @@
-"""Fits a multinomial logistic regression with L1 and L2 penalties: ML.NET's LbfgsMaximumEntropy.
+"""Fits a multinomial logistic regression with L1 and L2 penalties, an elastic net: ML.NET's LbfgsMaximumEntropy.
 
-The objective is the mean cross-entropy over the n examples, plus l2 / 2n times the sum of the weights' squares, plus
+The objective is the mean cross-entropy of the n examples, plus l2 / 2n times the sum of the weights' squares, plus
 l1 / n times the sum of their absolute values. Biases are not penalised, and every class has weights. In scikit-learn's
-terms: elastic net, C = 1 / (l1 + l2), l1_ratio = l1 / (l1 + l2).
+terms: C = 1 / (l1 + l2), l1_ratio = l1 / (l1 + l2). Its solver for that, `saga`, hardly moves the biases of features
+that are not centred, and takes thousands of passes to come as close to the minimum.
+
+The L1 penalty is made smooth by writing the weights as the difference of two parts that are not negative, whose sum is
+penalised. That is a problem with bounds, for SciPy's L-BFGS-B (Byrd, Lu, Nocedal and Zhu, 1995). ML.NET comes to the
+same minimum by OWL-QN (Andrew and Gao, Scalable Training of L1-Regularized Log-Linear Models, 2007).
 """
 
 from collections.abc import Callable
@@ -11,62 +16,66 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from lastlayer.classifier.domain.arrays import Indices
+
+_Floats = npt.NDArray[np.float64]
 
 _MAX_STEPS: Final = 20_000
+_HISTORY: Final = 20
+"""As ML.NET's default."""
 
 
-def fit_elastic(
+def fit_elastic_net(
     features: npt.NDArray[Any],
-    truth: npt.NDArray[np.intp],
+    y: Indices,
     class_count: int,
     *,
     l1: float,
     l2: float,
     tolerance: float,
-    pulse: Callable[[], None] = lambda: None,
-) -> tuple[Array, Array]:
+    callback: Callable[[], None] = lambda: None,
+) -> tuple[_Floats, _Floats]:
     """Return the weights, float64 [d, c], and biases, float64 [c], of the minimum.
 
-    `features` is [n, d], `truth` [n] the classes' indices; the fit ends where no element of the objective's least
-    subgradient is above `tolerance`. `pulse` is called at every step and may raise to end the work.
+    `features` is [n, d], `y` [n] the classes' indices. The fit ends where no element of the objective's least
+    subgradient is above `tolerance`. `callback` is called at every step, and may raise to end the work.
     """
-    from scipy.optimize import minimize  # see `training`
+    from scipy.optimize import minimize  # half a second and 50 MB: only once something is trained
 
     count, dimension = features.shape
     size = dimension * class_count
     examples = np.arange(count)
-    # Free biases make the solution indifferent to the features' means, without which it is found much sooner.
+    # Biases take up any shift of the features: centred, they are fitted in far fewer steps.
     mean = features.mean(0, dtype=np.float64)
     centred = features - mean
     penalty = l1 / count
 
-    def objective(point: Array) -> tuple[float, Array]:
-        """The weights being positive part - negative part, whose sum is their L1 norm: smooth within bounds."""
-        pulse()
+    def evaluate(point: _Floats) -> tuple[float, _Floats]:
+        """Return the objective and its gradient at the positive parts, the negative parts and the biases."""
+        callback()
         positive, negative, biases = point[:size], point[size : 2 * size], point[2 * size :]
         weights = (positive - negative).reshape(dimension, class_count)
-        scores = centred @ weights + biases
-        scores -= scores.max(1, keepdims=True)
-        right = scores[examples, truth].sum()
-        slopes = np.exp(scores, out=scores)
-        sums = slopes.sum(1)
-        value = (np.log(sums).sum() - right + l2 / 2 * np.vdot(weights, weights)) / count
-        slopes /= sums[:, None]
-        slopes[examples, truth] -= 1
-        gradient = ((centred.T @ slopes + l2 * weights) / count).ravel()
+        logits = centred @ weights + biases
+        logits -= logits.max(1, keepdims=True)
+        y_logits = logits[examples, y].sum()
+        residuals = np.exp(logits, out=logits)
+        sums = residuals.sum(1)
+        value = (np.log(sums).sum() - y_logits + l2 / 2 * np.vdot(weights, weights)) / count
+        residuals /= sums[:, None]
+        residuals[examples, y] -= 1
+        gradient = ((centred.T @ residuals + l2 * weights) / count).ravel()
         return (
             float(value) + penalty * float(positive.sum() + negative.sum()),
-            np.concatenate([gradient + penalty, penalty - gradient, slopes.sum(0) / count]),
+            np.concatenate([gradient + penalty, penalty - gradient, residuals.sum(0) / count]),
         )
 
-    solved = minimize(
-        objective,
+    solution = minimize(
+        evaluate,
         np.zeros(2 * size + class_count),
         jac=True,
         method="L-BFGS-B",
         bounds=[(0, None)] * (2 * size) + [(None, None)] * class_count,
-        options={"maxiter": _MAX_STEPS, "maxfun": _MAX_STEPS, "maxcor": 20, "gtol": tolerance, "ftol": 0.0},
+        options={"maxiter": _MAX_STEPS, "maxfun": _MAX_STEPS, "maxcor": _HISTORY, "gtol": tolerance, "ftol": 0.0},
     ).x
-    weights = (solved[:size] - solved[size : 2 * size]).reshape(dimension, class_count)
-    return weights, solved[2 * size :] - mean @ weights
+    weights = (solution[:size] - solution[size : 2 * size]).reshape(dimension, class_count)
+    return weights, solution[2 * size :] - mean @ weights

@@ -1,4 +1,9 @@
-"""Splits examples into folds for cross-validation, stratified by class, for datasets of any size."""
+"""Splits examples into folds for cross-validation, stratified by class, for datasets of any size.
+
+scikit-learn's `RepeatedStratifiedKFold` deals out the classes that have an example for every fold, or more. It refuses
+datasets in which no class has, and warns of smaller classes, which are dealt out here. scikit-learn is imported when
+folds are made, not with this module: a service that only predicts does without it.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,74 +11,97 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Indices = npt.NDArray[np.intp]
+from lastlayer.classifier.domain.arrays import Array, Indices
 
 
-def fold_count(examples: int) -> int:
-    """Return a number of folds that suits a dataset: 10 up to 400 examples, where data is dear, and 5 beyond."""
-    return 10 if examples <= 400 else 5
+def choose_fold_count(example_count: int) -> int:
+    """Return a number of folds that suits a dataset: 10 up to 400 examples, where each one counts, and 5 beyond."""
+    return 10 if example_count <= 400 else 5
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Regressions that leave examples out, so that each example is validated by some that were fitted without it."""
+    """In which of p regressions each of n examples is fitted, and which others validate it."""
 
-    counted: npt.NDArray[np.bool_]
-    """bool [n, p], whether an example counts in a regression."""
-    columns: Indices
-    """[s, n, r], by which regression an example is validated: for each of s sets that are left out altogether (or for
-    one, of which nothing is), and r times. -1 where it is not."""
+    fitted: npt.NDArray[np.bool_]
+    """bool [n, p], whether an example is fitted in a regression."""
+    validating: Indices
+    """[s, n, r], the regressions that validate an example, from 0 to p - 1; -1 where none does.
 
-    def average(self, losses: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Return the mean loss of each example over its validations, float64 [s, n], from the losses of all examples in
-        all regressions, [n, p]; not a number where it is not validated.
+    There are r repeats of the cross-validation, and s sets of examples that are left out altogether, one after the
+    other (s is 1 where nothing is left out)."""
+
+    def average(self, losses: Array) -> npt.NDArray[np.float64]:
+        """Return the mean loss of each example over the repeats, float64 [s, n]; NaN where nothing validates it.
+
+        `losses` is [n, p]: those of all examples in all regressions.
         """
-        own = losses[np.arange(len(losses))[None, :, None], np.maximum(self.columns, 0)].astype(np.float64)
-        own[self.columns < 0] = np.nan
-        mean: npt.NDArray[np.float64] = own.mean(2)
+        validated = losses[np.arange(len(losses))[None, :, None], np.maximum(self.validating, 0)].astype(np.float64)
+        validated[self.validating < 0] = np.nan
+        mean: npt.NDArray[np.float64] = validated.mean(2)
         return mean
 
 
-def split(truth: Indices, folds: int, seed: int, *, repeats: int = 1, without: Indices | None = None) -> Splits:
-    """Return the splits of a cross-validation that is repeated with other folds; or of one for each value of `without`
-    [n] that is 0 or more, in which the examples that have it are left out altogether.
+def make_splits(y: Indices, folds: int, seed: int, *, repeats: int = 1, without: Indices | None = None) -> Splits:
+    """Return the splits of a stratified cross-validation, repeated with other folds.
+
+    `y` is [n], the classes' indices. With `without`, [n], there is a cross-validation for each of its values that is 0
+    or more, in which the examples that have the value are left out altogether.
     """
     left_out = [None] if without is None else [without == value for value in np.unique(without[without >= 0])]
-    columns = np.full((len(left_out), len(truth), repeats), -1)
-    counted: list[npt.NDArray[np.bool_]] = []
+    validating = np.full((len(left_out), len(y), repeats), -1)
+    fitted: list[npt.NDArray[np.bool_]] = []
     for number, out in enumerate(left_out):
-        rows = np.arange(len(truth)) if out is None else np.flatnonzero(~out)
-        for repeat in range(repeats):
-            assigned = np.full(len(truth), -1)
-            assigned[rows] = assign_folds(truth[rows], folds, seed + 1000 * repeat + number)
-            for fold in np.unique(assigned[assigned >= 0]):
-                columns[number, assigned == fold, repeat] = len(counted)
-                counted.append((assigned != fold) & (True if out is None else ~out))
-    return Splits(np.stack(counted, 1) if counted else np.zeros((len(truth), 0), bool), columns)
+        rows = np.arange(len(y)) if out is None else np.flatnonzero(~out)
+        assigned = np.full((len(y), repeats), -1)
+        assigned[rows] = _assign(y[rows], folds, repeats, seed + number)
+        for repeat, of_repeat in enumerate(assigned.T):
+            for fold in np.unique(of_repeat[of_repeat >= 0]):
+                validating[number, of_repeat == fold, repeat] = len(fitted)
+                fitted.append((of_repeat != fold) & (True if out is None else ~out))
+    return Splits(np.stack(fitted, 1) if fitted else np.zeros((len(y), 0), bool), validating)
 
 
-def assign_folds(truth: Indices, folds: int, seed: int) -> Indices:
-    """Return the fold, 0 to `folds` - 1, in which each example is validated, or -1 where it is always trained on.
+def assign_folds(y: Indices, folds: int, seed: int) -> Indices:
+    """Return the fold, 0 to `folds` - 1, in which each example is validated, or -1 where it is in every training set.
 
-    `truth` is [n], the classes' indices. The examples of a class are dealt out to the folds one after the other, so
-    that each class is spread as evenly as can be, and at least one example of its class is trained on when an example
-    is validated. The only example of a class is always trained on.
+    `y` is [n], the classes' indices. Of each class, and of all examples, any two folds have the same number of examples
+    or one more; and when an example is validated, another one of its class is trained on. The only example of a class
+    is in every training set.
+    """
+    return _assign(y, folds, 1, seed)[:, 0]
+
+
+def stratified_sample(y: Indices, example_count: int, seed: int) -> Indices:
+    """Return the sorted indices of about that many examples, each class in its proportion and with two at least.
+
+    `y` is [n], the classes' indices.
     """
     random = np.random.default_rng(seed)
-    counts = np.bincount(truth)
-    shuffled = [random.permutation(np.flatnonzero(truth == label)) for label in np.flatnonzero(counts > 1)]
-    dealt = np.concatenate([*shuffled, np.zeros(0, np.intp)])
-    assigned = np.full(len(truth), -1)
-    assigned[dealt] = np.arange(len(dealt)) % folds
-    return assigned
-
-
-def stratified_sample(truth: Indices, examples: int, seed: int) -> Indices:
-    """Return the sorted indices of about that many examples, each class in its proportion and with two at least."""
-    random = np.random.default_rng(seed)
-    share = min(1.0, examples / len(truth))
+    share = min(1.0, example_count / len(y))
     taken = []
-    for label in np.unique(truth):
-        of_class = np.flatnonzero(truth == label)
+    for label in np.unique(y):
+        of_class = np.flatnonzero(y == label)
         taken.append(random.permutation(of_class)[: max(2, round(share * len(of_class)))])
     return np.sort(np.concatenate(taken))
+
+
+def _assign(y: Indices, folds: int, repeats: int, seed: int) -> Indices:
+    """Return what `assign_folds` does for each repeat, [n, repeats]."""
+    assigned = np.full((len(y), repeats), -1)
+    counts = np.bincount(y)
+    common = np.flatnonzero(counts[y] >= folds)
+    if len(common):
+        from sklearn.model_selection import RepeatedStratifiedKFold
+
+        splitter = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
+        for number, (_, validated) in enumerate(splitter.split(common, y[common])):
+            assigned[common[validated], number // folds] = number % folds
+    rare = np.flatnonzero((counts > 1) & (counts < folds))
+    random = np.random.default_rng(seed)
+    for of_repeat in assigned.T:
+        dealt: Any = np.concatenate([random.permutation(np.flatnonzero(y == label)) for label in rare] or [common[:0]])
+        # A class has fewer examples than there are folds: one after the other, they come into different folds.
+        emptiest = np.argsort(np.bincount(of_repeat[common], minlength=folds), kind="stable")
+        of_repeat[dealt] = emptiest[np.arange(len(dealt)) % folds]
+    return assigned

@@ -1,57 +1,99 @@
-"""Fits many multinomial logistic regressions with an L2 penalty at once, on the same features.
+"""Fits multinomial logistic regressions with an L2 penalty: one, or many at once on the same features.
 
-The folds of a cross-validation differ only in which examples count, so their products with the features are computed
-together, which takes hardly longer than for one fold alone. Each regression minimises the mean cross-entropy of its
-n examples plus l2 / 2n times the sum of its weights' squares; biases are free, and every class has weights.
+A regression minimises the mean cross-entropy of its n examples plus l2 / 2n times the sum of its weights' squares;
+biases are not penalised, and every class has weights. With weighted examples, n is the sum of the weights.
 
-The method is L-BFGS (Nocedal and Wright, Numerical Optimization, algorithm 7.4) with Armijo backtracking, in
-coordinates in which the curvature is about 1 in every direction (the features being rotated into their principal
-directions), which makes weak penalties converge in tens of steps rather than hundreds.
+In scikit-learn's `LogisticRegression`, C is then 1 / l2 for three classes or more. Two classes have one vector of
+weights there, the difference w of ours, which are -w/2 and w/2 at the minimum: the sum of their squares is that of w
+halved, so that C is 2 / l2.
+
+The folds of a cross-validation differ only in which examples count. `fit_logistic` computes their products with the
+features together, which takes hardly longer than those of one fold. Its method is L-BFGS (Nocedal and Wright, Numerical
+Optimization, 2nd edition, algorithm 7.4) with Armijo backtracking. The coordinates are scaled so that the curvature is
+about 1 in each, which makes weak penalties converge in tens of steps rather than hundreds; the features are rotated
+into their principal directions for that. `benchmarks/solver.py` compares it with scikit-learn.
 """
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from lastlayer.classifier.fitting.feature_blocks import Columns
-
-Array = npt.NDArray[Any]
-Indices = npt.NDArray[np.intp]
+from lastlayer.classifier.domain.arrays import Array, Indices
+from lastlayer.classifier.fitting.feature_blocks import FeatureBlocks
 
 _HISTORY: Final = 10
 _MAX_STEPS: Final = 2000
 _MAX_HALVINGS: Final = 25
 
+_SCIKIT_LEARN_SIZE: Final = 5_000_000
+"""Up to this many examples x features x classes scikit-learn fits a single regression. That is 1,000 examples of five
+classes at a tap, and takes it 0.4 s. 4,317 take it 2.4 s, six times as long as ours (`benchmarks/results/solver.txt`),
+and it can neither be cancelled nor say how far it is meanwhile."""
 
-def fit_ridge(
-    values: Columns,
-    truth: Indices,
+_SCIKIT_LEARN_TOLERANCE: Final = 1e-8
+
+
+def fit_single(
+    features: FeatureBlocks,
+    y: Indices,
     class_count: int,
-    counted: Array,
+    sample_weight: Array,
+    l2: float,
+    *,
+    tolerance: float,
+    callback: Callable[[], None] = lambda: None,
+) -> Array:
+    """Return the solution of one regression, float64 [r + 1, c]: weights, and in the last row the biases.
+
+    scikit-learn fits it by Newton's method with conjugate gradients (`solver="newton-cg"`) where the features are not
+    too many. `fit_logistic`, from there, ends what is not as exact as `tolerance` asks for.
+
+    Arguments are those of `fit_logistic`, `features` [n, r] being float64 and `sample_weight` [n]. Every class has an
+    example. `callback` is not called while scikit-learn works.
+    """
+    count, rank = features.shape
+    start = None
+    if 0 < count * rank * class_count <= _SCIKIT_LEARN_SIZE:
+        callback()
+        start = _fit_scikit_learn(features, y, class_count, sample_weight, l2)[:, None]
+    weight = sample_weight[:, None]
+    return fit_logistic(features, y, class_count, weight, l2, tolerance=tolerance, start=start, callback=callback)[:, 0]
+
+
+def fit_logistic(
+    features: FeatureBlocks,
+    y: Indices,
+    class_count: int,
+    sample_weight: Array,
     l2: float,
     *,
     tolerance: float,
     start: Array | None = None,
-    pulse: Callable[[], None] = lambda: None,
+    callback: Callable[[], None] = lambda: None,
 ) -> Array:
     """Return the solutions of p regressions, [r + 1, p, c]: weights, and in the last row the biases.
 
-    `values` is [n, r], rotated features, whose precision is that of the result; `truth` [n] the classes' indices;
-    `counted` [n, p] how much each example counts in each regression, 0 for those held out. The expected excess of the
-    objective is half the square of `tolerance` (single precision reaches about 1e-3). `start` is where to begin, such
-    as the solutions for a neighbouring penalty. `pulse` is called at least once a step and may raise to end the work.
+    `features` is [n, r], rotated (see `fitting.pca`); the solutions have their precision. `y` is [n], the classes'
+    indices. `sample_weight`, [n, p], is how much each example counts in each regression, 0 for those that are left out.
+
+    A regression is done once the Euclidean length of its gradient, in the scaled coordinates, is at most `tolerance`.
+    Its objective is then about half the square of that above the minimum, as the curvature is about 1. Single precision
+    reaches about 1e-3; a regression that gets no further ends, too.
+
+    `start`, [r + 1, p, c], is where to begin, such as the solutions for a similar penalty. `callback` is called at
+    least once a step, and may raise to end the work.
     """
-    objective = _Objective(values, truth, class_count, counted, l2, pulse)
+    objective = _Objective(features, y, class_count, sample_weight, l2, callback)
     scale = objective.scale
-    point = np.zeros(objective.shape, values.dtype) if start is None else (start / scale).astype(values.dtype)
+    point = np.zeros(objective.shape, features.dtype) if start is None else (start / scale).astype(features.dtype)
     value, gradient = objective(point)
     history: deque[tuple[Array, Array, Array]] = deque(maxlen=_HISTORY)
     gamma = np.ones(len(value))
     stalled = np.zeros(len(value), bool)
-    noise = 8 * np.finfo(values.dtype).eps
+    noise = 8 * np.finfo(features.dtype).eps
     for _ in range(_MAX_STEPS):
         active = ~stalled & (np.sqrt(_dot(gradient, gradient)) > tolerance)
         if not active.any():
@@ -80,71 +122,93 @@ def fit_ridge(
     return solutions
 
 
-def scored(values: Columns, solutions: Array, pulse: Callable[[], None]) -> Iterator[tuple[slice, Array]]:
-    """Yield what regressions, [r + 1, p, c], score the examples, some at a time: which they are, and [rows, p, c].
+def iterate_logits(
+    features: FeatureBlocks, solutions: Array, callback: Callable[[], None]
+) -> Iterator[tuple[slice, Array]]:
+    """Yield the logits of all examples in p regressions, some at a time: which rows, and the logits [rows, p, c].
 
-    `pulse` is called for each and may raise to end the work.
+    `features` is [n, r], `solutions` [r + 1, p, c]. `callback` is called for each yield and may raise to end the work.
     """
     rank, fits, classes = solutions.shape[0] - 1, *solutions.shape[1:]
-    weights = solutions[:rank].reshape(rank, -1)
-    for rows, block in values.blocks(fits * classes):
-        pulse()
-        scores = (block @ weights).reshape(-1, fits, classes)
-        scores += solutions[rank]
-        yield rows, scores
+    weights = solutions[:rank].reshape(rank, fits * classes)
+    for rows, block in features.blocks(fits * classes):
+        callback()
+        logits = (block @ weights).reshape(-1, fits, classes)
+        logits += solutions[rank]
+        yield rows, logits
+
+
+def _fit_scikit_learn(features: FeatureBlocks, y: Indices, class_count: int, sample_weight: Array, l2: float) -> Array:
+    """Return scikit-learn's solution, float64 [r + 1, c]."""
+    from sklearn.linear_model import LogisticRegression
+
+    strength = (2 if class_count == 2 else 1) / l2
+    model = LogisticRegression(C=strength, solver="newton-cg", tol=_SCIKIT_LEARN_TOLERANCE, max_iter=_MAX_STEPS)
+    values = np.concatenate([block for _, block in features.blocks(class_count)])
+    with warnings.catch_warnings():
+        # It warns of many classes with few examples, and where rounding ends the search for a step. What is left to do
+        # is done by `fit_logistic`.
+        warnings.simplefilter("ignore")
+        model.fit(values, y, sample_weight=sample_weight)
+    solution: Array = np.vstack([model.coef_.T, model.intercept_])
+    return solution if class_count > 2 else solution * np.array([-0.5, 0.5])
 
 
 class _Objective:
-    """The objectives of all regressions at scaled weights, and their gradients."""
+    """The objectives of p regressions, and their gradients, as functions of scaled weights and biases."""
 
     def __init__(
         self,
-        values: Columns,
-        truth: Indices,
+        features: FeatureBlocks,
+        y: Indices,
         class_count: int,
-        counted: Array,
+        sample_weight: Array,
         l2: float,
-        pulse: Callable[[], None],
+        callback: Callable[[], None],
     ) -> None:
-        total = counted.sum(0)
-        count, rank = values.shape
-        self.shape = (rank + 1, counted.shape[1], class_count)
-        self._values = values
-        self._truth = truth
-        self._pulse = pulse
-        self._share = (counted / total).astype(values.dtype)
-        # The curvature of softmax is p (1 - p) a class, at the start as here; features add their variance, L2 itself.
+        total = sample_weight.sum(0)
+        count, rank = features.shape
+        self.shape = (rank + 1, sample_weight.shape[1], class_count)
+        """[r + 1, p, c], of what it is a function of."""
+        self._features = features
+        self._y = y
+        self._callback = callback
+        self._share = (sample_weight / total).astype(features.dtype)
+        # The curvature of softmax is p (1 - p) for a class of probability p, 1 / c at the start; in a direction of the
+        # features it is that times their variance. The penalty adds its own.
         curvature = (1 - 1 / class_count) / class_count
-        spread = np.zeros(rank)
-        for _, block in values.blocks(1):
-            pulse()
-            spread += np.einsum("nr,nr->r", block, block, dtype=np.float64)
-        scale = np.append(1 / np.sqrt(curvature * spread / count + l2 / total.mean()), 1 / np.sqrt(curvature))
-        self.scale = scale.astype(values.dtype)[:, None, None]
-        self._penalty = (l2 / total).astype(values.dtype)[:, None]
+        squares = np.zeros(rank)
+        for _, block in features.blocks(1):
+            callback()
+            squares += np.einsum("nr,nr->r", block, block, dtype=np.float64)
+        scale = np.append(1 / np.sqrt(curvature * squares / count + l2 / total.mean()), 1 / np.sqrt(curvature))
+        self.scale = scale.astype(features.dtype)[:, None, None]
+        """[r + 1, 1, 1]: what scaled weights and biases are multiplied by."""
+        self._penalty = (l2 / total).astype(features.dtype)[:, None]
 
     def __call__(self, point: Array) -> tuple[Array, Array]:
+        """Return the objectives, float64 [p], and their gradients, [r + 1, p, c], at a point [r + 1, p, c]."""
         rank, fits, classes = self.shape[0] - 1, *self.shape[1:]
         weights = point * self.scale
-        losses, slope = np.zeros(fits), np.zeros(self.shape)
-        flat = weights[:rank].reshape(rank, -1)
+        losses, slopes = np.zeros(fits), np.zeros(self.shape)
+        flat = weights[:rank].reshape(rank, fits * classes)
         # What is computed for an example is used while it is at hand: its features are read once.
-        for rows, block in self._values.blocks(fits * classes):
-            self._pulse()
-            truth, share = self._truth[rows], self._share[rows]
-            examples = np.arange(len(truth))
-            scores = (block @ flat).reshape(-1, fits, classes)
-            scores += weights[rank]
-            scores -= scores.max(2, keepdims=True)
-            right = scores[examples, :, truth]
-            slopes = np.exp(scores, out=scores)
-            sums = slopes.sum(2)
-            losses += np.einsum("np,np->p", np.log(sums) - right, share, dtype=np.float64)
-            slopes *= (share / sums)[:, :, None]
-            slopes[examples, :, truth] -= share
-            slope[:rank] += (block.T @ slopes.reshape(len(slopes), -1)).reshape(rank, fits, classes)
-            slope[rank] += slopes.sum(0)
-        gradient: Array = slope.astype(point.dtype)
+        for rows, block in self._features.blocks(fits * classes):
+            self._callback()
+            y, share = self._y[rows], self._share[rows]
+            examples = np.arange(len(y))
+            logits = (block @ flat).reshape(-1, fits, classes)
+            logits += weights[rank]
+            logits -= logits.max(2, keepdims=True)
+            y_logits = logits[examples, :, y]
+            residuals = np.exp(logits, out=logits)
+            sums = residuals.sum(2)
+            losses += np.einsum("np,np->p", np.log(sums) - y_logits, share, dtype=np.float64)
+            residuals *= (share / sums)[:, :, None]
+            residuals[examples, :, y] -= share
+            slopes[:rank] += (block.T @ residuals.reshape(len(residuals), -1)).reshape(rank, fits, classes)
+            slopes[rank] += residuals.sum(0)
+        gradient: Array = slopes.astype(point.dtype)
         penalised = self._penalty * weights[:rank]
         losses += _dot(penalised, weights[:rank]) / 2
         gradient[:rank] += penalised
@@ -153,7 +217,7 @@ class _Objective:
 
 
 def _two_loops(gradient: Array, history: deque[tuple[Array, Array, Array]], gamma: Array) -> Array:
-    """Return the approximate inverse curvature times the gradient, each regression by itself."""
+    """Return the approximate inverse Hessian times the gradient, [r + 1, p, c], each regression by itself."""
     result = gradient.copy()
     shares = []
     for moved, turned, inverse in reversed(history):

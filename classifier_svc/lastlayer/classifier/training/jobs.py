@@ -15,7 +15,7 @@ from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore, NewVersion
 from lastlayer.classifier.training.counting import CountedTraining, count_training
-from lastlayer.classifier.training.progress import Pulse
+from lastlayer.classifier.training.progress import TrainingProgress
 from lastlayer.classifier.training.recipes import Recipe, TapFeatures
 from lastlayer.classifier.training.report import TrainingReport
 from lastlayer.classifier.training.trainer import ClassWeight, Trained, TrainingCancelledError, needed_taps, train
@@ -166,7 +166,7 @@ class TrainingJobs:
         examples = self._datasets.training_set(
             request.dataset,
             lambda backbone, count: needed_taps(backbone, count, request.recipe),
-            Pulse(tell, cancelled.is_set),
+            TrainingProgress(tell, cancelled.is_set),
         )
         taps = [
             TapFeatures(tap.name, tap.class_scores, examples.features[tap.name])
@@ -198,13 +198,13 @@ class TrainingJobs:
 
 
 def _pack_out_of_fold(trained: Trained, contents: Sequence[bytes]) -> bytes | None:
-    predictions = trained.held_out
+    predictions = trained.out_of_fold
     if predictions is None:
         return None
     validated = [contents[row] for row in predictions.rows]
-    return OutOfFold.of(validated, predictions.truth, predictions.probabilities).to_bytes()
+    return OutOfFold.of(validated, predictions.y, predictions.probabilities).to_bytes()
 
 
 def _read_library_versions() -> dict[str, str]:
     """Return the versions of what has a say in a head's numbers."""
-    return {name: importlib.metadata.version(name) for name in ("lastlayer", "numpy", "scipy")}
+    return {name: importlib.metadata.version(name) for name in ("lastlayer", "numpy", "scikit-learn", "scipy")}

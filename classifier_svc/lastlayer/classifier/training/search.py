@@ -1,44 +1,45 @@
-"""Searches for the taps, the whitening and the strength of regularisation with the least cross-validated log-loss."""
+"""Searches for the taps, the whitening and the L2 penalty with the least cross-validated log-loss."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from lastlayer.classifier.fitting.feature_blocks import Columns
-from lastlayer.classifier.fitting.folds import Indices, Splits, split, stratified_sample
-from lastlayer.classifier.fitting.logistic import fit_ridge, scored
+from lastlayer.classifier.domain.arrays import Array, Indices
+from lastlayer.classifier.fitting.feature_blocks import FeatureBlocks
+from lastlayer.classifier.fitting.folds import Splits, make_splits, stratified_sample
+from lastlayer.classifier.fitting.logistic import fit_logistic, iterate_logits
 from lastlayer.classifier.fitting.pca import Rotated
 
-Array = npt.NDArray[Any]
-
 L2_PATH: Final = tuple(10.0 ** (power / 2) for power in range(2, -7, -1))
-"""The strengths of regularisation that are tried on unit-length features, from the strongest to the weakest; scikit-
-learn's C is 1 / L2. Being in terms of the sum over the examples, the best one hardly depends on their number."""
+"""The L2 penalties that are tried on unit-length features, from the strongest to the weakest (`fitting.logistic` has
+them in scikit-learn's terms). They weigh against the sum of the examples' losses, not the mean: the best one hardly
+depends on the number of examples."""
 
 SEARCH_EXAMPLES: Final = 1000
-"""The most examples on which all candidates are tried; of more, a sample decides which are tried on all of them."""
+"""The most examples on which all candidates are tried. Of more, a sample of this size decides which go on to all."""
 
 _FOLDS: Final = 5
 _REPEATED_EXAMPLES: Final = 400
-"""Up to this many examples the cross-validation is done twice, with other folds, as one alone is noisy."""
+"""Up to this many examples the cross-validation is repeated once, with other folds, as one alone is noisy."""
 
 _FINALISTS: Final = 3
 _TOLERANCE: Final = 1e-3
-"""How exactly the heads are fitted that only serve to choose: their log-loss is then right to two digits."""
+"""How exactly the regressions are fitted that only serve to choose (see `fit_logistic`): two digits of their log-loss
+are then right."""
 
 _UNVALIDATED_L2: Final = 0.01
-"""Where nothing can be validated: what is usually about the best."""
+"""The penalty where nothing can be validated: usually about the best."""
 
 _WORSE: Final = 1.05
-"""A path ends once the log-loss has twice in a row been this many times the least so far."""
+"""A path ends at the second penalty in a row whose log-loss is more than this many times the least before it."""
 
 _ALL: Final = slice(None)
 
 _PREFERENCE_EXAMPLES: Final = 30
-"""From this many examples, a cheaper tap wins that is not distinguishably worse; with fewer, hardly any would be."""
+"""From this many examples on, a cheaper tap is preferred to a better one within a standard error. With fewer, the error
+is so large that the cheapest tap would nearly always be chosen."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,11 @@ class Candidate:
     whitening: float
     """How much the rotated features were whitened (see `lastlayer.classifier.fitting.pca.whiten`)."""
     parts: tuple[Rotated, ...]
+    """The features [n, r], in one part for each tap, or in several."""
 
-    def values(self, rows: Indices | slice, precision: type[np.floating[Any]]) -> Columns:
-        """Return the features of some examples, [n, r]; without a copy where the rows are a slice of many."""
-        return Columns([part.values[rows] for part in self.parts], precision)
+    def values(self, rows: Indices | slice, precision: type[np.floating[Any]]) -> FeatureBlocks:
+        """Return the features of some examples, [rows, r], without a copy where `rows` is a slice and they are many."""
+        return FeatureBlocks([part.values[rows] for part in self.parts], precision)
 
     def restore(self, solution: Array) -> tuple[Array, Array]:
         """Return a solution on these features, [r + 1, c], as weights [d, c] and biases [c] on the taps' vectors."""
@@ -72,46 +74,52 @@ class Choice:
 
     candidate: Candidate
     l2: float
+    """The penalty, in the terms of `fitting.logistic`."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Features that were tried, at their best strength of regularisation."""
+    """Features that were tried, at their best penalty."""
 
     taps: tuple[str, ...]
     whitening: float
     l2: float
     log_loss: float
-    """Cross-validated; choosing by it makes it a little too good."""
+    """Cross-validated. The search chooses by it, which makes that of the chosen features a little too good."""
     log_loss_standard_error: float
+    """0 for one example."""
     example_count: int
+    """The examples that were validated."""
     chosen: bool
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What cross-validation says of one candidate along the path of strengths."""
+    """The cross-validated losses of one candidate along a path of penalties."""
 
     candidate: Candidate
     path: tuple[float, ...]
+    """The L2 penalties, from the strongest to the weakest."""
     losses: Array
-    """float64 [strengths, s, n], -ln p(true class) of each example while held out, for each of the s sets that were
-    left out altogether; not a number where it was not validated."""
+    """float64 [penalties, s, n], -ln p(y) of each example, out of fold, for each of the s sets that were left out
+    altogether (see `Splits`); NaN where it was not validated."""
 
     def of(self, left_out: int) -> "Scan":
         """Return the scan of one of the sets alone."""
         return Scan(self.candidate, self.path, self.losses[:, left_out : left_out + 1])
 
-    def best(self, weights: Array) -> tuple[int, Array, Array]:
-        """Return the step with the least mean loss, the examples' losses there and their weights, both [validated]."""
+    def best(self, sample_weight: Array) -> tuple[int, Array, Array]:
+        """Return the place in the path of the least mean loss, and of the validated examples the losses there, and the
+        weights, both [validated]. `sample_weight` is [n].
+        """
         validated = ~np.isnan(self.losses[0, 0])
-        losses, counts = self.losses[:, 0, validated], weights[validated]
-        step = int((losses @ counts).argmin())
-        return step, losses[step], counts
+        losses, weights = self.losses[:, 0, validated], sample_weight[validated]
+        step = int((losses @ weights).argmin())
+        return step, losses[step], weights
 
 
 def mean_and_error(losses: Array, weights: Array) -> tuple[float, float]:
-    """Return the weighted mean of losses [n] and its standard error (0 for one example)."""
+    """Return the mean of losses [n], weighted by `weights` [n], and its standard error (0 for one example)."""
     mean = float(losses @ weights / weights.sum())
     if len(losses) < 2:
         return mean, 0.0
@@ -119,19 +127,20 @@ def mean_and_error(losses: Array, weights: Array) -> tuple[float, float]:
     return mean, float(np.sqrt((deviations @ deviations) * len(losses) / (len(losses) - 1)) / weights.sum())
 
 
-def choose(scans: Sequence[Scan], weights: Array) -> Choice:
-    """Return the choice with the least mean log-loss over the validated examples, which count by their `weights` [n].
+def choose(scans: Sequence[Scan], sample_weight: Array) -> Choice:
+    """Return the choice with about the least mean log-loss over the validated examples.
 
-    `scans` are of one set each, from the cheapest candidate to the dearest. The cheapest is chosen whose log-loss is
-    within one standard error of the least, the error being that of the difference between the two (Hastie,
-    Tibshirani and Friedman, The Elements of Statistical Learning, 7.10, on paired losses). Of the same taps, that
-    whitening is chosen which has the least loss. Where nothing was validated it is the deepest tap alone.
+    `scans` are of one set each, from the cheapest candidate to the dearest; `sample_weight` is [n]. The cheapest is
+    chosen whose log-loss is within one standard error of the least (Hastie, Tibshirani and Friedman, The Elements of
+    Statistical Learning, 2nd edition, 7.10); the error is that of the difference between the two, as both have the same
+    examples. Of the same taps, the whitening with the least loss is chosen. Where nothing was validated, the deepest
+    tap alone is.
     """
-    best = [(scan, *scan.best(weights)) for scan in scans]
+    best = [(scan, *scan.best(sample_weight)) for scan in scans]
     if not len(best[0][2]) or not best[0][3].sum():
         single = [scan.candidate for scan in scans if len(scan.candidate.taps) == 1 and not scan.candidate.whitening]
         return Choice(single[-1], _UNVALIDATED_L2)
-    means = [losses @ counts for _, _, losses, counts in best]
+    means = [losses @ weights for _, _, losses, weights in best]
     least = int(np.argmin(means))
     chosen = least
     if len(best[least][2]) >= _PREFERENCE_EXAMPLES:
@@ -149,48 +158,54 @@ def choose(scans: Sequence[Scan], weights: Array) -> Choice:
 class Search:
     """Cross-validates candidates on examples of known classes."""
 
-    def __init__(self, truth: Indices, class_count: int, weights: Array, pulse: Callable[[], None]) -> None:
-        """`truth` is [n], the classes' indices; `weights` float64 [n], how much each example counts."""
-        self._truth = truth
-        self._classes = class_count
-        self._weights = weights
-        self._pulse = pulse
+    def __init__(
+        self, y: Indices, class_count: int, sample_weight: Array, callback: Callable[[], None] = lambda: None
+    ) -> None:
+        """`y` is [n], the classes' indices; `sample_weight` float64 [n].
+
+        `callback` is called at least once a step of a fit, and may raise to end the work.
+        """
+        self._y = y
+        self._class_count = class_count
+        self._sample_weight = sample_weight
+        self._callback = callback
         self._tried: dict[tuple[tuple[str, ...], float], tuple[Scan, Array]] = {}
 
     def scan_all(self, candidates: Sequence[Candidate], seed: int, tell: Callable[[float], None]) -> list[Scan]:
-        """Scan the candidates, from the cheapest to the dearest.
+        """Return the scans of the candidates, which are given from the cheapest to the dearest.
 
-        On many examples a sample of them decides which candidates, and which strengths, are scanned on all.
+        Of more than `SEARCH_EXAMPLES` a sample decides which candidates, and which penalties, are scanned on all; only
+        those scans are returned. `tell` is told the share of the work that is done, from 0 to 1.
         """
-        count = len(self._truth)
+        count = len(self._y)
         many = count > SEARCH_EXAMPLES
-        sample = stratified_sample(self._truth, SEARCH_EXAMPLES, seed) if many else _ALL
+        sample = stratified_sample(self._y, SEARCH_EXAMPLES, seed) if many else _ALL
         repeats = 2 if count <= _REPEATED_EXAMPLES else 1
-        splits = split(self._truth[sample], _FOLDS, seed, repeats=repeats)
+        splits = make_splits(self._y[sample], _FOLDS, seed, repeats=repeats)
         scans = []
         for number, candidate in enumerate(candidates):
             scans.append(self._try(candidate, sample, splits, L2_PATH))
             tell((number + 1) / len(candidates) / (2 if many else 1))
         if not many:
             return scans
-        finalists = _leading(scans, self._weights[sample], _FINALISTS)
-        splits = split(self._truth, _FOLDS, seed)
+        finalists = _leading(scans, self._sample_weight[sample], _FINALISTS)
+        splits = make_splits(self._y, _FOLDS, seed)
         scans_of_all = []
         for done, number in enumerate(finalists):
-            path = around(scans[number], self._weights[sample])
+            path = neighbours(scans[number], self._sample_weight[sample])
             scans_of_all.append(self._try(candidates[number], _ALL, splits, path))
             tell(0.5 + (done + 1) / len(finalists) / 2)
         return scans_of_all
 
     def trials(self, choice: Choice) -> tuple[Trial, ...]:
-        """Return what was tried, from the cheapest taps to the dearest: of the same taps, the better whitening."""
+        """Return what was tried, from the cheapest taps to the dearest; of the same taps, at the better whitening."""
         best: dict[tuple[str, ...], Trial] = {}
-        for scan, weights in self._tried.values():
+        for scan, sample_weight in self._tried.values():
             candidate = scan.candidate
-            step, losses, counts = scan.best(weights)
-            if not counts.sum():
+            step, losses, weights = scan.best(sample_weight)
+            if not weights.sum():
                 continue
-            mean, error = mean_and_error(losses, counts)
+            mean, error = mean_and_error(losses, weights)
             chosen = candidate is choice.candidate
             trial = Trial(candidate.taps, candidate.whitening, scan.path[step], mean, error, len(losses), chosen)
             other = best.get(candidate.taps)
@@ -200,37 +215,41 @@ class Search:
 
     def _try(self, candidate: Candidate, rows: Indices | slice, splits: Splits, path: Sequence[float]) -> Scan:
         scan = self.scan(candidate, rows, splits, path)
-        self._tried[candidate.taps, candidate.whitening] = scan, self._weights[rows]
+        self._tried[candidate.taps, candidate.whitening] = scan, self._sample_weight[rows]
         return scan
 
     def scan_without(
         self, scans: Sequence[Scan], assigned: Indices, finalists: int, seed: int, tell: Callable[[float], None]
     ) -> list[list[Scan]]:
-        """Scan the leading candidates once more for each fold, 0 and up in `assigned` [n], without its examples.
+        """Scan the leading candidates once more for each fold, without its examples; return the scans of each fold.
 
-        Return the scans by fold. A few strengths around the best one are tried again.
+        `assigned` [n] has the fold of each example, -1 for none. `finalists` says how many candidates lead; their best
+        penalties and the ones next to these are tried. `tell` is told the share of the work that is done, from 0 to 1.
         """
-        splits = split(self._truth, _FOLDS, seed, without=assigned)
+        splits = make_splits(self._y, _FOLDS, seed, without=assigned)
         found = []
-        leading = _leading(scans, self._weights, finalists)
+        leading = _leading(scans, self._sample_weight, finalists)
         for done, number in enumerate(leading):
-            path = around(scans[number], self._weights)
+            path = neighbours(scans[number], self._sample_weight)
             found.append(self.scan(scans[number].candidate, _ALL, splits, path))
             tell((done + 1) / len(leading))
-        return [[scan.of(fold) for scan in found] for fold in range(len(splits.columns))]
+        return [[scan.of(fold) for scan in found] for fold in range(len(splits.validating))]
 
     def scan(self, candidate: Candidate, rows: Indices | slice, splits: Splits, path: Sequence[float]) -> Scan:
-        """Scan one candidate on some of the examples, the solution of each strength beginning at the one before."""
-        truth, weights = self._truth[rows], self._weights[rows]
-        if not splits.counted.size:
-            return Scan(candidate, tuple(path), np.full((len(path), len(splits.columns), len(truth)), np.nan))
+        """Return the scan of a candidate on some of the examples; a fit begins at the solution for the penalty before.
+
+        `splits` are of the examples that `rows` chooses. The path ends early where the losses only get worse.
+        """
+        y, weights = self._y[rows], self._sample_weight[rows]
+        if not splits.fitted.size:
+            return Scan(candidate, tuple(path), np.full((len(path), len(splits.validating), len(y)), np.nan))
         values = candidate.values(rows, np.float32)
         losses: list[Array] = []
         least, worse = np.inf, 0
         solutions: Array | None = None
         for l2 in path:
-            solutions = self.fit(values, truth, splits.counted * weights[:, None], l2, _TOLERANCE, solutions)
-            losses.append(splits.average(_losses(values, truth, solutions, self._pulse)))
+            solutions = self.fit(values, y, splits.fitted * weights[:, None], l2, _TOLERANCE, solutions)
+            losses.append(splits.average(_losses(values, y, solutions, self._callback)))
             mean = float(np.nanmean(losses[-1]))
             least = min(least, mean)
             worse = worse + 1 if mean > _WORSE * least else 0
@@ -239,32 +258,47 @@ class Search:
         return Scan(candidate, tuple(path[: len(losses)]), np.stack(losses))
 
     def fit(
-        self, values: Columns, truth: Indices, counted: Array, l2: float, tolerance: float, start: Array | None = None
+        self,
+        features: FeatureBlocks,
+        y: Indices,
+        sample_weight: Array,
+        l2: float,
+        tolerance: float,
+        start: Array | None = None,
     ) -> Array:
-        """Return the solutions [r + 1, p, c] of regressions in which examples count by `counted`, [n, p]."""
-        return fit_ridge(values, truth, self._classes, counted, l2, tolerance=tolerance, start=start, pulse=self._pulse)
+        """Return the solutions of p regressions, [r + 1, p, c]; see `fit_logistic`. `sample_weight` is [n, p]."""
+        return fit_logistic(
+            features,
+            y,
+            self._class_count,
+            sample_weight,
+            l2,
+            tolerance=tolerance,
+            start=start,
+            callback=self._callback,
+        )
 
 
-def around(scan: Scan, weights: Array) -> tuple[float, ...]:
-    """Return the strengths next to the best one of a scan, and that itself."""
-    step = scan.best(weights)[0]
+def neighbours(scan: Scan, sample_weight: Array) -> tuple[float, ...]:
+    """Return the best penalty of a scan and the ones next to it in `L2_PATH`. `sample_weight` is [n]."""
+    step = scan.best(sample_weight)[0]
     return L2_PATH[max(0, step - 1) : step + 2]
 
 
-def _leading(scans: Sequence[Scan], weights: Array, count: int) -> list[int]:
-    """Return the numbers of the scans with the least losses, in the order of the scans."""
+def _leading(scans: Sequence[Scan], sample_weight: Array, count: int) -> list[int]:
+    """Return the places of the scans with the least losses, `count` or fewer, in the order of the scans."""
     means = []
     for scan in scans:
-        _, losses, counts = scan.best(weights)
-        means.append(float(losses @ counts))
+        _, losses, weights = scan.best(sample_weight)
+        means.append(float(losses @ weights))
     return sorted(sorted(range(len(scans)), key=lambda number: means[number])[:count])
 
 
-def _losses(values: Columns, truth: Indices, solutions: Array, pulse: Callable[[], None]) -> Array:
-    """Return -ln p(true class) of all examples in all regressions, [n, p]."""
-    losses = np.empty((len(truth), solutions.shape[1]), solutions.dtype)
-    for rows, scores in scored(values, solutions, pulse):
-        scores -= scores.max(2, keepdims=True)
-        right = scores[np.arange(len(scores)), :, truth[rows]].copy()
-        losses[rows] = np.minimum(np.log(np.exp(scores, out=scores).sum(2)) - right, -np.log(1e-15))
+def _losses(features: FeatureBlocks, y: Indices, solutions: Array, callback: Callable[[], None]) -> Array:
+    """Return -ln p(y) of all examples in all regressions, [n, p]."""
+    losses = np.empty((len(y), solutions.shape[1]), solutions.dtype)
+    for rows, logits in iterate_logits(features, solutions, callback):
+        logits -= logits.max(2, keepdims=True)
+        y_logits = logits[np.arange(len(logits)), :, y[rows]].copy()
+        losses[rows] = np.minimum(np.log(np.exp(logits, out=logits).sum(2)) - y_logits, -np.log(1e-15))
     return losses

@@ -1,29 +1,35 @@
-"""Trains heads by a recipe, and says what to expect of them: held-out metrics, calibration, rejection."""
+"""Trains heads by a recipe, and says what to expect of them: out-of-fold metrics, calibration, rejection."""
 
 import enum
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from lastlayer.classifier.domain.arrays import Array, Indices
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError, RecipeNotSupportedError
 from lastlayer.classifier.domain.head import Head, softmax
 from lastlayer.classifier.domain.types import Backbone
 from lastlayer.classifier.evaluation.calibration import LEAST_EXAMPLES, Calibration, calibrate_folds, fit_temperature
 from lastlayer.classifier.evaluation.metrics import Metrics, evaluate
-from lastlayer.classifier.evaluation.rejection import Rejection, RejectionPoint, choose_threshold, rejection_curve
-from lastlayer.classifier.fitting.folds import Indices
-from lastlayer.classifier.training.progress import Pulse, TrainingCancelledError
+from lastlayer.classifier.evaluation.rejection import (
+    PrecisionNotReachedError,
+    Rejection,
+    RejectionPoint,
+    choose_threshold,
+    rejection_curve,
+)
+from lastlayer.classifier.training.auto import AutoTrainer
+from lastlayer.classifier.training.progress import TrainingCancelledError, TrainingProgress
 from lastlayer.classifier.training.recipes import (
-    AutoTrainer,
     Fitted,
     Recipe,
     TapFeatures,
-    Trainer,
+    TrainedRecipe,
     TutorialTrainer,
     Validation,
 )
@@ -32,7 +38,7 @@ from lastlayer.classifier.training.search import Trial
 __all__ = [
     "ClassWeight",
     "Estimate",
-    "HeldOutPredictions",
+    "OutOfFoldPredictions",
     "Recipe",
     "TapFeatures",
     "Trained",
@@ -44,7 +50,8 @@ __all__ = [
 COMPARED_EXAMPLES: Final = 1000
 """Up to this many examples the other recipe is estimated too; beyond, that would take longer than the training."""
 
-Array = npt.NDArray[Any]
+_LIBRARIES: Final = ("scipy.optimize", "sklearn.linear_model", "sklearn.model_selection", "sklearn.utils.class_weight")
+"""What a training needs beyond NumPy, which takes about a second and 100 MB to import."""
 
 
 class ClassWeight(enum.Enum):
@@ -65,12 +72,12 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class HeldOutPredictions:
-    """What was predicted for examples that were left out of the training, as the head would be calibrated."""
+class OutOfFoldPredictions:
+    """The calibrated predictions for examples by regressions that were fitted without them."""
 
     rows: Indices
     """[m], which examples."""
-    truth: Indices
+    y: Indices
     """[m], the indices of their classes."""
     probabilities: npt.NDArray[np.float64]
     """float64 [m, c]."""
@@ -81,13 +88,13 @@ class Trained:
     """A trained head and what is known of it."""
 
     head: Head
-    """Calibrated: its scores are divided by the temperature already."""
+    """Calibrated: its logits are divided by the temperature already."""
     recipe: Recipe
     class_weight: ClassWeight
     whitening: float
-    """How much its features were whitened for the penalty's sake (see `lastlayer.classifier.fitting.pca.whiten`)."""
+    """How much its features were whitened (see `lastlayer.classifier.fitting.pca.whiten`)."""
     cross_validation: Metrics | None
-    """None where the examples are too few to validate on."""
+    """None where nothing could be validated."""
     calibration: Calibration | None
     """None where probabilities are as fitted."""
     rejection: Rejection | None
@@ -95,18 +102,18 @@ class Trained:
     trials: tuple[Trial, ...]
     comparisons: tuple[Estimate, ...]
     notes: tuple[str, ...]
-    """What a user should know, a sentence each."""
-    held_out: HeldOutPredictions | None
+    """What a user should know, in one sentence each."""
+    out_of_fold: OutOfFoldPredictions | None
     """None where nothing was validated."""
 
 
 def needed_taps(backbone: Backbone, example_count: int, recipe: Recipe) -> list[str]:
     """Return the names of the taps whose features `train` takes: all where the recipes are compared."""
-    scores = [tap.name for tap in backbone.taps if tap.class_scores]
+    logits = [tap.name for tap in backbone.taps if tap.class_scores]
     others = [tap.name for tap in backbone.taps if not tap.class_scores]
     if example_count <= COMPARED_EXAMPLES:
-        return others + scores
-    return scores if recipe is Recipe.TUTORIAL else others or scores
+        return others + logits
+    return logits if recipe is Recipe.TUTORIAL else others or logits
 
 
 def train(
@@ -124,47 +131,51 @@ def train(
     `auto`: vectors of unit length, of one tap or several side by side; taps and L2 penalty chosen by stratified
     cross-validated log-loss; calibrated. `tutorial`: what the ML.NET tutorial does, elastic net with L1 = L2 = 1 on the
     raw class scores. Either way the other recipe is estimated on the same folds for comparison, where the taps allow
-    it. With a `min_precision`, a threshold is chosen below which predictions are rejected.
+    it. With a `min_precision`, from 0 to 1, a threshold is chosen below which predictions are rejected.
 
-    `progress` is told what is done and the share that is, from 0 to 1. Raises DatasetNotTrainableError,
-    RecipeNotSupportedError, or TrainingCancelledError soon after `cancelled` turns true.
+    `progress` is called with what is being done and the share of the work that is done, from 0 to 1; `cancelled` is
+    asked at every step. Both are called in this thread.
+
+    Raises DatasetNotTrainableError where there are fewer than two classes or `min_precision` cannot be had,
+    RecipeNotSupportedError where the recipe cannot be applied, and TrainingCancelledError soon after `cancelled` turns
+    true: within a second, as a fit by scikit-learn cannot be ended.
     """
     classes = tuple(dict.fromkeys(str(label) for label in labels))
     _check(classes)
-    scores = next((tap for tap in taps if tap.class_scores), None)
+    logits = next((tap for tap in taps if tap.are_logits), None)
     if recipe is Recipe.TUTORIAL:
-        _check_tutorial(scores, class_weight)
+        _check_tutorial(logits, class_weight)
+    # Before the threads are limited, which holds for libraries that are loaded.
+    for library in _LIBRARIES:
+        importlib.import_module(library)
     index = {label: number for number, label in enumerate(classes)}
-    truth = np.array([index[label] for label in labels], np.intp)
-    weights = _weights(truth, len(classes), class_weight)
-    pulse = Pulse(progress, cancelled)
+    y = np.array([index[label] for label in labels], np.intp)
+    sample_weight = _weigh(y, class_weight)
+    training_progress = TrainingProgress(progress, cancelled)
     compared = len(labels) <= COMPARED_EXAMPLES
     trials: tuple[Trial, ...] = ()
-    # Loaded only now, as it takes a third of a second and 50 MB, which a service that only predicts does without; and
-    # before the threads are limited, which holds for libraries that are there.
-    importlib.import_module("scipy.optimize")
     # One thread: on matrices of this size several are hardly faster, and the service goes on answering meanwhile.
-    with threadpool_limits(1, user_api="blas"):
-        trainers: dict[Recipe, Trainer] = {}
+    with threadpool_limits(1):
+        recipes: dict[Recipe, TrainedRecipe] = {}
         if recipe is Recipe.AUTO or compared:
-            auto = AutoTrainer(taps, truth, len(classes), weights, pulse)
+            auto = AutoTrainer(taps, y, len(classes), sample_weight, training_progress).search()
             trials = auto.trials if recipe is Recipe.AUTO else ()
-            trainers[Recipe.AUTO] = auto
-        if scores is not None and (recipe is Recipe.TUTORIAL or compared):
-            trainers[Recipe.TUTORIAL] = TutorialTrainer(scores, truth, len(classes), pulse)
+            recipes[Recipe.AUTO] = auto
+        if logits is not None and (recipe is Recipe.TUTORIAL or compared):
+            recipes[Recipe.TUTORIAL] = TutorialTrainer(logits, y, len(classes), training_progress)
         validated = {
-            done: _Validated(trainer.validate(), truth, weights, calibrated=done is Recipe.AUTO)
-            for done, trainer in trainers.items()
+            done: _Validated(trained.validate(), y, sample_weight, calibrated=done is Recipe.AUTO)
+            for done, trained in recipes.items()
         }
         own = validated[recipe]
-        rejection = _rejection(own, min_precision)
-        pulse.stage("fitting all examples", 0.95, 1)
-        fitted = trainers[recipe].fit()
-        pulse.tell(1)
+        rejection = _choose_rejection(own, min_precision)
+        training_progress.stage("fitting all examples", 0.95, 1)
+        fitted = recipes[recipe].fit()
+        training_progress.tell(1)
     estimates = {
-        done: Estimate(done, trainers[done].taps, evaluate(result.probabilities, result.truth, classes))
+        done: Estimate(done, recipes[done].taps, evaluate(result.probabilities, result.y, classes))
         for done, result in validated.items()
-        if len(result.truth)
+        if len(result.y)
     }
     mine = estimates.pop(recipe, None)
     return Trained(
@@ -175,40 +186,41 @@ def train(
         cross_validation=mine.metrics if mine else None,
         calibration=own.calibration(classes),
         rejection=rejection,
-        rejection_curve=rejection_curve(own.probabilities, own.truth) if mine else (),
+        rejection_curve=rejection_curve(own.probabilities, own.y) if mine else (),
         trials=trials,
         comparisons=tuple(estimates.values()),
         notes=_notes(labels, classes),
-        held_out=HeldOutPredictions(own.rows, own.truth, own.probabilities) if mine else None,
+        out_of_fold=OutOfFoldPredictions(own.rows, own.y, own.probabilities) if mine else None,
     )
 
 
 class _Validated:
-    """What a recipe predicts for examples that it was fitted without."""
+    """What a recipe predicts out of fold, calibrated where that makes it better."""
 
-    def __init__(self, validation: Validation, truth: Indices, weights: Array, *, calibrated: bool) -> None:
+    def __init__(self, validation: Validation, y: Indices, sample_weight: Array, *, calibrated: bool) -> None:
+        """`y` [n] and `sample_weight` [n] are those of all examples, validated or not."""
         self.rows = validation.rows
-        self.truth = truth[validation.rows]
-        self.probabilities = self._plain = softmax(validation.scores)
+        self.y = y[validation.rows]
+        self.probabilities = self._uncalibrated = softmax(validation.logits)
         self.temperature = 1.0
-        """What scores are divided by; 1 where the held-out log-loss would not become less."""
-        if calibrated and len(self.truth) >= 2 * LEAST_EXAMPLES:
-            counts = weights[validation.rows]
-            better = calibrate_folds(validation.scores, self.truth, counts, validation.folds)
-            if self._loss(better) @ counts < self._loss(self._plain) @ counts:
+        """What logits are divided by; 1 where that does not lower the out-of-fold log-loss."""
+        if calibrated and len(self.y) >= 2 * LEAST_EXAMPLES:
+            weights = sample_weight[validation.rows]
+            better = calibrate_folds(validation.logits, self.y, weights, validation.folds)
+            if self._losses(better) @ weights < self._losses(self._uncalibrated) @ weights:
                 self.probabilities = better
-                self.temperature = fit_temperature(validation.scores, self.truth, counts)
+                self.temperature = fit_temperature(validation.logits, self.y, weights)
 
     def calibration(self, classes: Sequence[str]) -> Calibration | None:
         """Return how the probabilities were calibrated; None where they are as fitted."""
         if self.temperature == 1:
             return None
-        before = evaluate(self._plain, self.truth, classes)
+        before = evaluate(self._uncalibrated, self.y, classes)
         return Calibration(self.temperature, before.log_loss, before.expected_calibration_error)
 
-    def _loss(self, probabilities: Array) -> Array:
-        loss: Array = -np.log(np.maximum(probabilities[np.arange(len(self.truth)), self.truth], 1e-15))
-        return loss
+    def _losses(self, probabilities: Array) -> Array:
+        losses: Array = -np.log(np.maximum(probabilities[np.arange(len(self.y)), self.y], 1e-15))
+        return losses
 
 
 def _check(classes: Sequence[str]) -> None:
@@ -217,8 +229,8 @@ def _check(classes: Sequence[str]) -> None:
         raise DatasetNotTrainableError(f"The dataset has {found}; training needs examples of at least two classes.")
 
 
-def _check_tutorial(scores: TapFeatures | None, class_weight: ClassWeight) -> None:
-    if scores is None:
+def _check_tutorial(logits: TapFeatures | None, class_weight: ClassWeight) -> None:
+    if logits is None:
         raise RecipeNotSupportedError(
             "The recipe `tutorial` needs the network's class scores, which this backbone has not; "
             "inception5h and googlenet have them."
@@ -230,24 +242,31 @@ def _check_tutorial(scores: TapFeatures | None, class_weight: ClassWeight) -> No
         )
 
 
-def _weights(truth: Indices, class_count: int, class_weight: ClassWeight) -> npt.NDArray[np.float64]:
+def _weigh(y: Indices, class_weight: ClassWeight) -> npt.NDArray[np.float64]:
     """Return how much each example counts, float64 [n]; 1 on average."""
-    if class_weight is ClassWeight.NONE:
-        return np.ones(len(truth))
-    counts = np.bincount(truth, minlength=class_count)
-    weights: npt.NDArray[np.float64] = (len(truth) / (class_count * counts))[truth]
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    weights: npt.NDArray[np.float64] = compute_sample_weight(
+        "balanced" if class_weight is ClassWeight.BALANCED else None, y
+    )
     return weights
 
 
-def _rejection(validated: _Validated, min_precision: float) -> Rejection | None:
+def _choose_rejection(validated: _Validated, min_precision: float) -> Rejection | None:
     if not min_precision:
         return None
-    if not len(validated.truth):
+    if not len(validated.y):
         raise DatasetNotTrainableError(
             "No threshold can be chosen, as each class has only one example: nothing can be held out to try it on; add "
             "examples, or leave out `min_precision`."
         )
-    return choose_threshold(validated.probabilities, validated.truth, min_precision)
+    try:
+        return choose_threshold(validated.probabilities, validated.y, min_precision)
+    except PrecisionNotReachedError as error:
+        raise DatasetNotTrainableError(
+            f"No threshold has a precision of {min_precision:g} on held-out examples; up to {error.best:.3g} is "
+            "possible; ask for less with `min_precision`, or add examples."
+        ) from error
 
 
 def _head(fitted: Fitted, classes: tuple[str, ...], temperature: float, rejection: Rejection | None) -> Head:

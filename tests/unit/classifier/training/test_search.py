@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lastlayer.classifier.domain.head import softmax, unit_length
-from lastlayer.classifier.fitting.feature_blocks import Columns
-from lastlayer.classifier.fitting.folds import assign_folds, split
-from lastlayer.classifier.fitting.logistic import fit_ridge
+from lastlayer.classifier.fitting.feature_blocks import FeatureBlocks
+from lastlayer.classifier.fitting.folds import assign_folds, make_splits
+from lastlayer.classifier.fitting.logistic import fit_logistic
 from lastlayer.classifier.fitting.pca import rotate, whiten
 from lastlayer.classifier.training.search import (
     L2_PATH,
@@ -32,22 +32,22 @@ def chosen_of(*scans: Scan) -> Choice:
     return choose(scans, np.ones(scans[0].losses.shape[2]))
 
 
-def search(truth: np.ndarray, classes: int, weights: np.ndarray | None = None) -> Search:
-    return Search(truth, classes, np.ones(len(truth)) if weights is None else weights, lambda: None)
+def search(y: np.ndarray, classes: int, weights: np.ndarray | None = None) -> Search:
+    return Search(y, classes, np.ones(len(y)) if weights is None else weights, lambda: None)
 
 
 def examples(count: int, dimension: int, classes: int, *, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(4)
-    truth = np.arange(count) % classes
+    y = np.arange(count) % classes
     centres = random.normal(size=(classes, dimension))
-    return (centres[truth] + noise * random.normal(size=(count, dimension))).astype(np.float32), truth
+    return (centres[y] + noise * random.normal(size=(count, dimension))).astype(np.float32), y
 
 
 def fit(features: np.ndarray, *arguments: Any, **options: Any) -> np.ndarray:
-    return fit_ridge(Columns([features], features.dtype.type), *arguments, **options)
+    return fit_logistic(FeatureBlocks([features], features.dtype.type), *arguments, **options)
 
 
-def looked_at(values: Columns) -> np.ndarray:
+def looked_at(values: FeatureBlocks) -> np.ndarray:
     return np.concatenate([block for _, block in values.blocks(1)])
 
 
@@ -121,46 +121,46 @@ def test_the_standard_error_of_a_mean() -> None:
 
 
 def test_a_scan_holds_the_losses_of_regressions_that_never_saw_the_example() -> None:
-    features, truth = examples(24, 6, 3)
-    scanned = search(truth, 3).scan(candidate("tap", features), np.arange(24), split(truth, 10, seed=1), (0.1,))
+    features, y = examples(24, 6, 3)
+    scanned = search(y, 3).scan(candidate("tap", features), np.arange(24), make_splits(y, 10, seed=1), (0.1,))
     assert scanned.path == (0.1,)
     # With 10 folds of 24 examples, each is held out with one or two others; alone it fares about as it does there.
     unit = unit_length(features).astype(np.float64)
     alone = np.empty(24)
     for row in range(24):
         others = np.flatnonzero(np.arange(24) != row)
-        solution = fit(unit[others], truth[others], 3, np.ones((23, 1)), 0.1, tolerance=1e-6)[:, 0]
-        alone[row] = -np.log(softmax(unit[[row]] @ solution[:-1] + solution[-1])[0, truth[row]])
+        solution = fit(unit[others], y[others], 3, np.ones((23, 1)), 0.1, tolerance=1e-6)[:, 0]
+        alone[row] = -np.log(softmax(unit[[row]] @ solution[:-1] + solution[-1])[0, y[row]])
     assert scanned.losses[0, 0] == pytest.approx(alone, abs=0.5)
     assert scanned.losses[0, 0].mean() == pytest.approx(alone.mean(), abs=0.1)
 
 
 def test_the_only_example_of_a_class_is_never_validated() -> None:
-    features, truth = examples(13, 6, 3)
-    truth[-1] = 3
-    scanned = search(truth, 4).scan(candidate("tap", features), np.arange(13), split(truth, 10, seed=1), PATH)
+    features, y = examples(13, 6, 3)
+    y[-1] = 3
+    scanned = search(y, 4).scan(candidate("tap", features), np.arange(13), make_splits(y, 10, seed=1), PATH)
     assert np.flatnonzero(np.isnan(scanned.losses[0, 0])).tolist() == [12]
     assert np.isfinite(scanned.losses[:, :, :12]).all()
 
 
 def test_a_path_ends_where_it_only_gets_worse() -> None:
-    features, truth = examples(120, 40, 3, noise=30.0)
-    splits = split(truth, 5, seed=1)
-    scanned = search(truth, 3).scan(candidate("tap", features), np.arange(120), splits, L2_PATH)
+    features, y = examples(120, 40, 3, noise=30.0)
+    splits = make_splits(y, 5, seed=1)
+    scanned = search(y, 3).scan(candidate("tap", features), np.arange(120), splits, L2_PATH)
     assert len(scanned.path) < len(L2_PATH)
     assert scanned.losses.mean((1, 2)).argmin() < len(scanned.path) - 2
 
 
 def test_of_many_examples_a_sample_chooses_what_is_tried_on_all() -> None:
-    features, truth = examples(SEARCH_EXAMPLES + 300, 8, 2)
+    features, y = examples(SEARCH_EXAMPLES + 300, 8, 2)
     random = np.random.default_rng(6)
     noise = [random.normal(size=features.shape).astype(np.float32) for _ in range(3)]
     candidates = [candidate(f"noise {n}", values) for n, values in enumerate(noise)] + [candidate("good", features)]
     told: list[float] = []
-    searching = search(truth, 2)
+    searching = search(y, 2)
     scans = searching.scan_all(candidates, seed=1, tell=told.append)
     assert len(scans) == 3
-    assert all(scanned.losses.shape == (len(scanned.path), 1, len(truth)) for scanned in scans)
+    assert all(scanned.losses.shape == (len(scanned.path), 1, len(y)) for scanned in scans)
     assert all(len(scanned.path) <= 3 for scanned in scans)
     choice = chosen_of(*scans)
     assert choice.candidate.taps == ("good",)
@@ -168,40 +168,40 @@ def test_of_many_examples_a_sample_chooses_what_is_tried_on_all() -> None:
     assert list(trials) == [("noise 0",), ("noise 1",), ("noise 2",), ("good",)]
     assert [taps for taps, trial in trials.items() if trial.chosen] == [("good",)]
     assert trials["good",].log_loss < 0.69 < trials["noise 0",].log_loss
-    assert sorted(trial.example_count for trial in trials.values()) == [SEARCH_EXAMPLES, *[len(truth)] * 3]
+    assert sorted(trial.example_count for trial in trials.values()) == [SEARCH_EXAMPLES, *[len(y)] * 3]
     assert told == sorted(told)
     assert told[-1] == 1
 
 
 def test_taps_side_by_side_are_restored_to_weights_on_their_vectors() -> None:
-    one, truth = examples(30, 7, 3)
+    one, y = examples(30, 7, 3)
     two, _ = examples(30, 50, 3)
     both = candidate("both", one, two)
     values = both.values(np.arange(30), np.float64)
-    solution = fit_ridge(values, truth, 3, np.ones((30, 1)), 0.1, tolerance=1e-8)[:, 0]
+    solution = fit_logistic(values, y, 3, np.ones((30, 1)), 0.1, tolerance=1e-8)[:, 0]
     weights, biases = both.restore(solution)
     side_by_side = np.hstack([unit_length(one), unit_length(two)])
     assert weights.shape == (57, 3)
     assert side_by_side @ weights + biases == pytest.approx(looked_at(values) @ solution[:-1] + solution[-1], abs=1e-5)
-    direct = fit(side_by_side.astype(np.float64), truth, 3, np.ones((30, 1)), 0.1, tolerance=1e-8)[:, 0]
+    direct = fit(side_by_side.astype(np.float64), y, 3, np.ones((30, 1)), 0.1, tolerance=1e-8)[:, 0]
     assert weights == pytest.approx(direct[:-1], abs=1e-4)
 
 
 def test_without_a_fold_nothing_of_it_is_looked_at() -> None:
     """The labels of a fold are changed: what is scanned without it stays as it was."""
-    features, truth = examples(60, 6, 3)
-    assigned = assign_folds(truth, 5, seed=2)
-    changed = np.where(assigned == 1, (truth + 1) % 3, truth)
+    features, y = examples(60, 6, 3)
+    assigned = assign_folds(y, 5, seed=2)
+    changed = np.where(assigned == 1, (y + 1) % 3, y)
     scanned = []
-    for labels in (truth, changed):
-        splits = split(labels, 4, seed=3, without=assigned)
+    for labels in (y, changed):
+        splits = make_splits(labels, 4, seed=3, without=assigned)
         scanned.append(search(labels, 3).scan(candidate("tap", features), np.arange(60), splits, (0.1,)).of(1).losses)
     assert np.isnan(scanned[0][0, 0, assigned == 1]).all()
     assert np.array_equal(scanned[0], scanned[1], equal_nan=True)
 
 
 def test_whitening_evens_the_spread_and_is_restored() -> None:
-    features, truth = examples(30, 7, 3)
+    features, y = examples(30, 7, 3)
     whitened = whiten(rotate(unit_length(features)), 0.5)
     before = rotate(unit_length(features)).values.std(0)
     after = whitened.values.std(0)
@@ -209,7 +209,7 @@ def test_whitening_evens_the_spread_and_is_restored() -> None:
     assert (whitened.values**2).sum() == pytest.approx((rotate(unit_length(features)).values ** 2).sum())
     several = Candidate(("tap",), 0.5, (whitened,))
     values = several.values(np.arange(30), np.float64)
-    solution = fit_ridge(values, truth, 3, np.ones((30, 1)), 0.1, tolerance=1e-8)[:, 0]
+    solution = fit_logistic(values, y, 3, np.ones((30, 1)), 0.1, tolerance=1e-8)[:, 0]
     weights, biases = several.restore(solution)
     assert unit_length(features) @ weights + biases == pytest.approx(
         looked_at(values) @ solution[:-1] + solution[-1], abs=1e-5

@@ -5,6 +5,8 @@ import pytest
 
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError, RecipeNotSupportedError
 from lastlayer.classifier.domain.types import Backbone, Tap
+from lastlayer.classifier.training.auto import AutoTrainer
+from lastlayer.classifier.training.progress import TrainingProgress
 from lastlayer.classifier.training.recipes import Recipe, TapFeatures
 from lastlayer.classifier.training.trainer import (
     COMPARED_EXAMPLES,
@@ -21,8 +23,8 @@ def taps_for(labels: list[str], *, noise: float = 0.5, scores: bool = True) -> l
     random = np.random.default_rng(1)
     classes = sorted(set(labels))
     centres = random.normal(size=(len(classes), 24))
-    truth = np.array([classes.index(label) for label in labels], np.intp)
-    good = centres[truth] + noise * random.normal(size=(len(labels), 24)) if labels else np.zeros((0, 24))
+    y = np.array([classes.index(label) for label in labels], np.intp)
+    good = centres[y] + noise * random.normal(size=(len(labels), 24)) if labels else np.zeros((0, 24))
     taps = [
         TapFeatures("bad", False, random.normal(size=(len(labels), 12)).astype(np.float32)),
         TapFeatures("good", False, good.astype(np.float32)),
@@ -126,13 +128,13 @@ def test_a_class_that_cannot_be_validated_without_the_other() -> None:
 
 def test_taps_that_tell_more_together_are_used_together() -> None:
     random = np.random.default_rng(3)
-    truth = np.arange(160) % 4
-    halves = [truth // 2, truth % 2]
+    y = np.arange(160) % 4
+    halves = [y // 2, y % 2]
     taps = [
         TapFeatures(name, False, (np.eye(2)[half] + 0.3 * random.normal(size=(160, 2))).astype(np.float32))
         for name, half in zip(("coarse", "fine"), halves, strict=True)
     ]
-    trained = train_quietly(taps, [f"class {number}" for number in truth])
+    trained = train_quietly(taps, [f"class {number}" for number in y])
     assert trained.head.taps == ("coarse", "fine")
     assert trained.cross_validation is not None
     assert trained.cross_validation.micro_accuracy > 0.8
@@ -168,6 +170,15 @@ def test_a_backbone_of_class_scores_alone() -> None:
     labels = ["a", "b"] * 5
     trained = train_quietly(taps_for(labels)[2:], labels)
     assert (trained.head.taps, trained.head.unit_length) == (("scores",), True)
+
+
+def test_features_that_are_all_the_same_are_told_by_their_frequencies() -> None:
+    labels = ["a", "a", "b"] * 10
+    trained = train_quietly([TapFeatures("same", False, np.ones((30, 4), np.float32))], labels)
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.micro_accuracy == pytest.approx(2 / 3)
+    same = {"same": np.ones((1, 4), np.float32)}
+    assert trained.head.probabilities(same)[0] == pytest.approx([2 / 3, 1 / 3], abs=1e-3)
 
 
 def test_two_hundred_classes_of_two() -> None:
@@ -257,12 +268,32 @@ def test_a_threshold_keeps_its_promise_on_held_out_examples() -> None:
     labels = ["a", "b", "c"] * 60
     trained = train_quietly(taps_for(labels, noise=2.5, scores=False), labels, min_precision=0.9)
     assert trained.rejection is not None
-    assert trained.held_out is not None
+    assert trained.out_of_fold is not None
     assert trained.head.threshold == trained.rejection.threshold > 0
-    accepted = trained.held_out.probabilities.max(1) >= trained.rejection.threshold
-    right = trained.held_out.probabilities.argmax(1) == trained.held_out.truth
+    accepted = trained.out_of_fold.probabilities.max(1) >= trained.rejection.threshold
+    right = trained.out_of_fold.probabilities.argmax(1) == trained.out_of_fold.y
     assert right[accepted].mean() >= 0.9 > right.mean()
     assert trained.rejection_curve[0].precision == pytest.approx(right.mean())
+
+
+def test_a_precision_that_no_threshold_has_is_refused_with_what_can_be_had() -> None:
+    labels = ["a", "b", "c"] * 20
+    noise = taps_for(labels, scores=False)[:1]
+    with pytest.raises(
+        DatasetNotTrainableError,
+        match=r"precision of 1 on .* up to 0\.\d+ is possible; ask for less with `min_precision`",
+    ):
+        train_quietly(noise, labels, min_precision=1.0)
+
+
+def test_nothing_is_searched_before_it_is_asked_for() -> None:
+    labels = ["a", "b"] * 10
+    told: list[str] = []
+    progress = TrainingProgress(lambda message, share: told.append(message), lambda: False)
+    trainer = AutoTrainer(taps_for(labels), np.arange(20) % 2, 2, np.ones(20), progress)
+    assert told == []
+    assert trainer.search().taps == ("good",)
+    assert set(told) == {"preparing the features", "choosing taps and regularisation"}
 
 
 @pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c", "d"]])
@@ -303,8 +334,8 @@ def test_what_was_tried_is_told() -> None:
 
 def test_every_example_that_can_be_is_held_out() -> None:
     labels = ["a"] * 5 + ["b"] * 5 + ["only"]
-    held_out = train_quietly(taps_for(labels), labels).held_out
-    assert held_out is not None
-    assert held_out.rows.tolist() == list(range(10))
-    assert held_out.truth.tolist() == [0] * 5 + [1] * 5
-    assert held_out.probabilities.sum(1) == pytest.approx(np.ones(10))
+    out_of_fold = train_quietly(taps_for(labels), labels).out_of_fold
+    assert out_of_fold is not None
+    assert out_of_fold.rows.tolist() == list(range(10))
+    assert out_of_fold.y.tolist() == [0] * 5 + [1] * 5
+    assert out_of_fold.probabilities.sum(1) == pytest.approx(np.ones(10))
