@@ -3,12 +3,20 @@
 Lines that belong to a request have its id.
 """
 
+import atexit
+import contextlib
 import datetime
 import json
 import logging
-from typing import Literal
+import os
+import subprocess
+import sys
+from typing import Final, Literal, TextIO
 
 from lastlayer.rpc.observability import request_ids
+
+_DRAIN_S: Final = 5.0
+"""How long the end of the process waits until what was written last is told."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -45,7 +53,42 @@ class ConsoleFormatter(logging.Formatter):
 
 
 def setup_logging(level: str, style: Literal["console", "json"]) -> None:
-    """Log records of `level` and above to standard error, ours and the libraries'."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if style == "json" else ConsoleFormatter())
+    """Log records of `level` and above to standard error, ours and the libraries'. To be called once.
+
+    As JSON every line of standard error is a record, also those that are written past logging: by libraries in C++, by
+    child processes, or where an exception ends the process. Their records have the logger `stderr`.
+    """
+    if style == "json":
+        handler = logging.StreamHandler(redirect_stderr(level))
+        handler.setFormatter(JsonFormatter())
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(ConsoleFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def redirect_stderr(level: str) -> TextIO:
+    """Have what is written to standard error from now on made records of `level` and above, by a process of its own.
+
+    Returns a stream that still leads where standard error led. That process ends when this one does; what was written
+    last is told before.
+    """
+    stream = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace")
+    reading, writing = os.pipe()
+    # -P: modules in the working folder must not stand in for those of Python.
+    command = [sys.executable, "-P", "-m", "lastlayer.rpc.observability.stderr", level]
+    # In a session of its own, as Ctrl-C is for us.
+    reader = subprocess.Popen(command, stdin=reading, stdout=subprocess.DEVNULL, start_new_session=True)
+    sys.stderr.flush()
+    os.dup2(writing, 2)
+    os.close(reading)
+    os.close(writing)
+
+    def restore() -> None:
+        sys.stderr.flush()
+        os.dup2(stream.fileno(), 2)  # closes the pipe, which ends the reader
+        with contextlib.suppress(subprocess.TimeoutExpired):  # a child of ours may hold the pipe, and outlive us
+            reader.wait(_DRAIN_S)
+
+    atexit.register(restore)
+    return stream
