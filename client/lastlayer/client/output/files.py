@@ -2,10 +2,10 @@
 
 import contextlib
 import stat
-import tempfile
 from pathlib import Path
 
 from lastlayer.client.errors import InvalidInputError
+from lastlayer.rpc.system.files import write_whole
 
 
 def write_file(content: bytes, target: Path) -> None:
@@ -16,10 +16,8 @@ def write_file(content: bytes, target: Path) -> None:
     """
     try:
         if _is_replaceable(target):
-            with tempfile.TemporaryDirectory(prefix=".lastlayer-", dir=target.parent) as folder:
-                unfinished = Path(folder) / "content"
+            with write_whole(target) as unfinished:
                 unfinished.write_bytes(content)
-                unfinished.replace(target)
         else:
             target.write_bytes(content)
     except (OSError, ValueError) as error:  # ValueError: a null character in the name

@@ -1,7 +1,6 @@
 """Backbones as data: reads and checks the TOML files that declare networks, their preprocessing and their taps."""
 
 import difflib
-import hashlib
 import json
 import tomllib
 from importlib import resources
@@ -10,6 +9,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lastlayer.featurizer.backbones.hashed_file import HashedFile
 from lastlayer.featurizer.config import EngineName, Precision
 from lastlayer.featurizer.errors import BackboneError
 
@@ -103,8 +103,8 @@ class BackboneSpec(_Declared):
             raise ValueError("more than one tap is marked as `class_scores`")
         return self
 
-    def digest(self, weights: Path, precision: Precision = "float32", engine: EngineName = "tensorflow") -> str:
-        """Return the sha256, 64 hexadecimal digits, over the bytes of the weights and all that shapes features."""
+    def digest(self, weights: HashedFile, precision: Precision = "float32", engine: EngineName = "tensorflow") -> str:
+        """Return the SHA-256, 64 hexadecimal digits, over the bytes of the weights and all that shapes features."""
         declared = {
             "application": self.application,
             "format": self.format,
@@ -119,10 +119,10 @@ class BackboneSpec(_Declared):
             # In float32 engines agree to the last digits; where they round to 16 bits, they do so at other places.
             if engine != "tensorflow":
                 declared["engine"] = engine
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
+        digest = weights.sha256.copy()
         digest.update(json.dumps(declared, sort_keys=True).encode())
-        return digest.hexdigest()
+        found: str = digest.hexdigest()
+        return found
 
 
 def builtin_names() -> list[str]:

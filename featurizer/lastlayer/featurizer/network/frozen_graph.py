@@ -4,8 +4,8 @@ import difflib
 import hashlib
 import json
 import logging
-import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,6 +13,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from lastlayer.featurizer.errors import BackboneError
+from lastlayer.rpc.system.files import write_whole
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +27,15 @@ class Frozen(NamedTuple):
     input: str
     tensors: dict[str, str]
     """The tensor of each tap."""
+
+
+@dataclass(frozen=True)
+class GraphCache:
+    """Where the graph of a Keras network is kept, which takes long to make."""
+
+    folder: Path
+    digest: str
+    """The backbone's, in float32."""
 
 
 def read_graph(path: Path) -> tf.compat.v1.GraphDef:
@@ -59,9 +69,13 @@ def needed_part(frozen: Frozen, path: Path) -> tf.compat.v1.GraphDef:
     return needed
 
 
-def kept(folder: Path, key: str, make: Callable[[], Frozen]) -> Frozen:
-    """Return what was kept in a folder under a key; make and keep it where there is nothing, or it is damaged."""
-    path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.pb"
+def load_or_make(cache: GraphCache, group: str, make: Callable[[], Frozen]) -> Frozen:
+    """Return the graph that was kept; make and keep it where there is none, or where it is damaged.
+
+    Another version of TensorFlow makes it anew, and so do weights of another `group` of the file.
+    """
+    key = f"{cache.digest} {group} TensorFlow {tf.__version__}"
+    path = cache.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.pb"
     try:
         content = path.read_bytes()
         if hashlib.sha256(content[_CHECKSUM_BYTES:]).digest() == content[:_CHECKSUM_BYTES]:
@@ -77,10 +91,9 @@ def kept(folder: Path, key: str, make: Callable[[], Frozen]) -> Frozen:
     header = json.dumps({"input": frozen.input, "tensors": frozen.tensors}).encode()
     content = header + b"\n" + frozen.graph_def.SerializeToString()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".frozen-", delete=False) as file:
-            file.write(hashlib.sha256(content).digest() + content)
-        Path(file.name).replace(path)
+        cache.folder.mkdir(parents=True, exist_ok=True)
+        with write_whole(path) as unfinished:
+            unfinished.write_bytes(hashlib.sha256(content).digest() + content)
     except OSError as error:  # such as a folder that is mounted read-only: the next start takes longer, no more
         _log.info("`%s` cannot be kept: %s", path, (error.strerror or str(error)).lower())
     return frozen

@@ -19,7 +19,7 @@ from lastlayer.featurizer.config import EngineName, Precision
 from lastlayer.featurizer.errors import BackboneError
 from lastlayer.featurizer.network.engines import EngineError, Function, make_engine
 from lastlayer.featurizer.network.feature_maps import feature_map
-from lastlayer.featurizer.network.frozen_graph import Frozen, kept, needed_part, read_graph
+from lastlayer.featurizer.network.frozen_graph import Frozen, GraphCache, load_or_make, needed_part, read_graph
 from lastlayer.featurizer.network.lrn import replace_normalisations
 from lastlayer.featurizer.system.cpu_quota import available_processors
 
@@ -68,12 +68,12 @@ class Graph:
         *,
         precision: Precision = "float32",
         engine: EngineName = "tensorflow",
-        cache: Path | None = None,
+        cache: GraphCache | None = None,
     ) -> None:
         """Load the network; `group` names the group of an HDF5 file that holds its weights.
 
-        `cache` is a folder in which the graph of a Keras network is kept, which takes long to make. Raises
-        BackboneError where the file is damaged or has not what the declaration says.
+        Without a `cache` the graph of a Keras network is made each time. Raises BackboneError where the file is damaged
+        or has not what the declaration says.
         """
         self._spec = spec
         frozen = _freeze(spec, weights, group, cache)
@@ -151,7 +151,7 @@ class Graph:
         return tuple(taps)
 
 
-def _freeze(spec: BackboneSpec, weights: Path, group: str, cache: Path | None) -> Frozen:
+def _freeze(spec: BackboneSpec, weights: Path, group: str, cache: GraphCache | None) -> Frozen:
     if spec.format == "frozen_graph":
         return Frozen(read_graph(weights), spec.input, {tap.name: tap.tensor for tap in spec.taps})
 
@@ -164,7 +164,7 @@ def _freeze(spec: BackboneSpec, weights: Path, group: str, cache: Path | None) -
 
     if cache is None:
         return make()
-    return kept(cache, f"{spec.digest(weights)} {group} TensorFlow {tf.__version__}", make)
+    return load_or_make(cache, group, make)
 
 
 def _import(

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from lastlayer.featurizer.errors import BackboneError
 from lastlayer.featurizer.network.precision import compare, reduced_precision
 from lastlayer.featurizer.weights.download import Progress
 from lastlayer.featurizer.weights.store import ResolvedBackbone, WeightStore
+from lastlayer.rpc.system.files import write_whole
 from lastlayer.rpc.system.memory import give_back_free_memory
 
 if TYPE_CHECKING:
@@ -52,17 +52,18 @@ def load(settings: FeaturizerSettings, progress: Progress) -> Loaded:
     device = configure_tensorflow(settings.engine)
     graph, precision = _load_graph(resolved, settings, reduced_precision(gpu=device.startswith("GPU")))
     give_back_free_memory()
-    digest = resolved.spec.digest(resolved.weights, precision, settings.engine)
+    digest = resolved.spec.digest(resolved.hashed, precision, settings.engine)
     return Loaded(resolved.spec, digest, graph, device, precision)
 
 
 def _load_graph(
     resolved: ResolvedBackbone, settings: FeaturizerSettings, reduced: Precision | None
 ) -> tuple["Graph", Precision]:
+    from lastlayer.featurizer.network.frozen_graph import GraphCache
     from lastlayer.featurizer.network.graph import Graph
 
     def graph_in(precision: Precision) -> Graph:
-        cache = settings.weights_folder / "frozen"
+        cache = GraphCache(settings.weights_folder / "frozen", resolved.digest)
         return Graph(
             resolved.spec,
             resolved.weights,
@@ -103,9 +104,8 @@ def _load_graph(
 def _remember(path: Path, precision: Precision) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".precision-", delete=False) as file:
-            file.write(f"{precision}\n")
-        Path(file.name).replace(path)
+        with write_whole(path) as unfinished:
+            unfinished.write_text(f"{precision}\n", encoding="utf-8")
     except OSError as error:
         _log.warning(
             "`%s` cannot be written (%s): a later start may choose another precision, and with it another digest; "

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from lastlayer.featurizer.backbones.hashed_file import HashedFile
 from lastlayer.featurizer.errors import FetchError
 from lastlayer.featurizer.weights.download import explain_write_errors, land
 
@@ -19,10 +20,11 @@ MAX_MEMBER_BYTES: Final = 2 << 30
 _UNSOUND: Final = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 
 
-def extract_member(archive: Path, members: Sequence[str], target: Path, checksum: str | None) -> None:
-    """Land a member of `archive` at `target`: `members[0]`, or what lies at `members[1:]` within that, and so on.
+def extract_member(archive: Path, members: Sequence[str], target: Path, checksum: str | None) -> HashedFile:
+    """Land a member of `archive` at `target` and return it.
 
-    Nothing in the archive decides where anything is written. Raises FetchError.
+    It is `members[0]`, or what lies at `members[1:]` within that, and so on. Nothing in the archive decides where
+    anything is written. Raises FetchError.
     """
     with (
         explain_write_errors(target),
@@ -33,7 +35,7 @@ def extract_member(archive: Path, members: Sequence[str], target: Path, checksum
             unpacked = Path(name) / str(depth)
             _extract(source, member, unpacked)
             source = unpacked
-        land(source, target, checksum, f"`{members[-1]}` in {archive.name}")
+        return land(source, target, checksum, f"`{members[-1]}` in {archive.name}")
 
 
 def _extract(archive: Path, member: str, target: Path) -> None:

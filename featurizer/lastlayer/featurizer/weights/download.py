@@ -1,8 +1,8 @@
 """Downloads a file over HTTP: resumes what broke off, checks the checksum, and lands the file in one move."""
 
 import contextlib
+import dataclasses
 import errno
-import hashlib
 import http.client
 import os
 import queue
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from lastlayer.featurizer.backbones.hashed_file import HashedFile, hash_file
 from lastlayer.featurizer.errors import FetchError
 
 Progress = Callable[[str, int, int | None], None]
@@ -28,8 +29,10 @@ _ATTEMPTS: Final = 4
 _CHUNK_BYTES: Final = 1 << 18
 
 
-def download(url: str, target: Path, checksum: str | None, progress: Progress, *, timeout_s: float = TIMEOUT_S) -> None:
-    """Download `url` to `target`.
+def download(
+    url: str, target: Path, checksum: str | None, progress: Progress, *, timeout_s: float = TIMEOUT_S
+) -> HashedFile:
+    """Download `url` to `target` and return it.
 
     A transfer that breaks off is resumed where it stopped, up to three times now and again at the next call: what came
     so far stays beside the target. `checksum` is `sha256:…` or `md5:…`; without one, any content is taken. Raises
@@ -48,24 +51,20 @@ def download(url: str, target: Path, checksum: str | None, progress: Progress, *
             if attempt == _ATTEMPTS - 1 or part.stat().st_size <= before:
                 raise FetchError(f"{url} broke off after {part.stat().st_size} bytes; fetch again to resume.")
         _etag_file(part).unlink(missing_ok=True)
-        land(part, target, checksum, url)
+        return land(part, target, checksum, url)
 
 
-def land(part: Path, target: Path, checksum: str | None, origin: str) -> None:
+def land(part: Path, target: Path, checksum: str | None, origin: str) -> HashedFile:
     """Move a finished file into its place; remove it and raise FetchError where its checksum is another."""
-    actual = checksum_of(part, checksum.partition(":")[0]) if checksum else None
-    if actual != checksum:
+    hashed = hash_file(part, checksum)
+    if checksum is not None and not hashed.has(checksum):
         part.unlink()
+        actual = hashed.checksums[checksum.partition(":")[0]]
         raise FetchError(f"{origin} has the checksum {actual}, but {checksum} is expected; it is not used.")
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(target)
-
-
-def checksum_of(path: Path, algorithm: str) -> str:
-    """Return the checksum of a file, as `algorithm:hexadecimal digits`."""
-    with path.open("rb") as file:
-        return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
+    return dataclasses.replace(hashed, path=target)
 
 
 @contextlib.contextmanager

