@@ -7,7 +7,7 @@ _DTYPE = np.dtype("<f4")
 
 
 def pack(vector: npt.NDArray[np.float32]) -> bytes:
-    """Return the bytes of a vector, float32 [d]."""
+    """Return the bytes of a vector, float32 [d], or of a map, float32 [h, w, d], row by row."""
     return vector.astype(_DTYPE, copy=False).tobytes()
 
 

@@ -38,13 +38,16 @@ class Preprocessing(_Declared):
 
 
 class TapSpec(_Declared):
-    """A declared tap."""
+    """A declared tap: a tensor of the network, float32 [n, d] or [n, height, width, d], n images at once.
+
+    Of the latter the mean over height and width is the vector, float32 [d].
+    """
 
     name: Name
     tensor: Annotated[str, Field(min_length=1)]
     """The tensor of a frozen graph, such as `mixed4e:0`; of a Keras network the layer whose output it is."""
     class_scores: bool = False
-    """Whether it is the network's class scores before softmax."""
+    """Whether these are the logits of the network's own classes: its class scores before softmax."""
 
 
 class WeightsFile(_Declared):
@@ -74,7 +77,7 @@ class WeightsFile(_Declared):
 
 
 class BackboneSpec(_Declared):
-    """A declared backbone."""
+    """A declared backbone: a frozen network that takes float32 [n, height, width, 3], RGB, and yields its taps."""
 
     name: Name
     description: str = ""
@@ -161,7 +164,7 @@ def _parse(text: str, source: str) -> BackboneSpec:
     except tomllib.TOMLDecodeError as error:
         raise BackboneError(f"{source} is not valid TOML: {error}.") from error
     except ValidationError as error:
-        # A mistyped key is better news than that the one it was meant for is missing.
+        # A mistyped key is told first: the one that it was meant for is then missing as well.
         first = min(error.errors(include_url=False), key=lambda entry: entry["type"] != "extra_forbidden")
         raise BackboneError(f"{source}: {_sentence(first['loc'], first['type'], first['msg'])}") from error
 

@@ -1,6 +1,6 @@
 """Runs a frozen network: pixels in, the vectors of its taps out.
 
-With `engines`, `frozen`, `keras_graph`, `normalisation` and `spatial`, all that knows TensorFlow.
+TensorFlow is known in this folder alone.
 """
 
 import logging
@@ -28,11 +28,14 @@ TapKind = Literal["spatial_mean", "vector", "class_scores"]
 
 @dataclass(frozen=True)
 class Tap:
-    """A tap of a loaded network."""
+    """A place in a loaded network where a feature vector of each image is read."""
 
     name: str
     kind: TapKind
+    """`spatial_mean`: the mean over height and width of a feature map; `class_scores`: the logits of the network's own
+    classes; `vector`: any other vector."""
     dimension: int
+    """d: an image's vector is float32 [d]."""
 
 
 def configure_tensorflow(engine: EngineName = "tensorflow") -> str:

@@ -1,4 +1,12 @@
-"""Replaces local response normalisation, which TensorFlow computes slowly, by what it is made of."""
+"""Replaces local response normalisation (LRN), which TensorFlow computes slowly, by the operations it is made of.
+
+LRN divides each channel by what its neighbours measure (Krizhevsky, Sutskever and Hinton, "ImageNet classification with
+deep convolutional neural networks", 2012, section 3.3). With the names of TensorFlow's attributes, for channel i:
+
+    y[i] = x[i] / (bias + alpha * sum(x[j] ** 2 for j from i - depth_radius to i + depth_radius)) ** beta
+
+With beta = 3/4, the paper's value, the power is two square roots: s ** -0.75 = rsqrt(s) * sqrt(rsqrt(s)).
+"""
 
 from typing import Any, Final
 
@@ -7,7 +15,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 _BETA: Final = 0.75
-"""The exponent that all networks use, and the one that is two square roots."""
+"""The exponent of the paper, which all networks that we know use."""
 
 _BLOCK: Final = 16
 """How many channels are summed together where there are many: a vector of a processor."""
@@ -41,7 +49,10 @@ def replace_normalisations(
 
 
 def _parts(node: Any, shape: tf.TensorShape) -> list[Any]:
-    """Return the nodes that compute what a local response normalisation does, the last of them under its name."""
+    """Return the nodes that compute what the LRN `node` does; the last of them has its name.
+
+    `shape` is that of its input, [n, height, width, channels].
+    """
     name = node.name
     with tf.Graph().as_default() as graph:
         images = tf.compat.v1.placeholder(tf.float32, shape, name=f"{name}/input")
@@ -56,25 +67,25 @@ def _parts(node: Any, shape: tf.TensorShape) -> list[Any]:
 
 
 def _sums(squares: tf.Tensor, attributes: Any) -> tf.Tensor:
-    """Return the bias and the weighted sum of the squares around each channel."""
+    """Return bias + alpha * the sum of the squares around each channel, float32 [n, height, width, channels]."""
     radius, bias = attributes["depth_radius"].i, attributes["bias"].f
     _, height, width, channels = squares.shape
     blocks, rest = divmod(channels, _BLOCK)
     if channels < _BLOCKS_WORTHWHILE or rest or radius > _BLOCK or None in (height, width):
-        return _convolved(squares, _band(channels, attributes)[None, None], bias)
+        return _convolve(squares, _band(channels, attributes)[None, None], bias)
     # The matrix is the same around each block of channels: zeros, but for the block and its two neighbours. So the
     # blocks become the places of a convolution of 1 x 3.
     band = _band(3 * _BLOCK, attributes)[:, _BLOCK : 2 * _BLOCK].reshape(1, 3, _BLOCK, _BLOCK)
-    sums = _convolved(tf.reshape(squares, [-1, height * width, blocks, _BLOCK]), band, bias)
+    sums = _convolve(tf.reshape(squares, [-1, height * width, blocks, _BLOCK]), band, bias)
     return tf.reshape(sums, [-1, height, width, channels])
 
 
 def _band(channels: int, attributes: Any) -> npt.NDArray[np.float32]:
-    """Return the matrix, [channels, channels], that sums neighbouring channels."""
+    """Return the matrix, float32 [channels, channels], that sums neighbouring channels, times alpha."""
     distance = np.abs(np.arange(channels)[:, None] - np.arange(channels))
     return np.where(distance <= attributes["depth_radius"].i, np.float32(attributes["alpha"].f), np.float32(0))
 
 
-def _convolved(squares: tf.Tensor, kernel: npt.NDArray[np.float32], bias: float) -> tf.Tensor:
+def _convolve(squares: tf.Tensor, kernel: npt.NDArray[np.float32], bias: float) -> tf.Tensor:
     # As a convolution with a bias TensorFlow fuses it, and runs it in reduced precision where that is on.
     return tf.nn.bias_add(tf.nn.conv2d(squares, kernel, 1, "SAME"), np.full(kernel.shape[-1], bias, np.float32))

@@ -23,10 +23,10 @@ from lastlayer.rpc.errors import DeadlinePassedError, ImageError, LastlayerError
 from lastlayer.rpc.system.memory import give_back_free_memory
 
 _STREAM_BATCHES: Final = 3
-"""How many times what runs at once is inside of images of streams: in the graph, waiting, and being decoded."""
+"""Images of streams fill this many times what the graph takes at once: one share runs, one waits, one is decoded."""
 
 _IDLE_S: Final = 1.0
-"""After how many seconds without images memory is given back: long enough that no caller in a row pays for it."""
+"""Memory is given back after this many seconds without images. Callers in a row come sooner, and do not pay for it."""
 
 Vectors = Mapping[str, npt.NDArray[np.float32]]
 """The vector of one image at each tap, float32 [d]."""
@@ -72,7 +72,7 @@ class _Wanted(NamedTuple):
 
 
 @contextlib.contextmanager
-def _counted(work: _Work) -> Iterator[None]:
+def _count_outcome(work: _Work) -> Iterator[None]:
     """Count the image by how the block ends."""
     outcome = "internal"
     try:
@@ -152,7 +152,7 @@ class Pipeline:
         done.
         """
         work = [_Work(image, taps, deadline, thumbnail=thumbnails) for image in images]
-        with contextlib.nullcontext() if wait else self._admitted(len(images)):
+        with contextlib.nullcontext() if wait else self._admit(len(images)):
             return await self._all(self._featurize_one(image, wait=wait) for image in work)
 
     async def feature_maps(self, image: bytes, taps: Sequence[str], *, deadline: float | None) -> tuple[Maps, Region]:
@@ -160,12 +160,12 @@ class Pipeline:
 
         Raises ImageError, OverloadedError or DeadlinePassedError.
         """
-        with self._admitted(1):
+        with self._admit(1):
             work = _Work(image, taps, deadline, maps=True)
             [mapped] = await self._all(self._map(part) for part in (work,))
             return mapped
 
-    def _admitted(self, images: int) -> AbstractContextManager[None]:
+    def _admit(self, images: int) -> AbstractContextManager[None]:
         # By the time that half of the queue is done there is room for most requests.
         retry_after_s = max(0.1, self._image_seconds * self._admission.taken / 2)
         return self._admission.call(images, retry_after_s=retry_after_s)
@@ -185,7 +185,7 @@ class Pipeline:
 
     async def _featurize_one(self, work: _Work, *, wait: bool) -> Featurized | ImageError:
         try:
-            with _counted(work):
+            with _count_outcome(work):
                 async with self._admission.stream_image() if wait else contextlib.nullcontext():
                     decoded, vectors = await self._through(work)
         except ImageError as error:
@@ -193,7 +193,7 @@ class Pipeline:
         return Featurized(vectors, decoded.thumbnail)
 
     async def _map(self, work: _Work) -> tuple[Maps, Region]:
-        with _counted(work):
+        with _count_outcome(work):
             decoded, maps = await self._through(work)
         return maps, decoded.region
 

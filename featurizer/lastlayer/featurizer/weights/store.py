@@ -85,12 +85,12 @@ class WeightStore:
             if backbone.endswith(".toml") or "/" in backbone:
                 return self._resolve_own(Path(backbone).expanduser(), progress)
             return self._resolve(builtin(backbone), progress)
-        except OSError as error:  # writing explains itself, so that this is a file that is not ours to read
+        except OSError as error:  # a file that cannot be read; errors of writing have become FetchErrors
             reason = (error.strerror or str(error)).lower()
             raise FetchError(f"`{error.filename or self._folder}` cannot be read: {reason}.") from error
 
     def _resolve_auto(self, progress: Progress) -> ResolvedBackbone:
-        remembered = self._remembered()
+        remembered = self._recall()
         if remembered and self.find(self._auto[remembered]):
             self._say(f"auto: taking {remembered}, as before")
             return self._resolve(self._auto[remembered], progress)
@@ -109,7 +109,7 @@ class WeightStore:
             return resolved
         raise FetchError(f"None of {', '.join(self._auto)} can be had: {'; '.join(reasons)}.")
 
-    def _remembered(self) -> str:
+    def _recall(self) -> str:
         """Return the backbone that `auto` took the last time; empty where there is none."""
         path = self._folder / AUTO
         name = path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
@@ -137,7 +137,7 @@ class WeightStore:
         # Without the lock first: the folder may be read-only.
         found = self._on_disk(spec)
         if found is None:
-            with self._locked(spec):
+            with self._lock(spec):
                 found = self._on_disk(spec) or self._fetch(spec, progress, reasons)
         return found
 
@@ -155,7 +155,7 @@ class WeightStore:
         return None
 
     @contextlib.contextmanager
-    def _locked(self, spec: BackboneSpec) -> Iterator[None]:
+    def _lock(self, spec: BackboneSpec) -> Iterator[None]:
         """Keep other processes from fetching the same backbone at the same time."""
         path = self._folder / spec.name / ".lock"
         with contextlib.ExitStack() as stack:
@@ -203,7 +203,7 @@ class WeightStore:
         if own.is_file():
             return _copy(own, target, file.checksum, progress)
         for folder in (self._mirror / spec.name, self._mirror):
-            published = _published(folder, file)
+            published = _find_published(folder, file)
             if published and file.members:
                 if not hash_file(published, file.archive_checksum).has(file.archive_checksum):
                     raise FetchError(f"`{published}` is damaged: its checksum is not {file.archive_checksum}.")
@@ -227,7 +227,7 @@ class WeightStore:
         return download(file.url, target, file.checksum, progress) if file.url else None
 
 
-def _published(folder: Path, file: WeightsFile) -> Path | None:
+def _find_published(folder: Path, file: WeightsFile) -> Path | None:
     """Return what would be downloaded for a file of weights, if `folder` has it under its own name."""
     if file.package:
         project, version = file.package.split("==")

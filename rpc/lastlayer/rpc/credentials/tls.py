@@ -73,7 +73,7 @@ class CertificateFiles:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if pem.certificate is not None and pem.key is not None:
             try:
-                with _opened(pem.certificate) as certificate, _opened(pem.key) as key:
+                with _as_file(pem.certificate) as certificate, _as_file(pem.key) as key:
                     # Without a password OpenSSL would ask at the terminal for that of an encrypted key.
                     context.load_cert_chain(certificate, key, password=lambda: "")
             except (ssl.SSLError, ValueError, OSError) as error:
@@ -95,7 +95,7 @@ def _content(path: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def _opened(content: bytes) -> Iterator[str]:
+def _as_file(content: bytes) -> Iterator[str]:
     """Yield the path of a file of this process alone that holds `content`: OpenSSL reads keys from paths only."""
     # On Linux in memory, so that a key is never on another disk than its own.
     in_memory = hasattr(os, "memfd_create")
@@ -114,13 +114,13 @@ def server_credentials(files: CertificateFiles) -> grpc.ServerCredentials:
     def configuration(pem: Pem) -> grpc.ServerCertificateConfiguration:
         return grpc.ssl_server_certificate_configuration([(pem.key or b"", pem.certificate or b"")], pem.ca)
 
-    def renewed() -> grpc.ServerCertificateConfiguration | None:
+    def renew() -> grpc.ServerCertificateConfiguration | None:
         pem = files.renew()
         return None if pem is None else configuration(pem)
 
     return grpc.dynamic_ssl_server_credentials(
         configuration(files.pem),
-        renewed,  # type: ignore[arg-type]  # None stands for what is in use
+        renew,  # type: ignore[arg-type]  # None stands for what is in use
         require_client_authentication=files.pem.ca is not None,
     )
 

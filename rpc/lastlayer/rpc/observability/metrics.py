@@ -10,7 +10,10 @@ from lastlayer.rpc.errors import BindError
 
 @contextlib.contextmanager
 def export_metrics(address: str | None) -> Iterator[None]:
-    """Export while the block lasts, at `host:port`; not at all where it is None. Raises BindError."""
+    """Answer Prometheus at `address` (`host:port`) while the block lasts; not at all where it is None.
+
+    Raises BindError.
+    """
     if address is None:
         yield
         return

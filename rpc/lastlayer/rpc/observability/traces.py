@@ -38,7 +38,10 @@ def export(service: str) -> Iterator[None]:
 
 
 def begin(service: str, method: str, metadata: Iterable[tuple[str, str | bytes]] | None, request_id: str) -> Span:
-    """Begin the span of a call that is answered in a task of its own, below that of its caller; `end` ends it."""
+    """Begin the span of a call below that of its caller; `end` ends it.
+
+    It is the current span of this task, which must answer this call alone.
+    """
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return INVALID_SPAN  # nobody listens
     received = {key: value for key, value in metadata or () if isinstance(value, str)}

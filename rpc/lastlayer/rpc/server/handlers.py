@@ -1,4 +1,4 @@
-"""Handlers of calls, all four shapes of them alike: with something around them, or one that refuses."""
+"""Makes handlers of calls, for all four shapes of call alike: one that wraps another, and one that refuses."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -25,7 +25,10 @@ def service_of(method: str) -> str:
 
 
 def wrap(handler: Handler, around: Callable[[Context], AbstractAsyncContextManager[None]]) -> Handler:
-    """Return a handler that does the same within `around`, which is entered for each call and sees how it ends."""
+    """Return a handler that runs another within the context manager `around`.
+
+    `around` is entered with the context of each call, and sees what the call raises.
+    """
     function: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
 
     async def answer_once(request: object, context: Context) -> object:

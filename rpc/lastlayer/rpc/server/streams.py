@@ -18,10 +18,10 @@ async def answer_each(
     in_flight: int,
     in_order: bool,
 ) -> AsyncGenerator[Response, None]:
-    """Yield the answer of each request, at most `in_flight` of them in work: in the order of the requests, or as soon
-    as each is finished.
+    """Yield the answer of each request: in the order of the requests, or as soon as each is finished.
 
-    What is in work is cancelled when the generator is closed: use it with `contextlib.aclosing`.
+    At most `in_flight` requests are in work at once. They are cancelled when the generator is closed: use it with
+    `contextlib.aclosing`. Raises what `answer` or `requests` raises.
     """
     source = aiter(requests)
 
