@@ -13,8 +13,8 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         [sys.executable, "-m", "lastlayer.classifier", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
-        env={**os.environ, **environment},
+        timeout=120,
+        env={**os.environ, "CLASSIFIER_ADDRESS": "127.0.0.1:0", **environment},  # the usual port may be in use
         check=False,
     )
 
