@@ -20,7 +20,7 @@ from lastlayer.featurizer.network import loading
 from lastlayer.featurizer.network.frozen_graph import GraphCache
 from lastlayer.featurizer.network.graph import Graph
 from lastlayer.featurizer.network.loading import Loaded, load
-from tests.integration.featurizer.test_keras_graph import SIZE, declared
+from tests.integration.featurizer.network.test_keras_graph import SIZE, declared
 from tests.tiny_backbone import TAPS, write_tiny_backbone
 
 

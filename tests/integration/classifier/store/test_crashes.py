@@ -24,7 +24,7 @@ CRASHING = """
 import os, signal, sys
 import sqlalchemy as sa
 sys.path.insert(0, {root!r})
-from tests.integration.classifier import test_crashes
+from tests.integration.classifier.store import test_crashes
 
 def crash(left):
     def count(*_):
@@ -49,7 +49,7 @@ for line in sys.stdin:
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
-ROOT = str(Path(__file__).resolve().parents[3])
+ROOT = str(Path(__file__).resolve().parents[4])
 
 
 def crashes(work: str, url: str) -> Iterator[int]:
