@@ -4,7 +4,9 @@ Colour profiles are not applied. Training and prediction both come through here;
 `lastlayer.featurizer.backbones.spec.PREPROCESSING_VERSION`.
 """
 
+import contextlib
 import io
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -159,8 +161,8 @@ def _load(structure: Structure, longest: int, max_pixels: int) -> Image.Image:
     try:
         # By the image alone, so that it has the same features at all times.
         image.draft(None, (longest, longest))
-        _free_canvases(image)
-        image.load()
+        with _canvases_freed(image):
+            image.load()
     except MemoryError:
         raise
     except Exception as error:
@@ -168,10 +170,12 @@ def _load(structure: Structure, longest: int, max_pixels: int) -> Image.Image:
     return image
 
 
-def _free_canvases(image: Image.Image) -> None:
-    """Have a WebP give its decoder's canvases free once it has a copy of one, and before that is decoded."""
+@contextlib.contextmanager
+def _canvases_freed(image: Image.Image) -> Iterator[None]:
+    """Have a WebP give its decoder's canvases free once it has a copy of one, before that becomes its pixels."""
     prepare = getattr(image, "load_prepare", None)
     if image.format != "WEBP" or prepare is None:
+        yield
         return
 
     def prepare_alone() -> None:
@@ -179,6 +183,11 @@ def _free_canvases(image: Image.Image) -> None:
         prepare()
 
     image.load_prepare = prepare_alone  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        # The two know each other: the pixels would stay until the garbage collector comes by.
+        vars(image).pop("load_prepare", None)
 
 
 def _orientation(image: Image.Image) -> int:

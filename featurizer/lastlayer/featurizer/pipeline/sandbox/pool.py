@@ -24,7 +24,7 @@ _COMMAND: Final = (sys.executable, "-P", "-m", "lastlayer.featurizer.pipeline.sa
 _BASE_SECONDS: Final = 2.0
 """The processor time that any image may take."""
 
-_SECONDS_PER_PIXEL: Final = 60e-9
+_SECONDS_PER_PIXEL: Final = 40e-9
 """What it may take for each pixel beside that: several times what ordinary files take."""
 
 _WALL_SECONDS_PER_SECOND: Final = 30
