@@ -112,12 +112,9 @@ def png_of_zeros(width: int, height: int, *, channels: int = 1, colour: int = 0,
     """Return a PNG all of zeros, with all of its pixels."""
     line = 1 + width * channels * depth // 8
     packer = zlib.compressobj(9)
-    data = []
     rows = max(1, 4 * MIB // line)
-    for start in range(0, height, rows):
-        data.append(packer.compress(bytes(line * min(rows, height - start))))
-    data.append(packer.flush())
-    return png(width, height, (b"IDAT", b"".join(data)), colour=colour, depth=depth)
+    parts = [packer.compress(bytes(line * min(rows, height - start))) for start in range(0, height, rows)]
+    return png(width, height, (b"IDAT", b"".join(parts) + packer.flush()), colour=colour, depth=depth)
 
 
 def png_of_texts(texts: int) -> bytes:

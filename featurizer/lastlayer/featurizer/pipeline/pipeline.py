@@ -165,23 +165,28 @@ class Pipeline:
         done.
         """
         work = [_Work(image, taps, deadline, thumbnail=thumbnails) for image in images]
-        with contextlib.nullcontext() if wait else self._admitted(len(images)):
+        size = sum(map(len, images))
+        with self._admission.stream_message(size) if wait else self._admitted(len(images), size):
             return await self._all(self._featurize_one(image, wait=wait) for image in work)
+
+    async def stream_room(self) -> None:
+        """Return once a further message of a stream may be read: those that are inside have few enough bytes."""
+        await self._admission.stream_room()
 
     async def feature_maps(self, image: bytes, taps: Sequence[str], *, deadline: float | None) -> tuple[Maps, Region]:
         """Return the feature maps of an image at `taps`, each a spatial mean, and the part of it that they cover.
 
         Raises ImageError, OverloadedError or DeadlinePassedError.
         """
-        with self._admitted(1):
+        with self._admitted(1, len(image)):
             work = _Work(image, taps, deadline, maps=True)
             [mapped] = await self._all(self._map(part) for part in (work,))
             return mapped
 
-    def _admitted(self, images: int) -> AbstractContextManager[None]:
+    def _admitted(self, images: int, size: int) -> AbstractContextManager[None]:
         # By the time that half of the queue is done there is room for most requests.
         retry_after_s = max(0.1, self._image_seconds * self._admission.taken / 2)
-        return self._admission.call(images, retry_after_s=retry_after_s)
+        return self._admission.call(images, size, retry_after_s=retry_after_s)
 
     async def _all(self, work: Iterable[Coroutine[Any, Any, Outcome]]) -> list[Outcome]:
         if self._stopping:

@@ -92,7 +92,7 @@ def inspect(content: bytes, max_pixels: int, longest: int) -> Structure:
     if frame is None:
         raise damaged("JPEG")
     scans = _scans(content, start, frame)
-    memory_bytes = _memory_bytes(frame, longest, scans)
+    memory_bytes = _memory_bytes(frame, longest, scans) + 2 * len(content)
     light = is_light(
         memory_bytes,
         frame.width * frame.height,

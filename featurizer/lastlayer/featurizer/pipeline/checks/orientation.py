@@ -37,8 +37,8 @@ def _in_directory(exif: bytes) -> int | None:
     (count,) = struct.unpack_from(f"{order}H", exif, start)
     # A directory that is cut short has the entries that are there.
     entries = exif[start + 2 : start + 2 + 12 * count]
-    found = None
     for tag, kind, values, value in struct.iter_unpack(f"{order}HHI4s", entries[: len(entries) // 12 * 12]):
         if tag == _ORIENTATION and values == 1 and kind in (_SHORT, _LONG):
             (found,) = struct.unpack_from(f"{order}{'H' if kind == _SHORT else 'I'}", value)
-    return found
+            return int(found)
+    return None

@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from lastlayer.rpc.system.memory import give_back_free_memory
-
 from lastlayer.featurizer.pipeline.decoding import Decoded, decode_whole
 from lastlayer.featurizer.pipeline.sandbox import wire
 from lastlayer.rpc.errors import ImageError
+from lastlayer.rpc.system.memory import give_back_free_memory
 
 _NICENESS: Final = 5
 """Ordinary images, and the network, come first."""
