@@ -51,6 +51,19 @@ def jpeg_of_scans(scans: int, *, width: int = 8000, height: int = 8000) -> bytes
     return content[:start] + tables + first + empty * scans + b"\xff\xd9"
 
 
+def jpeg_of_restarts() -> bytes:
+    """Return a JPEG of 8000 x 8000 of which each block begins anew, with a marker before it."""
+    content = saved(Image.new("L", (8, 8), 128), "JPEG")
+    frame = content.index(b"\xff\xc0")
+    content = content[: frame + 5] + struct.pack(">HH", 8000, 8000) + content[frame + 9 :]
+    start = content.index(b"\xff\xda")
+    end = content.index(b"\xff\xd9", start)
+    scan = start + 2 + int.from_bytes(content[start + 2 : start + 4], "big")
+    block = content[scan:end]
+    blocks = b"".join(block + bytes([0xFF, 0xD0 + index]) for index in range(8)) * 125_000
+    return content[:start] + segment(0xDD, b"\0\1") + content[start:scan] + blocks[:-2] + b"\xff\xd9"
+
+
 def jpeg_of_markers(size: int) -> bytes:
     """Return a JPEG that begins with empty APP1 segments of so many bytes."""
     return jpeg_with(segment(0xE1, b"") * (size // 4))
@@ -160,9 +173,9 @@ def bmp_of_one_line(width: int) -> bytes:
     return bmp(width, 1, b"\x01\x05\0\0\0\x01", compression=1)
 
 
-def bmp_of_ends(size: int) -> bytes:
-    """Return a BMP RLE of 8000 x 8000 of codes that move by nothing, each of which costs a round in Python."""
-    return bmp(8000, 8000, b"\0\x02\0\0" * (size // 4), compression=1)
+def bmp_of_moves(size: int) -> bytes:
+    """Return a BMP RLE of 100 x 100 of codes that move by nothing, each of which costs a round in Python."""
+    return bmp(100, 100, b"\0\x02\0\0" * (size // 4), compression=1)
 
 
 def tiff(*tags: tuple[int, int, int, int], data: bytes = b"", big: bool = False) -> bytes:
@@ -230,7 +243,7 @@ def webp_of_frames(width: int, height: int, frames: int = 1) -> bytes:
 
 Make = Callable[[], bytes]
 
-REFUSED: Final[Mapping[str, tuple[Make, str]]] = {
+CHEAP: Final[Mapping[str, tuple[Make, str]]] = {
     "JPEG of 1,200 scans": (lambda: jpeg_of_scans(1_200), TOO_COMPLEX),
     "JPEG of 7.8 MB of markers": (lambda: jpeg_of_markers(7_800_000), TOO_COMPLEX),
     "JPEG of 31 MiB of EXIF": (jpeg_of_much_exif, ""),
@@ -253,4 +266,22 @@ REFUSED: Final[Mapping[str, tuple[Make, str]]] = {
     "animated WebP 16383 x 3906": (lambda: webp_of_frames(16_383, 3_906), TOO_COMPLEX),
     "animated WebP of a million frames": (lambda: webp_of_frames(1, 1, 500_000), TOO_COMPLEX),
 }
-"""What is refused, or decoded (with an empty reason) without what makes it dear; the reason is what is told."""
+"""What is refused by its structure, or decoded without what would make it dear (the reason is empty then)."""
+
+DEAR: Final[Mapping[str, tuple[Make, str]]] = {
+    "BMP RLE of 900 lines": (lambda: bmp(65_535, 900, b"\x01\x05\0\0" * 900, compression=1), TOO_COMPLEX),
+    "BMP RLE of 8 million moves": (lambda: bmp_of_moves(31 * MIB), TOO_COMPLEX),
+    "TIFF of a JPEG of 1,200 scans": (tiff_of_scans, UNDECODABLE),
+    "TIFF of 65,535 strips": (lambda: tiff_of_strips(65_535), ""),
+    "JPEG of 99 scans": (lambda: jpeg_of_scans(99), ""),
+    "JPEG of a million restarts": (jpeg_of_restarts, ""),
+    "PNG of 64 megapixels": (lambda: png_of_zeros(8000, 8000, channels=3, colour=2), ""),
+    "PNG of 64 megapixels, 16 bits, with alpha": (
+        lambda: png_of_zeros(8000, 8000, channels=4, colour=6, depth=16),
+        "",
+    ),
+    "PNG of 64 megapixels, interlaced, cut": (lambda: png(8000, 8000, (b"IDAT", b""), lace=1), UNDECODABLE),
+    "animated WebP 8000 x 5500": (lambda: webp_of_frames(8_000, 5_500), ""),
+    "GIF of 64 megapixels": (lambda: gif(8000, 8000), ""),
+}
+"""What is decoded in a process of its own, or ended there once it has taken too much."""
