@@ -220,7 +220,7 @@ class ClassifierServicer:
         linear in the means over the image. Idempotent.
 
         Fails like Predict, with FAILED_PRECONDITION (NOT_EXPLAINABLE) where the version's taps are no spatial means, and
-        with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
+        with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE, IMAGE_TOO_LARGE or IMAGE_TOO_COMPLEX).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -79,7 +79,7 @@ class ClassifierStub:
     linear in the means over the image. Idempotent.
 
     Fails like Predict, with FAILED_PRECONDITION (NOT_EXPLAINABLE) where the version's taps are no spatial means, and
-    with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
+    with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE, IMAGE_TOO_LARGE or IMAGE_TOO_COMPLEX).
     """
     ListExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ListExamplesRequest, _classifier_pb2.ListExamplesResponse]
     """Lists the examples of a dataset in order of arrival."""
@@ -170,7 +170,7 @@ class ClassifierAsyncStub(ClassifierStub):
     linear in the means over the image. Idempotent.
 
     Fails like Predict, with FAILED_PRECONDITION (NOT_EXPLAINABLE) where the version's taps are no spatial means, and
-    with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
+    with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE, IMAGE_TOO_LARGE or IMAGE_TOO_COMPLEX).
     """
     ListExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ListExamplesRequest, _classifier_pb2.ListExamplesResponse]  # type: ignore[assignment]
     """Lists the examples of a dataset in order of arrival."""
@@ -294,7 +294,7 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         linear in the means over the image. Idempotent.
 
         Fails like Predict, with FAILED_PRECONDITION (NOT_EXPLAINABLE) where the version's taps are no spatial means, and
-        with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
+        with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE, IMAGE_TOO_LARGE or IMAGE_TOO_COMPLEX).
         """
 
     @_abc_1.abstractmethod

@@ -102,7 +102,7 @@ class FeaturizerServicer:
         """Computes the feature maps of one image, whose means over height and width are its vectors at those taps. Idempotent.
 
         Fails like Featurize, with INVALID_ARGUMENT also where a tap is no spatial mean (INVALID_FIELD) and for a bad image
-        (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
+        (IMAGE_EMPTY, IMAGE_UNDECODABLE, IMAGE_TOO_LARGE or IMAGE_TOO_COMPLEX).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

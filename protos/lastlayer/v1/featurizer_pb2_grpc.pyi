@@ -58,7 +58,7 @@ class FeaturizerStub:
     """Computes the feature maps of one image, whose means over height and width are its vectors at those taps. Idempotent.
 
     Fails like Featurize, with INVALID_ARGUMENT also where a tap is no spatial mean (INVALID_FIELD) and for a bad image
-    (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
+    (IMAGE_EMPTY, IMAGE_UNDECODABLE, IMAGE_TOO_LARGE or IMAGE_TOO_COMPLEX).
     """
 
 @_typing.type_check_only
@@ -90,7 +90,7 @@ class FeaturizerAsyncStub(FeaturizerStub):
     """Computes the feature maps of one image, whose means over height and width are its vectors at those taps. Idempotent.
 
     Fails like Featurize, with INVALID_ARGUMENT also where a tap is no spatial mean (INVALID_FIELD) and for a bad image
-    (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
+    (IMAGE_EMPTY, IMAGE_UNDECODABLE, IMAGE_TOO_LARGE or IMAGE_TOO_COMPLEX).
     """
 
 class FeaturizerServicer(metaclass=_abc_1.ABCMeta):
@@ -143,7 +143,7 @@ class FeaturizerServicer(metaclass=_abc_1.ABCMeta):
         """Computes the feature maps of one image, whose means over height and width are its vectors at those taps. Idempotent.
 
         Fails like Featurize, with INVALID_ARGUMENT also where a tap is no spatial mean (INVALID_FIELD) and for a bad image
-        (IMAGE_EMPTY, IMAGE_UNDECODABLE or IMAGE_TOO_LARGE).
+        (IMAGE_EMPTY, IMAGE_UNDECODABLE, IMAGE_TOO_LARGE or IMAGE_TOO_COMPLEX).
         """
 
 def add_FeaturizerServicer_to_server(servicer: FeaturizerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -38,6 +38,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_NOT_EXPLAINABLE: _ClassVar[ErrorReason]
     ERROR_REASON_UNAUTHENTICATED: _ClassVar[ErrorReason]
     ERROR_REASON_PERMISSION_DENIED: _ClassVar[ErrorReason]
+    ERROR_REASON_IMAGE_TOO_COMPLEX: _ClassVar[ErrorReason]
 TAP_KIND_UNSPECIFIED: TapKind
 TAP_KIND_SPATIAL_MEAN: TapKind
 TAP_KIND_VECTOR: TapKind
@@ -64,6 +65,7 @@ ERROR_REASON_STORE_READ_ONLY: ErrorReason
 ERROR_REASON_NOT_EXPLAINABLE: ErrorReason
 ERROR_REASON_UNAUTHENTICATED: ErrorReason
 ERROR_REASON_PERMISSION_DENIED: ErrorReason
+ERROR_REASON_IMAGE_TOO_COMPLEX: ErrorReason
 
 class Image(_message.Message):
     __slots__ = ("id", "content")

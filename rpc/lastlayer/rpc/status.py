@@ -21,6 +21,7 @@ CODES: Final[Mapping[str, grpc.StatusCode]] = {
     "IMAGE_EMPTY": grpc.StatusCode.INVALID_ARGUMENT,
     "IMAGE_UNDECODABLE": grpc.StatusCode.INVALID_ARGUMENT,
     "IMAGE_TOO_LARGE": grpc.StatusCode.INVALID_ARGUMENT,
+    "IMAGE_TOO_COMPLEX": grpc.StatusCode.INVALID_ARGUMENT,
     "RESOURCE_NOT_FOUND": grpc.StatusCode.NOT_FOUND,
     "DATASET_NOT_TRAINABLE": grpc.StatusCode.FAILED_PRECONDITION,
     "BACKBONE_MISMATCH": grpc.StatusCode.FAILED_PRECONDITION,

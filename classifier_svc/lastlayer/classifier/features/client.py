@@ -49,7 +49,7 @@ MAX_CONTENT_BYTES: Final = MAX_MESSAGE_BYTES - 16 * 1024
 DEFAULT_TIMEOUT_S: Final = 60.0
 """How long a call may take whose caller set no deadline."""
 
-_IMAGE_REASONS: Final = ("IMAGE_EMPTY", "IMAGE_UNDECODABLE", "IMAGE_TOO_LARGE")
+_IMAGE_REASONS: Final = ("IMAGE_EMPTY", "IMAGE_UNDECODABLE", "IMAGE_TOO_LARGE", "IMAGE_TOO_COMPLEX")
 """Why a single image fails."""
 
 _MAX_IMAGES: Final = 64

@@ -4,7 +4,9 @@ Colour profiles are not applied. Training and prediction both come through here;
 `lastlayer.featurizer.backbones.spec.PREPROCESSING_VERSION`.
 """
 
+import contextlib
 import io
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,13 +14,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from lastlayer.featurizer.errors import ImageTooLargeError, ImageUndecodableError
-from lastlayer.rpc.errors import ImageEmptyError
-
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
-"""The only decoders that see a caller's bytes."""
-
-# Pillow's own limit only warns up to twice its value; ours is checked from the header, before anything is decoded.
-Image.MAX_IMAGE_PIXELS = None
+from lastlayer.featurizer.pipeline.checks import inspect
+from lastlayer.featurizer.pipeline.checks.orientation import read_orientation
+from lastlayer.featurizer.pipeline.checks.structure import Structure, damaged
 
 _ORIENTATION: Final = 0x0112
 _TRANSPOSITIONS: Final = {
@@ -84,21 +82,42 @@ def decode(content: bytes, *, width: int, height: int, max_pixels: int) -> npt.N
     (bilinear, with antialiasing), and cropped at the centre, as ML.NET's ResizeImages does by default. Of several
     frames the first is used; what is transparent becomes white.
 
-    Raises ImageEmptyError, ImageTooLargeError (more than `max_pixels` pixels) or ImageUndecodableError.
+    Raises ImageEmptyError, ImageTooLargeError (more than `max_pixels` pixels), ImageTooComplexError or
+    ImageUndecodableError.
     """
     return decode_whole(content, width=width, height=height, max_pixels=max_pixels).pixels
 
 
-def decode_whole(content: bytes, *, width: int, height: int, max_pixels: int, thumbnail: bool = False) -> Decoded:
-    """Return what `decode` returns, the part of the upright image that it shows, and a thumbnail where it is wanted."""
-    if not content:
-        raise ImageEmptyError("The image has no bytes.")
-    image = _load(content, width, height, max_pixels)
-    transposition = _TRANSPOSITIONS.get(_orientation(image))
+def inspect_for(content: bytes, *, width: int, height: int, max_pixels: int) -> Structure:
+    """Return what the file's structure tells, where width x height pixels are wanted of it; raises what `decode` does
+    of what can be seen without decoding.
+    """
+    return inspect(content, max_pixels=max_pixels, longest=_longest(width, height))
+
+
+def decode_whole(
+    content: bytes,
+    *,
+    width: int,
+    height: int,
+    max_pixels: int,
+    thumbnail: bool = False,
+    structure: Structure | None = None,
+) -> Decoded:
+    """Return what `decode` returns, the part of the upright image that it shows, and a thumbnail where it is wanted.
+
+    `structure` is what `inspect_for` has returned, where that is known already.
+    """
+    if structure is None:
+        structure = inspect_for(content, width=width, height=height, max_pixels=max_pixels)
+    image = _load(structure, _longest(width, height), max_pixels)
+    size = image.size
+    transposition = _TRANSPOSITIONS.get(_orientation(image) if structure.orientation is None else structure.orientation)
     white = _white_level(image)
     target = (height, width) if transposition in _SWAPPING else (width, height)
-    box = _kept(image.size, *target)
+    box = _kept(size, *target)
     resizable = _resizable(image)
+    del image  # which may have other pixels, in another mode
     # What is kept is resampled alone.
     crop = resizable.resize(target, Image.Resampling.BILINEAR, box=box)
     # The rest comes after the crop, where there is less to turn and to convert.
@@ -106,7 +125,7 @@ def decode_whole(content: bytes, *, width: int, height: int, max_pixels: int, th
         crop = crop.transpose(transposition)
     pixels = np.asarray(_on_white(crop) if white is None else _to_eight_bits(crop, white))
     picture = _thumbnail(resizable, white, transposition) if thumbnail else b""
-    return Decoded(pixels, _upright(box, image.size, transposition), picture)
+    return Decoded(pixels, _upright(box, size, transposition), picture)
 
 
 def _thumbnail(image: Image.Image, white: float | None, transposition: Image.Transpose | None) -> bytes:
@@ -122,46 +141,64 @@ def _thumbnail(image: Image.Image, white: float | None, transposition: Image.Tra
     return stream.getvalue()
 
 
-def _load(content: bytes, width: int, height: int, max_pixels: int) -> Image.Image:
-    """Return the decoded image, of a JPEG that is large for width x height at a reduced scale."""
+def _longest(width: int, height: int) -> int:
+    """Return how many pixels a large JPEG keeps at least, across and down, where it is decoded at a reduced scale."""
+    return 2 * max(width, height)
+
+
+def _load(structure: Structure, longest: int, max_pixels: int) -> Image.Image:
+    """Return the decoded image, of a JPEG at 1/2, 1/4 or 1/8 where at least `longest` pixels are left."""
+    # Pillow only warns up to twice its limit. Ours is checked already; this one is there for where the two disagree.
+    Image.MAX_IMAGE_PIXELS = max_pixels
     try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        image = Image.open(io.BytesIO(structure.content), formats=[structure.format])
     except Exception as error:  # the decoders raise whatever comes to them on broken bytes
-        raise ImageUndecodableError(_unrecognised(content)) from error
+        raise damaged(structure.format) from error
     if image.width * image.height > max_pixels:
         raise ImageTooLargeError(width=image.width, height=image.height, max_pixels=max_pixels)
+    if sorted(image.size) != sorted((structure.width, structure.height)):
+        raise damaged(structure.format)  # what is inside contradicts itself, and the checks have seen another image
     try:
-        # Decoding at 1/2, 1/4 or 1/8 keeps at least twice the size that is needed and depends on the image alone, so
-        # that an image has the same features at all times.
-        longest = 2 * max(width, height)
+        # By the image alone, so that it has the same features at all times.
         image.draft(None, (longest, longest))
-        image.load()
+        with _canvases_freed(image):
+            image.load()
+    except MemoryError:
+        raise
     except Exception as error:
-        raise ImageUndecodableError(
-            f"The image is a damaged or incomplete {image.format} file; it cannot be decoded."
-        ) from error
+        raise damaged(structure.format) from error
     return image
 
 
-def _unrecognised(content: bytes) -> str:
-    start = content[:512].lstrip().lower()
-    kinds = {
-        b"<!doctype html": "an HTML page",
-        b"<html": "an HTML page",
-        b"<svg": "an SVG drawing",
-        b"<?xml": "an XML document, such as an SVG drawing",
-        b"%pdf": "a PDF document",
-    }
-    kind = next((name for magic, name in kinds.items() if start.startswith(magic)), "")
-    if content[4:8] == b"ftyp":
-        kind = "an AVIF image" if content[8:12] == b"avif" else "a HEIC image or a video"
-    what = f"The bytes look like {kind}" if kind else "The bytes are no image that can be decoded"
-    return f"{what}; JPEG, PNG, WebP, GIF, TIFF and BMP are accepted."
+@contextlib.contextmanager
+def _canvases_freed(image: Image.Image) -> Iterator[None]:
+    """Have a WebP give its decoder's canvases free once it has a copy of one, before that becomes its pixels."""
+    prepare = getattr(image, "load_prepare", None)
+    if image.format != "WEBP" or prepare is None:
+        yield
+        return
+
+    def prepare_alone() -> None:
+        vars(image).pop("_decoder", None)
+        prepare()
+
+    image.load_prepare = prepare_alone  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        # The two know each other: the pixels would stay until the garbage collector comes by.
+        vars(image).pop("load_prepare", None)
 
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        if image.format == "TIFF":  # Pillow turns it as it is loaded, and takes the tag away
+            return int(image.getexif().get(_ORIENTATION, 1))
+        exif = image.info.get("exif", b"")
+        if profile := "" if exif else image.info.get("Raw profile type exif", ""):  # as ImageMagick writes it
+            exif = bytes.fromhex("".join(profile.split("\n")[3:]))
+        xmp = image.info.get("XML:com.adobe.xmp") or image.info.get("xmp", b"")
+        return read_orientation(exif, xmp.encode() if isinstance(xmp, str) else xmp)
     except Exception:  # broken EXIF data of a sound image
         return 1
 

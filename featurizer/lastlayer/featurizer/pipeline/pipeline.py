@@ -17,13 +17,22 @@ from lastlayer.featurizer.backbones.spec import Preprocessing
 from lastlayer.featurizer.pipeline import monitoring
 from lastlayer.featurizer.pipeline.admission import Admission
 from lastlayer.featurizer.pipeline.batcher import Batcher
-from lastlayer.featurizer.pipeline.decoding import Decoded, Region, decode_whole
+from lastlayer.featurizer.pipeline.budget import ByteBudget
+from lastlayer.featurizer.pipeline.checks.structure import LIGHT_BYTES, Structure
+from lastlayer.featurizer.pipeline.decoding import Decoded, Region, decode_whole, inspect_for
 from lastlayer.featurizer.pipeline.idle import Idle
+from lastlayer.featurizer.pipeline.sandbox.pool import Sandbox
 from lastlayer.rpc.errors import DeadlinePassedError, ImageError, LastlayerError, NotReadyError
 from lastlayer.rpc.system.memory import give_back_free_memory
 
 _STREAM_BATCHES: Final = 3
 """Images of streams fill this many times what the graph takes at once: one share runs, one waits, one is decoded."""
+
+_LIGHT_BYTES: Final = 2 * LIGHT_BYTES
+"""The memory of all images that are decoded in this process at once: ordinary photos never wait for it."""
+
+_MAX_APART: Final = 3
+"""The most images that are decoded in processes of their own at once; they share the memory that there is for that."""
 
 _IDLE_S: Final = 1.0
 """Memory is given back after this many seconds without images. Callers in a row come sooner, and do not pay for it."""
@@ -104,8 +113,9 @@ class Network(Protocol):
 class Pipeline:
     """Turns image files into vectors, for all callers together.
 
-    Decoding runs in threads beside the graph, so that all processors are busy. At most `max_queued_images` images of
-    single calls are inside at once, and beside them a few batches of images of streams.
+    Decoding runs in threads beside the graph, so that all processors are busy. What is large or unusual is decoded in
+    processes of their own, for which threads of their own wait: ordinary images do not. At most `max_queued_images`
+    images of single calls are inside at once, and beside them a few batches of images of streams.
     """
 
     def __init__(
@@ -125,6 +135,9 @@ class Pipeline:
             call_images=max_queued_images, stream_images=_STREAM_BATCHES * max_batch_images + decode_threads
         )
         self._decoders = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
+        self._light_memory = ByteBudget(_LIGHT_BYTES)
+        self._apart = ThreadPoolExecutor(min(decode_threads, _MAX_APART), thread_name_prefix="apart")
+        self._sandbox = Sandbox(max_pixels=max_image_pixels)
         self._batcher: Batcher[_Wanted, Vectors | Maps]
         self._batcher = Batcher(self._run, max_items=max_batch_images)
         self._inside: set[asyncio.Task[Any]] = set()
@@ -152,23 +165,28 @@ class Pipeline:
         done.
         """
         work = [_Work(image, taps, deadline, thumbnail=thumbnails) for image in images]
-        with contextlib.nullcontext() if wait else self._admit(len(images)):
+        size = sum(map(len, images))
+        with self._admission.stream_message(size) if wait else self._admit(len(images), size):
             return await self._all(self._featurize_one(image, wait=wait) for image in work)
+
+    async def stream_room(self) -> None:
+        """Return once a further message of a stream may be read: those that are inside have few enough bytes."""
+        await self._admission.stream_room()
 
     async def feature_maps(self, image: bytes, taps: Sequence[str], *, deadline: float | None) -> tuple[Maps, Region]:
         """Return the feature maps of an image at `taps`, each a spatial mean, and the part of it that they cover.
 
         Raises ImageError, OverloadedError or DeadlinePassedError.
         """
-        with self._admit(1):
+        with self._admit(1, len(image)):
             work = _Work(image, taps, deadline, maps=True)
             [mapped] = await self._all(self._map(part) for part in (work,))
             return mapped
 
-    def _admit(self, images: int) -> AbstractContextManager[None]:
+    def _admit(self, images: int, size: int) -> AbstractContextManager[None]:
         # By the time that half of the queue is done there is room for most requests.
         retry_after_s = max(0.1, self._image_seconds * self._admission.taken / 2)
-        return self._admission.call(images, retry_after_s=retry_after_s)
+        return self._admission.call(images, size, retry_after_s=retry_after_s)
 
     async def _all(self, work: Iterable[Coroutine[Any, Any, Outcome]]) -> list[Outcome]:
         if self._stopping:
@@ -201,8 +219,13 @@ class Pipeline:
         """Decode an image and run it through the graph: in one thread if it is alone, or with others."""
         alone = len(self._inside) == 1
         loop = asyncio.get_running_loop()
+        result: Vectors | Maps | None = None
         try:
-            decoded, result = await loop.run_in_executor(self._decoders, self._in_thread, work, alone)
+            decoded = await loop.run_in_executor(self._decoders, self._in_thread, work, alone)
+            if isinstance(decoded, Structure):
+                decoded = await loop.run_in_executor(self._apart, self._decode_apart, work, decoded)
+            else:
+                decoded, result = decoded
         except asyncio.CancelledError:
             work.given_up = True
             raise
@@ -210,24 +233,35 @@ class Pipeline:
             result = await self._batcher.submit(_Wanted(decoded.pixels, work.taps, work.maps), deadline=work.deadline)
         return decoded, result
 
-    def _in_thread(self, work: _Work, alone: bool) -> tuple[Decoded, Vectors | Maps | None]:
-        """Decode an image, and run it through the graph if it was alone, unless others have come meanwhile."""
-        decoded = self._decode(work)
-        if not alone or work.given_up or work.is_late():
-            return decoded, None
-        return decoded, self._batcher.run_alone(_Wanted(decoded.pixels, work.taps, work.maps))
+    def _in_thread(self, work: _Work, alone: bool) -> tuple[Decoded, Vectors | Maps | None] | Structure:
+        """Decode an image, and run it through the graph if it was alone, unless others have come meanwhile.
 
-    def _decode(self, work: _Work) -> Decoded:
-        if work.is_late():
-            raise DeadlinePassedError("The deadline passed before the image was decoded.")
+        Returns the structure alone of an image that is to be decoded in a process of its own.
+        """
+        _check_deadline(work)
         size = self._preprocessing
-        with monitoring.DECODE_SECONDS.time():
-            return decode_whole(
+        structure = inspect_for(work.content, width=size.width, height=size.height, max_pixels=self._max_image_pixels)
+        if not structure.is_light:
+            return structure
+        with self._light_memory.held(structure.memory_bytes), monitoring.DECODE_SECONDS.time():
+            decoded = decode_whole(
                 work.content,
                 width=size.width,
                 height=size.height,
                 max_pixels=self._max_image_pixels,
                 thumbnail=work.thumbnail,
+                structure=structure,
+            )
+        if not alone or work.given_up or work.is_late():
+            return decoded, None
+        return decoded, self._batcher.run_alone(_Wanted(decoded.pixels, work.taps, work.maps))
+
+    def _decode_apart(self, work: _Work, structure: Structure) -> Decoded:
+        _check_deadline(work)
+        size = self._preprocessing
+        with monitoring.DECODE_SECONDS.time():
+            return self._sandbox.decode(
+                structure, work.content, width=size.width, height=size.height, thumbnail=work.thumbnail
             )
 
     def _run(self, batch: Sequence[_Wanted]) -> list[Vectors | Maps]:
@@ -266,4 +300,11 @@ class Pipeline:
         await asyncio.gather(*self._inside, return_exceptions=True)
         self._idle.stop()
         await self._batcher.stop()
+        self._sandbox.close()  # what nobody waits for any more may still be decoded there
+        self._apart.shutdown()
         self._decoders.shutdown()
+
+
+def _check_deadline(work: _Work) -> None:
+    if work.is_late():
+        raise DeadlinePassedError("The deadline passed before the image was decoded.")

@@ -1,0 +1,64 @@
+"""A program that sends the file on its standard input through a pipeline, and tells what that took."""
+
+import asyncio
+import json
+import re
+import resource
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lastlayer.featurizer.backbones.spec import Preprocessing
+from lastlayer.featurizer.pipeline.pipeline import Featurized, Pipeline
+
+MIB = 2**20
+
+
+class Network:
+    """Answers with nothing but zeros."""
+
+    def run(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
+        return {tap: np.zeros((len(images), 1), np.float32) for tap in taps}
+
+    def maps(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
+        return {tap: np.zeros((len(images), 1, 1, 1), np.float32) for tap in taps}
+
+
+def memory_mib(name: str) -> int:
+    """Return what this process has (VmRSS), or had at most (VmHWM)."""
+    found = re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert found
+    return int(found[1]) * 1024 // MIB
+
+
+async def main() -> None:
+    content = sys.stdin.buffer.read()
+    pipeline = Pipeline(
+        Network(),
+        Preprocessing(width=224, height=224, mean=(0, 0, 0), scale=1),
+        max_batch_images=16,
+        max_queued_images=512,
+        max_image_pixels=64_000_000,
+        decode_threads=2,
+    )
+    before, began = memory_mib("VmRSS"), resource.getrusage(resource.RUSAGE_SELF)
+    [outcome] = await pipeline.featurize([content], ["tap"], deadline=None, wait=False, thumbnails=True)
+    ended = resource.getrusage(resource.RUSAGE_SELF)
+    await pipeline.stop()
+    apart = resource.getrusage(resource.RUSAGE_CHILDREN)
+    told = {
+        "reason": "" if isinstance(outcome, Featurized) else outcome.reason,
+        "message": "" if isinstance(outcome, Featurized) else outcome.message,
+        "here_s": ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime,
+        "apart_s": apart.ru_utime + apart.ru_stime,
+        "here_mib": memory_mib("VmHWM") - before,
+        "apart_mib": apart.ru_maxrss * 1024 // MIB,
+    }
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
