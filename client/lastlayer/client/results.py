@@ -374,6 +374,7 @@ class NearDuplicate:
 
     image: str
     training_id: str
+    """Of the training image that it is most like; empty, as its label, for a token of the scope `predict`."""
     training_label: str
     similarity: float
     """The cosine of their feature vectors, from -1 to 1."""

@@ -315,6 +315,12 @@ class TestEvaluate:
             "similarity": 0.875,
         }
 
+    def test_near_duplicates_without_names_are_those_that_a_token_for_predictions_sees(
+        self, run: Run, photos: Photos, fake: FakeClassifier
+    ) -> None:
+        fake.near_duplicates = [classifier_pb2.NearDuplicate(id="cat.jpg", similarity=1)]
+        assert "  cat.jpg is like one, similarity 1.0000\n" in run("evaluate", photos.tsv).stdout
+
     def test_a_version_may_be_named(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
         run("evaluate", photos.tsv, "--version", 3, "--model", "default")
         assert fake.messages("Evaluate")[0].version == 3

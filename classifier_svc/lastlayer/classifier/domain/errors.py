@@ -39,7 +39,10 @@ class StoreFullError(LastlayerError):
     reason = "STORE_FULL"
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"`{path}` cannot be written: its disk is full.", metadata={"path": path})
+        super().__init__(
+            f"`{path}` cannot be written: its disk is full; make room there first: to delete examples takes some too.",
+            metadata={"path": path},
+        )
 
 
 class StoreReadOnlyError(LastlayerError):

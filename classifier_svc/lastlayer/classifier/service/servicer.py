@@ -11,6 +11,7 @@ from lastlayer.classifier.service.handlers import Context, answer_stream
 from lastlayer.classifier.service.resource_methods import ModelMethods
 from lastlayer.classifier.service.validation import check_id, check_name, check_version
 from lastlayer.classifier.service.version_messages import to_evaluation, to_train_response
+from lastlayer.rpc.server.auth_interceptor import caller_scope
 from lastlayer.rpc.server.deadlines import deadline_of
 from lastlayer.v1 import classifier_pb2
 
@@ -85,4 +86,6 @@ class ClassifierServicer(DatasetMethods, ModelMethods):
             async for request, evaluated in answers:
                 await evaluation.count(evaluated)
                 yield messages.to_evaluate_progress(request, evaluated)
-        yield classifier_pb2.EvaluateResponse(evaluation=to_evaluation(await evaluation.finish()))
+        report = await evaluation.finish()
+        names_examples = caller_scope.get() == "admin"
+        yield classifier_pb2.EvaluateResponse(evaluation=to_evaluation(report, names_examples=names_examples))

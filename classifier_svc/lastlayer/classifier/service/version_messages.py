@@ -126,8 +126,8 @@ def _rejection(values: Rejection | None) -> classifier_pb2.Rejection | None:
     return classifier_pb2.Rejection(threshold=values.threshold, min_precision=values.min_precision)
 
 
-def to_evaluation(report: EvaluationReport) -> classifier_pb2.Evaluation:
-    """Return an evaluation of a version."""
+def to_evaluation(report: EvaluationReport, *, names_examples: bool) -> classifier_pb2.Evaluation:
+    """Return an evaluation of a version; `names_examples` says whether its reader may know what was trained on."""
     return classifier_pb2.Evaluation(
         model=report.version.model,
         version=report.version.version,
@@ -140,8 +140,8 @@ def to_evaluation(report: EvaluationReport) -> classifier_pb2.Evaluation:
         near_duplicates=[
             classifier_pb2.NearDuplicate(
                 id=near.name,
-                training_id=near.training_name,
-                training_label=near.training_label,
+                training_id=near.training_name if names_examples else "",
+                training_label=near.training_label if names_examples else "",
                 similarity=near.similarity,
             )
             for near in report.near_duplicates

@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
@@ -16,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from lastlayer.classifier.domain.errors import StoreCorruptError, StoreFullError, StoreReadOnlyError
 from lastlayer.classifier.store.errors import explain
+from lastlayer.classifier.store.schema import metadata
 from lastlayer.rpc.errors import NotReadyError
 
 BUSY_TIMEOUT_S: Final = 30
@@ -52,7 +54,7 @@ class Database:
         self._snapshots = self._engine.execution_options(**isolation)
         try:
             if self.dialect == "sqlite":
-                Path(self.location).parent.mkdir(parents=True, exist_ok=True)
+                _make_way(Path(self.location))
             self._migrate()
         except OSError as error:
             raise StoreOpenError(f"The store `{self.location}` cannot be created: {error.strerror}.") from error
@@ -98,8 +100,18 @@ class Database:
         with self.writing() as connection:
             if self.dialect == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            self._check_version(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def _check_version(self, connection: Connection) -> None:
+        """Raise StoreOpenError where our tables are there, and what says how far they have been migrated is not."""
+        known = MigrationContext.configure(connection).get_current_heads()
+        if not known and set(sa.inspect(connection).get_table_names()) & set(metadata.tables):
+            raise StoreOpenError(
+                f"The store `{self.location}` does not say which version of Lastlayer wrote it: restore it from a "
+                "copy, or move it away to begin anew."
+            )
 
     @contextlib.contextmanager
     def _explain_faults(self) -> Iterator[None]:
@@ -112,6 +124,13 @@ class Database:
             raise known from error
         except json.JSONDecodeError as error:
             raise StoreCorruptError(f"The store `{self.location}` is damaged: what should be JSON is not.") from error
+
+
+def _make_way(file: Path) -> None:
+    """Make the folder of a store; raises StoreOpenError where something else is in the store's place."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.exists() and not file.is_file():  # SQLite would wait for whoever writes to a pipe
+        raise StoreOpenError(f"The store `{file}` cannot be opened: it is no file; name another path.")
 
 
 def _parse(url: str) -> URL:

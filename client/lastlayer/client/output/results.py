@@ -154,11 +154,9 @@ def print_evaluation(out: Console, evaluation: Evaluation, wrong: Sequence[Examp
             " trained on, which flatters these numbers; the most similar:",
         )
         for near in evaluation.near_duplicates[:5]:
-            line(
-                out,
-                f"  {shown(near.image)} is like {shown(near.training_id)} ({shown(near.training_label)}),"
-                f" similarity {near.similarity:.4f}",
-            )
+            # A token for predictions alone is not told which.
+            like = f"{shown(near.training_id)} ({shown(near.training_label)})" if near.training_label else "one"
+            line(out, f"  {shown(near.image)} is like {like}, similarity {near.similarity:.4f}")
 
 
 def interval(ends: tuple[float, float] | None, form: str = " (95 %: {} to {})") -> str:

@@ -1,15 +1,21 @@
-"""The tokens that a service accepts: a TOML file of their hashes, their scopes and when they expire."""
+"""The tokens that a service accepts: a TOML file of their hashes, their scopes and when they expire.
+
+Whoever empties, breaks or removes the file may have wanted to revoke a token, so that nobody is let in until it is
+sound again.
+"""
 
 import datetime
 import hashlib
 import hmac
 import logging
+import stat
 import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
 
+from prometheus_client import Gauge
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from lastlayer.rpc.credentials.tls import CredentialsError
@@ -20,7 +26,14 @@ _log = logging.getLogger(__name__)
 Scope: TypeAlias = Literal["predict", "admin"]
 
 _COMPLAINT_S: Final = 60.0
-"""How often it is logged that the file is gone."""
+"""How often it is logged that nobody is let in."""
+
+_LOOK_S: Final = 1.0
+"""How often a file that could not be used is read again although it seems unchanged, as after a fault of a drive."""
+
+_BROKEN: Final = Gauge(
+    "lastlayer_tokens_file_broken", "1 where the file of tokens is gone or broken, and so nobody is let in"
+)
 
 
 class Token(BaseModel):
@@ -53,7 +66,7 @@ class Token(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    tokens: tuple[Token, ...] = Field(min_length=1)
+    tokens: tuple[Token, ...]
 
 
 class TokenFile:
@@ -63,24 +76,26 @@ class TokenFile:
         """`clock` tells seconds. Raises CredentialsError where the file does not hold tokens."""
         self._path = path
         self._clock = clock
-        self._complained_at: float | None = None
-        """When it was last logged that the file is gone; None while it is there."""
-        self._stamp = _stamp(path)
+        self._stamp: tuple[int, ...] | None = _stamp(path)
+        """What the file looked like when it was read; None where there was none."""
         self._tokens = _parse(path)
+        if not self._tokens:
+            raise CredentialsError(f"`{path}` holds no tokens: add a [[tokens]].")
+        self._is_sound = True
+        self._read_at = clock()
+        self._complained_at: float | None = None
+        """When it was last logged that the file cannot be used; None while it can."""
+        _BROKEN.set(0)
 
     def find_refusal(self, authorization: str, scope: Scope) -> LastlayerError | None:
         """Return why a call with this `authorization` metadata may not do what needs `scope`; None where it may.
 
         What was wrong with a token is not told: who guesses learns nothing.
         """
-        kind, _, presented = authorization.partition(" ")
-        if kind.lower() != "bearer" or not presented:
+        presented = _presented(authorization)
+        if not presented:
             return UnauthenticatedError("This call needs a token: send the metadata `authorization: Bearer TOKEN`.")
-        digest = hashlib.sha256(presented.strip().encode()).hexdigest()
-        found: Token | None = None
-        for token in self._current():  # all of them, so that the time tells nothing
-            if hmac.compare_digest(token.sha256.lower(), digest):
-                found = token
+        found = self._find(presented)
         if found is None or not found.is_valid(datetime.datetime.now(datetime.UTC)):
             if found is not None:
                 _log.warning("the token of `%s` has expired", found.name)
@@ -90,28 +105,46 @@ class TokenFile:
             return PermissionDeniedError(f"This call needs a token with the scope `{scope}`.")
         return None
 
+    def allows(self, authorization: str, scope: Scope) -> bool:
+        """Return whether a call with this `authorization` metadata may do what needs `scope`; nothing is logged."""
+        presented = _presented(authorization)
+        found = self._find(presented) if presented else None
+        return found is not None and found.is_valid(datetime.datetime.now(datetime.UTC)) and found.allows(scope)
+
+    def _find(self, presented: str) -> Token | None:
+        digest = hashlib.sha256(presented.encode()).hexdigest()
+        found: Token | None = None
+        for token in self._current():  # all of them, so that the time tells nothing
+            if hmac.compare_digest(token.sha256.lower(), digest):
+                found = token
+        return found
+
     def _current(self) -> tuple[Token, ...]:
+        now = self._clock()
+        stamp: tuple[int, ...] | None = None
         try:
             stamp = _stamp(self._path)  # takes a few microseconds
-        except CredentialsError as error:
-            # Every call comes by here.
-            if self._complained_at is None or self._clock() - self._complained_at >= _COMPLAINT_S:
-                self._complained_at = self._clock()
-                _complain(error)
-            return self._tokens
-        self._complained_at = None
-        if stamp != self._stamp:
-            self._stamp = stamp  # so that what is wrong with the content is logged once
-            try:
+            if stamp != self._stamp or (not self._is_sound and now - self._read_at >= _LOOK_S):
+                self._read_at = now
                 self._tokens = _parse(self._path)
-                _log.info("the tokens have been renewed")
-            except CredentialsError as error:
-                _complain(error)
+                self._is_sound, self._complained_at = True, None
+                _BROKEN.set(0)
+                _log.info("the tokens have been renewed: there are %d", len(self._tokens))
+        except CredentialsError as error:
+            self._is_sound, self._tokens = False, ()
+            _BROKEN.set(1)
+            # Every call comes by here.
+            if self._complained_at is None or now - self._complained_at >= _COMPLAINT_S:
+                self._complained_at = now
+                _log.error("nobody is let in until the tokens can be read again: %s", error)
+        self._stamp = stamp
         return self._tokens
 
 
-def _complain(error: CredentialsError) -> None:
-    _log.error("the tokens cannot be renewed, and the old ones stay valid: %s", error)
+def _presented(authorization: str) -> str:
+    """Return the token of `authorization` metadata; empty where it has none."""
+    kind, _, presented = authorization.partition(" ")
+    return presented.strip() if kind.lower() == "bearer" else ""
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -119,7 +152,9 @@ def _stamp(path: Path) -> tuple[int, ...]:
         found = path.stat()
     except OSError as error:
         raise CredentialsError(f"`{path}` cannot be read: {error.strerror}.") from error
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    if not stat.S_ISREG(found.st_mode):  # to open a pipe might take for ever
+        raise CredentialsError(f"`{path}` cannot be read: it is no file.")
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 def _parse(path: Path) -> tuple[Token, ...]:

@@ -1,6 +1,7 @@
 """Logging of the services: one line a record on standard error, for people or as JSON for collectors.
 
-Lines that belong to a request have its id.
+Lines that belong to a request have its id. What callers choose, such as a name or a label, stands in many records, so
+that nothing of a record can end its line or control a terminal.
 """
 
 import atexit
@@ -9,11 +10,19 @@ import datetime
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
-from typing import Final, Literal, TextIO
+from types import TracebackType
+from typing import Final, Literal, TextIO, TypeAlias
 
 from lastlayer.rpc.observability import request_ids
+from lastlayer.rpc.observability.escape import escape
+
+_ExceptionInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+_LEFT_BY_JSON: Final = re.compile("[\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+"""What would control a terminal or end a line, and that `json.dumps` leaves as it is."""
 
 _DRAIN_S: Final = 5.0
 """How long the end of the process waits until what was written last is told."""
@@ -36,20 +45,35 @@ class JsonFormatter(logging.Formatter):
             entry["request_id"] = known
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+        return _LEFT_BY_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(entry, ensure_ascii=False))
 
 
 class ConsoleFormatter(logging.Formatter):
-    """Formats a record for people, with the request's id in brackets where there is one."""
+    """Formats a record for people, with the request's id in brackets where there is one.
+
+    The lines of an exception follow, each behind a bar: what an exception quotes cannot pass for a record.
+    """
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Return the record's line, without an exception."""
-        line = super().formatMessage(record)
+        line = escape(super().formatMessage(record))
         known = request_ids.current.get()
         return f"{line} [{known}]" if known else line
+
+    def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802 - logging's name
+        """Return the lines of an exception."""
+        return _behind_bars(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
+        """Return the lines of a stack."""
+        return _behind_bars(super().formatStack(stack_info))
+
+
+def _behind_bars(text: str) -> str:
+    return "\n".join(f"  | {escape(line)}" for line in text.splitlines())
 
 
 def setup_logging(level: str, style: Literal["console", "json"]) -> None:

@@ -1,11 +1,16 @@
 """Lets calls in by their tokens: one interceptor for every method, streams included."""
 
+import contextvars
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import grpc
 
 from lastlayer.rpc.credentials.tokens import Scope, TokenFile
 from lastlayer.rpc.server.handlers import Handler, refuse_with, service_of
+
+caller_scope: Final[contextvars.ContextVar[Scope]] = contextvars.ContextVar("caller_scope", default="admin")
+"""What the token of the call in hand is for; `admin` where the service asks for no tokens."""
 
 
 class AuthorizationInterceptor(grpc.aio.ServerInterceptor):
@@ -35,4 +40,6 @@ class AuthorizationInterceptor(grpc.aio.ServerInterceptor):
             refusal = self._tokens.find_refusal(authorization, scope)
             if refusal is not None:
                 return refuse_with(refusal)
+            # Each call is answered in a task of its own, so that it need not be taken back.
+            caller_scope.set("admin" if self._tokens.allows(authorization, "admin") else "predict")
         return await continuation(handler_call_details)

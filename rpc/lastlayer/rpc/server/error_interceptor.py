@@ -10,7 +10,7 @@ from typing import NoReturn
 import grpc
 
 from lastlayer.rpc.errors import LastlayerError
-from lastlayer.rpc.server.handlers import Context, Handler, abort, service_of, wrap
+from lastlayer.rpc.server.handlers import Context, Handler, abort, parse_within, wrap
 from lastlayer.rpc.status import internal_status, to_status
 
 _log = logging.getLogger(__name__)
@@ -19,12 +19,8 @@ _log = logging.getLogger(__name__)
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Answers a `LastlayerError` with its status and any other exception with INTERNAL and an id that the log repeats.
 
-    Cancellation and `context.abort` pass untouched.
+    Cancellation and `context.abort` pass untouched. Requests that are no messages are among the errors.
     """
-
-    def __init__(self, services: frozenset[str]) -> None:
-        """`services` are the full names of ours; health and reflection answer for themselves."""
-        self._services = services
 
     async def intercept_service(
         self,
@@ -34,9 +30,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         """Wrap the handler of the call; where none is registered there is none, and gRPC says UNIMPLEMENTED."""
         method: str = handler_call_details.method
         handler = await continuation(handler_call_details)
-        if handler is None or service_of(method) not in self._services:
-            return handler
-        return wrap(handler, functools.partial(_report_errors, method))
+        return handler and wrap(parse_within(handler), functools.partial(_report_errors, method))
 
 
 @asynccontextmanager

@@ -96,7 +96,7 @@ class GrpcServer:
         interceptors: list[grpc.aio.ServerInterceptor] = [CallInterceptor(names)]
         if authorization is not None:
             interceptors.append(authorization)
-        interceptors.append(ErrorInterceptor(names))
+        interceptors.append(ErrorInterceptor())
         server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
         try:
             if credentials is None:

@@ -1,5 +1,6 @@
 """Datasets and models in a real SQLite database: what is kept, counted, refused, and noticed as damaged."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from lastlayer.classifier.domain.errors import (
     RequestIdReusedError,
     ResourceNotFoundError,
     StoreCorruptError,
+    StoreFullError,
     StoreReadOnlyError,
     VersionInUseError,
 )
@@ -237,6 +239,36 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photo.db").write_bytes(b"\xff\xd8\xff" * 1000)
     with pytest.raises(StoreOpenError, match=r"photo.db` is damaged; restore it"):
         Database(f"sqlite:///{tmp_path}/photo.db")
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM alembic_version", "DROP TABLE alembic_version"])
+def test_a_store_that_does_not_say_its_version_is_refused_and_left_as_it_is(
+    tmp_path: Path, database: Database, datasets: DatasetStore, statement: str
+) -> None:
+    datasets.add("d", BACKBONE, [example(1, "x")])
+    with database.writing() as connection:
+        connection.execute(sa.text(statement))
+    with pytest.raises(StoreOpenError, match=r"store.db` does not say which version of Lastlayer wrote it: restore it"):
+        Database(f"sqlite:///{tmp_path}/store.db")
+    assert datasets.get("d").class_counts == {"x": 1}
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(StoreOpenError, match=rf"The store `{tmp_path}/{name}` cannot be opened: it is no file"):
+            Database(f"sqlite:///{tmp_path}/{name}")
+    with pytest.raises(StoreOpenError, match="The store `/dev/full` cannot be opened: it is no file"):
+        Database("sqlite:////dev/full")
+
+
+def test_a_full_disk_is_said_with_what_to_do(database: Database, datasets: DatasetStore) -> None:
+    with database.reading() as connection:
+        connection.execute(sa.text("PRAGMA max_page_count = 1"))  # takes what there is already for the most
+        connection.rollback()
+    with pytest.raises(StoreFullError, match="make room there first: to delete examples takes some too"):
+        datasets.add("d", BACKBONE, [example(row, "x") for row in range(256)])
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """The file of tokens: which are let in for what, how it is renewed, and what is said where it is wrong."""
 
 import datetime
+import errno
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from lastlayer.rpc.credentials.tls import CredentialsError
 from lastlayer.rpc.credentials.tokens import TokenFile
@@ -72,16 +75,78 @@ def test_a_replaced_file_counts_at_once(path: Path, tmp_path: Path) -> None:
     assert tokens.find_refusal("Bearer web", "predict") is not None
 
 
+def broken() -> float:
+    """The metric that tells of a file that cannot be used."""
+    value = REGISTRY.get_sample_value("lastlayer_tokens_file_broken")
+    assert value is not None
+    return value
+
+
 @pytest.mark.parametrize("content", ["", "[[tokens]]", "no TOML at all", None])
-def test_a_file_that_is_broken_later_leaves_the_tokens_as_they_were(
+def test_while_the_file_is_broken_nobody_is_let_in(
     path: Path, content: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Whoever emptied or removed it may have wanted to revoke a token."""
     tokens = TokenFile(path)
+    sound = path.read_text()
+    assert broken() == 0
     path.unlink()
     if content is not None:
         path.write_text(content)
+    for authorization in ("Bearer web", "Bearer boss"):
+        refusal = tokens.find_refusal(authorization, "predict")
+        assert isinstance(refusal, UnauthenticatedError)
+        assert refusal.message == "The token is not valid."
+    assert not tokens.allows("Bearer boss", "admin")
+    assert caplog.text.count("nobody is let in until the tokens can be read again: ") == 1
+    assert broken() == 1
+    path.write_text(sound)
     assert tokens.find_refusal("Bearer web", "predict") is None
-    assert "the old ones stay valid" in caplog.text
+    assert broken() == 0
+
+
+def test_an_empty_list_means_nobody_and_is_no_fault(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tokens = TokenFile(path)
+    path.write_text("tokens = []")
+    assert isinstance(tokens.find_refusal("Bearer web", "predict"), UnauthenticatedError)
+    assert broken() == 0
+    assert "nobody is let in" not in caplog.text
+
+
+def test_a_pipe_in_the_place_of_the_file_hangs_nothing(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tokens = TokenFile(path)
+    path.unlink()
+    os.mkfifo(path)
+    assert tokens.find_refusal("Bearer web", "predict") is not None
+    assert "it is no file" in caplog.text
+    with pytest.raises(CredentialsError, match="it is no file"):
+        TokenFile(path)
+
+
+def test_a_file_that_could_not_be_read_for_a_moment_is_read_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 1000.0
+    tokens = TokenFile(path, clock=lambda: now)
+    os.utime(path, ns=(1, 1))  # seen, and then a fault of the drive that leaves no trace
+    with monkeypatch.context() as fault:
+        fault.setattr(Path, "read_text", broken_drive)
+        assert tokens.find_refusal("Bearer web", "predict") is not None
+    assert "Input/output error" in caplog.text
+    now += 1
+    assert tokens.find_refusal("Bearer web", "predict") is None
+
+
+def broken_drive(*_: object) -> str:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_what_a_token_allows_is_told_without_a_word(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tokens = TokenFile(path)
+    assert tokens.allows("Bearer boss", "admin")
+    for other in ("Bearer web", "Bearer wrong", "Bearer old", "Basic boss", "Bearer ", ""):
+        assert not tokens.allows(other, "admin")
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize(
@@ -119,17 +184,17 @@ def test_a_file_that_is_gone_is_complained_of_once_a_minute(path: Path, caplog: 
     content = path.read_text()
     path.unlink()
     for _ in range(100):
-        assert tokens.find_refusal("Bearer web", "predict") is None
-    assert caplog.text.count("cannot be renewed") == 1
+        assert tokens.find_refusal("Bearer web", "predict") is not None
+    assert caplog.text.count("nobody is let in") == 1
     now += 59
     tokens.find_refusal("Bearer web", "predict")
-    assert caplog.text.count("cannot be renewed") == 1
+    assert caplog.text.count("nobody is let in") == 1
     now += 1
     tokens.find_refusal("Bearer web", "predict")
-    assert caplog.text.count("cannot be renewed") == 2
+    assert caplog.text.count("nobody is let in") == 2
     # What is wrong after it was right again is told at once.
     path.write_text(content)
     tokens.find_refusal("Bearer web", "predict")
     path.unlink()
     tokens.find_refusal("Bearer web", "predict")
-    assert caplog.text.count("cannot be renewed") == 3
+    assert caplog.text.count("nobody is let in") == 3
