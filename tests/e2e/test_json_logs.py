@@ -45,7 +45,10 @@ def test_so_does_the_reason_why_a_service_ends(tmp_path: Path, tiny_backbone: Pa
     script = {"featurizer": "featurizer", "classifier": "classifier-svc"}[name]
     service = Service(script, "192.0.2.1:1", tmp_path / "log", environment)
     service.start()
-    assert service.started.wait(120) == 1
+    try:
+        assert service.started.wait(120) == 1
+    finally:
+        service.kill()
     last = records(service)[-1]
     assert (last["level"], last["logger"]) == ("ERROR", "stderr")
     assert last["message"].startswith("Error: Cannot listen on 192.0.2.1:1")
