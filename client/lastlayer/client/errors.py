@@ -85,7 +85,7 @@ class ServerUnavailableError(ServerError):
 
 
 CLASSES: Mapping[str, type[ClientError]] = {
-    "CANCELLED": ServerError,
+    "CANCELLED": ServerUnavailableError,  # by a server that was closing, as we cancel no call that we wait for
     "UNKNOWN": ServerError,
     "INVALID_ARGUMENT": InvalidInputError,
     "DEADLINE_EXCEEDED": DeadlineError,

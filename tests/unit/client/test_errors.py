@@ -6,6 +6,7 @@ import grpc
 import pytest
 
 from lastlayer.client import errors
+from lastlayer.client.transport.retry import Patience
 from lastlayer.rpc.status import CODES, ErrorDetails
 from lastlayer.v1 import types_pb2
 
@@ -37,6 +38,14 @@ def test_every_reason_keeps_its_sentence(reason: str) -> None:
 def test_a_full_disk_is_not_a_busy_server() -> None:
     details = ErrorDetails(grpc.StatusCode.RESOURCE_EXHAUSTED, "Full.", "STORE_FULL")
     assert type(errors.from_details(details, SERVER)) is errors.ServerError
+
+
+def test_a_call_that_a_closing_server_cancelled_is_made_again() -> None:
+    """gRPC itself cancels a call that comes in the very moment in which the server closes."""
+    cancelled = errors.from_details(ErrorDetails(grpc.StatusCode.CANCELLED, "CANCELLED"), SERVER)
+    waited: list[float] = []
+    Patience(SERVER, 60, sleep=waited.append).wait_after(cancelled)
+    assert len(waited) == 1
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
