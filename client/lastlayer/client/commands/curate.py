@@ -12,11 +12,10 @@ from typing import Final
 import click
 from click.core import ParameterSource
 
-from lastlayer.client.commands.options import (
+from lastlayer.client.cli.options import (
     DONE,
     SOME_FAILED,
     Server,
-    confirm,
     data_argument,
     model_option,
     server_options,
@@ -24,6 +23,7 @@ from lastlayer.client.commands.options import (
     version_option,
     yes_option,
 )
+from lastlayer.client.cli.questions import confirm
 from lastlayer.client.transport.defaults import DEFAULT_MODEL
 
 _SHA256_DIGITS: Final = range(8, 65)
@@ -45,6 +45,7 @@ _dataset_option = click.option(
 def add(
     data: Path,
     images: Path | None,
+    label: str,
     dataset: str,
     no_thumbnails: bool,
     server: Server,
@@ -54,12 +55,12 @@ def add(
 
     DATA is what `client train` takes; images that are there already are not sent again.
     """
+    from lastlayer.client.cli.data import read_argument
     from lastlayer.client.commands.train import add_all
-    from lastlayer.client.data.labelled import read_data
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.results import console, print_added
 
-    known = read_data(data, images)
+    known = read_argument(data, images, label)
     with server.client() as client:
         added = add_all(client, known, dataset, thumbnails=not no_thumbnails)
     if as_json:

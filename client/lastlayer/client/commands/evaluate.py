@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lastlayer.client.commands.options import (
+from lastlayer.client.cli.options import (
     DONE,
     SOME_FAILED,
     Server,
@@ -27,6 +27,7 @@ Example:
 def evaluate(
     data: Path,
     images: Path | None,
+    label: str,
     model: str,
     version: int | None,
     server: Server,
@@ -36,14 +37,14 @@ def evaluate(
 
     DATA is what `client train` takes; nothing of it is kept. Use images that the model was not trained on.
     """
-    from lastlayer.client.commands.notices import tell_failures, tell_notes
-    from lastlayer.client.data.labelled import read_data
+    from lastlayer.client.cli.data import read_argument
+    from lastlayer.client.cli.notices import tell_failures, tell_notes
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.progress import image_progress
     from lastlayer.client.output.results import console, print_evaluation
     from lastlayer.client.results import ExampleEvaluation
 
-    known = read_data(data, images)
+    known = read_argument(data, images, label, held_out=True)
     wrong: list[ExampleEvaluation] = []
     with (
         server.client() as client,

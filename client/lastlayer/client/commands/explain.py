@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from lastlayer.client.commands.options import DONE, Server, model_option, server_options, version_option
+from lastlayer.client.cli.options import DONE, Server, model_option, server_options, version_option
 
 _EPILOG = """\b
 Example:

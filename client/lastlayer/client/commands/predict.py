@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lastlayer.client.commands.options import DONE, SOME_FAILED, Server, model_option, server_options, version_option
+from lastlayer.client.cli.options import DONE, SOME_FAILED, Server, model_option, server_options, version_option
 
 if TYPE_CHECKING:
     from lastlayer.client.data.images import ImageSource
@@ -46,7 +46,7 @@ def predict(
         raise click.UsageError("Standard input (-) is closed; give an image by its path, or pipe it in.")
     import dataclasses
 
-    from lastlayer.client.commands.notices import tell_failures
+    from lastlayer.client.cli.notices import tell_failures
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.results import console, print_prediction, short_names
 

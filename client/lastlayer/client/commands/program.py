@@ -8,10 +8,11 @@ from typing import Any, TextIO
 
 import click
 
+from lastlayer.client.cli.options import CUT_SHORT, INTERRUPTED, SERVER_FAILED, WRONG_INPUT
+from lastlayer.client.cli.questions import DeclinedError
 from lastlayer.client.commands.curate import add, relabel, remove, review
 from lastlayer.client.commands.evaluate import evaluate
 from lastlayer.client.commands.explain import explain
-from lastlayer.client.commands.options import CUT_SHORT, INTERRUPTED, SERVER_FAILED, WRONG_INPUT
 from lastlayer.client.commands.predict import predict
 from lastlayer.client.commands.report import report
 from lastlayer.client.commands.resources import datasets, models, status
@@ -82,11 +83,14 @@ class _Program(click.Group):
         except click.ClickException as error:
             error.show()
             return WRONG_INPUT
-        except click.Abort:  # Ctrl-C, or `no` to a question
+        except DeclinedError:
+            click.echo("Nothing was done.", err=True)
+            return WRONG_INPUT
+        except click.Abort:  # Ctrl-C
             click.echo("Interrupted.", err=True)
             return INTERRUPTED
         except DataError as error:
-            from lastlayer.client.commands.notices import tell_problems
+            from lastlayer.client.cli.notices import tell_problems
 
             tell_problems(error.problems)
             return WRONG_INPUT

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from lastlayer.client.commands.options import DONE, Server, server_options, version_option
+from lastlayer.client.cli.options import DONE, Server, server_options, version_option
 from lastlayer.client.transport.defaults import DEFAULT_MODEL
 
 _EPILOG = """\b

@@ -2,7 +2,8 @@
 
 import click
 
-from lastlayer.client.commands.options import DONE, SERVER_FAILED, Server, confirm, server_options, yes_option
+from lastlayer.client.cli.options import DONE, SERVER_FAILED, Server, server_options, yes_option
+from lastlayer.client.cli.questions import confirm
 
 
 class _ListingGroup(click.Group):

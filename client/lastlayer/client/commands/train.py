@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lastlayer.client.commands.options import (
+from lastlayer.client.cli.options import (
     DONE,
     SOME_FAILED,
     WRONG_INPUT,
     Server,
-    images_option,
+    data_options,
     model_option,
     server_options,
     thumbnails_option,
@@ -30,7 +30,7 @@ Example:
 
 @click.command(epilog=_EPILOG)
 @click.argument("data", type=click.Path(path_type=Path), required=False)
-@images_option
+@data_options
 @model_option
 @click.option("--dataset", default="", metavar="NAME", help="The dataset; it has the model's name if not given.")
 @click.option(
@@ -59,6 +59,7 @@ Example:
 def train(
     data: Path | None,
     images: Path | None,
+    label: str,
     model: str,
     dataset: str,
     recipe: str,
@@ -70,19 +71,24 @@ def train(
 ) -> int:
     """Train a model on the labelled images of DATA, or on what is stored.
 
-    DATA is a TSV or CSV file of path and label, or a folder with one sub-folder a class. Its images are added to the
+    DATA is a TSV or CSV file of path and label, a folder with one sub-folder a class, or, with --label, a folder of
+    images. Its images are added to the
     dataset; those that are there already are not sent again. An image that fails is named, and the rest is trained on.
     Without DATA nothing is sent.
     """
-    from lastlayer.client.data.labelled import read_data
+    from lastlayer.client.cli.data import read_argument
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.progress import train_progress
     from lastlayer.client.output.results import console, print_training
 
-    for option, given in (("--images", images is not None), ("--no-thumbnails", no_thumbnails)):
+    for option, given in (
+        ("--images", images is not None),
+        ("--label", bool(label)),
+        ("--no-thumbnails", no_thumbnails),
+    ):
         if data is None and given:
             raise click.UsageError(f"{option} goes with DATA.")
-    known = read_data(data, images) if data is not None else None
+    known = read_argument(data, images, label) if data is not None else None
     with server.client() as client:
         added = None
         if known is not None:
@@ -111,7 +117,7 @@ def train(
 
 def add_all(client: "Client", known: "Data", dataset: str, *, thumbnails: bool) -> "AddedExamples":
     """Add labelled images to a dataset, and tell what should be known of that."""
-    from lastlayer.client.commands.notices import tell_failures, tell_notes
+    from lastlayer.client.cli.notices import tell_failures, tell_notes
     from lastlayer.client.output.progress import image_progress
 
     with image_progress("Adding", len(known.examples)) as tell_image:

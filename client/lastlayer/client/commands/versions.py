@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lastlayer.client.commands.options import DONE, Server, server_options
+from lastlayer.client.cli.options import DONE, Server, server_options
 from lastlayer.client.transport.defaults import DEFAULT_MODEL
 
 

@@ -1,7 +1,6 @@
 """Options that several commands share."""
 
 import functools
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,19 +143,23 @@ def version_option(function: FunctionT) -> FunctionT:
     )(function)
 
 
-def images_option(function: FunctionT) -> FunctionT:
-    """Add `--images`."""
-    return click.option(
+def data_options(function: FunctionT) -> FunctionT:
+    """Add `--images` and `--label`, which say more of DATA."""
+    images = click.option(
         "--images",
         type=click.Path(path_type=Path),
         metavar="DIR",
         help="The folder that the paths in DATA are relative to; the one that DATA is in if not given.",
-    )(function)
+    )
+    label = click.option(
+        "--label", default="", metavar="LABEL", help="What all images of DATA show, a folder of images or an image."
+    )
+    return images(label(function))
 
 
 def data_argument(function: FunctionT) -> FunctionT:
-    """Add DATA and `--images`."""
-    return click.argument("data", type=click.Path(path_type=Path))(images_option(function))
+    """Add DATA with its options."""
+    return click.argument("data", type=click.Path(path_type=Path))(data_options(function))
 
 
 def thumbnails_option(function: FunctionT) -> FunctionT:
@@ -169,12 +172,3 @@ def thumbnails_option(function: FunctionT) -> FunctionT:
 def yes_option(function: FunctionT) -> FunctionT:
     """Add `--yes`."""
     return click.option("--yes", is_flag=True, help="Delete without asking.")(function)
-
-
-def confirm(question: str, yes: bool) -> None:
-    """Ask before something is deleted, unless that was said already; raises where nobody can be asked."""
-    if yes:
-        return
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise click.UsageError("Deleting needs --yes where nobody can be asked.")
-    click.confirm(question, abort=True, err=True)
