@@ -117,7 +117,8 @@ class Client:
 
         `thumbnails` is whether the server keeps small pictures of them, for reports. `on_outcome` hears of each example
         as it becomes known, not in order. May be repeated without harm. An image that fails is among the `failed` of
-        the answer. Raises `ServerError`, also where the store is full or damaged, or the featurizer is away.
+        the answer, and one that keeps the label that `relabel_examples` gave it among the
+        `relabelled`. Raises `ServerError`, also where the store is full or damaged, or the featurizer is away.
 
         >>> added = client.add_examples(read_data(Path("photos")).examples, dataset="pets")
         >>> added.added, added.present
@@ -127,17 +128,22 @@ class Client:
         trimmed = 0
         conflicts: list[ExampleOutcome] = []
         failed: list[ExampleOutcome] = []
+        relabelled: list[ExampleOutcome] = []
         patience = Patience(self.server, self._timeout_s)
         upload = Upload(self._stub, examples, dataset=dataset, thumbnails=thumbnails, patience=patience)
         for outcome in upload.outcomes():
             trimmed += outcome.label_trimmed
             if outcome.status in counts:
                 counts[outcome.status] += 1
+                if outcome.relabelled:
+                    relabelled.append(outcome)
             else:
                 (conflicts if outcome.status == "conflict" else failed).append(outcome)
             if on_outcome is not None:
                 on_outcome(outcome)
-        return AddedExamples(counts["added"], counts["present"], trimmed, tuple(conflicts), tuple(failed))
+        return AddedExamples(
+            counts["added"], counts["present"], trimmed, tuple(conflicts), tuple(failed), tuple(relabelled)
+        )
 
     def train(
         self,
@@ -324,6 +330,8 @@ class Client:
 
     def relabel_examples(self, dataset: str, examples: Iterable[ExampleKey], label: str) -> tuple[int, Dataset]:
         """Give examples a label in place of all that they have; return how many changed, and the dataset.
+
+        The label holds: adding the images again does not bring another one.
 
         An example is named by its id, or by the first 4 to 32 bytes of its image's sha256. All are changed or none.
         Raises `NotFoundError` where there is no such dataset, or an example is not in it, and `ServerError`.

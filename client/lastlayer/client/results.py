@@ -92,6 +92,8 @@ class ExampleOutcome:
     """All labels of the image, where it has several."""
     error: ImageError | None = None
     """Why it failed."""
+    relabelled: bool = False
+    """Whether a person had given the image another label than the one that was sent; `label` is that one, and stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ class AddedExamples:
     """The number of labels around which the server removed white space."""
     conflicts: tuple[ExampleOutcome, ...]
     failed: tuple[ExampleOutcome, ...]
+    relabelled: tuple[ExampleOutcome, ...] = ()
+    """Those of the `present` whose label a person had set to another one than was sent, and which keep it."""
 
 
 @dataclass(frozen=True, slots=True)

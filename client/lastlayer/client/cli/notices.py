@@ -8,6 +8,7 @@ import click
 from lastlayer.client.data.labelled import Data
 from lastlayer.client.errors import ImageError
 from lastlayer.client.output.escape import shown
+from lastlayer.client.results import ExampleOutcome
 
 SHOWN_PROBLEMS: Final = 10
 """How many things that are wrong are printed before the others are only counted."""
@@ -20,6 +21,15 @@ def tell_notes(data: Data, trimmed: int) -> None:
     if trimmed:
         labels = "1 label" if trimmed == 1 else f"{trimmed} labels"
         click.echo(f"Note: {labels} had white space around, which was removed.", err=True)
+
+
+def tell_relabelled(kept: Sequence[ExampleOutcome]) -> None:
+    """Print which images keep the label that a person gave them, once for all."""
+    if kept:
+        named = ", ".join(f"{shown(outcome.image)} ({shown(outcome.label)})" for outcome in kept[:SHOWN_PROBLEMS])
+        images = "1 image keeps the label" if len(kept) == 1 else f"{len(kept):,} images keep the label"
+        more = ", …" if len(kept) > SHOWN_PROBLEMS else ""
+        click.echo(f"Note: {images} that `client relabel` set, whatever DATA says: {named}{more}", err=True)
 
 
 def tell_failures(failures: Sequence[tuple[str, ImageError | None]]) -> None:

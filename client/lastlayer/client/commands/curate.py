@@ -56,15 +56,15 @@ def add(
     DATA is what `client train` takes; images that are there already are not sent again.
     """
     from lastlayer.client.cli.data import read_argument
-    from lastlayer.client.commands.train import add_all
-    from lastlayer.client.output.json_lines import print_json, result_json
+    from lastlayer.client.commands.train import add_all, added_json
+    from lastlayer.client.output.json_lines import print_json
     from lastlayer.client.output.results import console, print_added
 
     known = read_argument(data, images, label)
     with server.client() as client:
         added = add_all(client, known, dataset, thumbnails=not no_thumbnails)
     if as_json:
-        print_json({"dataset": dataset, **result_json(added), "trimmed_labels": known.trimmed + added.trimmed})
+        print_json({"dataset": dataset, **added_json(known, added)})
     else:
         print_added(console(), dataset, added)
     return SOME_FAILED if added.failed else DONE
@@ -77,6 +77,8 @@ def add(
 @server_options
 def relabel(examples: tuple[str, ...], label: str, dataset: str, server: Server, as_json: bool) -> int:
     """Give each EXAMPLE of a dataset another label.
+
+    The label holds: `client add` and `client train` do not bring the old one back.
 
     An EXAMPLE is an image file, the id that `client review` prints, or the first digits of its sha256, at least
     8 and an even number. `id:ID` is always taken for an id.

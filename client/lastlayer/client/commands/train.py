@@ -1,7 +1,7 @@
 """`client train`: adds labelled images to a dataset, if any are given, and trains a model on it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -109,19 +109,28 @@ def train(
     if not as_json:
         print_training(console(), version, added)
     elif known is not None and added is not None:
-        print_json({**result_json(version), **result_json(added), "trimmed_labels": known.trimmed + added.trimmed})
+        print_json({**result_json(version), **added_json(known, added)})
     else:
         print_json(result_json(version))
     return SOME_FAILED if added is not None and added.failed else DONE
 
 
+def added_json(known: "Data", added: "AddedExamples") -> dict[str, Any]:
+    """Return what became of labelled images as an object of JSON."""
+    from lastlayer.client.output.json_lines import result_json
+
+    relabelled = [{"image": entry.image, "label": entry.label} for entry in added.relabelled]
+    return {**result_json(added), "trimmed_labels": known.trimmed + added.trimmed, "relabelled": relabelled}
+
+
 def add_all(client: "Client", known: "Data", dataset: str, *, thumbnails: bool) -> "AddedExamples":
     """Add labelled images to a dataset, and tell what should be known of that."""
-    from lastlayer.client.cli.notices import tell_failures, tell_notes
+    from lastlayer.client.cli.notices import tell_failures, tell_notes, tell_relabelled
     from lastlayer.client.output.progress import image_progress
 
     with image_progress("Adding", len(known.examples)) as tell_image:
         added = client.add_examples(known.examples, dataset=dataset, thumbnails=thumbnails, on_outcome=tell_image)
     tell_notes(known, known.trimmed + added.trimmed)
+    tell_relabelled(added.relabelled)
     tell_failures([(entry.image, entry.error) for entry in added.failed])
     return added
