@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lastlayer.client.cli import questions
+from lastlayer.client.commands.interface import questions
 from tests.integration.client.conftest import Photos, Run
 from tests.integration.client.fake_classifier import FakeClassifier
 

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lastlayer.client.cli.options import (
+from lastlayer.client.commands.interface.completion import complete_dataset
+from lastlayer.client.commands.interface.help import Command
+from lastlayer.client.commands.interface.options import (
     DONE,
     SOME_FAILED,
     WRONG_INPUT,
@@ -15,7 +17,8 @@ from lastlayer.client.cli.options import (
     server_options,
     thumbnails_option,
 )
-from lastlayer.client.transport.defaults import CLASS_WEIGHTS, RECIPES, TRAIN_TIMEOUT_S
+from lastlayer.client.commands.interface.style import tell
+from lastlayer.client.transport.defaults import CLASS_WEIGHTS, DEFAULT_MODEL, RECIPES, TRAIN_TIMEOUT_S
 
 if TYPE_CHECKING:
     from lastlayer.client.api import Client
@@ -28,11 +31,17 @@ Example:
   client train --model flowers"""
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=Command, epilog=_EPILOG)
 @click.argument("data", type=click.Path(path_type=Path), required=False)
 @data_options
-@model_option
-@click.option("--dataset", default="", metavar="NAME", help="The dataset; it has the model's name if not given.")
+@model_option(existing=False)
+@click.option(
+    "--dataset",
+    default="",
+    metavar="NAME",
+    shell_complete=complete_dataset,
+    help="The dataset; it has the model's name if not given.",
+)
 @click.option(
     "--recipe",
     type=click.Choice(RECIPES),
@@ -60,7 +69,7 @@ def train(
     data: Path | None,
     images: Path | None,
     label: str,
-    model: str,
+    model: str | None,
     dataset: str,
     recipe: str,
     class_weight: str,
@@ -76,7 +85,8 @@ def train(
     dataset; those that are there already are not sent again. An image that fails is named, and the rest is trained on.
     Without DATA nothing is sent.
     """
-    from lastlayer.client.cli.data import read_argument
+    from lastlayer.client.commands.interface.data import read_argument
+    from lastlayer.client.commands.interface.notices import tell_next
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.progress import train_progress
     from lastlayer.client.output.results import console, print_training
@@ -88,13 +98,14 @@ def train(
     ):
         if data is None and given:
             raise click.UsageError(f"{option} goes with DATA.")
+    model = model or DEFAULT_MODEL
     known = read_argument(data, images, label) if data is not None else None
     with server.client() as client:
         added = None
         if known is not None:
             added = add_all(client, known, dataset or model, thumbnails=not no_thumbnails)
             if not added.added and not added.present:
-                click.echo("Error: none of the images can be trained on; nothing was trained.", err=True)
+                tell("Error", "none of the images can be trained on; nothing was trained.")
                 return WRONG_INPUT
         with train_progress() as tell_event:
             version: ModelVersion = client.train(
@@ -108,6 +119,7 @@ def train(
             )
     if not as_json:
         print_training(console(), version, added)
+        tell_next(version.model)
     elif known is not None and added is not None:
         print_json({**result_json(version), **added_json(known, added)})
     else:
@@ -125,7 +137,7 @@ def added_json(known: "Data", added: "AddedExamples") -> dict[str, Any]:
 
 def add_all(client: "Client", known: "Data", dataset: str, *, thumbnails: bool) -> "AddedExamples":
     """Add labelled images to a dataset, and tell what should be known of that."""
-    from lastlayer.client.cli.notices import tell_failures, tell_notes, tell_relabelled
+    from lastlayer.client.commands.interface.notices import tell_failures, tell_notes, tell_relabelled
     from lastlayer.client.output.progress import image_progress
 
     with image_progress("Adding", len(known.examples)) as tell_image:

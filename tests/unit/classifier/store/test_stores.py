@@ -260,6 +260,21 @@ def test_a_read_only_store_is_said(database: Database, datasets: DatasetStore) -
         datasets.add("d", BACKBONE, [example(1, "x")])
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("flower", "There are: a1, a2, a3, a4, a5, … Did you mean `flowers`?"),
+        ("zzz", "There are: a1, a2, a3, a4, a5, …"),
+    ],
+)
+def test_a_name_that_is_like_one_that_there_is(datasets: DatasetStore, name: str, hint: str) -> None:
+    for other in ("a1", "a2", "a3", "a4", "a5", "flowers"):
+        datasets.add(other, BACKBONE, [example(1, "x")])
+    with pytest.raises(ResourceNotFoundError) as caught:
+        datasets.get(name)
+    assert str(caught.value) == f"There is no dataset `{name}`. {hint}"
+
+
 def test_examples_of_before_labels_of_people_were_known(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/store.db"
     older = Database(url)

@@ -14,7 +14,7 @@ def read_argument(source: Path, images: Path | None, label: str, *, held_out: bo
 
     Where DATA has the folders `train` and `test`, asks whether one of them is meant: the last one with `held_out`.
     """
-    from lastlayer.client.cli.questions import ask, can_ask
+    from lastlayer.client.commands.interface.questions import ask, can_ask
     from lastlayer.client.data.folders import find_splits
     from lastlayer.client.data.labelled import read_data
     from lastlayer.client.output.escape import shown
