@@ -396,6 +396,11 @@ class ExampleEvaluation:
     """Why the image could not be predicted."""
     label_trimmed: bool = False
 
+    @property
+    def wrong(self) -> bool:
+        """Whether the model knows the label, and predicts another one."""
+        return self.label_known and self.predicted is not None and self.predicted.label != self.label
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
