@@ -16,7 +16,7 @@ from tests.integration.client.conftest import Photos
 from tests.integration.client.fake_classifier import FakeClassifier
 
 METHODS = {name: method for name, method in vars(Client).items() if inspect.isfunction(method) and name[0] != "_"}
-DOCUMENTED = [Client, *METHODS.values()]
+DOCUMENTED = [Client, lastlayer.client.read_data, *METHODS.values()]
 
 
 @pytest.fixture

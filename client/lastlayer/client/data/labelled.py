@@ -3,16 +3,20 @@
 import os
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from lastlayer.client.data.delimited import Row, is_header, read_rows
 from lastlayer.client.data.folders import find_all_images, find_images, is_image_name
-from lastlayer.client.data.images import LabelledImage
+from lastlayer.client.data.images import ImageSource, LabelledImage, web_address
 from lastlayer.client.data.layout import layout_problem, splits_problem
+from lastlayer.client.data.pixels import is_pixels
 from lastlayer.client.errors import DataError
 
 _MAX_LABEL_CHARACTERS = 256
+_ACCEPTED = "give pairs such as ('cat.jpg', 'cat'), or the path of a folder with one sub-folder a class"
 _FORMATS = "JPEG, PNG, WebP, GIF, TIFF or BMP"
 
 
@@ -38,6 +42,8 @@ def read_data(source: str | os.PathLike[str], images: Path | None = None, *, lab
     ['cat', 'cat', 'dog', 'dog']
     """
     source = Path(source)
+    if url := web_address(source):
+        raise DataError([f"`{url}` is an address; fetch the images first, and give their folder or a TSV or CSV file."])
     if label:
         return _of_one_label(source, images, label)
     if source.is_dir():
@@ -49,6 +55,34 @@ def read_data(source: str | os.PathLike[str], images: Path | None = None, *, lab
     if images is not None and not images.is_dir():
         raise DataError([f"There is no folder `{images}` to look for images in."])
     return _from_table(source, images if images is not None else source.parent)
+
+
+Labelled: TypeAlias = "str | os.PathLike[str] | Data | Iterable[LabelledImage | tuple[ImageSource, str]]"
+"""A folder or table as `read_data` takes it, what it returned, or images with their labels."""
+
+
+def to_examples(source: Labelled) -> Iterable[LabelledImage]:
+    """Return labelled images however they were given, one by one where they are.
+
+    Raises `DataError` as `read_data`, and `TypeError` where something is no labelled image.
+    """
+    if isinstance(source, Data):
+        return source.examples
+    if isinstance(source, str | os.PathLike):
+        return read_data(source).examples
+    if isinstance(source, LabelledImage | bytes) or not isinstance(source, Iterable):
+        raise TypeError(f"A {type(source).__name__} is no list of labelled images; {_ACCEPTED}.")
+    return (_to_example(entry, index) for index, entry in enumerate(source))
+
+
+def _to_example(entry: object, index: int) -> LabelledImage:
+    if isinstance(entry, LabelledImage):
+        return entry
+    if isinstance(entry, tuple | list) and len(entry) == 2 and isinstance(entry[1], str):
+        image, label = entry
+        if not hasattr(image, "read") or is_pixels(image):  # an open file cannot be read twice
+            return LabelledImage(image, label)
+    raise TypeError(f"examples[{index}] is no labelled image; {_ACCEPTED}.")
 
 
 def _of_one_label(source: Path, images: Path | None, label: str) -> Data:
