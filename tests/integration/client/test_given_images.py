@@ -130,7 +130,7 @@ class TestAddresses:
         assert refused.exit_code == 2
         assert refused.stderr == (
             "Error: `https://classifier.example.org:443/` has a scheme, which a gRPC server does not; give"
-            " classifier.example.org:443, and add --tls or --tls-ca FILE for TLS (`security` in Python).\n",
+            " classifier.example.org:443, and add --tls or --tls-ca FILE for TLS (`security` in Python).\n"
         )
         assert "give example.org:PORT." in run("status", "--server", "http://example.org/x").stderr
         with pytest.raises(InvalidInputError):
