@@ -24,6 +24,7 @@ from lastlayer.client.results import (
     Model,
     ModelVersion,
     Prediction,
+    Predictions,
     Review,
     ServerStatus,
     StoredExample,
@@ -239,7 +240,7 @@ class Client:
         version: int = 0,
         top_k: int = 0,
         threshold: float | None = None,
-    ) -> list[Prediction]:
+    ) -> Predictions:
         """Return one prediction for each image, in order; an image that fails has its `error` set.
 
         Each image is a path, bytes, an open file, an image of Pillow, or a NumPy array: uint8 [height, width, 3], RGB.
@@ -255,9 +256,8 @@ class Client:
         ('cat', 0.75)
         """
         _refuse_single(images)
-        return predict(
-            self._stub, images, Wanted(model, version, top_k, threshold), server=self.server, timeout_s=self._timeout_s
-        )
+        wanted = Wanted(model, version, top_k, threshold)
+        return Predictions(predict(self._stub, images, wanted, server=self.server, timeout_s=self._timeout_s))
 
     def predict_stream(
         self,

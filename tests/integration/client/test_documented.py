@@ -51,6 +51,16 @@ def test_examples_of_the_client(
     assert done.failed == 0, "".join(said)
 
 
+def test_examples_of_progress(names: dict[str, Any], client: Client, photos: Photos) -> None:
+    for documented in (lastlayer.client.image_progress, lastlayer.client.train_progress):
+        test_examples_of_the_client(documented, names, client, photos)
+
+
+def test_example_of_data_frames(names: dict[str, Any], client: Client, photos: Photos) -> None:
+    pytest.importorskip("pandas", reason="a DataFrame needs pandas, which is not installed")
+    test_examples_of_the_client(lastlayer.client.to_dataframe, names, client, photos)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_says_what_it_raises(name: str) -> None:
     text = inspect.getdoc(METHODS[name]) or ""

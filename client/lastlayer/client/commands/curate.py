@@ -17,7 +17,6 @@ from lastlayer.client.commands.interface.help import Command
 from lastlayer.client.commands.interface.options import (
     DONE,
     SOME_FAILED,
-    Server,
     data_argument,
     dataset_option,
     model_option,
@@ -27,6 +26,7 @@ from lastlayer.client.commands.interface.options import (
     yes_option,
 )
 from lastlayer.client.commands.interface.questions import ask, can_ask, confirm
+from lastlayer.client.commands.interface.server import Server
 from lastlayer.client.commands.interface.style import tell
 
 if TYPE_CHECKING:

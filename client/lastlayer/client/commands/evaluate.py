@@ -9,12 +9,12 @@ from lastlayer.client.commands.interface.help import Command
 from lastlayer.client.commands.interface.options import (
     DONE,
     SOME_FAILED,
-    Server,
     data_argument,
     model_option,
     server_options,
     version_option,
 )
+from lastlayer.client.commands.interface.server import Server
 
 _SHOWN_IMAGES: Final = 20
 """Up to how many images each has a line of its own."""

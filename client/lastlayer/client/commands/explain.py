@@ -8,7 +8,8 @@ from typing import Final
 import click
 
 from lastlayer.client.commands.interface.help import Command
-from lastlayer.client.commands.interface.options import DONE, Server, model_option, server_options, version_option
+from lastlayer.client.commands.interface.options import DONE, model_option, server_options, version_option
+from lastlayer.client.commands.interface.server import Server
 
 _EPILOG = """\b
 Example:

@@ -9,11 +9,11 @@ from lastlayer.client.commands.interface.help import Command
 from lastlayer.client.commands.interface.options import (
     DONE,
     SOME_FAILED,
-    Server,
     model_option,
     server_options,
     version_option,
 )
+from lastlayer.client.commands.interface.server import Server
 
 if TYPE_CHECKING:
     from lastlayer.client.data.images import ImageSource

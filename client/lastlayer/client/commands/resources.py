@@ -4,8 +4,9 @@ import click
 
 from lastlayer.client.commands.interface.completion import complete_dataset, complete_model
 from lastlayer.client.commands.interface.help import Command, Group
-from lastlayer.client.commands.interface.options import DONE, SERVER_FAILED, Server, server_options, yes_option
+from lastlayer.client.commands.interface.options import DONE, SERVER_FAILED, server_options, yes_option
 from lastlayer.client.commands.interface.questions import confirm
+from lastlayer.client.commands.interface.server import Server
 
 
 class _ListingGroup(Group):

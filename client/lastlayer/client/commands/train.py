@@ -11,12 +11,12 @@ from lastlayer.client.commands.interface.options import (
     DONE,
     SOME_FAILED,
     WRONG_INPUT,
-    Server,
     data_options,
     model_option,
     server_options,
     thumbnails_option,
 )
+from lastlayer.client.commands.interface.server import Server
 from lastlayer.client.commands.interface.style import tell
 from lastlayer.client.transport.defaults import CLASS_WEIGHTS, DEFAULT_MODEL, RECIPES, TRAIN_TIMEOUT_S
 

@@ -8,12 +8,12 @@ from lastlayer.client.commands.interface.completion import complete_model
 from lastlayer.client.commands.interface.help import Command
 from lastlayer.client.commands.interface.options import (
     DONE,
-    Server,
     model_argument,
     model_option,
     server_options,
     version_option,
 )
+from lastlayer.client.commands.interface.server import Server
 
 
 @click.command(cls=Command, epilog="\b\nExample:\n  client compare flowers:1 flowers:2")

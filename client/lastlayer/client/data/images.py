@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, TypeAlias
+from typing import BinaryIO, Final, TypeAlias, cast
 
 from lastlayer.client.data.files import open_file
 from lastlayer.client.data.pixels import Pixels, encode, is_pixels
@@ -77,7 +77,7 @@ def read_chunks(source: ImageSource, *, origin: str = "") -> Iterator[bytes]:
         )
     else:
         try:
-            yield from _pieces(source, "The image", origin)
+            yield from _pieces(cast(BinaryIO, source), "The image", origin)
         except OSError as error:
             text = _at(origin, f"The image cannot be read: {error.strerror or error}.")
             raise ImageError(text, code="INVALID_ARGUMENT", reason="FILE_UNREADABLE") from error

@@ -28,13 +28,13 @@ def console() -> Console:
 
 def print_prediction(out: Console, name: str, prediction: Prediction) -> None:
     """Print the best class of an image in a line, and below it the further ones where several were asked for."""
-    label, score = Text(shown(prediction.label), "bold green"), f" with score: {prediction.score:.4f}"
+    label, with_score = Text(shown(prediction.label), "bold green"), f" with score: {prediction.score:.4f}"
     start = f"Image: {shown(name)} predicted as: "
     if prediction.rejected:
         unknown = Text("unknown", "bold yellow")
-        line(out, Text.assemble(start, unknown, f" (the best guess is: {label.plain}{score})"))
+        line(out, Text.assemble(start, unknown, f" (the best guess is: {label.plain}{with_score})"))
     else:
-        line(out, Text.assemble(start, label, score))
+        line(out, Text.assemble(start, label, with_score))
     for score in prediction.scores[1:]:
         line(out, f"  {shown(score.label)}: {score.score:.4f}")
 
@@ -124,12 +124,12 @@ def print_evaluation(out: Console, evaluation: Evaluation, told: Sequence[Exampl
     """Print some of the images with what they are predicted as, and the metrics of all."""
     for example in told:
         if example.predicted is not None:
-            label = Text(shown(example.predicted.label), "bold red" if example.wrong else "bold green")
+            predicted = Text(shown(example.predicted.label), "bold red" if example.wrong else "bold green")
             start, score = (
                 f"Image: {shown(example.image)} predicted as: ",
                 f" with score: {example.predicted.score:.4f}",
             )
-            line(out, Text.assemble(start, label, score, _true_label(example)))
+            line(out, Text.assemble(start, predicted, score, _true_label(example)))
     metrics = evaluation.metrics
     correct = round(metrics.accuracy * metrics.example_count)
     line(out, f"Version {evaluation.version} of model {shown(evaluation.model)}")
