@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         ServerError,
         ServerUnavailableError,
     )
+    from lastlayer.client.output.dataframe import to_dataframe
+    from lastlayer.client.output.progress import image_progress, train_progress
     from lastlayer.client.results import (
         AddedExamples,
         Calibration,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         ModelVersion,
         NearDuplicate,
         Prediction,
+        Predictions,
         RecipeEstimate,
         Rejection,
         RejectionPoint,
@@ -83,6 +86,7 @@ __all__ = [
     "NearDuplicate",
     "NotFoundError",
     "Prediction",
+    "Predictions",
     "RecipeEstimate",
     "Rejection",
     "RejectionPoint",
@@ -96,7 +100,10 @@ __all__ = [
     "StoredExample",
     "TrainProgress",
     "Trial",
+    "image_progress",
     "read_data",
+    "to_dataframe",
+    "train_progress",
 ]
 
 _MODULES = (
@@ -106,6 +113,8 @@ _MODULES = (
     "lastlayer.client.results",
     "lastlayer.client.transport.channel",
     "lastlayer.client.api",
+    "lastlayer.client.output.dataframe",
+    "lastlayer.client.output.progress",
 )
 
 

@@ -1,5 +1,6 @@
 """The Python client of the classifier: every method of the service, with deadlines, retries and plain results."""
 
+import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
@@ -8,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from lastlayer.client.data.images import ImageSource, LabelledImage, name_of, read_image, wire_name
+from lastlayer.client.data.images import ImageSource, name_of, read_image, wire_name
+from lastlayer.client.data.labelled import Labelled, to_examples
+from lastlayer.client.data.pixels import is_pixels
 from lastlayer.client.errors import AccessError, InvalidInputError, NotFoundError, ServerError, from_call
 from lastlayer.client.results import (
     AddedExamples,
@@ -21,6 +24,7 @@ from lastlayer.client.results import (
     Model,
     ModelVersion,
     Prediction,
+    Predictions,
     Review,
     ServerStatus,
     StoredExample,
@@ -107,7 +111,7 @@ class Client:
 
     def add_examples(
         self,
-        examples: Iterable[LabelledImage],
+        examples: Labelled,
         *,
         dataset: str = DEFAULT_MODEL,
         thumbnails: bool = True,
@@ -117,9 +121,12 @@ class Client:
 
         `thumbnails` is whether the server keeps small pictures of them, for reports. `on_outcome` hears of each example
         as it becomes known, not in order. May be repeated without harm. An image that fails is among the `failed` of
-        the answer. Raises `ServerError`, also where the store is full or damaged, or the featurizer is away.
+        the answer, and one that keeps the label that `relabel_examples` gave it among the
+        `relabelled`. Raises `ServerError`, also where the store is full or damaged, or the featurizer is away.
 
-        >>> added = client.add_examples(read_data(Path("photos")).examples, dataset="pets")
+        `examples` is the path of a folder or table, as `read_data` takes it, or pairs of an image and its label.
+
+        >>> added = client.add_examples("photos", dataset="pets")
         >>> added.added, added.present
         (4, 0)
         """
@@ -127,17 +134,22 @@ class Client:
         trimmed = 0
         conflicts: list[ExampleOutcome] = []
         failed: list[ExampleOutcome] = []
+        relabelled: list[ExampleOutcome] = []
         patience = Patience(self.server, self._timeout_s)
-        upload = Upload(self._stub, examples, dataset=dataset, thumbnails=thumbnails, patience=patience)
+        upload = Upload(self._stub, to_examples(examples), dataset=dataset, thumbnails=thumbnails, patience=patience)
         for outcome in upload.outcomes():
             trimmed += outcome.label_trimmed
             if outcome.status in counts:
                 counts[outcome.status] += 1
+                if outcome.relabelled:
+                    relabelled.append(outcome)
             else:
                 (conflicts if outcome.status == "conflict" else failed).append(outcome)
             if on_outcome is not None:
                 on_outcome(outcome)
-        return AddedExamples(counts["added"], counts["present"], trimmed, tuple(conflicts), tuple(failed))
+        return AddedExamples(
+            counts["added"], counts["present"], trimmed, tuple(conflicts), tuple(failed), tuple(relabelled)
+        )
 
     def train(
         self,
@@ -195,7 +207,7 @@ class Client:
 
     def evaluate(
         self,
-        examples: Iterable[LabelledImage],
+        examples: Labelled,
         *,
         model: str = DEFAULT_MODEL,
         version: int = 0,
@@ -208,11 +220,11 @@ class Client:
         of the images can be read, `FailedPreconditionError` where the featurizer has another backbone than the version,
         and `ServerError`.
 
-        >>> evaluation = client.evaluate(read_data(Path("photos")).examples, model="pets")
+        >>> evaluation = client.evaluate([("new.jpg", "cat"), ("photos/dog/dog0.jpg", "dog")], model="pets")
         >>> evaluation.metrics.accuracy, evaluation.metrics.log_loss
         (0.75, 0.5)
         """
-        known = tuple(examples)
+        known = tuple(to_examples(examples))
         if not known:
             raise InvalidInputError("There are no examples to evaluate.")
         run = EvaluationRun(self._stub, known, model=model, version=version, on_example=on_example)
@@ -228,10 +240,11 @@ class Client:
         version: int = 0,
         top_k: int = 0,
         threshold: float | None = None,
-    ) -> list[Prediction]:
+    ) -> Predictions:
         """Return one prediction for each image, in order; an image that fails has its `error` set.
 
-        Each image is a path, bytes or an open file. `version` 0 is the model's default, `top_k` 0 means all classes. A
+        Each image is a path, bytes, an open file, an image of Pillow, or a NumPy array: uint8 [height, width, 3], RGB.
+        `version` 0 is the model's default, `top_k` 0 means all classes. A
         prediction whose best class is less probable than `threshold`, from 0 to 1, is rejected; None for the version's
         own.
 
@@ -243,9 +256,8 @@ class Client:
         ('cat', 0.75)
         """
         _refuse_single(images)
-        return predict(
-            self._stub, images, Wanted(model, version, top_k, threshold), server=self.server, timeout_s=self._timeout_s
-        )
+        wanted = Wanted(model, version, top_k, threshold)
+        return Predictions(predict(self._stub, images, wanted, server=self.server, timeout_s=self._timeout_s))
 
     def predict_stream(
         self,
@@ -324,6 +336,8 @@ class Client:
 
     def relabel_examples(self, dataset: str, examples: Iterable[ExampleKey], label: str) -> tuple[int, Dataset]:
         """Give examples a label in place of all that they have; return how many changed, and the dataset.
+
+        The label holds: adding the images again does not bring another one.
 
         An example is named by its id, or by the first 4 to 32 bytes of its image's sha256. All are changed or none.
         Raises `NotFoundError` where there is no such dataset, or an example is not in it, and `ServerError`.
@@ -533,5 +547,5 @@ def _selector(example: ExampleKey) -> classifier_pb2.ExampleSelector:
 
 
 def _refuse_single(images: object) -> None:
-    if isinstance(images, str | bytes) or hasattr(images, "read"):
+    if isinstance(images, str | bytes | os.PathLike) or hasattr(images, "read") or is_pixels(images):
         raise TypeError("Give a list of images, such as [image].")

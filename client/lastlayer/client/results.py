@@ -1,6 +1,7 @@
 """What the client answers with: plain, frozen values without any type of the wire."""
 
 import datetime
+import html
 from dataclasses import dataclass, field
 
 from lastlayer.client.errors import ImageError
@@ -47,6 +48,37 @@ class Prediction:
             raise self.error
         return self.scores[0]
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the classes with their scores as bars, or why there are none."""
+        name = html.escape(self.image)
+        if self.error is not None:
+            return f"<b>{name}</b>: {html.escape(self.error.message)}"
+        rows = (
+            f"<tr><td>{html.escape(entry.label)}</td><td>{entry.score:.4f}</td>"
+            f'<td><progress value="{entry.score:.4f}" max="1"></progress></td></tr>'
+            for entry in self.scores
+        )
+        unknown = ": unknown" if self.rejected else ""
+        return f"<b>{name}</b>{unknown}<table>{''.join(rows)}</table>"
+
+
+class Predictions(list[Prediction]):
+    """A list of predictions, which a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        """Return a table of the images with their best classes."""
+        rows = "".join(map(_html_row, self))
+        return f"<table><tr><th>image</th><th>predicted as</th><th>score</th></tr>{rows}</table>"
+
+
+def _html_row(prediction: Prediction) -> str:
+    name = html.escape(prediction.image)
+    if prediction.error is not None:
+        return f'<tr><td>{name}</td><td colspan="2">{html.escape(prediction.error.message)}</td></tr>'
+    label, score = html.escape(prediction.label), f"{prediction.score:.4f}"
+    guess = f"unknown (best guess: {label})" if prediction.rejected else label
+    return f"<tr><td>{name}</td><td>{guess}</td><td>{score}</td></tr>"
+
 
 @dataclass(frozen=True, slots=True)
 class ImageRegion:
@@ -92,6 +124,8 @@ class ExampleOutcome:
     """All labels of the image, where it has several."""
     error: ImageError | None = None
     """Why it failed."""
+    relabelled: bool = False
+    """Whether a person had given the image another label than the one that was sent; `label` is that one, and stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +138,8 @@ class AddedExamples:
     """The number of labels around which the server removed white space."""
     conflicts: tuple[ExampleOutcome, ...]
     failed: tuple[ExampleOutcome, ...]
+    relabelled: tuple[ExampleOutcome, ...] = ()
+    """Those of the `present` whose label a person had set to another one than was sent, and which keep it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,6 +428,11 @@ class ExampleEvaluation:
     error: ImageError | None
     """Why the image could not be predicted."""
     label_trimmed: bool = False
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the model knows the label, and predicts another one."""
+        return self.label_known and self.predicted is not None and self.predicted.label != self.label
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,8 +84,8 @@ class ClassifierStub:
     ListExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ListExamplesRequest, _classifier_pb2.ListExamplesResponse]
     """Lists the examples of a dataset in order of arrival."""
     RelabelExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.RelabelExamplesRequest, _classifier_pb2.RelabelExamplesResponse]
-    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. All or
-    none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. The label
+    holds: AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
     """
     RemoveExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.RemoveExamplesRequest, _classifier_pb2.RemoveExamplesResponse]
     """Removes examples from a dataset, with features that no other dataset refers to. All or none. Fails with NOT_FOUND
@@ -175,8 +175,8 @@ class ClassifierAsyncStub(ClassifierStub):
     ListExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ListExamplesRequest, _classifier_pb2.ListExamplesResponse]  # type: ignore[assignment]
     """Lists the examples of a dataset in order of arrival."""
     RelabelExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.RelabelExamplesRequest, _classifier_pb2.RelabelExamplesResponse]  # type: ignore[assignment]
-    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. All or
-    none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. The label
+    holds: AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
     """
     RemoveExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.RemoveExamplesRequest, _classifier_pb2.RemoveExamplesResponse]  # type: ignore[assignment]
     """Removes examples from a dataset, with features that no other dataset refers to. All or none. Fails with NOT_FOUND
@@ -311,8 +311,8 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         request: _classifier_pb2.RelabelExamplesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_classifier_pb2.RelabelExamplesResponse, _abc.Awaitable[_classifier_pb2.RelabelExamplesResponse]]:
-        """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. All or
-        none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+        """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. The label
+        holds: AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
         """
 
     @_abc_1.abstractmethod

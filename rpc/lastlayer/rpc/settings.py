@@ -1,12 +1,17 @@
 """Settings of the services: read from the environment, explained in one sentence where wrong, and listed as a table."""
 
+import difflib
+import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_LIKENESS: Final = 0.8
+"""How like a setting, by difflib's ratio, a variable is that is taken for one misspelt."""
 
 
 class SettingsError(Exception):
@@ -102,6 +107,8 @@ def load_settings(kind: type[Settings], **overrides: object) -> Settings:
 
     Raises SettingsError, naming the variable and what it accepts.
     """
+    if misspelt := _misspelt(kind):
+        raise SettingsError(misspelt)
     try:
         return kind(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
@@ -112,6 +119,22 @@ def load_settings(kind: type[Settings], **overrides: object) -> Settings:
         variable = name if name.isupper() else _variable(kind, name)
         message = re.sub(r"^\w+ should", "it should", first["msg"].removeprefix("Value error, "))
         raise SettingsError(f"{variable} is `{first['input']}`, but {message}.") from error
+
+
+def _misspelt(kind: type[ServiceSettings]) -> str:
+    """Return which variable of the environment is nearly a setting of a service; empty where none is.
+
+    What is like no setting is somebody else's, such as FEATURIZER_PORT, which Kubernetes sets for such a service.
+    """
+    known = [_variable(kind, name) for name in kind.model_fields]
+    prefix = str(kind.model_config.get("env_prefix", ""))
+    for variable in sorted(os.environ):
+        if variable.upper().startswith(prefix) and variable.upper() not in known:
+            names = [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
+            close = difflib.get_close_matches(variable.upper().removeprefix(prefix), names, n=1, cutoff=_LIKENESS)
+            if close:
+                return f"There is no setting {variable}; {prefix}{close[0]} is meant, perhaps."
+    return ""
 
 
 def settings_table(kind: type[ServiceSettings]) -> str:

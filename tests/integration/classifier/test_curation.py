@@ -157,6 +157,40 @@ class TestRelabel:
         assert [list(example.labels) for example in await listed(stub)] == [["cat"]] * 3
 
 
+class TestLabelsOfPeople:
+    async def test_one_is_not_undone_by_adding_the_image_again(self, stub) -> None:
+        await add(stub, "d", examples("cat", 3))
+        await relabel(stub, by_content(b"cat-1"), "fox")
+        for again in (examples("cat", 3), [known(b"cat-1", "cat")]):
+            outcomes = await add(stub, "d", again)
+            assert {outcome.WhichOneof("outcome") for outcome in outcomes} == {"present"}
+            kept = [(outcome.label, outcome.label_trimmed) for outcome in outcomes if outcome.present.relabelled]
+            assert kept == [("fox", False)]
+        assert [list(example.labels) for example in await listed(stub)] == [["cat"], ["fox"], ["cat"]]
+
+    async def test_one_that_is_the_same_as_before_holds_too(self, stub) -> None:
+        await add(stub, "d", examples("cat", 1))
+        assert (await relabel(stub, by_content(b"cat-0"), "cat")).changed_count == 0
+        await add(stub, "d", [known(b"cat-0", "dog")])
+        assert [list(example.labels) for example in await listed(stub)] == [["cat"]]
+
+    async def test_one_is_changed_by_people_alone_and_goes_with_its_example(self, stub) -> None:
+        await add(stub, "d", examples("cat", 1))
+        await relabel(stub, by_content(b"cat-0"), "fox")
+        await relabel(stub, by_content(b"cat-0"), "dog")
+        assert [list(example.labels) for example in await listed(stub)] == [["dog"]]
+        await remove(stub, by_content(b"cat-0"))
+        [outcome] = await add(stub, "d", examples("cat", 1))
+        assert outcome.WhichOneof("outcome") == "added"
+        assert [list(example.labels) for example in await listed(stub)] == [["cat"]]
+
+    async def test_the_label_that_was_sent_again_is_no_news(self, stub) -> None:
+        await add(stub, "d", examples("cat", 1))
+        await relabel(stub, by_content(b"cat-0"), "fox")
+        [outcome] = await add(stub, "d", [known(b"cat-0", "fox")])
+        assert (outcome.WhichOneof("outcome"), outcome.present.relabelled) == ("present", False)
+
+
 class TestRemove:
     async def test_with_the_last_example_the_backbone_goes(self, stub) -> None:
         await add(stub, "d", examples("cat", 1))
@@ -348,6 +382,7 @@ async def test_a_store_of_the_first_release_is_brought_up(settings: ClassifierSe
     engine = sa.create_engine(settings.store)
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE thumbnails")
+        connection.exec_driver_sql("ALTER TABLE examples DROP COLUMN relabelled")
         connection.exec_driver_sql("ALTER TABLE versions DROP COLUMN held_out")
         connection.exec_driver_sql("ALTER TABLE versions DROP COLUMN description")
         connection.exec_driver_sql("UPDATE versions SET facts = ?", (json.dumps(earlier["facts"]),))

@@ -61,6 +61,7 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     near_duplicates: list[classifier_pb2.NearDuplicate] = field(default_factory=list)
     store: dict[bytes, list[str]] = field(default_factory=dict)
     names: dict[bytes, str] = field(default_factory=dict)
+    relabelled: set[bytes] = field(default_factory=set)
     stale: set[bytes] = field(default_factory=set)
     calls: list[tuple[str, Any]] = field(default_factory=list)
     """The record: the name of each method that was called, and each message that came."""
@@ -88,6 +89,9 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
         )
         if example.content.startswith(b"bad"):
             outcome.error.CopyFrom(undecodable())
+        elif sha256 in self.relabelled and label not in self.store[sha256]:
+            [outcome.label] = self.store[sha256]
+            outcome.present.relabelled = True
         elif sha256 in self.store:
             labels = self.store[sha256]
             if label not in labels:
@@ -233,6 +237,7 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
         chosen = self._selected(request, context)
         changed = sum(self.store[sha256] != [request.label] for sha256 in chosen)
         self.store.update((sha256, [request.label]) for sha256 in chosen)
+        self.relabelled.update(chosen)
         return classifier_pb2.RelabelExamplesResponse(changed_count=changed, dataset=self._dataset(request.dataset))
 
     def RemoveExamples(self, request, context):

@@ -259,12 +259,31 @@ class TestEvaluate:
         result = run("evaluate", photos.folder)
         assert result.exit_code == 0
         lines = result.stdout.splitlines()
-        assert lines[0] == "Image: cat/wrong.jpg predicted as: dog with score: 0.7500, but is: cat"
+        assert lines[:5] == [
+            "Image: cat/cat0.jpg predicted as: cat with score: 0.7500",
+            "Image: cat/cat1.jpg predicted as: cat with score: 0.7500",
+            "Image: cat/wrong.jpg predicted as: dog with score: 0.7500, but is: cat",
+            "Image: dog/dog0.jpg predicted as: dog with score: 0.7500",
+            "Image: dog/dog1.jpg predicted as: dog with score: 0.7500",
+        ]
         assert "Accuracy is: 0.7500 (4 of 5 right, 95 %: 0.5000 to 0.9000)" in lines
         assert "LogLoss is: 0.5000" in lines
         assert "PerClassLogLoss is: cat 0.0000, dog 0.1000" in lines
         assert "LogLossReduction is: 0.2500" in lines
         assert [line.split() for line in lines[-3:]] == [["cat", "dog"], ["cat", "0", "1"], ["dog", "2", "3"]]
+
+    def test_of_many_images_the_wrong_ones_are_printed_and_all_on_request(self, run: Run, photos: Photos) -> None:
+        for number in range(15):
+            (photos.folder / "cat" / f"more{number:02}.jpg").write_text(f"cat-{number + 9}")
+        (photos.folder / "cat" / "wrong.jpg").write_text("dog-7")
+        assert run("evaluate", photos.folder).stdout.count("Image: ") == 20
+        (photos.folder / "cat" / "broken.jpg").write_text("bad")
+        result = run("evaluate", photos.folder)
+        wrong = "Image: cat/wrong.jpg predicted as: dog with score: 0.7500, but is: cat"
+        assert [line for line in result.stdout.splitlines() if "Image: " in line] == [wrong]
+        each = run("evaluate", photos.folder, "--each").stdout.splitlines()
+        assert sum("Image: " in line for line in each) == 20
+        assert each[17] == wrong
 
     def test_for_programs(self, run: Run, photos: Photos) -> None:
         photos.tsv.write_text(photos.tsv.read_text() + "photos/cat/cat1.jpg\tcow\nphotos/none.jpg\tcat\n")
@@ -288,9 +307,9 @@ class TestEvaluate:
 
     def test_unknown_labels_are_named(self, run: Run, photos: Photos) -> None:
         photos.tsv.write_text(photos.tsv.read_text() + "photos/cat/cat1.jpg\tcow\n")
-        assert (
-            "Not evaluated: 1 with the label cow, which the model does not know" in run("evaluate", photos.tsv).stdout
-        )
+        text = run("evaluate", photos.tsv).stdout
+        assert "Not evaluated: 1 with the label cow, which the model does not know" in text
+        assert "predicted as: cat with score: 0.7500, labelled cow, which the model does not know\n" in text
 
     def test_near_duplicates_flatter(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
         assert "flatters" not in run("evaluate", photos.tsv).stdout

@@ -88,6 +88,21 @@ class TestRelabelAndRemove:
             "Dataset default: 0 of 1 relabelled fox; the others had that label alone already.\n"
         )
 
+    def test_the_folder_does_not_bring_the_old_label_back(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
+        path = stored(run, photos)[0]
+        run("relabel", path, "--to", "fox")
+        for command in ("add", "train"):
+            result = run(command, photos.folder)
+            assert result.exit_code == 0
+            assert result.stdout.startswith("Dataset default: 0 added, 4 already there\n")
+            assert result.stderr.count("Note: ") == 1
+            note = "Note: 1 image keeps the label that `client relabel` set, whatever DATA says: cat/cat0.jpg (fox)\n"
+            assert note in result.stderr
+        assert json.loads(run("add", photos.folder, "--json").stdout)["relabelled"] == [
+            {"image": "cat/cat0.jpg", "label": "fox"}
+        ]
+        assert sorted(fake.store.values()) == [["cat"], ["dog"], ["dog"], ["fox"]]
+
     def test_an_id_may_have_hexadecimal_digits_alone(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
         paths = stored(run, photos)
         digests = [hashlib.sha256(path.read_bytes()).digest() for path in paths]

@@ -16,7 +16,7 @@ from tests.integration.client.conftest import Photos
 from tests.integration.client.fake_classifier import FakeClassifier
 
 METHODS = {name: method for name, method in vars(Client).items() if inspect.isfunction(method) and name[0] != "_"}
-DOCUMENTED = [Client, *METHODS.values()]
+DOCUMENTED = [Client, lastlayer.client.read_data, *METHODS.values()]
 
 
 @pytest.fixture
@@ -49,6 +49,16 @@ def test_examples_of_the_client(
     said: list[str] = []
     done = doctest.DocTestRunner().run(examples, out=said.append)
     assert done.failed == 0, "".join(said)
+
+
+def test_examples_of_progress(names: dict[str, Any], client: Client, photos: Photos) -> None:
+    for documented in (lastlayer.client.image_progress, lastlayer.client.train_progress):
+        test_examples_of_the_client(documented, names, client, photos)
+
+
+def test_example_of_data_frames(names: dict[str, Any], client: Client, photos: Photos) -> None:
+    pytest.importorskip("pandas", reason="a DataFrame needs pandas, which is not installed")
+    test_examples_of_the_client(lastlayer.client.to_dataframe, names, client, photos)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -69,3 +69,25 @@ def test_progress_without_a_known_end_is_said_every_10_mb() -> None:
     for done in range(0, 25_000_000, 1_000_000):
         show("graph.pb", done, None)
     assert said == ["fetching graph.pb: 10.0 MB", "fetching graph.pb: 20.0 MB"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("FEATURIZER_MAX_QUEUD_IMAGES", "FEATURIZER_MAX_QUEUED_IMAGES"),
+        ("FEATURIZER_ADRESS", "FEATURIZER_ADDRESS"),
+        ("FEATURIZER_LOGLEVEL", "FEATURIZER_LOG_LEVEL"),
+    ],
+)
+def test_a_misspelt_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, meant: str) -> None:
+    monkeypatch.setenv(variable, "8")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(FeaturizerSettings)
+    assert str(caught.value) == f"There is no setting {variable}; {meant} is meant, perhaps."
+
+
+def test_what_others_set_is_no_misspelt_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes sets these in each container, for a service that is called `featurizer`."""
+    for name in ("PORT", "SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_GRPC", "PORT_50051_TCP", "PORT_50051_TCP_ADDR"):
+        monkeypatch.setenv(f"FEATURIZER_{name}", "8")
+    assert load_settings(FeaturizerSettings).max_queued_images == 512

@@ -93,6 +93,8 @@ class AddedExample:
     is_new: bool
     labels: tuple[str, ...]
     """All labels that the image has in the dataset, in order of first appearance; several are a conflict."""
+    relabelled: bool = False
+    """Whether a person chose another label for the image than the new one; that label stays."""
 
 
 @dataclass(frozen=True)

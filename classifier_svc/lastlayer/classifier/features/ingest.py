@@ -37,6 +37,8 @@ class Outcome:
     content_needed: bool = False
     labels: tuple[str, ...] = ()
     """All labels that the image has in the dataset, several being a conflict."""
+    relabelled: bool = False
+    """Whether the image keeps a label that a person chose, in place of the one that was offered."""
     error: LastlayerError | None = None
 
 
@@ -162,4 +164,4 @@ def _refusal(example: Offered, features: _Features) -> Outcome | None:
 def _outcome(added: AddedExample | None) -> Outcome:
     if added is None:
         return Outcome(content_needed=True)
-    return Outcome(is_new=added.is_new, labels=added.labels)
+    return Outcome(is_new=added.is_new, labels=added.labels, relabelled=added.relabelled)

@@ -39,7 +39,10 @@ def to_outcome(example: classifier_pb2.Example, offer: Offered, outcome: Outcome
     elif outcome.is_new:
         message.added.SetInParent()
     else:
+        message.present.relabelled = outcome.relabelled
         message.present.SetInParent()
+        if outcome.relabelled:
+            [message.label] = outcome.labels
     return message
 
 

@@ -77,16 +77,22 @@ class DatasetStore:
     def _add_examples(
         connection: Connection, dataset_id: int, new: Sequence[NewExample], featurized: Collection[bytes]
     ) -> list[AddedExample | None]:
-        """Add those examples whose images are featurized, in their order; return what became of each."""
+        """Add those examples whose images are featurized, in their order; return what became of each.
+
+        An image whose label a person chose gets no other one.
+        """
         labels: dict[bytes, tuple[str, ...]] = {}
+        relabelled = set()
         for some in queries.split(sorted(featurized)):
             query = (
-                sa.select(examples.c.content_sha256, examples.c.label)
+                sa.select(examples.c.content_sha256, examples.c.label, examples.c.relabelled)
                 .where(examples.c.dataset_id == dataset_id, examples.c.content_sha256.in_(some))
                 .order_by(examples.c.id)
             )
-            for content, label in connection.execute(query):
+            for content, label, by_person in connection.execute(query):
                 labels[content] = (*labels.get(content, ()), label)
+                if by_person:
+                    relabelled.add(content)
         rows = []
         outcomes: list[AddedExample | None] = []
         for example in new:
@@ -94,11 +100,12 @@ class DatasetStore:
             if content not in featurized:
                 outcomes.append(None)
                 continue
-            is_new = label not in labels.get(content, ())
+            is_other = label not in labels.get(content, ())
+            is_new = is_other and content not in relabelled
             if is_new:
                 labels[content] = (*labels.get(content, ()), label)
                 rows.append({"dataset_id": dataset_id, "content_sha256": content, "label": label, "name": example.name})
-            outcomes.append(AddedExample(is_new, labels[content]))
+            outcomes.append(AddedExample(is_new, labels[content], is_other and not is_new))
         if rows:
             connection.execute(sa.insert(examples), rows)
         return outcomes

@@ -75,7 +75,8 @@ class ExampleStore:
         """Give examples one label in place of all that they have, all or none; return how many changed, and the
         dataset.
 
-        An example stays where it is in the order of arrival. Raises ResourceNotFoundError or InvalidFieldError.
+        The label holds: no other one is added to them. An example stays where it is in the order of arrival. Raises
+        ResourceNotFoundError or InvalidFieldError.
         """
         with self._database.writing() as connection:
             owner = queries.find(connection, dataset, lock=True)
@@ -83,11 +84,11 @@ class ExampleStore:
             for content in self._select(connection, owner, selectors):
                 of_image = examples.c.dataset_id == owner.id, examples.c.content_sha256 == content
                 rows = connection.execute(sa.select(examples).where(*of_image).order_by(examples.c.id)).all()
-                if [row.label for row in rows] == [label]:
-                    continue
-                connection.execute(sa.delete(examples).where(*of_image, examples.c.id != rows[0].id))
-                connection.execute(sa.update(examples).where(examples.c.id == rows[0].id).values(label=label))
-                changed += 1
+                if [row.label for row in rows] != [label]:
+                    connection.execute(sa.delete(examples).where(*of_image, examples.c.id != rows[0].id))
+                    changed += 1
+                chosen = {"label": label, "relabelled": True}
+                connection.execute(sa.update(examples).where(examples.c.id == rows[0].id).values(chosen))
             return changed, self._touched(connection, owner, changed)
 
     def remove(self, dataset: str, selectors: Sequence[Selector]) -> tuple[int, Dataset]:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from lastlayer.classifier.domain.errors import RequestIdReusedError, ResourceNotFoundError, VersionInUseError
 from lastlayer.classifier.domain.types import Model, ServedVersion, Version
+from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import backbones, models, versions
 
@@ -212,8 +213,7 @@ class ModelStore:
         query = sa.select(models).where(models.c.name == name)
         row = connection.execute(query.with_for_update() if lock else query).one_or_none()
         if row is None:
-            names = connection.scalars(sa.select(models.c.name).order_by(models.c.name).limit(5)).all()
-            hint = f"There are: {', '.join(names)}." if names else "No model was trained yet."
+            hint = queries.hint(connection, models.c.name, name) or "No model was trained yet."
             raise ResourceNotFoundError("model", name, hint)
         return row
 

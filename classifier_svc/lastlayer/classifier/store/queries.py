@@ -1,5 +1,6 @@
 """What the stores of datasets and of examples both ask the database."""
 
+import difflib
 from collections.abc import Collection, Sequence
 from typing import Any, Final, TypeVar
 
@@ -13,6 +14,12 @@ from lastlayer.classifier.store.schema import backbones, datasets, examples, fea
 
 _MANY: Final = 500
 """How many values one statement names; databases bound that."""
+
+_SHOWN: Final = 5
+"""How many names of a table an error lists."""
+
+_COMPARED: Final = 1000
+"""With how many names of a table a name that it does not have is compared."""
 
 _FEATURES_LOCK: Final = 0x6C61737466  # any number that nobody else locks in the same database
 
@@ -30,9 +37,18 @@ def find(connection: Connection, name: str, *, lock: bool = False) -> Any:
     query = sa.select(datasets).where(datasets.c.name == name)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
-        names = connection.scalars(sa.select(datasets.c.name).order_by(datasets.c.name).limit(5)).all()
-        raise ResourceNotFoundError("dataset", name, f"There are: {', '.join(names)}." if names else "")
+        raise ResourceNotFoundError("dataset", name, hint(connection, datasets.c.name, name))
     return row
+
+
+def hint(connection: Connection, column: sa.Column[str], name: str) -> str:
+    """Return a sentence with the first names of a table's, and those that are like `name`; empty where it has none."""
+    names = connection.scalars(sa.select(column).order_by(column).limit(_COMPARED)).all()
+    if not names:
+        return ""
+    close = difflib.get_close_matches(name, names, n=2)
+    meant = f" Did you mean {' or '.join(f'`{match}`' for match in close)}?" if close else ""
+    return f"There are: {', '.join(names[:_SHOWN])}{', …' if len(names) > _SHOWN else '.'}{meant}"
 
 
 def find_backbone(connection: Connection, key: int) -> Backbone:

@@ -5,6 +5,7 @@ import datetime
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     ForeignKey,
@@ -68,6 +69,7 @@ examples = Table(
     Column("content_sha256", LargeBinary(32), nullable=False, index=True),
     Column("label", Text, nullable=False),
     Column("name", Text, nullable=False),
+    Column("relabelled", Boolean),  # whether a person chose the label, which then holds; none from before it was known
     UniqueConstraint("dataset_id", "content_sha256", "label"),
 )
 

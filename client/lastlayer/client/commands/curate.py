@@ -1,30 +1,36 @@
 """`client add`, `relabel`, `remove` and `review`: what a dataset has, put right."""
 
 import contextlib
+import difflib
 import hashlib
 import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.core import ParameterSource
 
-from lastlayer.client.commands.options import (
+from lastlayer.client.commands.interface.help import Command
+from lastlayer.client.commands.interface.options import (
     DONE,
     SOME_FAILED,
-    Server,
-    confirm,
     data_argument,
+    dataset_option,
     model_option,
     server_options,
     thumbnails_option,
     version_option,
     yes_option,
 )
-from lastlayer.client.transport.defaults import DEFAULT_MODEL
+from lastlayer.client.commands.interface.questions import ask, can_ask, confirm
+from lastlayer.client.commands.interface.server import Server
+from lastlayer.client.commands.interface.style import tell
+
+if TYPE_CHECKING:
+    from lastlayer.client.results import Dataset
 
 _SHA256_DIGITS: Final = range(8, 65)
 """How many hexadecimal digits name an image by the beginning of its sha256."""
@@ -32,19 +38,16 @@ _SHA256_DIGITS: Final = range(8, 65)
 _ID_PREFIX: Final = "id:"
 """What goes before an id that could also be a file or the beginning of a sha256."""
 
-_dataset_option = click.option(
-    "--dataset", default=DEFAULT_MODEL, show_default=True, metavar="NAME", help="The dataset."
-)
 
-
-@click.command(epilog="\b\nExample:\n  client add tulips.tsv --dataset flowers")
+@click.command(cls=Command, epilog="\b\nExample:\n  client add tulips.tsv --dataset flowers")
 @data_argument
-@_dataset_option
+@dataset_option
 @thumbnails_option
 @server_options
 def add(
     data: Path,
     images: Path | None,
+    label: str,
     dataset: str,
     no_thumbnails: bool,
     server: Server,
@@ -54,28 +57,31 @@ def add(
 
     DATA is what `client train` takes; images that are there already are not sent again.
     """
-    from lastlayer.client.commands.train import add_all
-    from lastlayer.client.data.labelled import read_data
-    from lastlayer.client.output.json_lines import print_json, result_json
+    from lastlayer.client.commands.interface.data import read_argument
+    from lastlayer.client.commands.train import add_all, added_json
+    from lastlayer.client.output.json_lines import print_json
     from lastlayer.client.output.results import console, print_added
 
-    known = read_data(data, images)
+    known = read_argument(data, images, label)
     with server.client() as client:
         added = add_all(client, known, dataset, thumbnails=not no_thumbnails)
     if as_json:
-        print_json({"dataset": dataset, **result_json(added), "trimmed_labels": known.trimmed + added.trimmed})
+        print_json({"dataset": dataset, **added_json(known, added)})
     else:
         print_added(console(), dataset, added)
     return SOME_FAILED if added.failed else DONE
 
 
-@click.command(epilog="\b\nExample:\n  client relabel img12.jpg --to daisy --dataset flowers")
+@click.command(cls=Command, epilog="\b\nExample:\n  client relabel img12.jpg --to daisy --dataset flowers")
 @click.argument("examples", metavar="EXAMPLE...", nargs=-1, required=True)
 @click.option("--to", "label", required=True, metavar="LABEL", help="The label that they get in place of all others.")
-@_dataset_option
+@dataset_option
+@yes_option("Make a new class")
 @server_options
-def relabel(examples: tuple[str, ...], label: str, dataset: str, server: Server, as_json: bool) -> int:
+def relabel(examples: tuple[str, ...], label: str, dataset: str, yes: bool, server: Server, as_json: bool) -> int:
     """Give each EXAMPLE of a dataset another label.
+
+    The label holds: `client add` and `client train` do not bring the old one back.
 
     An EXAMPLE is an image file, the id that `client review` prints, or the first digits of its sha256, at least
     8 and an even number. `id:ID` is always taken for an id.
@@ -85,7 +91,13 @@ def relabel(examples: tuple[str, ...], label: str, dataset: str, server: Server,
 
     keys = _keys(examples)
     with server.client() as client, _naming(keys, dataset):
+        news = "" if yes else _new_class(client.get_dataset(dataset), label.strip())
+        if news and can_ask():
+            tell("Note", news)
+            ask("Make it?")
         changed, known = client.relabel_examples(dataset, list(keys), label)
+    if news and not can_ask():
+        tell("Note", news)
     if as_json:
         print_json({"changed": changed, **result_json(known)})
     else:
@@ -94,10 +106,10 @@ def relabel(examples: tuple[str, ...], label: str, dataset: str, server: Server,
     return DONE
 
 
-@click.command(epilog="\b\nExample:\n  client remove img12.jpg --dataset flowers --yes")
+@click.command(cls=Command, epilog="\b\nExample:\n  client remove img12.jpg --dataset flowers --yes")
 @click.argument("examples", metavar="EXAMPLE...", nargs=-1, required=True)
-@_dataset_option
-@yes_option
+@dataset_option
+@yes_option("Remove")
 @server_options
 def remove(examples: tuple[str, ...], dataset: str, yes: bool, server: Server, as_json: bool) -> int:
     """Remove each EXAMPLE from a dataset; models that were trained on it stay.
@@ -109,7 +121,7 @@ def remove(examples: tuple[str, ...], dataset: str, yes: bool, server: Server, a
 
     keys = _keys(examples)
     what = "1 example" if len(keys) == 1 else f"{len(keys)} examples"
-    confirm(f"Remove {what} from the dataset {shown(dataset)}?", yes)
+    confirm(f"Remove {what} from the dataset {shown(dataset)}?", yes, what="Removing")
     with server.client() as client, _naming(keys, dataset):
         removed, known = client.remove_examples(dataset, list(keys))
     if as_json:
@@ -119,14 +131,14 @@ def remove(examples: tuple[str, ...], dataset: str, yes: bool, server: Server, a
     return DONE
 
 
-@click.command(epilog="\b\nExample:\n  client review --model flowers --limit 20")
-@model_option
+@click.command(cls=Command, epilog="\b\nExample:\n  client review --model flowers --limit 20")
+@model_option()
 @version_option
 @click.option("--mistakes", is_flag=True, help="List what was predicted wrongly while it was held out.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="How many.")
 @server_options
 def review(
-    model: str,
+    model: str | None,
     version: int | None,
     mistakes: bool,
     limit: int,
@@ -134,15 +146,18 @@ def review(
     as_json: bool,
 ) -> int:
     """List training examples whose label is probably wrong, the most suspicious first."""
+    from lastlayer.client.commands.interface.models import choose, said
     from lastlayer.client.output.escape import shown
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.resources import print_review, short_sha256
     from lastlayer.client.output.results import console
 
+    name, number = said(None, model, version)
     kind = "mistakes" if mistakes else "suspicious"
     with server.client() as client:
-        found = client.review_examples(model, version=version or 0, kind=kind, limit=limit)
-        dataset = client.get_version(model, version or 0).dataset if found.examples else ""
+        chosen = choose(client, name)
+        found = client.review_examples(chosen, version=number, kind=kind, limit=limit)
+        dataset = client.get_version(chosen, number).dataset if found.examples else ""
     if as_json:
         for entry in found.examples:
             print_json(result_json(entry))
@@ -158,6 +173,17 @@ def review(
     else:
         click.echo("There are no mistakes." if mistakes else "No label is suspicious.")
     return DONE
+
+
+def _new_class(dataset: "Dataset", label: str) -> str:
+    """Return what to say of a label that a dataset does not have; empty where it has it, or none at all."""
+    from lastlayer.client.output.escape import shown
+
+    if not label or not dataset.classes or label in dataset.classes:
+        return ""
+    close = difflib.get_close_matches(label, dataset.classes, n=1)
+    hint = f"like {shown(close[0])}" if close else ", ".join(map(shown, [*dataset.classes][:5]))
+    return f"{shown(label)} is a new class of the dataset {shown(dataset.name)}, which has others ({hint})."
 
 
 def _keys(examples: Sequence[str]) -> dict[str | bytes, str]:

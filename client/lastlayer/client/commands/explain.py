@@ -7,7 +7,9 @@ from typing import Final
 
 import click
 
-from lastlayer.client.commands.options import DONE, Server, model_option, server_options, version_option
+from lastlayer.client.commands.interface.help import Command
+from lastlayer.client.commands.interface.options import DONE, model_option, server_options, version_option
+from lastlayer.client.commands.interface.server import Server
 
 _EPILOG = """\b
 Example:
@@ -16,9 +18,9 @@ Example:
 _FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=Command, epilog=_EPILOG)
 @click.argument("image", type=click.Path(path_type=Path))
-@model_option
+@model_option()
 @version_option
 @click.option("--label", default="", metavar="LABEL", help="The class to explain; the image's best one if not given.")
 @click.option(
@@ -31,7 +33,7 @@ _FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEB
 @server_options
 def explain(
     image: Path,
-    model: str,
+    model: str | None,
     version: int | None,
     label: str,
     output: Path | None,
@@ -43,6 +45,7 @@ def explain(
     Warm colours speak for the class and blue ones against it. Where only a part of the photo was looked at, it is
     framed. With --json the numbers are printed, and a picture is drawn only with -o.
     """
+    from lastlayer.client.commands.interface.models import choose, said
     from lastlayer.client.data.images import read_image
     from lastlayer.client.errors import InvalidInputError
     from lastlayer.client.output.escape import shown
@@ -50,12 +53,13 @@ def explain(
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.results import console, print_explanation
 
+    name, number = said(None, model, version)
     target = output or (None if as_json else Path(f"{image.stem}-explained.png"))
     if target is not None:
         _check(target, image)
     content = read_image(image)
     with server.client() as client:
-        explanation = client.explain(content, model=model, version=version or 0, label=label)
+        explanation = client.explain(content, model=choose(client, name), version=number, label=label)
     if target is not None:
         from lastlayer.client.output.heatmap import PictureError, draw
 

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lastlayer.client.commands.options import DONE, SOME_FAILED, Server, model_option, server_options, version_option
+from lastlayer.client.commands.interface.help import Command
+from lastlayer.client.commands.interface.options import (
+    DONE,
+    SOME_FAILED,
+    model_option,
+    server_options,
+    version_option,
+)
+from lastlayer.client.commands.interface.server import Server
 
 if TYPE_CHECKING:
     from lastlayer.client.data.images import ImageSource
@@ -15,9 +23,9 @@ Example:
   client predict new.jpg --top-k 3"""
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=Command, epilog=_EPILOG)
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
-@model_option
+@model_option()
 @version_option
 @click.option("--top-k", type=click.IntRange(min=1), metavar="K", help="How many of the best classes to show.")
 @click.option(
@@ -29,7 +37,7 @@ Example:
 @server_options
 def predict(
     images: tuple[str, ...],
-    model: str,
+    model: str | None,
     version: int | None,
     top_k: int | None,
     threshold: float | None,
@@ -46,13 +54,15 @@ def predict(
         raise click.UsageError("Standard input (-) is closed; give an image by its path, or pipe it in.")
     import dataclasses
 
-    from lastlayer.client.commands.notices import tell_failures
+    from lastlayer.client.commands.interface.models import choose, said
+    from lastlayer.client.commands.interface.notices import tell_failures
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.results import console, print_prediction, short_names
 
     def source(image: str) -> "ImageSource":
         return sys.stdin.buffer if image == "-" else image
 
+    name, number = said(None, model, version)
     names = short_names(images)
     out = console()
     status = DONE
@@ -60,7 +70,7 @@ def predict(
     wanted = top_k or (0 if as_json else 1)
     with server.client() as client:
         predictions = client.predict_stream(
-            map(source, images), model=model, version=version or 0, top_k=wanted, threshold=threshold
+            map(source, images), model=choose(client, name), version=number, top_k=wanted, threshold=threshold
         )
         for image, prediction in zip(images, predictions, strict=True):
             if prediction.error is not None:

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 import click
+from click.shell_completion import get_completion_class
 
 from lastlayer.client.commands.curate import add, relabel, remove, review
 from lastlayer.client.commands.evaluate import evaluate
 from lastlayer.client.commands.explain import explain
-from lastlayer.client.commands.options import CUT_SHORT, INTERRUPTED, SERVER_FAILED, WRONG_INPUT
+from lastlayer.client.commands.interface.help import CONTEXT, Command, Group
+from lastlayer.client.commands.interface.options import CUT_SHORT, INTERRUPTED, SERVER_FAILED, WRONG_INPUT
+from lastlayer.client.commands.interface.questions import DeclinedError
+from lastlayer.client.commands.interface.style import tell
 from lastlayer.client.commands.predict import predict
 from lastlayer.client.commands.report import report
 from lastlayer.client.commands.resources import datasets, models, status
@@ -34,7 +38,7 @@ Example:
   client predict new.jpg"""
 
 
-class _Program(click.Group):
+class _Program(Group):
     """A group whose commands return their exit status, and whose errors are one sentence each on standard error."""
 
     def main(
@@ -45,6 +49,8 @@ class _Program(click.Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
+        if "_CLIENT_COMPLETE" in os.environ:  # the shell asks, and knows what to make of the answer
+            return super().main(args, prog_name, complete_var, standalone_mode, **extra)
         _open_closed()
         if sys.stdout is None:
             _tell("Error: Standard output is closed; send it to a file or to /dev/null.")
@@ -82,18 +88,21 @@ class _Program(click.Group):
         except click.ClickException as error:
             error.show()
             return WRONG_INPUT
-        except click.Abort:  # Ctrl-C, or `no` to a question
+        except DeclinedError:
+            click.echo("Nothing was done.", err=True)
+            return WRONG_INPUT
+        except click.Abort:  # Ctrl-C
             click.echo("Interrupted.", err=True)
             return INTERRUPTED
         except DataError as error:
-            from lastlayer.client.commands.notices import tell_problems
+            from lastlayer.client.commands.interface.notices import tell_problems
 
             tell_problems(error.problems)
             return WRONG_INPUT
         except ClientError as error:
             from lastlayer.client.output.escape import shown
 
-            click.echo(f"Error: {shown(error.message)}", err=True)
+            tell("Error", shown(error.message))
             if isinstance(error, AccessError):
                 click.echo("Give a token with --token-file FILE, or in the environment as LASTLAYER_TOKEN.", err=True)
             return SERVER_FAILED if isinstance(error, ServerError) else WRONG_INPUT
@@ -123,9 +132,24 @@ def _drop(*streams: TextIO) -> None:
     os.close(nowhere)
 
 
-@click.group(cls=_Program, epilog=_EPILOG)
+@click.group(cls=_Program, context_settings=CONTEXT, epilog=_EPILOG)
+@click.version_option(package_name="lastlayer", prog_name="client", message="%(prog)s %(version)s")
 def main() -> None:
     """Train image classifiers from a few labelled photos, and predict with them."""
+
+
+@click.command(cls=Command, epilog="\b\nExample:\n  client completion bash >> ~/.bashrc")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> int:
+    """Print what lets a shell complete commands, options and the names of models and datasets.
+
+    For fish, write it to ~/.config/fish/completions/client.fish.
+    """
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"There is no completion for {shell}.")
+    click.echo(kind(main, {}, "client", "_CLIENT_COMPLETE").source())
+    return 0
 
 
 for command in (
@@ -144,5 +168,6 @@ for command in (
     models,
     datasets,
     status,
+    completion,
 ):
     main.add_command(command)

@@ -6,8 +6,15 @@ from typing import Final
 
 import click
 
-from lastlayer.client.commands.options import DONE, Server, server_options, version_option
-from lastlayer.client.transport.defaults import DEFAULT_MODEL
+from lastlayer.client.commands.interface.help import Command
+from lastlayer.client.commands.interface.options import (
+    DONE,
+    model_argument,
+    model_option,
+    server_options,
+    version_option,
+)
+from lastlayer.client.commands.interface.server import Server
 
 _EPILOG = """\b
 Example:
@@ -17,8 +24,9 @@ _FILE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What names of models are made of; they are safe as parts of a file's name."""
 
 
-@click.command(epilog=_EPILOG)
-@click.argument("model", default=DEFAULT_MODEL)
+@click.command(cls=Command, epilog=_EPILOG)
+@model_argument()
+@model_option()
 @version_option
 @click.option(
     "-o",
@@ -28,21 +36,30 @@ _FILE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
     help="The page to write; MODEL-VERSION.html, here, if not given.",
 )
 @server_options
-def report(model: str, version: int | None, output: Path | None, server: Server, as_json: bool) -> int:
+def report(
+    named: str | None,
+    model: str | None,
+    version: int | None,
+    output: Path | None,
+    server: Server,
+    as_json: bool,
+) -> int:
     """Write a page about MODEL: how good it is, and why to trust it.
 
     It has everything in it and needs no network: what to expect on new images, confusions, precision and recall,
     reliability, what the search tried, and the worst mistakes and suspicious labels with activation maps.
     """
+    from lastlayer.client.commands.interface.models import choose, said
     from lastlayer.client.errors import ClientError, InvalidInputError
     from lastlayer.client.output.escape import shown
     from lastlayer.client.output.files import write_file
     from lastlayer.client.output.json_lines import print_json
 
+    name, number = said(named, model, version)
     if output is not None:
         _check(output)
-    elif not _FILE_NAME.fullmatch(model):
-        raise InvalidInputError(f"`{model}` cannot be part of a file's name; name the file with -o.")
+    elif name is not None and not _FILE_NAME.fullmatch(name):
+        raise InvalidInputError(f"`{name}` cannot be part of a file's name; name the file with -o.")
     try:
         from lastlayer.client.report.gather import gather
         from lastlayer.client.report.page import render
@@ -52,10 +69,13 @@ def report(model: str, version: int | None, output: Path | None, server: Server,
             "`pip install 'lastlayer[report]'` does that."
         ) from error
     with server.client() as client:
-        gathered = gather(client, model, version or 0, say=lambda message: click.echo(f"Report: {message}", err=True))
+        chosen = choose(client, name)
+        if output is None and not _FILE_NAME.fullmatch(chosen):
+            raise InvalidInputError(f"`{chosen}` cannot be part of a file's name; name the file with -o.")
+        gathered = gather(client, chosen, number, say=lambda message: click.echo(f"Report: {message}", err=True))
     known = gathered.version
     # As the user named the model: what the server calls it is no path of ours.
-    target = output or Path(f"{model}-{known.version}.html")
+    target = output or Path(f"{chosen}-{known.version}.html")
     page = render(gathered).encode("utf-8", "replace")
     write_file(page, target)
     if as_json:

@@ -2,10 +2,14 @@
 
 import click
 
-from lastlayer.client.commands.options import DONE, SERVER_FAILED, Server, confirm, server_options, yes_option
+from lastlayer.client.commands.interface.completion import complete_dataset, complete_model
+from lastlayer.client.commands.interface.help import Command, Group
+from lastlayer.client.commands.interface.options import DONE, SERVER_FAILED, server_options, yes_option
+from lastlayer.client.commands.interface.questions import confirm
+from lastlayer.client.commands.interface.server import Server
 
 
-class _ListingGroup(click.Group):
+class _ListingGroup(Group):
     """A group whose command `list` is meant where none is named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -42,7 +46,7 @@ def list_models(server: Server, as_json: bool) -> int:
 
 
 @models.command("show", epilog=_example("client models show flowers"))
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @server_options
 def show_model(model: str, server: Server, as_json: bool) -> int:
     """List the versions of MODEL, the newest first."""
@@ -62,7 +66,7 @@ def show_model(model: str, server: Server, as_json: bool) -> int:
 
 
 @models.command("set-default", epilog=_example("client models set-default flowers 2"))
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.argument("version", type=click.IntRange(min=1))
 @server_options
 def set_default(model: str, version: int, server: Server, as_json: bool) -> int:
@@ -80,9 +84,9 @@ def set_default(model: str, version: int, server: Server, as_json: bool) -> int:
 
 
 @models.command("delete", epilog=_example("client models delete flowers --version 1 --yes"))
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.option("--version", type=click.IntRange(min=1), metavar="N", help="Delete this version alone.")
-@yes_option
+@yes_option()
 @server_options
 def delete_model(model: str, version: int | None, yes: bool, server: Server, as_json: bool) -> int:
     """Delete MODEL with all its versions, or one version."""
@@ -127,7 +131,7 @@ def list_datasets(server: Server, as_json: bool) -> int:
 
 
 @datasets.command("show", epilog=_example("client datasets show flowers"))
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=complete_dataset)
 @click.option("--examples", is_flag=True, help="List the examples themselves.")
 @click.option("--label", default="", metavar="LABEL", help="With --examples: only those with this label.")
 @server_options
@@ -160,8 +164,8 @@ def show_dataset(dataset: str, examples: bool, label: str, server: Server, as_js
 
 
 @datasets.command("delete", epilog=_example("client datasets delete flowers --yes"))
-@click.argument("dataset")
-@yes_option
+@click.argument("dataset", shell_complete=complete_dataset)
+@yes_option()
 @server_options
 def delete_dataset(dataset: str, yes: bool, server: Server, as_json: bool) -> int:
     """Delete DATASET with its examples; models that were trained on it stay."""
@@ -178,7 +182,7 @@ def delete_dataset(dataset: str, yes: bool, server: Server, as_json: bool) -> in
     return DONE
 
 
-@click.command(epilog=_example("client status --server classifier.example.org:50052"))
+@click.command(cls=Command, epilog=_example("client status --server classifier.example.org:50052"))
 @server_options
 def status(server: Server, as_json: bool) -> int:
     """Say whether the server serves, and with which backbone."""

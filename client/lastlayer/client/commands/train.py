@@ -1,21 +1,24 @@
 """`client train`: adds labelled images to a dataset, if any are given, and trains a model on it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lastlayer.client.commands.options import (
+from lastlayer.client.commands.interface.completion import complete_dataset
+from lastlayer.client.commands.interface.help import Command
+from lastlayer.client.commands.interface.options import (
     DONE,
     SOME_FAILED,
     WRONG_INPUT,
-    Server,
-    images_option,
+    data_options,
     model_option,
     server_options,
     thumbnails_option,
 )
-from lastlayer.client.transport.defaults import CLASS_WEIGHTS, RECIPES, TRAIN_TIMEOUT_S
+from lastlayer.client.commands.interface.server import Server
+from lastlayer.client.commands.interface.style import tell
+from lastlayer.client.transport.defaults import CLASS_WEIGHTS, DEFAULT_MODEL, RECIPES, TRAIN_TIMEOUT_S
 
 if TYPE_CHECKING:
     from lastlayer.client.api import Client
@@ -28,11 +31,17 @@ Example:
   client train --model flowers"""
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=Command, epilog=_EPILOG)
 @click.argument("data", type=click.Path(path_type=Path), required=False)
-@images_option
-@model_option
-@click.option("--dataset", default="", metavar="NAME", help="The dataset; it has the model's name if not given.")
+@data_options
+@model_option(existing=False)
+@click.option(
+    "--dataset",
+    default="",
+    metavar="NAME",
+    shell_complete=complete_dataset,
+    help="The dataset; it has the model's name if not given.",
+)
 @click.option(
     "--recipe",
     type=click.Choice(RECIPES),
@@ -59,7 +68,8 @@ Example:
 def train(
     data: Path | None,
     images: Path | None,
-    model: str,
+    label: str,
+    model: str | None,
     dataset: str,
     recipe: str,
     class_weight: str,
@@ -70,25 +80,32 @@ def train(
 ) -> int:
     """Train a model on the labelled images of DATA, or on what is stored.
 
-    DATA is a TSV or CSV file of path and label, or a folder with one sub-folder a class. Its images are added to the
+    DATA is a TSV or CSV file of path and label, a folder with one sub-folder a class, or, with --label, a folder of
+    images. Its images are added to the
     dataset; those that are there already are not sent again. An image that fails is named, and the rest is trained on.
     Without DATA nothing is sent.
     """
-    from lastlayer.client.data.labelled import read_data
+    from lastlayer.client.commands.interface.data import read_argument
+    from lastlayer.client.commands.interface.notices import tell_next
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.progress import train_progress
     from lastlayer.client.output.results import console, print_training
 
-    for option, given in (("--images", images is not None), ("--no-thumbnails", no_thumbnails)):
+    for option, given in (
+        ("--images", images is not None),
+        ("--label", bool(label)),
+        ("--no-thumbnails", no_thumbnails),
+    ):
         if data is None and given:
             raise click.UsageError(f"{option} goes with DATA.")
-    known = read_data(data, images) if data is not None else None
+    model = model or DEFAULT_MODEL
+    known = read_argument(data, images, label) if data is not None else None
     with server.client() as client:
         added = None
         if known is not None:
             added = add_all(client, known, dataset or model, thumbnails=not no_thumbnails)
             if not added.added and not added.present:
-                click.echo("Error: none of the images can be trained on; nothing was trained.", err=True)
+                tell("Error", "none of the images can be trained on; nothing was trained.")
                 return WRONG_INPUT
         with train_progress() as tell_event:
             version: ModelVersion = client.train(
@@ -102,20 +119,30 @@ def train(
             )
     if not as_json:
         print_training(console(), version, added)
+        tell_next(version.model)
     elif known is not None and added is not None:
-        print_json({**result_json(version), **result_json(added), "trimmed_labels": known.trimmed + added.trimmed})
+        print_json({**result_json(version), **added_json(known, added)})
     else:
         print_json(result_json(version))
     return SOME_FAILED if added is not None and added.failed else DONE
 
 
+def added_json(known: "Data", added: "AddedExamples") -> dict[str, Any]:
+    """Return what became of labelled images as an object of JSON."""
+    from lastlayer.client.output.json_lines import result_json
+
+    relabelled = [{"image": entry.image, "label": entry.label} for entry in added.relabelled]
+    return {**result_json(added), "trimmed_labels": known.trimmed + added.trimmed, "relabelled": relabelled}
+
+
 def add_all(client: "Client", known: "Data", dataset: str, *, thumbnails: bool) -> "AddedExamples":
     """Add labelled images to a dataset, and tell what should be known of that."""
-    from lastlayer.client.commands.notices import tell_failures, tell_notes
+    from lastlayer.client.commands.interface.notices import tell_failures, tell_notes, tell_relabelled
     from lastlayer.client.output.progress import image_progress
 
     with image_progress("Adding", len(known.examples)) as tell_image:
         added = client.add_examples(known.examples, dataset=dataset, thumbnails=thumbnails, on_outcome=tell_image)
     tell_notes(known, known.trimmed + added.trimmed)
+    tell_relabelled(added.relabelled)
     tell_failures([(entry.image, entry.error) for entry in added.failed])
     return added

@@ -4,22 +4,31 @@ from pathlib import Path
 
 import click
 
-from lastlayer.client.commands.options import DONE, Server, server_options
-from lastlayer.client.transport.defaults import DEFAULT_MODEL
+from lastlayer.client.commands.interface.completion import complete_model
+from lastlayer.client.commands.interface.help import Command
+from lastlayer.client.commands.interface.options import (
+    DONE,
+    model_argument,
+    model_option,
+    server_options,
+    version_option,
+)
+from lastlayer.client.commands.interface.server import Server
 
 
-@click.command(epilog="\b\nExample:\n  client compare flowers:1 flowers:2")
-@click.argument("one", metavar="MODEL[:VERSION]")
-@click.argument("other", metavar="MODEL[:VERSION]")
+@click.command(cls=Command, epilog="\b\nExample:\n  client compare flowers:1 flowers:2")
+@model_argument("one", required=True)
+@model_argument("other", required=True)
 @server_options
 def compare(one: str, other: str, server: Server, as_json: bool) -> int:
     """Compare two versions: how they were trained, and what to expect of them on new images."""
+    from lastlayer.client.commands.interface.models import parse
     from lastlayer.client.output.comparison import print_comparison
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.results import console
 
     with server.client() as client:
-        first, second = (client.get_version(*_parse(name)) for name in (one, other))
+        first, second = (client.get_version(*parse(name)) for name in (one, other))
     if as_json:
         for version in (first, second):
             print_json(result_json(version))
@@ -28,24 +37,31 @@ def compare(one: str, other: str, server: Server, as_json: bool) -> int:
     return DONE
 
 
-@click.command(epilog="\b\nExample:\n  client rollback flowers")
-@click.argument("model", default=DEFAULT_MODEL)
+@click.command(cls=Command, epilog="\b\nExample:\n  client rollback flowers")
+@click.argument("named", metavar="[MODEL]", required=False, shell_complete=complete_model)
+@model_option()
 @click.option("--to", "number", type=click.IntRange(min=1), metavar="N", help="A version; the one before if not given.")
 @server_options
-def rollback(model: str, number: int | None, server: Server, as_json: bool) -> int:
+def rollback(named: str | None, model: str | None, number: int | None, server: Server, as_json: bool) -> int:
     """Let predictions of MODEL use the version before the one that they use now."""
+    from lastlayer.client.commands.interface.models import choose, said
     from lastlayer.client.errors import InvalidInputError
     from lastlayer.client.output.escape import shown
     from lastlayer.client.output.json_lines import print_json, result_json
 
+    name, wanted = said(named, model, number)
+    number = wanted or None
     with server.client() as client:
-        before = client.get_model(model).default_version
+        chosen = choose(client, name)
+        before = client.get_model(chosen).default_version
         if number is None:
-            older = [entry.version for entry in client.list_versions(model) if entry.version < before]
+            older = [entry.version for entry in client.list_versions(chosen) if entry.version < before]
             if not older:
-                raise InvalidInputError(f"Version {before} is the oldest of the model `{model}`; there is none before.")
+                raise InvalidInputError(
+                    f"Version {before} is the oldest of the model `{chosen}`; there is none before."
+                )
             number = max(older)
-        changed = client.set_default_version(model, number)
+        changed = client.set_default_version(chosen, number)
     if as_json:
         print_json({**result_json(changed), "before": before})
     elif changed.default_version == before:
@@ -55,8 +71,10 @@ def rollback(model: str, number: int | None, server: Server, as_json: bool) -> i
     return DONE
 
 
-@click.command(epilog="\b\nExample:\n  client export flowers --to head.onnx")
-@click.argument("name", metavar="MODEL[:VERSION]", default=DEFAULT_MODEL)
+@click.command(cls=Command, epilog="\b\nExample:\n  client export flowers --to head.onnx")
+@model_argument()
+@model_option()
+@version_option
 @click.option(
     "--to",
     "target",
@@ -66,13 +84,22 @@ def rollback(model: str, number: int | None, server: Server, as_json: bool) -> i
     help="The file to write: FILE.onnx for any ONNX runtime, or FILE.npz for NumPy.",
 )
 @server_options
-def export(name: str, target: Path, server: Server, as_json: bool) -> int:
+def export(
+    named: str | None,
+    model: str | None,
+    version: int | None,
+    target: Path,
+    server: Server,
+    as_json: bool,
+) -> int:
     """Write the head of a model to a file, to predict from feature vectors elsewhere."""
+    from lastlayer.client.commands.interface.models import choose, said
     from lastlayer.client.errors import ClientError, InvalidInputError
     from lastlayer.client.output.escape import shown
     from lastlayer.client.output.files import write_file
     from lastlayer.client.output.json_lines import print_json
 
+    name, number = said(named, model, version)
     suffix = target.suffix.lower()
     if suffix not in (".onnx", ".npz"):
         raise InvalidInputError(f"`{target}` cannot be written: its name must end with .onnx or .npz.")
@@ -86,20 +113,10 @@ def export(name: str, target: Path, server: Server, as_json: bool) -> int:
             "Exporting needs libraries that are not installed: `pip install 'lastlayer[export]'` does that."
         ) from error
     with server.client() as client:
-        head = client.get_head(*_parse(name))
+        head = client.get_head(choose(client, name), number)
     write_file(to_onnx(head) if suffix == ".onnx" else to_npz(head), target)
     if as_json:
         print_json({"model": head.model, "version": head.version, "file": str(target)})
     else:
         click.echo(f"Version {head.version} of model {shown(head.model)} written: {shown(str(target))}")
     return DONE
-
-
-def _parse(name: str) -> tuple[str, int]:
-    """Return a model and the number of its version, 0 for the default one."""
-    from lastlayer.client.errors import InvalidInputError
-
-    model, colon, number = name.partition(":")
-    if colon and not (number.isascii() and number.isdigit() and int(number)):
-        raise InvalidInputError(f"`{name}` names no version; give MODEL or MODEL:NUMBER, such as {model}:1.")
-    return model, int(number or 0)

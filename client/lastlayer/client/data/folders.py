@@ -3,8 +3,12 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from lastlayer.client.errors import DataError
+
+_TRAIN_NAMES: Final = frozenset({"train", "training"})
+_HELD_OUT_NAMES: Final = frozenset({"test", "testing", "val", "valid", "validation", "holdout"})
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".dib"})
 """The ends of the names of image files, in lower case."""
@@ -18,6 +22,8 @@ class Found:
     """Each sub-folder's name with its images, both sorted; images in deeper folders belong to the class."""
     skipped: tuple[Path, ...]
     """Files that are no images or in no sub-folder; hidden ones are not counted."""
+    loose: tuple[Path, ...] = ()
+    """Those of `skipped` that are images in the folder itself."""
 
 
 def find_images(root: Path) -> Found:
@@ -28,11 +34,36 @@ def find_images(root: Path) -> Found:
     classes = []
     folders, files = _list(root)
     skipped = [root / file.name for file in files]
+    loose = tuple(root / file.name for file in files if _is_image(file))
     for folder in folders:
         images: list[Path] = []
         _collect(root / folder.name, images, skipped, inside=(_identity(root),))
         classes.append((folder.name, tuple(images)))
-    return Found(tuple(classes), tuple(skipped))
+    return Found(tuple(classes), tuple(skipped), loose)
+
+
+def find_all_images(root: Path) -> Found:
+    """Return all images below `root` as those of one class without a name; raises `DataError` as `find_images`."""
+    images: list[Path] = []
+    skipped: list[Path] = []
+    _collect(root, images, skipped, inside=())
+    return Found((("", tuple(images)),), tuple(skipped))
+
+
+def find_splits(root: Path) -> tuple[str, ...]:
+    """Return the sub-folders that part a data set, as `train` and `test` do, those to train on first; else nothing.
+
+    A single one of these names may be a class, such as a train beside a car. Raises `DataError` as `find_images`.
+    """
+    names = [folder.name for folder in _list(root)[0]]
+    train = [name for name in names if name.lower() in _TRAIN_NAMES]
+    held_out = [name for name in names if name.lower() in _HELD_OUT_NAMES]
+    return (*train, *held_out) if train and held_out else ()
+
+
+def is_image_name(name: str) -> bool:
+    """Return whether a file's name ends as those of images do."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 - a hundred thousand files are common
 
 
 def _collect(folder: Path, images: list[Path], skipped: list[Path], inside: tuple[tuple[int, int], ...]) -> None:
@@ -41,12 +72,14 @@ def _collect(folder: Path, images: list[Path], skipped: list[Path], inside: tupl
         return
     folders, files = _list(folder)
     for file in files:
-        suffix = os.path.splitext(file.name)[1].lower()  # noqa: PTH122 - a hundred thousand files are common
-        # A broken link counts as an image, so that it is reported; a pipe would never end.
-        is_image = suffix in SUFFIXES and (file.is_file() or file.is_symlink())
-        (images if is_image else skipped).append(folder / file.name)
+        (images if _is_image(file) else skipped).append(folder / file.name)
     for deeper in folders:
         _collect(folder / deeper.name, images, skipped, (*inside, identity))
+
+
+def _is_image(file: os.DirEntry[str]) -> bool:
+    # A broken link counts as an image, so that it is reported; a pipe would never end.
+    return is_image_name(file.name) and (file.is_file() or file.is_symlink())
 
 
 def _list(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:

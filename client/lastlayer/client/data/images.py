@@ -2,16 +2,18 @@
 
 import errno
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, TypeAlias
+from typing import BinaryIO, Final, TypeAlias, cast
 
 from lastlayer.client.data.files import open_file
+from lastlayer.client.data.pixels import Pixels, encode, is_pixels
 from lastlayer.client.errors import ImageError
 
-ImageSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
-"""A path, the bytes of an image file, or a file that is open for reading bytes."""
+ImageSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Pixels
+"""A path, the bytes of an image file, a file that is open for reading bytes, or an image of Pillow or NumPy."""
 
 MAX_IMAGE_BYTES: Final = 32 * 1024 * 1024 - 64 * 1024
 """The largest file that fits a message of 32 MiB together with its name and label."""
@@ -24,7 +26,7 @@ _MAX_NAME_BYTES: Final = 1024
 class LabelledImage:
     """An image, its label, and where that was said."""
 
-    image: str | os.PathLike[str] | bytes
+    image: str | os.PathLike[str] | bytes | Pixels
     label: str
     name: str = ""
     """What the image is called in answers; its path where empty."""
@@ -51,7 +53,12 @@ def read_image(source: ImageSource, *, origin: str = "") -> bytes:
 
 
 def read_chunks(source: ImageSource, *, origin: str = "") -> Iterator[bytes]:
-    """Yield the bytes of an image piece by piece, at most `MAX_IMAGE_BYTES`; raises `ImageError`."""
+    """Yield the bytes of an image piece by piece, at most `MAX_IMAGE_BYTES`.
+
+    Raises `ImageError`, or `TypeError` where it is nothing that can be an image.
+    """
+    if is_pixels(source):
+        source = encode(source)
     if isinstance(source, bytes | bytearray | memoryview):
         _check_size(len(source), "The image", origin)
         yield bytes(source)
@@ -63,9 +70,14 @@ def read_chunks(source: ImageSource, *, origin: str = "") -> Iterator[bytes]:
                 yield from _pieces(file, f"`{path}`", origin, begun)
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
             raise _unreadable(path, error, origin) from error
+    elif not hasattr(source, "read"):
+        raise TypeError(
+            f"A {type(source).__name__} is no image; give a path, bytes, an open file, an image of Pillow or an array"
+            " of NumPy."
+        )
     else:
         try:
-            yield from _pieces(source, "The image", origin)
+            yield from _pieces(cast(BinaryIO, source), "The image", origin)
         except OSError as error:
             text = _at(origin, f"The image cannot be read: {error.strerror or error}.")
             raise ImageError(text, code="INVALID_ARGUMENT", reason="FILE_UNREADABLE") from error
@@ -87,8 +99,17 @@ def _check_size(size: int, subject: str, origin: str) -> None:
         raise ImageError(_at(origin, text), code="INVALID_ARGUMENT", reason="FILE_TOO_LARGE")
 
 
+def web_address(path: Path) -> str:
+    """Return the address in the web that was given as a path; empty where it is none."""
+    scheme, colon, rest = str(path).partition(":/")  # a path has only one of two slashes
+    return f"{scheme}://{rest}" if colon and scheme.lower() in ("http", "https", "ftp") and not path.exists() else ""
+
+
 def _unreadable(path: Path, error: OSError | ValueError, origin: str) -> ImageError:
     number = error.errno if isinstance(error, OSError) else None
+    if url := web_address(path):
+        text = f"`{url}` is an address; fetch the image first, such as by `curl -LO {shlex.quote(url)}`."
+        return ImageError(_at(origin, text), code="INVALID_ARGUMENT", reason="FILE_UNREADABLE")
     if number in (errno.ENOENT, errno.ENOTDIR):
         return ImageError(_at(origin, f"There is no file `{path}`."), code="NOT_FOUND", reason="FILE_NOT_FOUND")
     if number == errno.EISDIR:

@@ -1,16 +1,23 @@
 """Reads labelled images: a TSV or CSV of path and label, or a folder with one sub-folder a class."""
 
+import os
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from lastlayer.client.data.delimited import Row, is_header, read_rows
-from lastlayer.client.data.folders import find_images
-from lastlayer.client.data.images import LabelledImage
+from lastlayer.client.data.folders import find_all_images, find_images, is_image_name
+from lastlayer.client.data.images import ImageSource, LabelledImage, web_address
+from lastlayer.client.data.layout import layout_problem, splits_problem
+from lastlayer.client.data.pixels import is_pixels
 from lastlayer.client.errors import DataError
 
 _MAX_LABEL_CHARACTERS = 256
+_ACCEPTED = "give pairs such as ('cat.jpg', 'cat'), or the path of a folder with one sub-folder a class"
+_FORMATS = "JPEG, PNG, WebP, GIF, TIFF or BMP"
 
 
 @dataclass(frozen=True)
@@ -25,18 +32,75 @@ class Data:
     """One sentence each, such as how many files are no images."""
 
 
-def read_data(source: Path, images: Path | None = None) -> Data:
+def read_data(source: str | os.PathLike[str], images: Path | None = None, *, label: str = "") -> Data:
     """Return the labelled images of a table or folder; raises `DataError` with everything that is wrong in it.
 
-    Paths in a table are relative to `images`, or to the table's own folder.
+    Paths in a table are relative to `images`, or to the table's own folder. With a `label` the source is a folder of
+    images, or an image, that all have this label.
+
+    >>> [example.label for example in read_data("photos").examples]
+    ['cat', 'cat', 'dog', 'dog']
     """
+    source = Path(source)
+    if url := web_address(source):
+        raise DataError([f"`{url}` is an address; fetch the images first, and give their folder or a TSV or CSV file."])
+    if label:
+        return _of_one_label(source, images, label)
     if source.is_dir():
         if images is not None:
             raise DataError([f"`{source}` is a folder of images already; --images goes with a TSV or CSV file."])
         return _from_folder(source)
+    if is_image_name(source.name) and source.is_file():
+        raise DataError([f"`{source}` is an image; say what it shows with --label, such as --label cat."])
     if images is not None and not images.is_dir():
         raise DataError([f"There is no folder `{images}` to look for images in."])
     return _from_table(source, images if images is not None else source.parent)
+
+
+Labelled: TypeAlias = "str | os.PathLike[str] | Data | Iterable[LabelledImage | tuple[ImageSource, str]]"
+"""A folder or table as `read_data` takes it, what it returned, or images with their labels."""
+
+
+def to_examples(source: Labelled) -> Iterable[LabelledImage]:
+    """Return labelled images however they were given, one by one where they are.
+
+    Raises `DataError` as `read_data`, and `TypeError` where something is no labelled image.
+    """
+    if isinstance(source, Data):
+        return source.examples
+    if isinstance(source, str | os.PathLike):
+        return read_data(source).examples
+    if isinstance(source, LabelledImage | bytes) or not isinstance(source, Iterable):
+        raise TypeError(f"A {type(source).__name__} is no list of labelled images; {_ACCEPTED}.")
+    return (_to_example(entry, index) for index, entry in enumerate(source))
+
+
+def _to_example(entry: object, index: int) -> LabelledImage:
+    if isinstance(entry, LabelledImage):
+        return entry
+    if isinstance(entry, tuple | list) and len(entry) == 2 and isinstance(entry[1], str):
+        image, label = entry
+        if not hasattr(image, "read") or is_pixels(image):  # an open file cannot be read twice
+            return LabelledImage(image, label)
+    raise TypeError(f"examples[{index}] is no labelled image; {_ACCEPTED}.")
+
+
+def _of_one_label(source: Path, images: Path | None, label: str) -> Data:
+    trimmed = label.strip()
+    if problem := label_problem(trimmed):
+        raise DataError([f"--label `{label}`: {problem}"])
+    if source.is_dir() and images is None:
+        found = find_all_images(source)
+        files = found.classes[0][1]
+        if not files:
+            raise DataError([f"`{source}` holds no images ({_FORMATS})."])
+        examples = [LabelledImage(file, trimmed, name=file.relative_to(source).as_posix()) for file in files]
+        return Data(tuple(examples), notes=(_skipped_note(found.skipped),) if found.skipped else ())
+    if source.is_file() and is_image_name(source.name):
+        return Data((LabelledImage(source, trimmed, name=source.name),))
+    if not source.exists():
+        raise DataError([f"There is no file or folder `{source}`."])
+    raise DataError([f"`{source}` says the labels itself; --label goes with a folder of images, or with an image."])
 
 
 def _from_table(source: Path, folder: Path) -> Data:
@@ -91,8 +155,8 @@ def label_problem(label: str) -> str:
 
 def _from_folder(source: Path) -> Data:
     found = find_images(source)
-    if not found.classes:
-        raise DataError([f"`{source}` has no sub-folders; give one for each class, with its images in it."])
+    if problem := splits_problem(source) or layout_problem(source, found):
+        raise DataError([problem])
     examples = []
     problems = []
     trimmed = 0
@@ -109,7 +173,7 @@ def _from_folder(source: Path) -> Data:
     if problems:
         raise DataError(problems)
     if not examples:
-        raise DataError([f"The sub-folders of `{source}` hold no images (JPEG, PNG, WebP, GIF, TIFF or BMP)."])
+        raise DataError([f"The sub-folders of `{source}` hold no images ({_FORMATS})."])
     if found.skipped:
         notes.append(_skipped_note(found.skipped))
     return Data(tuple(examples), trimmed, tuple(notes))

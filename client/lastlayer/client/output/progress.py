@@ -1,4 +1,4 @@
-"""Progress on standard error: bars on a terminal, a line now and then elsewhere."""
+"""Progress on standard error: bars on a terminal, a line now and then elsewhere; in a notebook below the cell."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from lastlayer.client.output.escape import shown
+from lastlayer.client.output.notebook import in_notebook, show_bar
 from lastlayer.client.results import TrainProgress
 
 
@@ -17,9 +18,23 @@ def _console() -> Console:
 
 @contextlib.contextmanager
 def image_progress(title: str, total: int) -> Iterator[Callable[[object], None]]:
-    """Show how many of `total` images are done: the function is called once for each, with anything."""
+    """Show how many of `total` images are done: the function is called once for each, with anything.
+
+    >>> with image_progress("Adding", 4) as tell:
+    ...     added = client.add_examples("photos", dataset="pets", on_outcome=tell)
+    """
     console = _console()
     done = 0
+    if in_notebook():
+        update = show_bar(title)
+
+        def draw(_: object) -> None:
+            nonlocal done
+            done += 1
+            update(done / total, f"{done} of {total}")
+
+        yield draw
+        return
     if not console.is_terminal:
 
         def tell(_: object) -> None:
@@ -39,9 +54,17 @@ def image_progress(title: str, total: int) -> Iterator[Callable[[object], None]]
 
 @contextlib.contextmanager
 def train_progress() -> Iterator[Callable[[TrainProgress], None]]:
-    """Show how far a training is: the function is called with each of its events."""
+    """Show how far a training is: the function is called with each of its events.
+
+    >>> with train_progress() as tell:
+    ...     version = client.train("pets", on_progress=tell)
+    """
     console = _console()
     last = ""
+    if in_notebook():
+        set_bar = show_bar("Training")
+        yield lambda event: set_bar(event.fraction, shown(event.message))
+        return
     if not console.is_terminal:
 
         def tell(progress: TrainProgress) -> None:

@@ -28,9 +28,13 @@ def console() -> Console:
 
 def print_prediction(out: Console, name: str, prediction: Prediction) -> None:
     """Print the best class of an image in a line, and below it the further ones where several were asked for."""
-    best = f"{shown(prediction.label)} with score: {prediction.score:.4f}"
-    guess = f"unknown (the best guess is: {best})" if prediction.rejected else best
-    line(out, f"Image: {shown(name)} predicted as: {guess}")
+    label, with_score = Text(shown(prediction.label), "bold green"), f" with score: {prediction.score:.4f}"
+    start = f"Image: {shown(name)} predicted as: "
+    if prediction.rejected:
+        unknown = Text("unknown", "bold yellow")
+        line(out, Text.assemble(start, unknown, f" (the best guess is: {label.plain}{with_score})"))
+    else:
+        line(out, Text.assemble(start, label, with_score))
     for score in prediction.scores[1:]:
         line(out, f"  {shown(score.label)}: {score.score:.4f}")
 
@@ -116,15 +120,16 @@ def tap(taps: Sequence[str]) -> str:
     return shown("+".join(taps))
 
 
-def print_evaluation(out: Console, evaluation: Evaluation, wrong: Sequence[ExampleEvaluation]) -> None:
-    """Print the images that were predicted wrongly, and the metrics."""
-    for example in wrong:
+def print_evaluation(out: Console, evaluation: Evaluation, told: Sequence[ExampleEvaluation]) -> None:
+    """Print some of the images with what they are predicted as, and the metrics of all."""
+    for example in told:
         if example.predicted is not None:
-            line(
-                out,
-                f"Image: {shown(example.image)} predicted as: {shown(example.predicted.label)} with score:"
-                f" {example.predicted.score:.4f}, but is: {shown(example.label)}",
+            predicted = Text(shown(example.predicted.label), "bold red" if example.wrong else "bold green")
+            start, score = (
+                f"Image: {shown(example.image)} predicted as: ",
+                f" with score: {example.predicted.score:.4f}",
             )
+            line(out, Text.assemble(start, predicted, score, _true_label(example)))
     metrics = evaluation.metrics
     correct = round(metrics.accuracy * metrics.example_count)
     line(out, f"Version {evaluation.version} of model {shown(evaluation.model)}")
@@ -159,6 +164,12 @@ def print_evaluation(out: Console, evaluation: Evaluation, wrong: Sequence[Examp
             line(out, f"  {shown(near.image)} is like {like}, similarity {near.similarity:.4f}")
 
 
+def _true_label(example: ExampleEvaluation) -> Text:
+    if not example.label_known:
+        return Text(f", labelled {shown(example.label)}, which the model does not know")
+    return Text(f", but is: {shown(example.label)}", "bold") if example.wrong else Text()
+
+
 def interval(ends: tuple[float, float] | None, form: str = " (95 %: {} to {})") -> str:
     """Return an interval as it stands after its number; nothing where it is not known."""
     return form.format(*(f"{end:.4f}" for end in ends)) if ends else ""
@@ -185,6 +196,6 @@ def table(*headers: str, text_columns: int) -> Table:
     return grid
 
 
-def line(out: Console, text: str) -> None:
+def line(out: Console, text: str | Text) -> None:
     """Print text as one line, however narrow the terminal is."""
-    out.print(Text(text), soft_wrap=True)
+    out.print(Text(text) if isinstance(text, str) else text, soft_wrap=True)

@@ -40,6 +40,12 @@ class Security:
 
 def check_server(server: str) -> None:
     """Raise `InvalidInputError` where `server` is not `host:port`."""
+    scheme, separator, rest = server.partition("://")
+    if separator:
+        tls = ", and add --tls or --tls-ca FILE for TLS (`security` in Python)" if scheme.lower() == "https" else ""
+        named = rest.rstrip("/")
+        host = named if re.fullmatch(r".+:\d{1,5}", named) else f"{named.partition('/')[0]}:PORT"
+        raise InvalidInputError(f"`{server}` has a scheme, which a gRPC server does not; give {host}{tls}.")
     if not re.fullmatch(r".+:\d{1,5}", server):
         raise InvalidInputError(f"`{server}` is no server; give it as HOST:PORT, such as {DEFAULT_SERVER}.")
 

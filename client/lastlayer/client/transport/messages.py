@@ -155,7 +155,8 @@ def read_outcome(name: str, outcome: classifier_pb2.ExampleOutcome) -> ExampleOu
         return ExampleOutcome(name, outcome.label, "failed", trimmed, error=image_error(outcome.error))
     if kind == "conflict":
         return ExampleOutcome(name, outcome.label, "conflict", trimmed, tuple(outcome.conflict.labels))
-    return ExampleOutcome(name, outcome.label, "added" if kind == "added" else "present", trimmed)
+    status = "added" if kind == "added" else "present"
+    return ExampleOutcome(name, outcome.label, status, trimmed, relabelled=outcome.present.relabelled)
 
 
 def read_example_evaluation(name: str, result: classifier_pb2.ExampleEvaluation) -> ExampleEvaluation:

@@ -17,9 +17,10 @@ from lastlayer.classifier.domain.errors import (
     StoreReadOnlyError,
     VersionInUseError,
 )
-from lastlayer.classifier.domain.types import Backbone, NewExample, Tap
+from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample, Tap
 from lastlayer.classifier.store.database import Database, StoreOpenError
 from lastlayer.classifier.store.datasets import DatasetStore
+from lastlayer.classifier.store.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore, NewVersion
 from lastlayer.rpc.errors import BackboneMismatchError
 
@@ -289,6 +290,37 @@ def test_a_read_only_store_is_said(database: Database, datasets: DatasetStore) -
         connection.rollback()
     with pytest.raises(StoreReadOnlyError, match="it is read-only"):
         datasets.add("d", BACKBONE, [example(1, "x")])
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("flower", "There are: a1, a2, a3, a4, a5, … Did you mean `flowers`?"),
+        ("zzz", "There are: a1, a2, a3, a4, a5, …"),
+    ],
+)
+def test_a_name_that_is_like_one_that_there_is(datasets: DatasetStore, name: str, hint: str) -> None:
+    for other in ("a1", "a2", "a3", "a4", "a5", "flowers"):
+        datasets.add(other, BACKBONE, [example(1, "x")])
+    with pytest.raises(ResourceNotFoundError) as caught:
+        datasets.get(name)
+    assert str(caught.value) == f"There is no dataset `{name}`. {hint}"
+
+
+def test_examples_of_before_labels_of_people_were_known(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    older = Database(url)
+    DatasetStore(older).add("d", BACKBONE, [example(1, "x"), example(2, "x")])
+    with older.writing() as connection:
+        connection.execute(sa.text("ALTER TABLE examples DROP COLUMN relabelled"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
+    older.close()
+    database = Database(url)
+    datasets = DatasetStore(database)
+    ExampleStore(database).relabel("d", [Selector(prefix=example(1, "x").content_sha256)], "y")
+    [kept, added] = datasets.add("d", BACKBONE, [example(1, "z"), example(2, "z")])
+    assert (kept, added) == (AddedExample(False, ("y",), True), AddedExample(True, ("x", "z")))
+    database.close()
 
 
 def test_the_tables_are_what_the_migrations_make(database: Database) -> None:

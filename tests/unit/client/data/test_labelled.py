@@ -217,8 +217,10 @@ class TestFolders:
         assert (data.examples[0].label, data.trimmed) == ("cat", 1)
 
     def test_what_is_no_folder_of_classes(self, tmp_path: Path) -> None:
-        (tmp_path / "a.jpg").touch()
         assert "has no sub-folders; give one for each class" in problems(tmp_path)[0]
+        (tmp_path / "a.jpg").touch()
+        assert f"say what: {tmp_path} --label {tmp_path.name}." in problems(tmp_path)[0]
+        (tmp_path / "a.jpg").unlink()
         (tmp_path / "cat").mkdir()
         assert "hold no images" in problems(tmp_path)[0]
         assert "--images goes with a TSV or CSV file" in problems(tmp_path, tmp_path)[0]

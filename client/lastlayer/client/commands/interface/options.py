@@ -1,59 +1,27 @@
 """Options that several commands share."""
 
 import functools
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
+from lastlayer.client.commands.interface.completion import complete_dataset, complete_model
+from lastlayer.client.commands.interface.help import ConnectionOption
+from lastlayer.client.commands.interface.server import Server
 from lastlayer.client.transport.defaults import DEFAULT_MODEL, DEFAULT_SERVER, DEFAULT_TIMEOUT_S
 
-if TYPE_CHECKING:
-    from lastlayer.client.api import Client
+MODEL_VARIABLE: Final = "LASTLAYER_MODEL"
+"""The environment's variable that names the model, and the dataset that is called like it."""
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 
+SERVER_OPTIONS = ("server", "timeout_s", "tls", "tls_ca", "tls_cert", "tls_key", "token", "token_file")
+"""The names of the options that become a `Server`."""
+
 DONE, SOME_FAILED, WRONG_INPUT, SERVER_FAILED, INTERRUPTED, CUT_SHORT = 0, 1, 2, 3, 130, 141
 """What commands return, as the exit status."""
-
-
-@dataclass(frozen=True)
-class Server:
-    """The server that a command is for."""
-
-    address: str
-    """`host:port`."""
-    timeout_s: float | None
-    """How long to wait for each answer; None where not given."""
-    tls: bool
-    ca: Path | None
-    certificate: Path | None
-    key: Path | None
-    token: str | None
-    token_file: Path | None
-
-    def client(self) -> "Client":
-        """Return a client of the server; raises `InvalidInputError`."""
-        from lastlayer.client.api import Client
-        from lastlayer.client.transport.channel import Security
-
-        if not self.tls and self.ca is None:
-            for option, given in (
-                ("--tls-cert", self.certificate),
-                ("--tls-key", self.key),
-                ("--token", self.token),
-                ("--token-file", self.token_file),
-            ):
-                if given is not None:
-                    raise click.UsageError(f"{option} goes with --tls-ca FILE, or with --tls for public CAs.")
-            security = None
-        else:
-            token = self.token if self.token is not None else self.token_file
-            security = Security(ca=self.ca, certificate=self.certificate, key=self.key, token=token)
-        return Client(self.address, timeout_s=self.timeout_s or DEFAULT_TIMEOUT_S, security=security)
 
 
 def server_options(function: Callable[..., int]) -> Callable[..., int]:
@@ -62,62 +30,55 @@ def server_options(function: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(function)
     def with_server(
         *arguments: Any,
-        server: str,
-        timeout_s: float | None,
-        tls: bool,
-        tls_ca: Path | None,
-        tls_cert: Path | None,
-        tls_key: Path | None,
-        token: str | None,
-        token_file: Path | None,
-        **others: Any,
+        **options: Any,
     ) -> int:
-        target = Server(server, timeout_s, tls, tls_ca, tls_cert, tls_key, token, token_file)
-        return function(*arguments, server=target, **others)
+        others = {name: value for name, value in options.items() if name not in SERVER_OPTIONS}
+        return function(*arguments, server=Server.from_options(options), **others)
 
     decorated: Callable[..., int] = with_server
     file = click.Path(path_type=Path)
+    connection_option = functools.partial(click.option, cls=ConnectionOption)
     for option in (
-        click.option(
+        connection_option(
             "--token-file",
             envvar="LASTLAYER_TOKEN_FILE",
             type=file,
             metavar="FILE",
             help="The file with your token.",
         ),
-        click.option(
+        connection_option(
             "--token",
             envvar="LASTLAYER_TOKEN",
             metavar="TOKEN",
             help="Your token; others on this machine can see it here, but not in LASTLAYER_TOKEN.",
         ),
-        click.option(
+        connection_option(
             "--tls-key", envvar="LASTLAYER_TLS_KEY", type=file, metavar="FILE", help="The key of --tls-cert, PEM."
         ),
-        click.option(
+        connection_option(
             "--tls-cert",
             envvar="LASTLAYER_TLS_CERT",
             type=file,
             metavar="FILE",
             help="Your certificate, PEM, where the server wants to see one.",
         ),
-        click.option(
+        connection_option(
             "--tls-ca",
             envvar="LASTLAYER_TLS_CA",
             type=file,
             metavar="FILE",
             help="Use TLS; FILE, PEM, has the CA of the server's certificate.",
         ),
-        click.option("--tls", envvar="LASTLAYER_TLS", is_flag=True, help="Use TLS; public CAs are trusted."),
+        connection_option("--tls", envvar="LASTLAYER_TLS", is_flag=True, help="Use TLS; public CAs are trusted."),
         click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
-        click.option(
+        connection_option(
             "--timeout",
             "timeout_s",
             type=click.FloatRange(min=0, min_open=True),
             metavar="SECONDS",
             help=f"How long to wait for each answer of the server; {DEFAULT_TIMEOUT_S:g} if not given.",
         ),
-        click.option(
+        connection_option(
             "--server",
             envvar="LASTLAYER_SERVER",
             default=DEFAULT_SERVER,
@@ -130,11 +91,34 @@ def server_options(function: Callable[..., int]) -> Callable[..., int]:
     return decorated
 
 
-def model_option(function: FunctionT) -> FunctionT:
-    """Add `--model`."""
-    return click.option("--model", default=DEFAULT_MODEL, show_default=True, metavar="NAME", help="The model.")(
-        function
+def model_option(*, existing: bool = True) -> Callable[[FunctionT], FunctionT]:
+    """Add `--model`, which names a model, `existing` or new; the function gets None where nothing is said."""
+    unsaid = "the only one there is, or `default`" if existing else "`default`"
+    return click.option(
+        "--model",
+        envvar=MODEL_VARIABLE,
+        metavar="NAME[:VERSION]" if existing else "NAME",
+        shell_complete=complete_model,
+        help=f"The model; LASTLAYER_MODEL, or {unsaid}, if not given.",
     )
+
+
+def model_argument(name: str = "named", *, required: bool = False) -> Callable[[FunctionT], FunctionT]:
+    """Add MODEL, which may have a version: MODEL:2."""
+    metavar = "MODEL[:VERSION]" if required else "[MODEL[:VERSION]]"
+    return click.argument(name, metavar=metavar, required=required, shell_complete=complete_model)
+
+
+def dataset_option(function: FunctionT) -> FunctionT:
+    """Add `--dataset`."""
+    return click.option(
+        "--dataset",
+        envvar=MODEL_VARIABLE,
+        default=DEFAULT_MODEL,
+        metavar="NAME",
+        shell_complete=complete_dataset,
+        help="The dataset; LASTLAYER_MODEL, or `default`, if not given.",
+    )(function)
 
 
 def version_option(function: FunctionT) -> FunctionT:
@@ -144,19 +128,23 @@ def version_option(function: FunctionT) -> FunctionT:
     )(function)
 
 
-def images_option(function: FunctionT) -> FunctionT:
-    """Add `--images`."""
-    return click.option(
+def data_options(function: FunctionT) -> FunctionT:
+    """Add `--images` and `--label`, which say more of DATA."""
+    images = click.option(
         "--images",
         type=click.Path(path_type=Path),
         metavar="DIR",
         help="The folder that the paths in DATA are relative to; the one that DATA is in if not given.",
-    )(function)
+    )
+    label = click.option(
+        "--label", default="", metavar="LABEL", help="What all images of DATA show, a folder of images or an image."
+    )
+    return images(label(function))
 
 
 def data_argument(function: FunctionT) -> FunctionT:
-    """Add DATA and `--images`."""
-    return click.argument("data", type=click.Path(path_type=Path))(images_option(function))
+    """Add DATA with its options."""
+    return click.argument("data", type=click.Path(path_type=Path))(data_options(function))
 
 
 def thumbnails_option(function: FunctionT) -> FunctionT:
@@ -166,15 +154,6 @@ def thumbnails_option(function: FunctionT) -> FunctionT:
     )(function)
 
 
-def yes_option(function: FunctionT) -> FunctionT:
-    """Add `--yes`."""
-    return click.option("--yes", is_flag=True, help="Delete without asking.")(function)
-
-
-def confirm(question: str, yes: bool) -> None:
-    """Ask before something is deleted, unless that was said already; raises where nobody can be asked."""
-    if yes:
-        return
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise click.UsageError("Deleting needs --yes where nobody can be asked.")
-    click.confirm(question, abort=True, err=True)
+def yes_option(what: str = "Delete") -> Callable[[FunctionT], FunctionT]:
+    """Add `--yes`, which does `what` without asking."""
+    return click.option("--yes", is_flag=True, help=f"{what} without asking.")

@@ -1,0 +1,1 @@
+"""What all commands share: their options and help, and what is said and asked on standard error."""
