@@ -26,6 +26,14 @@ class Page:
     """Whether requests for a part are answered with that part."""
     chunked: bool = False
     """Whether the answer says nothing about its length."""
+    reason: str | None = None
+    """The reason phrase, where it is not that of the status."""
+    content_range: str = ""
+    """What the answer says that it is a part of, whatever was asked for."""
+    endless: bool = False
+    """Whether the content is sent over and over, until nobody reads it any more or the server is closed."""
+    pause_s: float = 0
+    """How long the server waits between two bytes of an answer that claims 100,000."""
     silent: bool = False
     """Whether the answer never comes, until the server is closed."""
 
@@ -71,26 +79,45 @@ def serving() -> Iterator[Web]:
                 web.closing.wait()
                 return
             page, start = self.ranged(page)
-            self.send_response(page.status)
+            if page.pause_s:
+                self.drip(page)
+                return
+            self.send_response(page.status, page.reason)
             self.send_header("Content-Type", page.content_type)
             self.send_header("Connection", "close")
-            for name, value in (("ETag", page.etag), ("Location", page.location)):
+            for name, value in (
+                ("ETag", page.etag),
+                ("Location", page.location),
+                ("Content-Range", page.content_range),
+            ):
                 if value:
                     self.send_header(name, value)
             if page.status == HTTPStatus.PARTIAL_CONTENT:
                 total = start + len(page.content)
                 self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-            if page.chunked:
+            if page.chunked or page.endless:
                 self.send_header("Transfer-Encoding", "chunked")
             else:
                 self.send_header("Content-Length", str(len(page.content)))
             self.end_headers()
+            if page.endless:
+                with contextlib.suppress(OSError):
+                    while not web.closing.is_set():
+                        self.wfile.write(b"%x\r\n%b\r\n" % (len(page.content), page.content))
+                return
             body = page.content[: page.cut_after]
             if page.chunked and body:
                 body = b"%x\r\n%b\r\n" % (len(body), body)
             if page.chunked and page.cut_after is None:
                 body += b"0\r\n\r\n"
             self.wfile.write(body)
+
+        def drip(self, page: Page) -> None:
+            with contextlib.suppress(OSError):
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n" % page.content_type.encode())
+                self.wfile.write(b"Content-Length: 100000\r\n\r\n")
+                while not web.closing.wait(page.pause_s):
+                    self.wfile.write(b"x")
 
         def ranged(self, page: Page) -> tuple[Page, int]:
             asked = self.headers.get("Range")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lastlayer.featurizer.errors import FetchError
-from lastlayer.featurizer.weights.download import download
+from lastlayer.featurizer.weights.download import Limits, download
 from tests.integration.featurizer.web import Page, Web, sha256
 
 CONTENT = bytes(range(256)) * 4000  # about 1 MB
@@ -138,7 +138,7 @@ def test_a_refusal_keeps_what_came_before(web: Web, tmp_path: Path) -> None:
 def test_a_silent_server_is_given_up(web: Web, tmp_path: Path) -> None:
     url = web.add("/weights.pb", Page(silent=True))
     with pytest.raises(FetchError, match=rf"{url} cannot be reached: .*(timed out|no answer)"):
-        download(url, tmp_path / "weights.pb", sha256(CONTENT), Shown(), timeout_s=0.05)
+        download(url, tmp_path / "weights.pb", sha256(CONTENT), Shown(), limits=Limits(silence_s=0.05))
 
 
 @pytest.mark.parametrize(
@@ -170,3 +170,64 @@ def test_a_full_disk_is_named(web: Web, tmp_path: Path) -> None:
     url = web.add("/weights.pb", Page(CONTENT))
     with pytest.raises(FetchError, match=rf"`{tmp_path}` cannot be written: the disk is full"):
         download(url, tmp_path / "weights.pb", sha256(CONTENT), Shown())
+
+
+class TestHostileServers:
+    """What a server that means harm, or a broken one, can make us write, wait for and say."""
+
+    def test_a_file_without_an_end_is_given_up_at_the_limit_and_nothing_of_it_is_kept(
+        self, web: Web, tmp_path: Path
+    ) -> None:
+        url = web.add("/weights.pb", Page(CONTENT, endless=True))
+        shown = Shown()
+        with pytest.raises(FetchError, match=rf"{url} is larger than 3000000 bytes, which no weights are"):
+            download(url, tmp_path / "weights.pb", sha256(CONTENT), shown, limits=Limits(max_bytes=3_000_000))
+        assert left(tmp_path) == []
+        assert max(done for _, done, _ in shown.calls) <= 3_000_000 + (1 << 18)
+
+    def test_a_file_that_says_that_it_is_too_large_is_not_begun(self, web: Web, tmp_path: Path) -> None:
+        url = web.add("/weights.pb", Page(CONTENT))
+        shown = Shown()
+        with pytest.raises(FetchError, match="is larger than 1000 bytes"):
+            download(url, tmp_path / "weights.pb", sha256(CONTENT), shown, limits=Limits(max_bytes=1000))
+        assert left(tmp_path) == []
+        assert all(done == 0 for _, done, _ in shown.calls)
+
+    def test_a_server_that_sends_a_byte_at_a_time_is_given_up(self, web: Web, tmp_path: Path) -> None:
+        url = web.add("/weights.pb", Page(pause_s=0.01))
+        limits = Limits(stall_s=0.3)
+        with pytest.raises(
+            FetchError, match=rf"{url} is too slow: \d+ bytes came in 0.3 seconds; fetch again to resume"
+        ):
+            download(url, tmp_path / "weights.pb", sha256(CONTENT), Shown(), limits=limits)
+
+    def test_no_download_goes_on_for_ever(self, web: Web, tmp_path: Path) -> None:
+        url = web.add("/weights.pb", Page(pause_s=0.01))
+        limits = Limits(stall_bytes=0, total_s=0.3)
+        with pytest.raises(FetchError, match=rf"{url} is not there after 0.3 seconds; fetch again to resume"):
+            download(url, tmp_path / "weights.pb", sha256(CONTENT), Shown(), limits=limits)
+
+    def test_a_reason_cannot_control_the_terminal(self, web: Web, tmp_path: Path) -> None:
+        url = web.add("/weights.pb", Page(status=404, reason="gone\x1b[2J\x9b31m" + "x" * 1000))
+        with pytest.raises(FetchError) as caught:
+            download(url, tmp_path / "weights.pb", sha256(CONTENT), Shown())
+        assert "gone\\x1b[2J\\x9b31mxxx" in str(caught.value)
+        assert len(str(caught.value)) < 400
+
+    @pytest.mark.parametrize("content_range", ["nonsense", "bytes 5-9/10"])
+    def test_a_part_that_nobody_asked_for_is_said_to_be_that(
+        self, web: Web, tmp_path: Path, content_range: str
+    ) -> None:
+        url = web.add("/weights.pb", Page(CONTENT, status=206, ranges=False, content_range=content_range))
+        with pytest.raises(FetchError, match=rf"{url} answered with another part of the file than the one asked for"):
+            download(url, tmp_path / "weights.pb", sha256(CONTENT), Shown())
+        assert left(tmp_path) == []
+
+    def test_what_progress_raises_ends_a_download_that_nothing_comes_of(self, web: Web, tmp_path: Path) -> None:
+        url = web.add("/weights.pb", Page(silent=True))
+
+        def give_up(what: str, done: int, total: int | None) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            download(url, tmp_path / "weights.pb", sha256(CONTENT), give_up, limits=Limits(silence_s=600))
