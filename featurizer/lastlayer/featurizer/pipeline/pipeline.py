@@ -221,11 +221,11 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         result: Vectors | Maps | None = None
         try:
-            decoded = await loop.run_in_executor(self._decoders, self._in_thread, work, alone)
-            if isinstance(decoded, Structure):
-                decoded = await loop.run_in_executor(self._apart, self._decode_apart, work, decoded)
+            found = await loop.run_in_executor(self._decoders, self._in_thread, work, alone)
+            if isinstance(found, Structure):
+                decoded = await loop.run_in_executor(self._apart, self._decode_apart, work, found)
             else:
-                decoded, result = decoded
+                decoded, result = found
         except asyncio.CancelledError:
             work.given_up = True
             raise

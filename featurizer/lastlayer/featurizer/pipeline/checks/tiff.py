@@ -30,7 +30,7 @@ _INTEGERS: Final = {1: "B", 3: "H", 4: "I", 16: "Q"}
 class _Entry(NamedTuple):
     """A tag: how many values it has, and the first of them; 0 where that is no number."""
 
-    count: int
+    value_count: int
     first: int
 
 
@@ -48,7 +48,7 @@ def inspect(content: bytes, max_pixels: int) -> Structure:
     check_size(width, height, max_pixels)
     for tag in _PIECES:
         if tag in tags:
-            check_count("strips or tiles", tags[tag].count, _MAX_PIECES)
+            check_count("strips or tiles", tags[tag].value_count, _MAX_PIECES)
     samples = _first(tags, _SAMPLES, 1)
     check_count("samples of a pixel", samples, _MAX_SAMPLES)
     piece = _piece_pixels(tags, width, height)

@@ -1,7 +1,7 @@
 """What the service and its decoding processes say to each other, over pipes."""
 
 import struct
-from typing import BinaryIO, Final
+from typing import IO, Final
 
 REQUEST: Final = struct.Struct("<IIQQd?Q")
 """Width and height of the pixels that are wanted, the most pixels and bytes of memory, the most seconds of processor
@@ -21,7 +21,7 @@ FAILED: Final = 3
 """Something unexpected; its text follows."""
 
 
-def read_exactly(stream: BinaryIO, size: int) -> bytes:
+def read_exactly(stream: IO[bytes], size: int) -> bytes:
     """Return the next bytes; raises EOFError where the other side has gone."""
     content = stream.read(size)
     if len(content) < size:
