@@ -6,6 +6,7 @@ import click
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lastlayer", prog_name="classifier-svc", message="%(prog)s %(version)s")
 def main() -> None:
     """Train and serve image classifiers on the features of a frozen network."""
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lastlayer", prog_name="featurizer", message="%(prog)s %(version)s")
 def main() -> None:
     """Turn images into feature vectors with a frozen network."""
 

@@ -60,6 +60,26 @@ def test_a_folder_deeper_in_one_of_several_classes(run: Run, photos: Photos, fak
     assert sorted(fake.store.values()) == [["cat"], ["cat"], ["dog"], ["dog"]]
 
 
+def test_a_folder_of_all_sorts(run: Run, photos: Photos, fake: FakeClassifier, command: str) -> None:
+    for name in ("bin", "docs", "src"):
+        (photos.folder / name / "deeper").mkdir(parents=True)
+        (photos.folder / name / "deeper" / "notes.txt").touch()
+    result = run(command, photos.folder)
+    assert (result.exit_code, fake.calls) == (2, [])
+    assert result.stderr == (
+        f"Error: `{photos.folder}` has more folders with other files (3: bin, docs, src) than with images (2); give a"
+        " folder that has only those of your classes in it.\n"
+    )
+
+
+def test_classes_that_are_still_empty_are_told_up_to_ten(run: Run, photos: Photos, fake: FakeClassifier) -> None:
+    for number in range(30):
+        (photos.folder / f"class{number:02}").mkdir()
+    result = run("train", photos.folder)
+    notes = [line for line in result.stderr.splitlines() if line.startswith("Note: ")]
+    assert (result.exit_code, len(notes), notes[-1]) == (0, 11, "Note: 20 more like these.")
+
+
 def test_the_parts_of_a_data_set_are_no_classes(run: Run, splits: Path, fake: FakeClassifier, command: str) -> None:
     result = run(command, splits)
     assert result.exit_code == 2

@@ -22,8 +22,9 @@ def test_a_part_without_a_place_is_an_error() -> None:
 
 
 def test_the_python_example_uses_what_exists() -> None:
-    [example] = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    tree = ast.parse(example)
+    examples = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    assert len(examples) == 2
+    tree = ast.parse("".join(examples))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert imported <= set(client.__all__)
     methods = {node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and hasattr(node.func, "attr")}

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hatchling.builders.wheel import WheelBuilder
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = sorted(ROOT.glob("[!.]*/lastlayer"))
 MAX_ENTRIES = 12
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 ALLOWED_ABOVE = {
     # The three sources, and the four stubs that protoc makes of each.
     "protos/lastlayer/v1",
@@ -52,7 +54,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_only_top_level_name_of_the_wheel_is_lastlayer(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in names} == {"lastlayer", "lastlayer-0.1.0.dist-info"}
+    assert {name.split("/")[0] for name in names} == {"lastlayer", f"lastlayer-{VERSION}.dist-info"}
     assert {name.split("/")[1] for name in names if name.startswith("lastlayer/")} == {
         name for package in PACKAGES for name in entries(package)
     }

@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[3]
 ELSEWHERE = {
     # Made by what the page tells to run.
     "deploy/tls",
+    # Google's, in a package for each language: see protos/README.md.
+    "google/rpc/status.proto",
 }
 GONE = "test_" + "gone"  # a name that this file does not hold
 

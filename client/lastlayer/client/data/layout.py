@@ -29,14 +29,30 @@ def layout_problem(source: Path, found: Found) -> str:
     if not found.classes:
         return f"`{source}` has no sub-folders; give one for each class, with its images in it."
     if len(filled) != 1:
-        return ""
+        return _mixture_problem(source, found)
     [(name, files)] = filled
     folder = source / name
     inner = sorted({file.relative_to(folder).parts[0] for file in files if file.parent != folder})
     if not inner or any(file.parent == folder for file in files):
-        return ""
+        return _mixture_problem(source, found)
     shown = ", ".join(inner[:3]) + (", …" if len(inner) > 3 else "")
     return (
         f"`{source}` has one folder with images, `{name}`, and has them in further folders in it ({shown}). Where these"
         f" are the classes, give {folder}; where all images show the same, add --label {shlex.quote(name)}."
+    )
+
+
+def _mixture_problem(source: Path, found: Found) -> str:
+    """Return why a folder of all sorts, such as a home folder, is none of photos; empty where it may be one.
+
+    Folders that are empty may be classes still to be filled; those with other files are not.
+    """
+    filled = {name for name, files in found.classes if files}
+    others = {path.relative_to(source).parts[0] for path in found.skipped if path.parent != source} - filled
+    if not filled or len(others) <= len(filled):
+        return ""
+    shown = ", ".join(sorted(others)[:3]) + (", …" if len(others) > 3 else "")
+    return (
+        f"`{source}` has more folders with other files ({len(others)}: {shown}) than with images ({len(filled)}); give"
+        " a folder that has only those of your classes in it."
     )

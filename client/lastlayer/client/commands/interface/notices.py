@@ -22,8 +22,10 @@ SHOWN_PROBLEMS: Final = 10
 
 def tell_notes(data: Data, trimmed: int) -> None:
     """Print what a user should know of how the data were read."""
-    for note in data.notes:
+    for note in data.notes[:SHOWN_PROBLEMS]:
         tell("Note", shown(note))
+    if more := len(data.notes[SHOWN_PROBLEMS:]):
+        tell("Note", f"{more:,} more like {'this' if more == 1 else 'these'}.")
     if trimmed:
         labels = "1 label" if trimmed == 1 else f"{trimmed} labels"
         tell("Note", f"{labels} had white space around, which was removed.")
