@@ -1,4 +1,4 @@
-"""Each promise of SECURITY.md and docs/faults.md names the tests that hold it to account (`test_paths` looks for them)."""
+"""Each promise of SECURITY.md and docs/faults.md names its tests; `test_paths` looks whether they exist."""
 
 import re
 from pathlib import Path

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
@@ -92,13 +92,13 @@ def parse_within(handler: Handler) -> Handler:
     return _make(handler, answer, request_deserializer=None)
 
 
-async def _each(answering: Any) -> AsyncIterator[object]:
+async def _each(answering: Any) -> AsyncGenerator[object, None]:
     """Yield what a handler of a stream answers; where it writes to its context instead, as that of health, nothing."""
     if inspect.isawaitable(answering):
         await answering
         return
     # Closed at once where the caller has gone, not whenever the garbage collector comes by.
-    async with contextlib.aclosing(answering) as responses:  # type: ignore[type-var]
+    async with contextlib.aclosing(answering) as responses:
         async for response in responses:
             yield response
 
