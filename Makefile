@@ -24,7 +24,7 @@ down: install ## stop them
 
 test: install .venv-protos/installed ## run all tests that need no container engine
 	# The longest first, so that no process is left alone with them at the end. Threads of BLAS would fight for the processors.
-	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/unit
+	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/attacks tests/integration tests/unit
 
 test-faults: install ## kill, starve and overload the services for ten minutes (SOAK_SECONDS=600: for longer)
 	$(BIN)/pytest tests/faults

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -22,6 +21,7 @@ from lastlayer.featurizer.pipeline.checks.structure import LIGHT_BYTES, Structur
 from lastlayer.featurizer.pipeline.decoding import Decoded, Region, decode_whole, inspect_for
 from lastlayer.featurizer.pipeline.idle import Idle
 from lastlayer.featurizer.pipeline.sandbox.pool import Sandbox
+from lastlayer.featurizer.pipeline.waiting import WaitEstimate
 from lastlayer.rpc.errors import DeadlinePassedError, ImageError, LastlayerError, NotReadyError
 from lastlayer.rpc.system.memory import give_back_free_memory
 
@@ -134,6 +134,7 @@ class Pipeline:
         self._admission = Admission(
             call_images=max_queued_images, stream_images=_STREAM_BATCHES * max_batch_images + decode_threads
         )
+        self._waiting = WaitEstimate()
         self._decoders = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
         self._light_memory = ByteBudget(_LIGHT_BYTES)
         self._apart = ThreadPoolExecutor(min(decode_threads, _MAX_APART), thread_name_prefix="apart")
@@ -166,7 +167,7 @@ class Pipeline:
         """
         work = [_Work(image, taps, deadline, thumbnail=thumbnails) for image in images]
         size = sum(map(len, images))
-        with self._admission.stream_message(size) if wait else self._admit(len(images), size):
+        with self._admission.stream_message(size) if wait else self._admit(len(images), size, deadline):
             return await self._all(self._featurize_one(image, wait=wait) for image in work)
 
     async def stream_room(self) -> None:
@@ -178,15 +179,22 @@ class Pipeline:
 
         Raises ImageError, OverloadedError or DeadlinePassedError.
         """
-        with self._admit(1, len(image)):
+        with self._admit(1, len(image), deadline):
             work = _Work(image, taps, deadline, maps=True)
             [mapped] = await self._all(self._map(part) for part in (work,))
             return mapped
 
-    def _admit(self, images: int, size: int) -> AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def _admit(self, images: int, size: int, deadline: float | None) -> Iterator[None]:
+        before = self._admission.taken
+        self._waiting.check(images, before=before, deadline=deadline)
         # By the time that half of the queue is done there is room for most requests.
-        retry_after_s = max(0.1, self._image_seconds * self._admission.taken / 2)
-        return self._admission.call(images, size, retry_after_s=retry_after_s)
+        retry_after_s = max(0.1, self._image_seconds * before / 2)
+        with (
+            self._admission.call(images, size, retry_after_s=retry_after_s),
+            self._waiting.measure(before + images),
+        ):
+            yield
 
     async def _all(self, work: Iterable[Coroutine[Any, Any, Outcome]]) -> list[Outcome]:
         if self._stopping:

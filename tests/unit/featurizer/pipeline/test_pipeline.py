@@ -429,3 +429,37 @@ async def test_images_of_a_caller_that_has_gone_are_counted(pipeline: Pipeline, 
     network.release()
     await pipeline.stop()
     assert since(before) == {"cancelled": 2}
+
+
+async def test_a_call_that_cannot_be_done_by_its_deadline_is_refused_at_once(network: FakeNetwork) -> None:
+    pipeline = Pipeline(
+        network,
+        Preprocessing(width=4, height=2, mean=(0, 0, 0), scale=1),
+        max_batch_images=8,
+        max_queued_images=512,
+        max_image_pixels=1000,
+        decode_threads=2,
+    )
+    many = [photo(level) for level in range(8)]
+    try:
+        network.hold()
+        first = asyncio.create_task(pipeline.featurize(many, ["level"], deadline=None, wait=False))
+        await network.entered()
+        await asyncio.sleep(0.2)  # so much it takes at least
+        network.release()
+        await first
+        network.hold()
+        second = asyncio.create_task(pipeline.featurize(many, ["level"], deadline=None, wait=False))
+        await network.entered()
+        deadline = time.monotonic() + 0.15
+        with pytest.raises(OverloadedError, match="too long for this call") as caught:
+            await pipeline.featurize([photo(9)], ["level"], deadline=deadline, wait=False)
+        assert caught.value.retry_after_s >= 0.1
+        # Who has more time is let in.
+        third = asyncio.create_task(pipeline.featurize([photo(9)], ["level"], deadline=None, wait=False))
+        network.release()
+        assert levels(await third) == [9]
+        assert len(levels(await second)) == 8
+    finally:
+        network.release()
+        await pipeline.stop()
