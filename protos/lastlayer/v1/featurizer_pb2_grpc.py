@@ -82,8 +82,8 @@ class FeaturizerServicer:
 
         Fails as a whole with INVALID_ARGUMENT (INVALID_FIELD) when there is no image, there are too many, or a tap is
         unknown; with FAILED_PRECONDITION (BACKBONE_MISMATCH) when `backbone_digest` names another backbone; with
-        RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) when the queue has no room, or the images that are in it take so long
-        that this call would be too late (without a deadline: would wait for more than five seconds).
+        RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) when the queue has no room, or when what is in it takes so long that
+        this call would be too late (without a deadline: would wait for more than five seconds).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

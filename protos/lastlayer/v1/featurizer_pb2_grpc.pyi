@@ -46,8 +46,8 @@ class FeaturizerStub:
 
     Fails as a whole with INVALID_ARGUMENT (INVALID_FIELD) when there is no image, there are too many, or a tap is
     unknown; with FAILED_PRECONDITION (BACKBONE_MISMATCH) when `backbone_digest` names another backbone; with
-    RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) when the queue has no room, or the images that are in it take so long
-    that this call would be too late (without a deadline: would wait for more than five seconds).
+    RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) when the queue has no room, or when what is in it takes so long that
+    this call would be too late (without a deadline: would wait for more than five seconds).
     """
     FeaturizeStream: _grpc.StreamStreamMultiCallable[_featurizer_pb2.FeaturizeStreamRequest, _featurizer_pb2.FeaturizeStreamResponse]
     """The same over one stream: each request is answered by one response with its `request_id`, in the order in which
@@ -79,8 +79,8 @@ class FeaturizerAsyncStub(FeaturizerStub):
 
     Fails as a whole with INVALID_ARGUMENT (INVALID_FIELD) when there is no image, there are too many, or a tap is
     unknown; with FAILED_PRECONDITION (BACKBONE_MISMATCH) when `backbone_digest` names another backbone; with
-    RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) when the queue has no room, or the images that are in it take so long
-    that this call would be too late (without a deadline: would wait for more than five seconds).
+    RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) when the queue has no room, or when what is in it takes so long that
+    this call would be too late (without a deadline: would wait for more than five seconds).
     """
     FeaturizeStream: _aio.StreamStreamMultiCallable[_featurizer_pb2.FeaturizeStreamRequest, _featurizer_pb2.FeaturizeStreamResponse]  # type: ignore[assignment]
     """The same over one stream: each request is answered by one response with its `request_id`, in the order in which
@@ -121,8 +121,8 @@ class FeaturizerServicer(metaclass=_abc_1.ABCMeta):
 
         Fails as a whole with INVALID_ARGUMENT (INVALID_FIELD) when there is no image, there are too many, or a tap is
         unknown; with FAILED_PRECONDITION (BACKBONE_MISMATCH) when `backbone_digest` names another backbone; with
-        RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) when the queue has no room, or the images that are in it take so long
-        that this call would be too late (without a deadline: would wait for more than five seconds).
+        RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) when the queue has no room, or when what is in it takes so long that
+        this call would be too late (without a deadline: would wait for more than five seconds).
         """
 
     @_abc_1.abstractmethod

@@ -1,5 +1,6 @@
 """Bounds how long calls wait inside, by how long those before them took: who would come too late is refused at once."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,10 @@ _RAISE: Final = 0.1
 _LOWER: Final = 0.5
 """How fast the mean follows what becomes slower, and what becomes faster: to refuse nobody for what was is the safe
 side."""
+
+
+_MARGIN: Final = 1.25
+"""How much longer than the mean a call with a deadline is reckoned to take: half of all take longer than the mean."""
 
 
 class WaitEstimate:
@@ -41,7 +46,7 @@ class WaitEstimate:
             left_s = deadline - self._clock()
             if left_s <= 0:  # it is too late already, whoever else is here
                 return
-            late_s = wait_s + self._image_seconds * images - left_s
+            late_s = _MARGIN * (wait_s + self._image_seconds * images) - left_s
         if late_s > 0:
             raise OverloadedError(
                 f"The {before} images that are here already take about {wait_s:.1f} s: too long for this call.",
@@ -52,8 +57,17 @@ class WaitEstimate:
     def measure(self, inside: int) -> Iterator[None]:
         """Measure how long a call takes, which is the block; `inside` is how many images there are with its own."""
         started = self._clock()
-        yield  # a call that fails tells nothing
-        seconds = (self._clock() - started) / inside
+        try:
+            yield  # a call that fails tells nothing
+        except asyncio.CancelledError:
+            # Nor does one that is given up, unless it took too long: else only those that were quick would be known.
+            seconds = (self._clock() - started) / inside
+            if self._image_seconds is not None and seconds > self._image_seconds:
+                self._follow(seconds, inside)
+            raise
+        self._follow((self._clock() - started) / inside, inside)
+
+    def _follow(self, seconds: float, inside: int) -> None:
         if self._image_seconds is None:
             if inside >= _TELLING_IMAGES:
                 self._image_seconds = seconds

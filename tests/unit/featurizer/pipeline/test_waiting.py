@@ -1,5 +1,7 @@
 """How long a call would wait: told by those before it, too long for it is refused at once."""
 
+import asyncio
+
 import pytest
 
 from lastlayer.featurizer.pipeline.waiting import PATIENCE_S, WaitEstimate
@@ -38,9 +40,9 @@ def test_a_deadline_that_cannot_be_met_is_refused_and_told_when_it_could_be(
     estimate: WaitEstimate, clock: Clock
 ) -> None:
     measure(estimate, clock, inside=10, seconds=1)
-    estimate.check(4, before=16, deadline=clock.now + 2.1)
+    estimate.check(4, before=16, deadline=clock.now + 2.6)
     with pytest.raises(OverloadedError, match=r"The 16 images that are here already take about 1\.6 s") as caught:
-        estimate.check(4, before=16, deadline=clock.now + 1.5)
+        estimate.check(4, before=16, deadline=clock.now + 2)
     assert caught.value.retry_after_s == pytest.approx(0.5)
 
 
@@ -68,6 +70,24 @@ def test_a_slow_time_that_is_over_is_soon_forgotten(estimate: WaitEstimate, cloc
     for _ in range(10):
         measure(estimate, clock, inside=1, seconds=0.1)  # lone calls suffice
     estimate.check(1, before=1, deadline=clock.now + 1)
+
+
+def test_those_that_gave_up_waiting_count_where_they_waited_long(estimate: WaitEstimate, clock: Clock) -> None:
+    measure(estimate, clock, inside=10, seconds=1)
+
+    def give_up(after_s: float) -> None:
+        clock.now += after_s
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError), estimate.measure(10):
+        give_up(0.1)
+    estimate.check(1, before=9, deadline=clock.now + 1.3)
+    with pytest.raises(asyncio.CancelledError), estimate.measure(10):
+        give_up(6)
+    with pytest.raises(OverloadedError):
+        estimate.check(1, before=9, deadline=clock.now + 1.3)
+    with pytest.raises(OverloadedError):
+        estimate.check(1, before=9, deadline=clock.now + 1.5)
 
 
 def test_a_call_that_fails_tells_nothing(estimate: WaitEstimate, clock: Clock) -> None:
