@@ -64,7 +64,7 @@ class Metrics:
     """The mean recall over the classes that occur."""
     classes: tuple[ClassMetrics, ...]
     confusion_matrix: tuple[tuple[int, ...], ...]
-    """Rows are the truth, columns the prediction, both in the order of `classes`."""
+    """Rows are the examples' classes, columns the predicted ones, both in the order of `classes`."""
     micro_accuracy_interval: Interval | None = None
     """None where there are no examples."""
     log_loss_interval: Interval | None = None
@@ -96,45 +96,45 @@ class Outcomes:
         return cls(y, predicted, probabilities[rows, y], probabilities[rows, predicted])
 
 
-def evaluate(probabilities: npt.NDArray[np.float64], truth: npt.NDArray[np.intp], classes: Sequence[str]) -> Metrics:
+def evaluate(probabilities: npt.NDArray[np.float64], y: npt.NDArray[np.intp], classes: Sequence[str]) -> Metrics:
     """Return the metrics of predictions.
 
-    `probabilities` is float64 [n, c], a row an example; `truth` holds the index into `classes` of each one's label. A
-    tie between classes is won by the first of them.
+    `probabilities` is float64 [n, c], a row an example; `y` is [n], the index into `classes` of each one's
+    label. A tie between classes is won by the first of them.
     """
-    return evaluate_outcomes(Outcomes.of(probabilities, truth), classes)
+    return evaluate_outcomes(Outcomes.of(probabilities, y), classes)
 
 
 def evaluate_outcomes(outcomes: Outcomes, classes: Sequence[str]) -> Metrics:
     """Return the metrics of predictions among `classes`, from what is needed of them."""
     count = len(classes)
-    truth, predicted = outcomes.y, outcomes.predicted
+    y, predicted = outcomes.y, outcomes.predicted
     losses = -np.log(np.maximum(outcomes.y_probability, _LEAST_PROBABILITY))
     confusion = np.zeros((count, count), np.int64)
-    np.add.at(confusion, (truth, predicted), 1)
-    examples, predictions, right = confusion.sum(1), confusion.sum(0), confusion.diagonal()
-    recalls = right / np.maximum(examples, 1)
-    class_losses = np.bincount(truth, losses, count) / np.maximum(examples, 1)
-    log_loss = float(losses.mean()) if len(truth) else 0.0
-    frequencies = examples[examples > 0] / max(1, len(truth))
+    np.add.at(confusion, (y, predicted), 1)
+    examples, predictions, correct = confusion.sum(1), confusion.sum(0), confusion.diagonal()
+    recalls = correct / np.maximum(examples, 1)
+    class_losses = np.bincount(y, losses, count) / np.maximum(examples, 1)
+    log_loss = float(losses.mean()) if len(y) else 0.0
+    frequencies = examples[examples > 0] / max(1, len(y))
     entropy = float(-(frequencies * np.log(frequencies)).sum())
-    bins = _reliability(outcomes.predicted_probability, predicted == truth)
+    bins = _reliability(outcomes.predicted_probability, predicted == y)
     return Metrics(
-        micro_accuracy_interval=wilson_interval(int(right.sum()), len(truth)),
+        micro_accuracy_interval=wilson_interval(int(correct.sum()), len(y)),
         log_loss_interval=_mean_interval(losses),
         expected_calibration_error=calibration_error(bins),
         reliability=bins,
-        example_count=len(truth),
+        example_count=len(y),
         log_loss=log_loss,
         log_loss_reduction=(entropy - log_loss) / entropy if entropy > 0 else None,
-        micro_accuracy=float(right.sum() / max(1, len(truth))),
-        macro_accuracy=float(recalls[examples > 0].mean()) if len(truth) else 0.0,
+        micro_accuracy=float(correct.sum() / max(1, len(y))),
+        macro_accuracy=float(recalls[examples > 0].mean()) if len(y) else 0.0,
         classes=tuple(
             ClassMetrics(
                 label=label,
                 example_count=int(examples[index]),
                 log_loss=float(class_losses[index]),
-                precision=float(right[index] / max(1, predictions[index])),
+                precision=float(correct[index] / max(1, predictions[index])),
                 recall=float(recalls[index]),
             )
             for index, label in enumerate(classes)
@@ -143,11 +143,11 @@ def evaluate_outcomes(outcomes: Outcomes, classes: Sequence[str]) -> Metrics:
     )
 
 
-def wilson_interval(right: int, count: int) -> Interval | None:
-    """Return the 95 % interval of a share, `right` of `count` (Wilson, 1927), sound for few examples too."""
+def wilson_interval(correct: int, count: int) -> Interval | None:
+    """Return the 95 % interval of a share, `correct` of `count` (Wilson, 1927), sound for few examples too."""
     if not count:
         return None
-    share, squared = right / count, _SURE**2
+    share, squared = correct / count, _SURE**2
     centre = (share + squared / (2 * count)) / (1 + squared / count)
     reach = _SURE / (1 + squared / count) * np.sqrt(share * (1 - share) / count + squared / (4 * count**2))
     return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
@@ -160,13 +160,13 @@ def _mean_interval(losses: npt.NDArray[np.float64]) -> Interval | None:
     return max(0.0, float(losses.mean() - reach)), float(losses.mean() + reach)
 
 
-def reliability(probabilities: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]) -> tuple[ReliabilityBin, ...]:
+def reliability(probabilities: npt.NDArray[np.float64], y: npt.NDArray[np.intp]) -> tuple[ReliabilityBin, ...]:
     """Return how often predictions are right by how probable they are said to be, in ten bins of equal width."""
-    outcomes = Outcomes.of(probabilities, truth)
-    return _reliability(outcomes.predicted_probability, outcomes.predicted == truth)
+    outcomes = Outcomes.of(probabilities, y)
+    return _reliability(outcomes.predicted_probability, outcomes.predicted == y)
 
 
-def _reliability(best: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
+def _reliability(best: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
     numbers = np.minimum((best * _BINS).astype(np.intp), _BINS - 1)
     bins = []
     for number in np.unique(numbers):
@@ -177,7 +177,7 @@ def _reliability(best: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) ->
                 upper=(number + 1) / _BINS,
                 example_count=int(inside.sum()),
                 mean_probability=float(best[inside].mean()),
-                accuracy=float(right[inside].mean()),
+                accuracy=float(correct[inside].mean()),
             )
         )
     return tuple(bins)
