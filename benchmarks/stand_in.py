@@ -26,6 +26,8 @@ from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 
 DIGEST: Final = "5" * 64
 _TAPS: Final = {
+    "mixed3b": (480, 4.0),
+    "mixed4b": (512, 3.0),
     "mixed4d": (528, 2.0),
     "mixed4e": (832, 1.0),
     "avgpool0": (1024, 1.5),

