@@ -52,7 +52,7 @@ def scan_ours(vectors: Array, y: Array, _l2: float) -> Found:
     """Scan the path as a training does."""
     rotated, splits = rotate(vectors), _split(y)
     search = _Recording(y, y.max() + 1, np.ones(len(y)), lambda: None)
-    scan = search.scan(Candidate(("tap",), 0.0, (rotated,)), slice(None), splits, L2_PATH)
+    scan = search.scan(Candidate(("tap",), (rotated,)), slice(None), splits, L2_PATH)
     log_losses = np.nanmean(scan.losses[:, 0], axis=1)
     best = int(log_losses.argmin())
     weights, biases = _restored(rotated, search.solutions[best])

@@ -75,12 +75,11 @@ def featurize(examples: Sequence[LabelledImage], backbone: str) -> tuple[list[st
 
 def trials_table(trials: Sequence[Trial]) -> Table:
     """Return what the search of the recipe `auto` tried."""
-    table = Table("taps", "L2", "whitening", "log-loss", "± std. error", "examples", "", title="What `auto` tried")
+    table = Table("taps", "L2", "log-loss", "± std. error", "examples", "", title="What `auto` tried")
     for trial in trials:
         table.add_row(
             "+".join(trial.taps),
             f"{trial.l2:.3g}",
-            f"{trial.whitening:g}",
             f"{trial.log_loss:.4f}",
             f"{trial.log_loss_standard_error:.4f}",
             str(trial.example_count),

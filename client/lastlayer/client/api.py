@@ -159,6 +159,9 @@ class Client:
         recipe: str = "auto",
         class_weight: str = "none",
         min_precision: float = 0.0,
+        prefer: str = "quality",
+        compare: bool = False,
+        unfamiliar_share: float | None = None,
         timeout_s: float = TRAIN_TIMEOUT_S,
         on_progress: Callable[[TrainProgress], None] | None = None,
     ) -> ModelVersion:
@@ -166,7 +169,10 @@ class Client:
 
         `recipe` is `auto` or `tutorial`. `class_weight` is `none`, or `balanced` so that every class counts the same.
         With a `min_precision`, from 0 to 1, the version rejects predictions so that of the others at least that share
-        is correct. `timeout_s` is for the whole training. Interrupting it leaves no version.
+        is correct, and images that are unlike the training images: as many as reject `unfamiliar_share` of those while
+        held out (0.05 where None). `prefer` is `quality`, or `speed` for a head that needs less of the network. With
+        `compare` the other recipe is estimated, too, which takes about as long again. `timeout_s` is for the whole
+        training. Interrupting it leaves no version.
 
         Raises `NotFoundError` where there is no such dataset, `FailedPreconditionError` where it cannot be trained on
         (too few classes or examples, or features of another backbone), `InvalidInputError` for an unknown recipe or
@@ -181,6 +187,8 @@ class Client:
         if class_weight not in wire.CLASS_WEIGHTS:
             accepted = ", ".join(wire.CLASS_WEIGHTS)
             raise InvalidInputError(f"There is no class weight `{class_weight}`; give one of {accepted}.")
+        if prefer not in wire.PREFERENCES:
+            raise InvalidInputError(f"There is no preference `{prefer}`; give one of {', '.join(wire.PREFERENCES)}.")
         # The key makes a repeated call yield the version of the first one, even where only the answer was lost.
         request = classifier_pb2.TrainRequest(
             model=model,
@@ -188,6 +196,9 @@ class Client:
             recipe=wire.RECIPES[recipe],
             class_weight=wire.CLASS_WEIGHTS[class_weight],
             min_precision=min_precision,
+            preference=wire.PREFERENCES[prefer],
+            compare=compare,
+            unfamiliar_share=unfamiliar_share,
             request_id=str(uuid.uuid4()),
         )
         patience = Patience(self.server, timeout_s)

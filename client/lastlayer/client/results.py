@@ -29,7 +29,11 @@ class Prediction:
     error: ImageError | None = None
     """Why the image has no prediction."""
     rejected: bool = False
-    """Whether the best class is too improbable to be relied on: what the image shows is unknown."""
+    """Whether what the image shows is unknown: its best class is too improbable, or it is unfamiliar."""
+    distance: float = 0.0
+    """How far it is from the training images; 0 where the version does not reject by that."""
+    unfamiliar: bool = False
+    """Whether it is too far from them, so that it is rejected however probable its best class is."""
 
     @property
     def label(self) -> str:
@@ -205,6 +209,8 @@ class Metrics:
     """The mean distance between probability and accuracy over the bins of `reliability`."""
     reliability: tuple[ReliabilityBin, ...] = ()
     """How often predictions are correct by how probable they are said to be, in bins of rising probability."""
+    interval_inflation: float = 1.0
+    """How many times the variance is that of as many independent examples: more than 1 for a cross-validation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +242,10 @@ class Rejection:
     """A probability, from 0 to 1."""
     min_precision: float
     """The precision that was asked for, from 0 to 1."""
+    max_distance: float = 0.0
+    """Images that are farther than this from the training images are rejected, too; 0 where none is."""
+    unfamiliar_share: float = 0.0
+    """The share of held-out training images that are farther away, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +275,7 @@ class Trial:
     chosen: bool
     """Whether the version was trained with it."""
     whitening: float
-    """How much the features were whitened, from 0 (not) to 1 (wholly)."""
+    """How much the features were whitened, from 0 (not) to 1 (wholly); 0 but for earlier releases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +321,10 @@ class ModelVersion:
     """The versions of the libraries that it was trained with."""
     whitening: float = 0.0
     """How much the features were whitened, from 0 (not) to 1 (wholly)."""
+    preference: str = "quality"
+    """`quality` or `speed`: what the recipe `auto` chose by."""
+    square_root: bool = False
+    """Whether the square roots of the vectors' elements are its features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,6 +416,8 @@ class Head:
     """float32, little-endian, row by row: the sum of `dimensions` by the number of classes."""
     biases: bytes
     """float32, little-endian: the number of classes."""
+    square_root: bool = False
+    """Whether the square root of each element is taken before all else; of what is below 0, it is 0."""
 
 
 @dataclass(frozen=True, slots=True)

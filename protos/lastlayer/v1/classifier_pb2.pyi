@@ -20,6 +20,12 @@ class Recipe(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RECIPE_AUTO: _ClassVar[Recipe]
     RECIPE_TUTORIAL: _ClassVar[Recipe]
 
+class Preference(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PREFERENCE_UNSPECIFIED: _ClassVar[Preference]
+    PREFERENCE_QUALITY: _ClassVar[Preference]
+    PREFERENCE_SPEED: _ClassVar[Preference]
+
 class ClassWeight(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CLASS_WEIGHT_UNSPECIFIED: _ClassVar[ClassWeight]
@@ -34,6 +40,9 @@ class ReviewKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 RECIPE_UNSPECIFIED: Recipe
 RECIPE_AUTO: Recipe
 RECIPE_TUTORIAL: Recipe
+PREFERENCE_UNSPECIFIED: Preference
+PREFERENCE_QUALITY: Preference
+PREFERENCE_SPEED: Preference
 CLASS_WEIGHT_UNSPECIFIED: ClassWeight
 CLASS_WEIGHT_NONE: ClassWeight
 CLASS_WEIGHT_BALANCED: ClassWeight
@@ -88,7 +97,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., default_version: _Optional[int] = ..., version_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., classes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("model", "version", "dataset", "recipe", "taps", "l1", "l2", "classes", "example_count", "backbone", "backbone_digest", "cross_validation", "comparisons", "create_time", "training_duration", "notes", "class_weight", "calibration", "rejection", "rejection_curve", "trials", "libraries", "whitening")
+    __slots__ = ("model", "version", "dataset", "recipe", "taps", "l1", "l2", "classes", "example_count", "backbone", "backbone_digest", "cross_validation", "comparisons", "create_time", "training_duration", "notes", "class_weight", "calibration", "rejection", "rejection_curve", "trials", "libraries", "whitening", "preference", "square_root")
     class LibrariesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -119,6 +128,8 @@ class ModelVersion(_message.Message):
     TRIALS_FIELD_NUMBER: _ClassVar[int]
     LIBRARIES_FIELD_NUMBER: _ClassVar[int]
     WHITENING_FIELD_NUMBER: _ClassVar[int]
+    PREFERENCE_FIELD_NUMBER: _ClassVar[int]
+    SQUARE_ROOT_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     dataset: str
@@ -142,7 +153,9 @@ class ModelVersion(_message.Message):
     trials: _containers.RepeatedCompositeFieldContainer[Trial]
     libraries: _containers.ScalarMap[str, str]
     whitening: float
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., taps: _Optional[_Iterable[str]] = ..., l1: _Optional[float] = ..., l2: _Optional[float] = ..., classes: _Optional[_Iterable[str]] = ..., example_count: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., cross_validation: _Optional[_Union[_types_pb2.Metrics, _Mapping]] = ..., comparisons: _Optional[_Iterable[_Union[RecipeEstimate, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., training_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., class_weight: _Optional[_Union[ClassWeight, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., rejection: _Optional[_Union[Rejection, _Mapping]] = ..., rejection_curve: _Optional[_Iterable[_Union[RejectionPoint, _Mapping]]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ..., libraries: _Optional[_Mapping[str, str]] = ..., whitening: _Optional[float] = ...) -> None: ...
+    preference: Preference
+    square_root: bool
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., taps: _Optional[_Iterable[str]] = ..., l1: _Optional[float] = ..., l2: _Optional[float] = ..., classes: _Optional[_Iterable[str]] = ..., example_count: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., cross_validation: _Optional[_Union[_types_pb2.Metrics, _Mapping]] = ..., comparisons: _Optional[_Iterable[_Union[RecipeEstimate, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., training_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., class_weight: _Optional[_Union[ClassWeight, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., rejection: _Optional[_Union[Rejection, _Mapping]] = ..., rejection_curve: _Optional[_Iterable[_Union[RejectionPoint, _Mapping]]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ..., libraries: _Optional[_Mapping[str, str]] = ..., whitening: _Optional[float] = ..., preference: _Optional[_Union[Preference, str]] = ..., square_root: _Optional[bool] = ...) -> None: ...
 
 class Calibration(_message.Message):
     __slots__ = ("temperature", "log_loss_before", "expected_calibration_error_before")
@@ -155,12 +168,16 @@ class Calibration(_message.Message):
     def __init__(self, temperature: _Optional[float] = ..., log_loss_before: _Optional[float] = ..., expected_calibration_error_before: _Optional[float] = ...) -> None: ...
 
 class Rejection(_message.Message):
-    __slots__ = ("threshold", "min_precision")
+    __slots__ = ("threshold", "min_precision", "max_distance", "unfamiliar_share")
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     MIN_PRECISION_FIELD_NUMBER: _ClassVar[int]
+    MAX_DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    UNFAMILIAR_SHARE_FIELD_NUMBER: _ClassVar[int]
     threshold: float
     min_precision: float
-    def __init__(self, threshold: _Optional[float] = ..., min_precision: _Optional[float] = ...) -> None: ...
+    max_distance: float
+    unfamiliar_share: float
+    def __init__(self, threshold: _Optional[float] = ..., min_precision: _Optional[float] = ..., max_distance: _Optional[float] = ..., unfamiliar_share: _Optional[float] = ...) -> None: ...
 
 class RejectionPoint(_message.Message):
     __slots__ = ("threshold", "precision", "coverage")
@@ -267,20 +284,26 @@ class ExampleOutcome(_message.Message):
     def __init__(self, id: _Optional[str] = ..., content_sha256: _Optional[bytes] = ..., label: _Optional[str] = ..., label_trimmed: _Optional[bool] = ..., added: _Optional[_Union[ExampleOutcome.Added, _Mapping]] = ..., present: _Optional[_Union[ExampleOutcome.Present, _Mapping]] = ..., content_needed: _Optional[_Union[ExampleOutcome.ContentNeeded, _Mapping]] = ..., conflict: _Optional[_Union[ExampleOutcome.Conflict, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class TrainRequest(_message.Message):
-    __slots__ = ("model", "dataset", "recipe", "request_id", "class_weight", "min_precision")
+    __slots__ = ("model", "dataset", "recipe", "request_id", "class_weight", "min_precision", "preference", "compare", "unfamiliar_share")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CLASS_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     MIN_PRECISION_FIELD_NUMBER: _ClassVar[int]
+    PREFERENCE_FIELD_NUMBER: _ClassVar[int]
+    COMPARE_FIELD_NUMBER: _ClassVar[int]
+    UNFAMILIAR_SHARE_FIELD_NUMBER: _ClassVar[int]
     model: str
     dataset: str
     recipe: Recipe
     request_id: str
     class_weight: ClassWeight
     min_precision: float
-    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., request_id: _Optional[str] = ..., class_weight: _Optional[_Union[ClassWeight, str]] = ..., min_precision: _Optional[float] = ...) -> None: ...
+    preference: Preference
+    compare: bool
+    unfamiliar_share: float
+    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., request_id: _Optional[str] = ..., class_weight: _Optional[_Union[ClassWeight, str]] = ..., min_precision: _Optional[float] = ..., preference: _Optional[_Union[Preference, str]] = ..., compare: _Optional[bool] = ..., unfamiliar_share: _Optional[float] = ...) -> None: ...
 
 class TrainResponse(_message.Message):
     __slots__ = ("progress", "version")
@@ -333,12 +356,16 @@ class ImagePrediction(_message.Message):
     def __init__(self, id: _Optional[str] = ..., prediction: _Optional[_Union[Prediction, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class Prediction(_message.Message):
-    __slots__ = ("scores", "rejected")
+    __slots__ = ("scores", "rejected", "distance", "unfamiliar")
     SCORES_FIELD_NUMBER: _ClassVar[int]
     REJECTED_FIELD_NUMBER: _ClassVar[int]
+    DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    UNFAMILIAR_FIELD_NUMBER: _ClassVar[int]
     scores: _containers.RepeatedCompositeFieldContainer[_types_pb2.LabelScore]
     rejected: bool
-    def __init__(self, scores: _Optional[_Iterable[_Union[_types_pb2.LabelScore, _Mapping]]] = ..., rejected: _Optional[bool] = ...) -> None: ...
+    distance: float
+    unfamiliar: bool
+    def __init__(self, scores: _Optional[_Iterable[_Union[_types_pb2.LabelScore, _Mapping]]] = ..., rejected: _Optional[bool] = ..., distance: _Optional[float] = ..., unfamiliar: _Optional[bool] = ...) -> None: ...
 
 class PredictStreamRequest(_message.Message):
     __slots__ = ("request_id", "request")
@@ -593,7 +620,7 @@ class GetHeadRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
 
 class Head(_message.Message):
-    __slots__ = ("model", "version", "backbone", "backbone_digest", "taps", "unit_length", "classes", "weights", "biases")
+    __slots__ = ("model", "version", "backbone", "backbone_digest", "taps", "unit_length", "classes", "weights", "biases", "square_root")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
@@ -603,6 +630,7 @@ class Head(_message.Message):
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     BIASES_FIELD_NUMBER: _ClassVar[int]
+    SQUARE_ROOT_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     backbone: str
@@ -612,7 +640,8 @@ class Head(_message.Message):
     classes: _containers.RepeatedScalarFieldContainer[str]
     weights: bytes
     biases: bytes
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., taps: _Optional[_Iterable[_Union[HeadTap, _Mapping]]] = ..., unit_length: _Optional[bool] = ..., classes: _Optional[_Iterable[str]] = ..., weights: _Optional[bytes] = ..., biases: _Optional[bytes] = ...) -> None: ...
+    square_root: bool
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., taps: _Optional[_Iterable[_Union[HeadTap, _Mapping]]] = ..., unit_length: _Optional[bool] = ..., classes: _Optional[_Iterable[str]] = ..., weights: _Optional[bytes] = ..., biases: _Optional[bytes] = ..., square_root: _Optional[bool] = ...) -> None: ...
 
 class HeadTap(_message.Message):
     __slots__ = ("name", "dimension")

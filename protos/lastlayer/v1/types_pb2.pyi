@@ -152,7 +152,7 @@ class ClassMetrics(_message.Message):
     def __init__(self, label: _Optional[str] = ..., example_count: _Optional[int] = ..., log_loss: _Optional[float] = ..., precision: _Optional[float] = ..., recall: _Optional[float] = ...) -> None: ...
 
 class Metrics(_message.Message):
-    __slots__ = ("example_count", "log_loss", "log_loss_reduction", "micro_accuracy", "macro_accuracy", "classes", "confusion_matrix", "micro_accuracy_interval", "log_loss_interval", "expected_calibration_error", "reliability")
+    __slots__ = ("example_count", "log_loss", "log_loss_reduction", "micro_accuracy", "macro_accuracy", "classes", "confusion_matrix", "micro_accuracy_interval", "log_loss_interval", "expected_calibration_error", "reliability", "interval_inflation")
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     LOG_LOSS_FIELD_NUMBER: _ClassVar[int]
     LOG_LOSS_REDUCTION_FIELD_NUMBER: _ClassVar[int]
@@ -164,6 +164,7 @@ class Metrics(_message.Message):
     LOG_LOSS_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_CALIBRATION_ERROR_FIELD_NUMBER: _ClassVar[int]
     RELIABILITY_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_INFLATION_FIELD_NUMBER: _ClassVar[int]
     example_count: int
     log_loss: float
     log_loss_reduction: float
@@ -175,7 +176,8 @@ class Metrics(_message.Message):
     log_loss_interval: Interval
     expected_calibration_error: float
     reliability: _containers.RepeatedCompositeFieldContainer[ReliabilityBin]
-    def __init__(self, example_count: _Optional[int] = ..., log_loss: _Optional[float] = ..., log_loss_reduction: _Optional[float] = ..., micro_accuracy: _Optional[float] = ..., macro_accuracy: _Optional[float] = ..., classes: _Optional[_Iterable[_Union[ClassMetrics, _Mapping]]] = ..., confusion_matrix: _Optional[_Iterable[int]] = ..., micro_accuracy_interval: _Optional[_Union[Interval, _Mapping]] = ..., log_loss_interval: _Optional[_Union[Interval, _Mapping]] = ..., expected_calibration_error: _Optional[float] = ..., reliability: _Optional[_Iterable[_Union[ReliabilityBin, _Mapping]]] = ...) -> None: ...
+    interval_inflation: float
+    def __init__(self, example_count: _Optional[int] = ..., log_loss: _Optional[float] = ..., log_loss_reduction: _Optional[float] = ..., micro_accuracy: _Optional[float] = ..., macro_accuracy: _Optional[float] = ..., classes: _Optional[_Iterable[_Union[ClassMetrics, _Mapping]]] = ..., confusion_matrix: _Optional[_Iterable[int]] = ..., micro_accuracy_interval: _Optional[_Union[Interval, _Mapping]] = ..., log_loss_interval: _Optional[_Union[Interval, _Mapping]] = ..., expected_calibration_error: _Optional[float] = ..., reliability: _Optional[_Iterable[_Union[ReliabilityBin, _Mapping]]] = ..., interval_inflation: _Optional[float] = ...) -> None: ...
 
 class Interval(_message.Message):
     __slots__ = ("lower", "upper")

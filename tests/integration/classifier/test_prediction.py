@@ -58,13 +58,24 @@ async def test_what_is_less_probable_than_the_threshold_is_rejected(stub) -> Non
 
 
 async def test_the_threshold_of_the_version_holds_unless_the_request_has_one(stub) -> None:
-    await add(stub, "m", examples("cat", 6) + examples("dog", 6))
-    threshold = (await train(stub, min_precision=0.99)).rejection.threshold
+    await add(stub, "m", examples("cat", 40) + examples("dog", 40))
+    threshold = (await train(stub, min_precision=0.95, unfamiliar_share=0.0)).rejection.threshold
     images = [b"cat-9", b"owl-1", b"owl-2"]
     for result in (await predict(stub, images)).results:
         assert result.prediction.rejected == (result.prediction.scores[0].score < threshold)
     assert any(result.prediction.rejected for result in (await predict(stub, images)).results)
     assert not any(result.prediction.rejected for result in (await predict(stub, images, threshold=0.0)).results)
+
+
+async def test_what_is_unlike_the_training_images_is_unknown_by_its_distance(stub) -> None:
+    await add(stub, "m", examples("cat", 20) + examples("dog", 20))
+    version = await train(stub, unfamiliar_share=0.05)
+    assert (version.rejection.threshold, version.rejection.unfamiliar_share) == (0, 0.05)
+    for result in (await predict(stub, [b"cat-9", b"owl-1", b"cat-99"])).results:
+        found = result.prediction
+        assert found.unfamiliar == found.rejected == (found.distance > version.rejection.max_distance)
+    [accepted] = (await predict(stub, [b"owl-1"], threshold=0.0)).results
+    assert not accepted.prediction.rejected
 
 
 async def test_one_call_of_the_featurizer_for_the_taps_that_the_head_takes(stub, fake: FakeFeaturizer) -> None:

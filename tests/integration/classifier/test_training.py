@@ -38,7 +38,8 @@ async def test_a_version_says_all_about_itself(stub, fake: FakeFeaturizer) -> No
     assert version.cross_validation.example_count == 12
     assert version.cross_validation.micro_accuracy == 1
     assert list(version.cross_validation.confusion_matrix) == [6, 0, 0, 6]
-    assert [comparison.recipe for comparison in version.comparisons] == [classifier_pb2.RECIPE_TUTORIAL]
+    assert version.cross_validation.interval_inflation > 1
+    assert (version.preference, list(version.comparisons)) == (classifier_pb2.PREFERENCE_QUALITY, [])
     assert version.create_time.seconds > 1_600_000_000
     assert version.training_duration.ToNanoseconds() > 0
     assert version == await stub.GetModelVersion(classifier_pb2.GetModelVersionRequest(model="m"))
@@ -53,6 +54,25 @@ async def test_the_recipe_of_the_tutorial(stub) -> None:
         1,
         1,
     )
+
+
+async def test_recipes_are_compared_on_request(stub) -> None:
+    await add(stub, "m", examples("cat", 6) + examples("dog", 6))
+    version = await train(stub, compare=True, preference=classifier_pb2.PREFERENCE_SPEED)
+    assert [comparison.recipe for comparison in version.comparisons] == [classifier_pb2.RECIPE_TUTORIAL]
+    assert version.preference == classifier_pb2.PREFERENCE_SPEED
+
+
+async def test_images_that_are_all_conflicts_are_said(stub) -> None:
+    for label in ("cat", "dog"):
+        await add(
+            stub,
+            "m",
+            [classifier_pb2.Example(id=entry.id, content=entry.content, label=label) for entry in examples("cat", 4)],
+        )
+    details = await failure(stub.Train(Request(model="m")))
+    assert (details.code.name, details.reason) == ("FAILED_PRECONDITION", "DATASET_NOT_TRAINABLE")
+    assert details.message.startswith("All 4 images of the dataset `m` have several labels")
 
 
 async def test_training_needs_no_featurizer(stub, fake: FakeFeaturizer) -> None:
@@ -193,15 +213,20 @@ async def test_class_weights(stub) -> None:
 
 async def test_a_precision_that_is_asked_for_sets_a_threshold(stub) -> None:
     await add(stub, "m", examples("cat", 6) + examples("dog", 6))
-    version = await train(stub, min_precision=0.9)
-    assert version.rejection.min_precision == 0.9
+    version = await train(stub, min_precision=0.75)
+    assert version.rejection.min_precision == 0.75
     assert 0.5 <= version.rejection.threshold <= 1
+    details = await failure(stub.Train(Request(model="m", min_precision=0.9)))
+    assert (details.code.name, details.reason) == ("FAILED_PRECONDITION", "DATASET_NOT_TRAINABLE")
+    assert "cannot be promised with 12 examples" in details.message
 
 
 @pytest.mark.parametrize(
     ("fields", "code", "reason", "sentence"),
     [
         ({"class_weight": 9}, "INVALID_ARGUMENT", "INVALID_FIELD", "There is no class weight 9; "),
+        ({"preference": 9}, "INVALID_ARGUMENT", "INVALID_FIELD", "There is no preference 9; "),
+        ({"unfamiliar_share": 0.6}, "INVALID_ARGUMENT", "INVALID_FIELD", "The share is 0.6; "),
         ({"min_precision": 1.0}, "INVALID_ARGUMENT", "INVALID_FIELD", "The precision is 1; "),
         ({"min_precision": float("nan")}, "INVALID_ARGUMENT", "INVALID_FIELD", "The precision is nan; "),
         (

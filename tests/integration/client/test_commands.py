@@ -51,6 +51,7 @@ class TestTrain:
                 "classes": ["cat", "dog"],
                 "accuracy_interval": [0.5, 0.9],
                 "log_loss_interval": None,
+                "interval_inflation": 1.0,
                 "expected_calibration_error": 0.125,
                 "reliability": [
                     {
@@ -63,7 +64,12 @@ class TestTrain:
                 ],
             }
             assert version["class_weight"] == "balanced"
-            assert version["rejection"] == {"threshold": 0.625, "min_precision": 0.9}
+            assert version["rejection"] == {
+                "threshold": 0.625,
+                "min_precision": 0.9,
+                "max_distance": 0.0,
+                "unfamiliar_share": 0.0,
+            }
             assert version["rejection_curve"] == [{"threshold": 0.5, "precision": 0.75, "coverage": 1.0}]
             assert version["calibration"]["temperature"] == 1.5
             assert (len(version["trials"]), version["libraries"]) == (1, {"scikit-learn": "1.7.2"})
@@ -182,7 +188,10 @@ class TestPredict:
         fake.classes = ("cat", "dog", "größe 🦆")
         image = photos.folder / "dog" / "dog1.jpg"
         [answer] = objects(run("predict", image, "--json"))
-        assert list(answer) == ["image", "label", "score", "scores", "rejected", "model", "version"]
+        assert list(answer) == [
+            *("image", "label", "score", "scores", "rejected", "model", "version"),
+            *("distance", "unfamiliar"),
+        ]
         assert (answer["image"], answer["label"], answer["score"]) == (str(image), "dog", 0.75)
         assert [entry["label"] for entry in answer["scores"]] == ["dog", "cat", "größe 🦆"]
         assert sum(entry["score"] for entry in answer["scores"]) == 1

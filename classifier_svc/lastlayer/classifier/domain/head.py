@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from lastlayer.classifier.domain.arrays import Features
 from lastlayer.classifier.domain.errors import StoreCorruptError
+from lastlayer.classifier.domain.familiarity import Familiarity
 
 _MAGIC: Final = b"lastlayer head 1\n"
 _CHECKSUM_BYTES: Final = 32
@@ -21,6 +22,16 @@ def unit_length(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return the rows, float32 [n, d], scaled to Euclidean length 1; a row of zeros stays."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.divide(vectors, np.where(lengths > 0, lengths, 1), dtype=np.float32)
+
+
+def square_root(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the elements' square roots, float32 [n, d]; what is below 0 becomes 0.
+
+    The inner product of two vectors of unit length becomes the Bhattacharyya coefficient of their shares, in which a
+    few strong channels count for less (Arandjelovic and Zisserman, Three things everyone should know to improve object
+    retrieval, 2012).
+    """
+    return np.sqrt(np.maximum(vectors, 0), dtype=np.float32)
 
 
 def softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -41,6 +52,9 @@ class _Header:
     l1: float
     l2: float
     threshold: float = 0.0
+    square_root: bool = False
+    directions: int = 0
+    max_distance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -64,21 +78,58 @@ class Head:
     """The weight of the L2 penalty in the same terms: l2 / 2n times the sum of the weights' squares is added."""
     threshold: float = 0.0
     """The least probability of the best class with which a prediction is not rejected."""
+    square_root: bool = False
+    """Whether the elements' square roots are taken, before all else."""
+    familiarity: Familiarity | None = None
+    """None where nothing is too unlike the training images."""
+
+    def prepare(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return a tap's vectors, float32 [n, d], as the weights take them."""
+        rooted = square_root(vectors) if self.square_root else vectors
+        return unit_length(rooted) if self.unit_length else rooted
 
     def probabilities(self, features: Features) -> npt.NDArray[np.float64]:
         """Return the probabilities of the classes, float64 [n, c]; raises KeyError where a tap is missing."""
-        vectors = [unit_length(features[tap]) if self.unit_length else features[tap] for tap in self.taps]
-        return softmax((np.hstack(vectors) @ self.weights).astype(np.float64) + self.biases)
+        return self.score(features)[0]
+
+    def score(self, features: Features) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return the probabilities of the classes, float64 [n, c], and the distances from the training images, [n].
+
+        The distances are 0 without `familiarity`. Raises KeyError where a tap is missing.
+        """
+        vectors = np.hstack([self.prepare(features[tap]) for tap in self.taps])
+        probabilities = softmax((vectors @ self.weights).astype(np.float64) + self.biases)
+        distances = self.familiarity.distances(vectors) if self.familiarity else np.zeros(len(vectors))
+        return probabilities, distances
+
+    def is_unfamiliar(self, distance: float) -> bool:
+        """Return whether an image at a distance is too unlike the training images."""
+        return self.familiarity is not None and distance > self.familiarity.max_distance
 
     def to_bytes(self) -> bytes:
         """Return the head as bytes.
 
         A line that names the format, a line of JSON (`taps`, `unit_length`, `classes`, `dimension`, `l1`, `l2`,
-        `threshold`), the weights [dimension, classes] and the biases [classes] as float32, little-endian, row by row,
-        and the sha256 of all that.
+        `threshold`, `square_root`, `directions`, `max_distance`), the weights [dimension, classes] and the biases
+        [classes] as float32, little-endian, row by row; where `directions` is not 0, the directions [dimension,
+        directions] and the mean [dimension] likewise; and the sha256 of all that.
         """
-        header = _Header(self.taps, self.unit_length, self.classes, len(self.weights), self.l1, self.l2, self.threshold)
+        header = _Header(
+            self.taps,
+            self.unit_length,
+            self.classes,
+            len(self.weights),
+            self.l1,
+            self.l2,
+            self.threshold,
+            self.square_root,
+            self.familiarity.directions.shape[1] if self.familiarity else 0,
+            self.familiarity.max_distance if self.familiarity else 0.0,
+        )
         arrays = self.weights.astype(_NUMBER).tobytes() + self.biases.astype(_NUMBER).tobytes()
+        if self.familiarity:
+            arrays += self.familiarity.directions.astype(_NUMBER).tobytes()
+            arrays += self.familiarity.mean.astype(_NUMBER).tobytes()
         content = _MAGIC + json.dumps(asdict(header)).encode() + b"\n" + arrays
         return content + hashlib.sha256(content).digest()
 
@@ -94,7 +145,9 @@ class Head:
         except (TypeError, ValueError) as error:
             raise StoreCorruptError("The stored head of this version has an unknown header.") from error
         count = len(header.classes)
-        if len(arrays) != (header.dimension + 1) * count * _NUMBER.itemsize:
+        own = (header.dimension + 1) * count
+        familiar = header.dimension * (header.directions + 1) if header.directions else 0
+        if len(arrays) != (own + familiar) * _NUMBER.itemsize:
             raise StoreCorruptError("The stored head of this version has another size than its header says.")
         values = np.frombuffer(arrays, _NUMBER)
         return cls(
@@ -102,8 +155,15 @@ class Head:
             unit_length=header.unit_length,
             classes=tuple(header.classes),
             weights=values[: header.dimension * count].reshape(header.dimension, count),
-            biases=values[header.dimension * count :],
+            biases=values[header.dimension * count : own],
             l1=header.l1,
             l2=header.l2,
             threshold=header.threshold,
+            square_root=header.square_root,
+            familiarity=_read_familiarity(header, values[own:]) if familiar else None,
         )
+
+
+def _read_familiarity(header: _Header, values: npt.NDArray[np.float32]) -> Familiarity:
+    end = header.dimension * header.directions
+    return Familiarity(values[:end].reshape(header.dimension, header.directions), values[end:], header.max_distance)

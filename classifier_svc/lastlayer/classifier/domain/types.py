@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,8 @@ class Tap:
     """Whether its vectors are the network's own class scores before softmax."""
     dimension: int
     """The number of elements of its vectors."""
+    added_later: bool = False
+    """Whether the backbone got it after features had been stored, so that older images may lack it."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ class TrainingSet:
     labels: Sequence[str]
     features: Mapping[str, npt.NDArray[np.float32]]
     """By tap, those that were asked for: float32 [n, d]."""
+    lacking: Mapping[str, int] = field(default_factory=dict)
+    """By tap: how many examples have no features at it, as they were featurized before the network had it."""
 
 
 @dataclass(frozen=True)
@@ -195,3 +199,5 @@ class Predicted(NamedTuple):
     """Of the head's classes, float64 [c]."""
     vector: npt.NDArray[np.float32]
     """At the deepest tap of the head, float32 [d]."""
+    distance: float = 0.0
+    """From the training images, see `Head.score`."""

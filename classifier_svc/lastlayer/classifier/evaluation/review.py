@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from lastlayer.classifier.domain.labels import normalize_classes
 from lastlayer.classifier.domain.types import StoredExample, Version
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold, OutOfFoldExample
 
@@ -82,16 +83,17 @@ class Review:
     def _unchanged(
         self, version: Version, found: Sequence[OutOfFoldExample], with_thumbnails: bool
     ) -> list[ReviewedExample]:
+        classes = normalize_classes(version.classes)
         contents = [example.content_sha256 for example in found]
         stored = self._examples.get(version.dataset, contents, with_thumbnails=with_thumbnails)
         return [
             ReviewedExample(
                 stored=now,
-                label=version.classes[example.label],
+                label=classes[example.label],
                 label_probability=example.label_probability,
-                suggested_label=version.classes[example.predicted],
+                suggested_label=classes[example.predicted],
                 suggested_probability=example.predicted_probability,
             )
             for example in found
-            if (now := stored.get(example.content_sha256)) and now.labels == (version.classes[example.label],)
+            if (now := stored.get(example.content_sha256)) and now.labels == (classes[example.label],)
         ]

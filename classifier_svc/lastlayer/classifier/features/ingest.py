@@ -98,7 +98,7 @@ class Ingest:
         """
         backbone = await self._served()
         wanted = {example.content_sha256: example.content for example in offered if example.content}
-        stored = await self._pools.reads.run(self._store.find_featurized, backbone.digest, wanted.keys())
+        stored = await self._pools.reads.run(self._store.find_featurized, backbone, wanted.keys())
         missing = wanted.keys() - stored
         new = [content for content in wanted if content in missing and content not in self._underway]
         if new:

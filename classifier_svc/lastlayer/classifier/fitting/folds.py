@@ -14,9 +14,18 @@ import numpy.typing as npt
 from lastlayer.classifier.domain.arrays import Array, Indices
 
 
-def choose_fold_count(example_count: int) -> int:
-    """Return a number of folds that suits a dataset: 10 up to 400 examples, where each one counts, and 5 beyond."""
-    return 10 if example_count <= 400 else 5
+def choose_fold_count(y: Indices) -> int:
+    """Return a number of folds that suits a dataset: 10 up to 400 examples, where each one counts, and 5 beyond.
+
+    There are never more than a class has examples on average, so that each fold leaves out about one of every class. A
+    fold that leaves out one example of one class, of two or three, would be fitted on fewer of that class than of the
+    others, and take the example for one of theirs: accuracy then comes out far below chance.
+
+    `y` is [n], the classes' indices.
+    """
+    counts = np.bincount(y)
+    shared = counts[counts > 1]
+    return min(10 if len(y) <= 400 else 5, max(2, int(shared.mean()))) if len(shared) else 2
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,9 @@ class Splits:
 
     fitted: npt.NDArray[np.bool_]
     """bool [n, p], whether an example is fitted in a regression."""
+    weights: npt.NDArray[np.float64]
+    """[n, p], how much an example counts in a regression: 0 where it is not fitted, and else so that each class keeps
+    its share of the whole, however many of its examples are left out."""
     validating: Indices
     """[s, n, r], the regressions that validate an example, from 0 to p - 1; -1 where none does.
 
@@ -51,15 +63,34 @@ def make_splits(y: Indices, folds: int, seed: int, *, repeats: int = 1, without:
     left_out = [None] if without is None else [without == value for value in np.unique(without[without >= 0])]
     validating = np.full((len(left_out), len(y), repeats), -1)
     fitted: list[npt.NDArray[np.bool_]] = []
+    weights: list[Array] = []
     for number, out in enumerate(left_out):
-        rows = np.arange(len(y)) if out is None else np.flatnonzero(~out)
+        whole = np.ones(len(y), bool) if out is None else ~out
+        rows = np.flatnonzero(whole)
         assigned = np.full((len(y), repeats), -1)
         assigned[rows] = _assign(y[rows], folds, repeats, seed + number)
         for repeat, of_repeat in enumerate(assigned.T):
             for fold in np.unique(of_repeat[of_repeat >= 0]):
                 validating[number, of_repeat == fold, repeat] = len(fitted)
-                fitted.append((of_repeat != fold) & (True if out is None else ~out))
-    return Splits(np.stack(fitted, 1) if fitted else np.zeros((len(y), 0), bool), validating)
+                fitted.append((of_repeat != fold) & whole)
+                weights.append(weigh_fitted(y, fitted[-1], whole))
+    if not fitted:
+        return Splits(np.zeros((len(y), 0), bool), np.zeros((len(y), 0)), validating)
+    return Splits(np.stack(fitted, 1), np.stack(weights, 1), validating)
+
+
+def weigh_fitted(y: Indices, fitted: npt.NDArray[np.bool_], whole: npt.NDArray[np.bool_]) -> Array:
+    """Return weights, float64 [n], with which each class has the share of the fitted examples that it has of the whole.
+
+    `y` is [n], the classes' indices; `fitted` and `whole` are bool [n]. The weights are 0 where an example is not
+    fitted, and 1 on average over those that are.
+    """
+    classes = int(y.max(initial=-1)) + 1
+    kept, of_whole = np.bincount(y[fitted], minlength=classes), np.bincount(y[whole], minlength=classes)
+    shares = np.divide(of_whole, kept, out=np.zeros(classes), where=kept > 0)
+    weights = np.where(fitted, shares[y], 0.0)
+    total = weights.sum()
+    return weights * (fitted.sum() / total) if total else weights
 
 
 def assign_folds(y: Indices, folds: int, seed: int) -> Indices:

@@ -79,23 +79,6 @@ def iterate_blocks(features: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np
         yield features[start : start + _BLOCK_ROWS]
 
 
-def whiten(rotated: Rotated, strength: float) -> Rotated:
-    """Return rotated features whose variances are more alike, and have the same sum.
-
-    Each value is divided by the standard deviation of its direction to the power of `strength`, from 0, which changes
-    nothing, to 1, which is PCA whitening (Kessy, Lewin and Strimmer, Optimal Whitening and Decorrelation, 2018; theirs
-    is the case of 1, the power between is ours). All are then multiplied by one number, so that the sum of the
-    variances stays. A penalty on weights then weighs less in the directions in which features hardly vary.
-    """
-    if not strength or not rotated.values.size:
-        return rotated
-    deviations = np.sqrt((rotated.values.astype(np.float64) ** 2).mean(0))
-    scales = deviations**-strength
-    scales *= np.sqrt((deviations**2).sum() / ((deviations * scales) ** 2).sum())
-    scales = scales.astype(rotated.values.dtype)
-    return Rotated(rotated.values * scales, rotated.mean, rotated.directions * scales)
-
-
 def split_columns(features: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
     """Return features [n, d] in as few parts, side by side, as can be rotated; the parts are views."""
     count, dimension = features.shape

@@ -2,7 +2,8 @@
 
 The idea is that of Zhou et al., Learning Deep Features for Discriminative Localization, 2016. A head's score is linear
 in the means of feature maps over height and width, so that each cell's part of the mean has its part of the score. The
-division by a vector's length changes nothing in that: it is the same number for all cells of an image.
+division by a vector's length changes nothing in that: it is the same number for all cells of an image. Neither do
+square roots: the root of a channel's mean is that mean divided by a number that is the same for all cells.
 """
 
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ class ActivationMap:
     contributions: npt.NDArray[np.float64]
     """float64 [h, w] on the finest grid of the taps: positive where a cell speaks for the class."""
     bias: float
+    distance: float = 0.0
+    """From the training images, see `Head.score`."""
 
     @property
     def logit(self) -> float:
@@ -57,7 +60,7 @@ def activation_map(head: Head, maps: FeatureMaps, label: str = "") -> Activation
     `maps` has the map of each of the head's taps. Raises InvalidFieldError where the head does not know the class.
     """
     means = {tap: maps[tap].mean((0, 1), np.float64) for tap in head.taps}
-    [probabilities] = head.probabilities({tap: mean[None].astype(np.float32) for tap, mean in means.items()})
+    [probabilities], [distance] = head.score({tap: mean[None].astype(np.float32) for tap, mean in means.items()})
     index = _index(head.classes, label) if label else int(probabilities.argmax())
     height = max(maps[tap].shape[0] for tap in head.taps)
     width = max(maps[tap].shape[1] for tap in head.taps)
@@ -66,8 +69,11 @@ def activation_map(head: Head, maps: FeatureMaps, label: str = "") -> Activation
     for tap in head.taps:
         rows, columns, dimension = maps[tap].shape
         weights = head.weights[row : row + dimension, index].astype(np.float64)
-        length = (np.linalg.norm(means[tap]) or 1.0) if head.unit_length else 1.0
-        parts = maps[tap].astype(np.float64) @ weights / (rows * columns * length)
+        # A channel's root is its mean divided by the root itself, so that each cell has its share of that, too.
+        roots = np.sqrt(np.maximum(means[tap], 0))
+        scale = np.divide(1, roots, out=np.zeros_like(roots), where=roots > 0) if head.square_root else 1.0
+        length = (np.linalg.norm(means[tap] * scale) or 1.0) if head.unit_length else 1.0
+        parts = maps[tap].astype(np.float64) @ (weights * scale) / (rows * columns * length)
         contributions += regrid(parts, height, width)
         row += dimension
     return ActivationMap(
@@ -76,6 +82,7 @@ def activation_map(head: Head, maps: FeatureMaps, label: str = "") -> Activation
         probability=float(probabilities[index]),
         contributions=contributions,
         bias=float(head.biases[index]),
+        distance=float(distance),
     )
 
 

@@ -6,13 +6,15 @@ It explains predictions in the same way.
 import contextlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from prometheus_client import Counter
 
 from lastlayer.classifier.domain.head import Head
+from lastlayer.classifier.domain.labels import normalize_classes
 from lastlayer.classifier.domain.types import Predicted, Region, ServedVersion
 from lastlayer.classifier.domain.workers import Workers
 from lastlayer.classifier.features.client import FeaturizerClient
@@ -51,6 +53,8 @@ class Predictions:
     """One an image, in the order of the request."""
     threshold: float
     """See `PredictionRequest.threshold`."""
+    accepts_all: bool = False
+    """Whether nothing is rejected, by the request's wish: not even what is unlike the training images."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Predictor:
             version, head = await self.version(request.model, request.version)
             outcomes = await self.predict(version, head, request.images, deadline=deadline, patient=patient)
         threshold = head.threshold if request.threshold is None else request.threshold
-        return Predictions(version, head, outcomes, threshold)
+        return Predictions(version, head, outcomes, threshold, accepts_all=request.threshold == 0)
 
     async def version(self, model: str, number: int) -> tuple[ServedVersion, Head]:
         """Return a version, the default where `number` is 0, with its head.
@@ -96,6 +100,8 @@ class Predictor:
         head = self._heads.get(version.key)
         if head is None:
             head = Head.from_bytes(await self._workers.run(self._models.head, version.key))
+            # Labels are normalised since; those of an older head are to be found by them.
+            head = replace(head, classes=normalize_classes(head.classes))
             self._heads[version.key] = head
             if len(self._heads) > _CACHED_HEADS:
                 self._heads.popitem(last=False)
@@ -129,11 +135,12 @@ class Predictor:
             return [outcome for outcome in outcomes if isinstance(outcome, LastlayerError)]
         features = {tap: np.stack([outcome.vectors[tap] for outcome in found]) for tap in head.taps}
         if len(found) * head.weights.size <= _QUICK_PRODUCTS:
-            rows = iter(head.probabilities(features))
+            scored = head.score(features)
         else:
-            rows = iter(await self._workers.run(head.probabilities, features))
+            scored = await self._workers.run(head.score, features)
+        rows = zip(*scored, strict=True)
         return [
-            outcome if isinstance(outcome, LastlayerError) else Predicted(next(rows), outcome.vectors[head.taps[-1]])
+            outcome if isinstance(outcome, LastlayerError) else _predicted(*next(rows), outcome.vectors[head.taps[-1]])
             for outcome in outcomes
         ]
 
@@ -154,6 +161,12 @@ class Predictor:
         except BackboneMismatchError as error:
             raise _mismatch(version, error) from error
         return Explanation(version, head, await self._workers.run(activation_map, head, maps, label), region)
+
+
+def _predicted(
+    probabilities: npt.NDArray[np.float64], distance: np.float64, vector: npt.NDArray[np.float32]
+) -> Predicted:
+    return Predicted(probabilities, vector, float(distance))
 
 
 def _mismatch(version: ServedVersion, error: BackboneMismatchError) -> BackboneMismatchError:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf import timestamp_pb2
 
+from lastlayer.classifier.domain.head import Head
 from lastlayer.classifier.domain.types import Dataset, Model, Predicted, StoredExample
 from lastlayer.classifier.evaluation.evaluation import Evaluated
 from lastlayer.classifier.evaluation.review import Reviewed, ReviewedExample
@@ -31,7 +32,7 @@ def to_outcome(example: classifier_pb2.Example, offer: Offered, outcome: Outcome
         message.error.CopyFrom(to_status(outcome.error))
         return message
     message.label = offer.label
-    message.label_trimmed = offer.label != example.label
+    message.label_trimmed = example.label.strip() != example.label
     if outcome.content_needed:
         message.content_needed.SetInParent()
     elif len(outcome.labels) > 1:
@@ -51,7 +52,7 @@ def to_example_evaluation(example: classifier_pb2.Example, evaluated: Evaluated)
     message = classifier_pb2.ExampleEvaluation(
         id=evaluated.name,
         label=evaluated.label,
-        label_trimmed=evaluated.label != example.label,
+        label_trimmed=example.label.strip() != example.label,
         label_known=evaluated.label_known,
     )
     if isinstance(evaluated.outcome, LastlayerError):
@@ -76,9 +77,10 @@ def to_predict_response(
 ) -> classifier_pb2.PredictResponse:
     """Return the predictions of the images of a request; raises InvalidFieldError where a message cannot hold them."""
     classes = predictions.head.classes
+    reject_unlike = None if predictions.accepts_all else predictions.head
     response = classifier_pb2.PredictResponse(
         results=[
-            to_image_prediction(image.id, outcome, classes, request.top_k, predictions.threshold)
+            to_image_prediction(image.id, outcome, classes, request.top_k, predictions.threshold, reject_unlike)
             for image, outcome in zip(request.images, predictions.outcomes, strict=True)
         ],
         model=predictions.version.model,
@@ -104,24 +106,42 @@ async def to_stream_response(
 
 
 def to_image_prediction(
-    image_id: str, outcome: Predicted | LastlayerError, classes: Sequence[str], top_k: int, threshold: float
+    image_id: str,
+    outcome: Predicted | LastlayerError,
+    classes: Sequence[str],
+    top_k: int,
+    threshold: float,
+    reject_unlike: Head | None = None,
 ) -> classifier_pb2.ImagePrediction:
-    """Return the prediction of an image, or why it has none."""
+    """Return the prediction of an image, or why it has none.
+
+    What is unlike the training images of the head `reject_unlike` is rejected, whatever its probability.
+    """
     if isinstance(outcome, LastlayerError):
         return classifier_pb2.ImagePrediction(id=image_id, error=to_status(outcome))
-    prediction = to_prediction(outcome.probabilities, classes, top_k, threshold)
+    unfamiliar = reject_unlike is not None and reject_unlike.is_unfamiliar(outcome.distance)
+    prediction = to_prediction(
+        outcome.probabilities, classes, top_k, threshold, distance=outcome.distance, unfamiliar=unfamiliar
+    )
     return classifier_pb2.ImagePrediction(id=image_id, prediction=prediction)
 
 
 def to_prediction(
-    probabilities: npt.NDArray[np.float64], classes: Sequence[str], top_k: int, threshold: float
+    probabilities: npt.NDArray[np.float64],
+    classes: Sequence[str],
+    top_k: int,
+    threshold: float,
+    *,
+    distance: float = 0.0,
+    unfamiliar: bool = False,
 ) -> classifier_pb2.Prediction:
     """Return the classes of an image, best first, the first `top_k` or all where that is 0, from their probabilities,
-    float64 [c]; rejected where the best one is less probable than `threshold`.
+    float64 [c]; rejected where the best one is less probable than `threshold`, or where the image is `unfamiliar`.
     """
     best = np.argsort(-probabilities, kind="stable")[: top_k or None]
     scores = [types_pb2.LabelScore(label=classes[index], score=probabilities[index]) for index in best]
-    return classifier_pb2.Prediction(scores=scores, rejected=bool(probabilities[best[0]] < threshold))
+    rejected = unfamiliar or bool(probabilities[best[0]] < threshold)
+    return classifier_pb2.Prediction(scores=scores, rejected=rejected, distance=distance, unfamiliar=unfamiliar)
 
 
 def to_explanation(explanation: Explanation) -> classifier_pb2.Explanation:
@@ -139,7 +159,14 @@ def to_explanation(explanation: Explanation) -> classifier_pb2.Explanation:
         width=width,
         contributions=explained.contributions.ravel(),
         region=types_pb2.ImageRegion(**explanation.region._asdict()),
-        prediction=to_prediction(explained.probabilities, head.classes, 0, head.threshold),
+        prediction=to_prediction(
+            explained.probabilities,
+            head.classes,
+            0,
+            head.threshold,
+            distance=explained.distance,
+            unfamiliar=head.is_unfamiliar(explained.distance),
+        ),
     )
 
 
@@ -156,6 +183,7 @@ def to_head(exported: ExportedHead) -> classifier_pb2.Head:
             for tap, dimension in zip(head.taps, exported.tap_dimensions, strict=True)
         ],
         unit_length=head.unit_length,
+        square_root=head.square_root,
         classes=head.classes,
         weights=pack(head.weights),
         biases=pack(head.biases),

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from lastlayer.classifier.domain.labels import normalize_label
 from lastlayer.classifier.evaluation.evaluation import LabelledImage
 from lastlayer.classifier.features.ingest import Offered, sha256
 from lastlayer.classifier.prediction.predictor import PredictionRequest
@@ -16,7 +17,7 @@ from lastlayer.classifier.service.validation import (
 )
 from lastlayer.classifier.store.examples import LEAST_PREFIX_BYTES, Filter, Selector
 from lastlayer.classifier.training.jobs import TrainingRequest
-from lastlayer.classifier.training.recipes import Recipe
+from lastlayer.classifier.training.recipes import Preference, Recipe
 from lastlayer.classifier.training.trainer import ClassWeight
 from lastlayer.rpc.errors import ImageEmptyError, InvalidFieldError, LastlayerError
 from lastlayer.v1 import classifier_pb2
@@ -36,6 +37,14 @@ _CLASS_WEIGHTS: Final = {
     classifier_pb2.CLASS_WEIGHT_NONE: ClassWeight.NONE,
     classifier_pb2.CLASS_WEIGHT_BALANCED: ClassWeight.BALANCED,
 }
+
+
+_PREFERENCES: Final = {
+    classifier_pb2.PREFERENCE_UNSPECIFIED: Preference.QUALITY,
+    classifier_pb2.PREFERENCE_QUALITY: Preference.QUALITY,
+    classifier_pb2.PREFERENCE_SPEED: Preference.SPEED,
+}
+_MAX_UNFAMILIAR: Final = 0.5
 
 
 class StreamName:
@@ -68,6 +77,9 @@ def read_training(message: classifier_pb2.TrainRequest) -> TrainingRequest:
         recipe=read_recipe(message.recipe),
         class_weight=read_class_weight(message.class_weight),
         min_precision=check_min_precision(message.min_precision),
+        preference=read_preference(message.preference),
+        compare=message.compare,
+        unfamiliar_share=read_unfamiliar_share(message),
         request_id=check_id("request_id", message.request_id, MAX_REQUEST_ID_BYTES),
         request_sha256=hashlib.sha256(message.SerializeToString(deterministic=True)).digest(),
     )
@@ -88,6 +100,29 @@ def read_class_weight(number: "classifier_pb2.ClassWeight") -> ClassWeight:
             f"There is no class weight {number}; CLASS_WEIGHT_NONE and CLASS_WEIGHT_BALANCED are accepted.",
         )
     return _CLASS_WEIGHTS[number]
+
+
+def read_preference(number: "classifier_pb2.Preference") -> Preference:
+    """Return what to choose by; raises InvalidFieldError for a number that this release does not know."""
+    if number not in _PREFERENCES:
+        raise InvalidFieldError(
+            "preference",
+            f"There is no preference {number}; PREFERENCE_QUALITY and PREFERENCE_SPEED are accepted.",
+        )
+    return _PREFERENCES[number]
+
+
+def read_unfamiliar_share(message: classifier_pb2.TrainRequest) -> float | None:
+    """Return the share of own images that may be called unfamiliar, None for the default; raises InvalidFieldError."""
+    if not message.HasField("unfamiliar_share"):
+        return None
+    if not 0 <= message.unfamiliar_share <= _MAX_UNFAMILIAR:
+        raise InvalidFieldError(
+            "unfamiliar_share",
+            f"The share is {message.unfamiliar_share:g}; from 0 (nothing is unfamiliar) to {_MAX_UNFAMILIAR:g} is "
+            "accepted.",
+        )
+    return message.unfamiliar_share
 
 
 def check_min_precision(requested: float) -> float:
@@ -155,7 +190,7 @@ def read_labelled(examples: Iterable[classifier_pb2.Example]) -> list[LabelledIm
             _check_example(index, example, ("content",))
         except LastlayerError as error:
             problem = error
-        images.append(LabelledImage(example.id, example.label.strip(), example.content, problem))
+        images.append(LabelledImage(example.id, normalize_label(example.label), example.content, problem))
     return images
 
 

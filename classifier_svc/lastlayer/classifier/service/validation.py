@@ -4,6 +4,7 @@ import re
 import unicodedata
 from typing import Final
 
+from lastlayer.classifier.domain.labels import normalize_label
 from lastlayer.rpc.errors import InvalidFieldError
 
 MAX_LABEL_CHARACTERS: Final = 256
@@ -26,15 +27,15 @@ def check_name(field: str, name: str) -> str:
 
 
 def check_label(field: str, label: str) -> str:
-    """Return the label without the white space around it; raises InvalidFieldError."""
-    trimmed = label.strip()
-    if not 1 <= len(trimmed) <= MAX_LABEL_CHARACTERS:
+    """Return the label as it is stored (see `domain.labels.normalize_label`); raises InvalidFieldError."""
+    normal = normalize_label(label)
+    if not 1 <= len(normal) <= MAX_LABEL_CHARACTERS:
         raise InvalidFieldError(
-            field, f"The label has {len(trimmed)} characters; 1 to {MAX_LABEL_CHARACTERS} are accepted."
+            field, f"The label has {len(normal)} characters; 1 to {MAX_LABEL_CHARACTERS} are accepted."
         )
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in trimmed):
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in normal):
         raise InvalidFieldError(field, "The label has control characters or line breaks; plain text is accepted.")
-    return trimmed
+    return normal
 
 
 def check_id(field: str, value: str, limit: int = MAX_ID_BYTES) -> str:

@@ -4,6 +4,7 @@
 keeps its bytes, and answers are read from them.
 """
 
+import dataclasses
 import datetime
 from typing import Final
 
@@ -19,7 +20,7 @@ from lastlayer.classifier.evaluation.rejection import Rejection
 from lastlayer.classifier.service.messages import to_timestamp
 from lastlayer.classifier.service.stored_facts import read_facts
 from lastlayer.classifier.training.jobs import Progress
-from lastlayer.classifier.training.recipes import Recipe
+from lastlayer.classifier.training.recipes import Preference, Recipe
 from lastlayer.classifier.training.report import TrainingReport
 from lastlayer.classifier.training.trainer import ClassWeight
 from lastlayer.v1 import classifier_pb2, types_pb2
@@ -28,6 +29,12 @@ _RECIPES: Final = {Recipe.AUTO: classifier_pb2.RECIPE_AUTO, Recipe.TUTORIAL: cla
 _CLASS_WEIGHTS: Final = {
     ClassWeight.NONE: classifier_pb2.CLASS_WEIGHT_NONE,
     ClassWeight.BALANCED: classifier_pb2.CLASS_WEIGHT_BALANCED,
+}
+
+
+_PREFERENCES: Final = {
+    Preference.QUALITY: classifier_pb2.PREFERENCE_QUALITY,
+    Preference.SPEED: classifier_pb2.PREFERENCE_SPEED,
 }
 
 
@@ -106,7 +113,8 @@ def _describe(report: TrainingReport) -> classifier_pb2.ModelVersion:
             for trial in trained.trials
         ],
         libraries=report.libraries,
-        whitening=trained.whitening,
+        preference=_PREFERENCES[trained.preference],
+        square_root=head.square_root,
     )
 
 
@@ -123,7 +131,7 @@ def _calibration(values: Calibration | None) -> classifier_pb2.Calibration | Non
 def _rejection(values: Rejection | None) -> classifier_pb2.Rejection | None:
     if values is None:
         return None
-    return classifier_pb2.Rejection(threshold=values.threshold, min_precision=values.min_precision)
+    return classifier_pb2.Rejection(**dataclasses.asdict(values))
 
 
 def to_evaluation(report: EvaluationReport, *, names_examples: bool) -> classifier_pb2.Evaluation:
@@ -169,6 +177,7 @@ def to_metrics(values: Metrics) -> types_pb2.Metrics:
             for entry in values.classes
         ],
         confusion_matrix=[cell for row in values.confusion_matrix for cell in row],
+        interval_inflation=values.interval_inflation,
         micro_accuracy_interval=_interval(values.micro_accuracy_interval),
         log_loss_interval=_interval(values.log_loss_interval),
         expected_calibration_error=values.expected_calibration_error,

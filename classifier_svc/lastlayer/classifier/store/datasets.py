@@ -3,6 +3,7 @@
 import datetime
 import zlib
 from collections.abc import Callable, Collection, Generator, Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -21,10 +22,10 @@ class DatasetStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find_featurized(self, digest: str, contents: Collection[bytes]) -> set[bytes]:
+    def find_featurized(self, backbone: Backbone, contents: Collection[bytes]) -> set[bytes]:
         """Return those of the images, by sha256, whose features at all taps of a backbone are stored."""
         with self._database.reading() as connection:
-            return queries.find_featurized(connection, digest, contents)
+            return queries.find_featurized(connection, backbone.digest, contents, backbone.tap_names)
 
     def add(self, dataset: str, backbone: Backbone, new: Sequence[NewExample]) -> list[AddedExample | None]:
         """Store examples, all or none, and return what became of each; they are on disk when this returns.
@@ -36,7 +37,8 @@ class DatasetStore:
             now = datetime.datetime.now(datetime.UTC)
             backbone_id = self._backbone_id(connection, backbone)
             self._add_features(connection, backbone_id, new)
-            found = queries.find_featurized(connection, backbone.digest, {example.content_sha256 for example in new})
+            contents = {example.content_sha256 for example in new}
+            found = queries.find_featurized(connection, backbone.digest, contents, backbone.tap_names)
             dataset_id = self._dataset_id(connection, dataset, now)
             self._add_thumbnails(
                 connection, dataset_id, [example for example in new if example.content_sha256 in found]
@@ -115,7 +117,12 @@ class DatasetStore:
         self._database.insert_new(
             connection, backbones, [{"digest": backbone.digest, "name": backbone.name, "taps": taps}]
         )
-        key: int = connection.scalars(sa.select(backbones.c.id).where(backbones.c.digest == backbone.digest)).one()
+        row = connection.execute(sa.select(backbones).where(backbones.c.digest == backbone.digest)).one()
+        known = {name: rest for name, *rest in row.taps}
+        if known.keys() < set(backbone.tap_names):
+            grown = [[name, *known.get(name, [*rest, True])] for name, *rest in taps]
+            connection.execute(sa.update(backbones).where(backbones.c.id == row.id).values(taps=grown))
+        key: int = row.id
         return key
 
     def _dataset_id(self, connection: Connection, name: str, now: datetime.datetime) -> int:
@@ -163,7 +170,7 @@ class DatasetStore:
             labelled = connection.execute(queries.select_unambiguous(dataset.id)).all()
             for start in range(0, len(labelled), size):
                 labels = {row.content_sha256: row.label for row in labelled[start : start + size]}
-                known = queries.find_featurized(connection, digest, labels)
+                known = queries.find_featurized(connection, digest, labels, [tap] if read.added_later else ())
                 contents = [content for content in labels if content in known]
                 names = feature_rows.read_names(connection, dataset, contents)
                 yield TapExamples(
@@ -181,10 +188,10 @@ class DatasetStore:
     ) -> TrainingSet:
         """Return what training uses of a dataset: the images with exactly one label, in order of arrival.
 
-        `needed` says which taps are read, by the backbone and the number of examples. `pulse` is called at every step
-        and may raise to end the work. Raises ResourceNotFoundError, DatasetNotTrainableError where there is nothing,
-        BackboneMismatchError where images were featurized by another backbone than the newest ones, or
-        StoreCorruptError.
+        `needed` says which taps are read, by the backbone with the taps at which all examples have features, and the
+        number of examples. `pulse` is called at every step and may raise to end the work. Raises
+        ResourceNotFoundError, DatasetNotTrainableError where there is nothing, BackboneMismatchError where images were
+        featurized by another backbone than the newest ones, or StoreCorruptError.
         """
         with self._database.reading() as connection:
             dataset = queries.find(connection, name)
@@ -193,12 +200,20 @@ class DatasetStore:
             backbone = queries.find_backbone(connection, dataset.backbone_id)
             labelled = connection.execute(queries.select_unambiguous(dataset.id)).all()
             contents = [row.content_sha256 for row in labelled]
+            if not contents and (conflicts := queries.describe(connection, dataset).conflict_count):
+                raise DatasetNotTrainableError(
+                    f"All {conflicts} images of the dataset `{name}` have several labels, and such conflicts are not "
+                    f"trained on; see them with `client datasets show {name}`, and give each one label with `client "
+                    "relabel`."
+                )
             pulse()
             feature_rows.check_featurized(connection, dataset, backbone, contents)
-            names = needed(backbone, len(contents))
+            lacking = feature_rows.count_lacking(connection, dataset, backbone, len(contents))
+            complete = replace(backbone, taps=tuple(tap for tap in backbone.taps if tap.name not in lacking))
+            names = needed(complete, len(contents))
             arrays = {
                 tap.name: feature_rows.read_tap(connection, dataset, tap, contents, pulse)
-                for tap in backbone.taps
+                for tap in complete.taps
                 if tap.name in names
             }
-            return TrainingSet(backbone, contents, [row.label for row in labelled], arrays)
+            return TrainingSet(backbone, contents, [row.label for row in labelled], arrays, lacking)

@@ -53,6 +53,26 @@ def read_tap(
     return array
 
 
+def count_lacking(connection: Connection, dataset: Any, backbone: Backbone, count: int) -> dict[str, int]:
+    """Return how many of the `count` examples that training uses lack features, by tap that was added later.
+
+    Taps at which none does are left out. `dataset` is a row of the table of datasets.
+    """
+    later = [tap.name for tap in backbone.taps if tap.added_later]
+    if not later:
+        return {}
+    single = queries.select_unambiguous(dataset.id).order_by(None).subquery()
+    query = (
+        sa.select(features.c.tap, sa.func.count())
+        .join(single, features.c.content_sha256 == single.c.content_sha256)
+        .where(features.c.backbone_id == dataset.backbone_id, features.c.tap.in_(later))
+        .group_by(features.c.tap)
+    )
+    stored = {row[0]: row[1] for row in connection.execute(query)}
+    lacking = {tap: count - stored.get(tap, 0) for tap in later}
+    return {tap: missing for tap, missing in lacking.items() if missing}
+
+
 def _damaged(dataset: Any, tap: Tap, content: bytes) -> StoreCorruptError:
     return StoreCorruptError(
         f"The stored features of the image {content.hex()} at the tap {tap.name} are damaged; delete "

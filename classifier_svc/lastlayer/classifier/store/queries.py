@@ -57,16 +57,24 @@ def find_backbone(connection: Connection, key: int) -> Backbone:
     return Backbone(row.name, row.digest, tuple(Tap(*tap) for tap in row.taps))
 
 
-def find_featurized(connection: Connection, digest: str, contents: Collection[bytes]) -> set[bytes]:
-    """Return those of the images, by sha256, whose features at all taps of a backbone are stored."""
+def find_featurized(
+    connection: Connection, digest: str, contents: Collection[bytes], taps: Collection[str] = ()
+) -> set[bytes]:
+    """Return those of the images, by sha256, whose features of a backbone are stored.
+
+    Features must be there at all of the `taps`; at any where none are given. A backbone that gets further taps keeps
+    its digest (`in_digest` of its declaration), so that older images may lack them.
+    """
     found: set[bytes] = set()
     for some in split(sorted(contents)):
         query = (
             sa.select(features.c.content_sha256)
             .join(backbones)
             .where(backbones.c.digest == digest, features.c.content_sha256.in_(some))
-            .distinct()  # all taps of an image are stored in one transaction
+            .group_by(features.c.content_sha256)
         )
+        if taps:
+            query = query.where(features.c.tap.in_(taps)).having(sa.func.count() == len(taps))
         found.update(connection.scalars(query))
     return found
 

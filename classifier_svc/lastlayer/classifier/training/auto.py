@@ -1,4 +1,4 @@
-"""The recipe `auto`: chooses taps, whitening and L2 penalty, estimates what to expect, and fits all examples."""
+"""The recipe `auto`: chooses taps and L2 penalty, estimates what to expect, and fits all examples."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,13 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from lastlayer.classifier.domain.arrays import Array, Indices
-from lastlayer.classifier.domain.head import unit_length
-from lastlayer.classifier.fitting.folds import assign_folds, choose_fold_count
+from lastlayer.classifier.domain.familiarity import Familiarity
+from lastlayer.classifier.domain.head import square_root, unit_length
+from lastlayer.classifier.evaluation.strangers import choose_max_distance, fit_subspace
+from lastlayer.classifier.fitting.folds import assign_folds, choose_fold_count, stratified_sample, weigh_fitted
 from lastlayer.classifier.fitting.logistic import fit_single, iterate_logits
-from lastlayer.classifier.fitting.pca import is_overwritten, iterate_blocks, rotate, split_columns, whiten
+from lastlayer.classifier.fitting.pca import is_overwritten, iterate_blocks, rotate, split_columns
 from lastlayer.classifier.training.progress import TrainingProgress
-from lastlayer.classifier.training.recipes import SEED, Fitted, TapFeatures, Validation
-from lastlayer.classifier.training.search import Candidate, Choice, Scan, Search, Trial, choose
+from lastlayer.classifier.training.recipes import SEED, Fitted, Preference, TapFeatures, Validation
+from lastlayer.classifier.training.search import L2_BOUNDS, Candidate, Choice, Scan, Search, Trial, choose
 
 NESTED_EXAMPLES: Final = 400
 """Up to this many examples the cross-validation is nested: each fold's choice among the leading candidates is made by a
@@ -24,11 +26,15 @@ behind the other losses were fitted on the fold's examples; with this many, that
 _NESTED_LOGITS: Final = 8000
 """The most examples times classes with which it is nested: the work grows with both."""
 
-_WHITENING: Final = 0.25
-"""Tried beside no whitening, where the cross-validation is nested. It helps some small datasets, and hardly ever large
-ones."""
-
 _NESTED_FINALISTS: Final = 4
+
+_LEAST_SPREAD: Final = 1e-9
+"""Vectors of unit length with less variance than this, all elements together, are the same but for rounding."""
+
+_NEAR: Final = 2.0
+
+_FAMILIAR_EXAMPLES: Final = 1000
+"""The most examples by which it is told what is unlike them."""
 
 _ALL: Final = slice(None)
 
@@ -46,6 +52,7 @@ class AutoTrainer:
         class_count: int,
         sample_weight: Array,
         progress: TrainingProgress,
+        preference: Preference = Preference.QUALITY,
     ) -> None:
         """`taps` are in order of depth, the deepest last; `y` is [n], the classes' indices; `sample_weight` is [n]."""
         # The network's class scores are left out unless there is nothing else: they are made of the deepest features,
@@ -55,39 +62,43 @@ class AutoTrainer:
         self._class_count = class_count
         self._sample_weight = sample_weight
         self._progress = progress
-        self._nested = len(y) <= NESTED_EXAMPLES and len(y) * class_count <= _NESTED_LOGITS
+        self._preference = preference
+        # With all taps only the penalty is chosen, among a few: there is nothing that nesting would take out.
+        few = len(y) <= NESTED_EXAMPLES and len(y) * class_count <= _NESTED_LOGITS
+        self._nested = few and preference is Preference.SPEED
 
     def search(self) -> "SearchedAuto":
-        """Choose taps, whitening and penalty by cross-validated log-loss; overwrites features that are many."""
+        """Choose taps and penalty by cross-validated log-loss; overwrites features that are many."""
         self._progress.stage("preparing the features", 0, 0.05)
-        vectors = {tap.name: _unit_length(tap.values, self._progress) for tap in self._taps}
-        candidates = self._build_candidates(vectors)
+        # Of features that may be negative, as they come out of no rectifier, there are no roots.
+        rooted = all(tap.values.min(initial=0) >= 0 for tap in self._taps)
+        candidates = self._build_candidates(rooted)
         search = Search(self._y, self._class_count, self._sample_weight, self._progress)
         self._progress.stage("choosing taps and regularisation", 0.05, 0.45)
         scans = search.scan_all(candidates, SEED, self._progress.tell)
-        # Only what is nested looks at the vectors again, and others may be many.
-        kept = vectors if self._nested else None
-        return SearchedAuto(self._y, self._class_count, self._sample_weight, self._progress, search, scans, kept)
+        return SearchedAuto(
+            self._y, self._class_count, self._sample_weight, self._progress, search, scans, rooted, self._nested
+        )
 
-    def _build_candidates(self, vectors: dict[str, npt.NDArray[np.float32]]) -> list[Candidate]:
+    def _build_candidates(self, rooted: bool) -> list[Candidate]:
         """Return what to choose from, from the cheapest to the dearest: what costs is the depth of the deepest tap.
 
-        These are each tap, each with the one before it, and all of them.
+        These are all taps, side by side; for speed each tap and each with the one before it, too.
         """
-        names = list(vectors)
-        spans = [(begin, end) for end in range(1, len(names) + 1) for begin in (end - 1, end - 2, 0) if begin >= 0]
-        chosen = [
-            tuple(names[begin:end]) for begin, end in dict.fromkeys(spans) if end - begin <= 2 or end == len(names)
-        ]
+        names = [tap.name for tap in self._taps]
+        spans = [(0, len(names))]
+        if self._preference is Preference.SPEED:
+            spans = [(begin, end) for end in range(1, len(names) + 1) for begin in (end - 1, end - 2) if begin >= 0]
+            spans = list(dict.fromkeys([*spans, (0, len(names))]))
         parts = {}
-        for done, name in enumerate(names):
+        for done, tap in enumerate(self._taps):
             self._progress()
-            parts[name] = tuple(rotate(part, self._progress) for part in split_columns(vectors[name]))
+            vectors = _prepare(tap.values, rooted, self._progress)
+            parts[tap.name] = tuple(rotate(part, self._progress) for part in split_columns(vectors))
             self._progress.tell((done + 1) / len(names))
         return [
-            Candidate(taps, whitening, tuple(whiten(part, whitening) for tap in taps for part in parts[tap]))
-            for taps in chosen
-            for whitening in ((0.0, _WHITENING) if self._nested else (0.0,))
+            Candidate(tuple(names[begin:end]), tuple(part for name in names[begin:end] for part in parts[name]))
+            for begin, end in spans
         ]
 
 
@@ -102,22 +113,43 @@ class SearchedAuto:
         progress: TrainingProgress,
         search: Search,
         scans: Sequence[Scan],
-        vectors: dict[str, npt.NDArray[np.float32]] | None,
+        rooted: bool,
+        nested: bool,
     ) -> None:
-        """`scans` are those of `search` that decide; `vectors` are given, by tap, where the validation is nested."""
+        """`scans` are those of `search` that decide; the features are roots where they are `rooted`."""
         self._y = y
         self._class_count = class_count
         self._sample_weight = sample_weight
         self._progress = progress
         self._search = search
         self._scans = scans
-        self._vectors = vectors
+        self._rooted = rooted
+        self._nested = nested
         self._choice = choose(scans, sample_weight)
 
     @property
     def taps(self) -> tuple[str, ...]:
         """The taps that were chosen."""
         return self._choice.candidate.taps
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the choice, in one sentence each."""
+        spread = sum(float(np.square(part.values).mean(0).sum()) for part in self._choice.candidate.parts)
+        weakest, strongest = L2_BOUNDS
+        if spread < _LEAST_SPREAD:
+            note = (
+                "The network makes the same of all images, as of pictures of one colour: the model tells classes by "
+                "their frequency alone; add images that show something."
+            )
+        elif not weakest * _NEAR < self._choice.l2 < strongest / _NEAR:
+            note = (
+                f"The penalty L2 = {self._choice.l2:.3g} is at the end of what is tried: the features hardly tell the "
+                "classes apart, or examples are copies of each other; look at them with `client review`."
+            )
+        else:
+            return ()
+        return (note,)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -127,13 +159,12 @@ class SearchedAuto:
     def validate(self) -> Validation:
         """Cross-validate the recipe, the choosing included (see `NESTED_EXAMPLES`)."""
         self._progress.stage("cross-validating the recipe auto", 0.45, 0.75)
-        assigned = assign_folds(self._y, choose_fold_count(len(self._y)), SEED)
+        assigned = assign_folds(self._y, choose_fold_count(self._y), SEED)
         folds = np.unique(assigned[assigned >= 0])
         logits = np.zeros((len(self._y), self._class_count))
-        groups: dict[tuple[tuple[str, ...], float, float], tuple[Choice, list[int]]] = {}
+        groups: dict[tuple[tuple[str, ...], float], tuple[Choice, list[int]]] = {}
         for fold, choice in zip(folds, self._choose_without(assigned, folds), strict=True):
-            key = (choice.candidate.taps, choice.candidate.whitening, choice.l2)
-            groups.setdefault(key, (choice, []))[1].append(fold)
+            groups.setdefault((choice.candidate.taps, choice.l2), (choice, []))[1].append(fold)
         for done, (choice, members) in enumerate(groups.values()):
             self._fill_logits(choice, members, assigned, logits)
             self._progress.tell(0.7 + 0.3 * (done + 1) / len(groups))
@@ -153,11 +184,33 @@ class SearchedAuto:
             callback=self._progress,
         )
         weights, biases = candidate.restore(solution)
-        return Fitted(candidate.taps, True, weights, biases, l1=0.0, l2=l2, whitening=candidate.whitening)
+        return Fitted(candidate.taps, True, weights, biases, l1=0.0, l2=l2, square_root=self._rooted)
+
+    def find_familiar(self, share: float) -> Familiarity | None:
+        """Return what tells images that are unlike the examples, of which it rejects about a `share` while held out.
+
+        None where the examples are too few to tell. Of many a sample is looked at.
+        """
+        rows = stratified_sample(self._y, _FAMILIAR_EXAMPLES, SEED) if len(self._y) > _FAMILIAR_EXAMPLES else _ALL
+        candidate, y = self._choice.candidate, self._y[rows]
+        features = np.concatenate([block for _, block in candidate.values(rows, np.float64).blocks(1)])
+        if not features.size:
+            return None
+        max_distance = choose_max_distance(features, assign_folds(y, choose_fold_count(y), SEED), share)
+        if max_distance is None:
+            return None
+        mean, directions = fit_subspace(features)
+        columns, _ = candidate.restore(
+            np.vstack([np.column_stack([directions, mean]), np.zeros(directions.shape[1] + 1)])
+        )
+        origin = np.concatenate([part.mean for part in candidate.parts])
+        return Familiarity(
+            columns[:, :-1].astype(np.float32), (origin + columns[:, -1]).astype(np.float32), max_distance
+        )
 
     def _choose_without(self, assigned: Indices, folds: Indices) -> list[Choice]:
         """Return the choice for each fold that its examples have no part in."""
-        if self._vectors is None:
+        if not self._nested:
             left_out = (np.where(assigned == fold, 0.0, self._sample_weight) for fold in folds)
             return [choose(self._scans, sample_weight) for sample_weight in left_out]
         scans = self._search.scan_without(
@@ -167,41 +220,22 @@ class SearchedAuto:
 
     def _fill_logits(self, choice: Choice, folds: Sequence[int], assigned: Indices, logits: Array) -> None:
         """Write the logits, [n, c], of the examples of some folds for which the choice is the same."""
-        if self._vectors is not None and choice.candidate.whitening:
-            for fold in folds:
-                logits[assigned == fold] = self._whitened_logits(choice, assigned == fold, self._vectors)
-            return
         features = choice.candidate.values(_ALL, np.float32)
-        sample_weight = (assigned[:, None] != np.array(folds)) * self._sample_weight[:, None]
+        everything = np.ones(len(self._y), bool)
+        kept = [weigh_fitted(self._y, assigned != fold, everything) for fold in folds]
+        sample_weight = np.stack(kept, 1) * self._sample_weight[:, None]
         solutions = self._search.fit(features, self._y, sample_weight, choice.l2, _VALIDATION_TOLERANCE)
         for rows, of_all in iterate_logits(features, solutions, self._progress):
             for number, fold in enumerate(folds):
                 own = assigned[rows] == fold
                 logits[rows][own] = of_all[own, number]
 
-    def _whitened_logits(
-        self, choice: Choice, left_out: npt.NDArray[np.bool_], vectors: dict[str, npt.NDArray[np.float32]]
-    ) -> Array:
-        """Return the logits, [m, c], of the examples that are left out, `left_out` being bool [n].
 
-        Whitening looks at the spread of the examples. It is done anew, so that these have no part in it.
-        """
-        kept, candidate = np.flatnonzero(~left_out), choice.candidate
-        parts = tuple(whiten(rotate(vectors[tap][kept]), candidate.whitening) for tap in candidate.taps)
-        own = Candidate(candidate.taps, candidate.whitening, parts)
-        features = own.values(_ALL, np.float32)
-        sample_weight = self._sample_weight[kept, None]
-        solutions = self._search.fit(features, self._y[kept], sample_weight, choice.l2, _VALIDATION_TOLERANCE)
-        weights, biases = own.restore(solutions[:, 0])
-        logits: Array = np.hstack([vectors[tap][left_out] for tap in candidate.taps]) @ weights + biases
-        return logits
-
-
-def _unit_length(values: npt.NDArray[np.float32], progress: TrainingProgress) -> npt.NDArray[np.float32]:
-    """Return the rows scaled to length 1, in their place where they are overwritten."""
+def _prepare(values: npt.NDArray[np.float32], rooted: bool, progress: TrainingProgress) -> npt.NDArray[np.float32]:
+    """Return the rows, roots of them where they are `rooted`, scaled to length 1; in their place if overwritten."""
     if not is_overwritten(values):
-        return unit_length(values)
+        return unit_length(square_root(values) if rooted else values)
     for block in iterate_blocks(values):
         progress()
-        block[:] = unit_length(block)
+        block[:] = unit_length(square_root(block) if rooted else block)
     return values

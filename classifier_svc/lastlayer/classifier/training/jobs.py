@@ -6,17 +6,17 @@ import importlib.metadata
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from lastlayer.classifier.domain.types import Version
+from lastlayer.classifier.domain.types import TrainingSet, Version
 from lastlayer.classifier.domain.workers import Workers
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore, NewVersion
 from lastlayer.classifier.training.counting import CountedTraining, count_training
 from lastlayer.classifier.training.progress import TrainingProgress
-from lastlayer.classifier.training.recipes import Recipe, TapFeatures
+from lastlayer.classifier.training.recipes import Preference, Recipe, TapFeatures
 from lastlayer.classifier.training.report import TrainingReport
 from lastlayer.classifier.training.trainer import ClassWeight, Trained, TrainingCancelledError, needed_taps, train
 from lastlayer.rpc.errors import OverloadedError
@@ -46,6 +46,9 @@ class TrainingRequest:
     recipe: Recipe
     class_weight: ClassWeight
     min_precision: float
+    preference: Preference
+    compare: bool
+    unfamiliar_share: float | None
     request_id: str
     request_sha256: bytes
     """Of the request, so that an id that is used again with another one is noticed."""
@@ -165,7 +168,7 @@ class TrainingJobs:
         started = time.monotonic()
         examples = self._datasets.training_set(
             request.dataset,
-            lambda backbone, count: needed_taps(backbone, count, request.recipe),
+            lambda backbone, _: needed_taps(backbone, request.recipe, compare=request.compare),
             TrainingProgress(tell, cancelled.is_set),
         )
         taps = [
@@ -179,9 +182,14 @@ class TrainingJobs:
             request.recipe,
             class_weight=request.class_weight,
             min_precision=request.min_precision,
+            preference=request.preference,
+            compare=request.compare,
+            unfamiliar_share=request.unfamiliar_share,
             progress=tell,
             cancelled=cancelled.is_set,
         )
+        if examples.lacking and request.recipe is Recipe.AUTO:
+            trained = replace(trained, notes=(*trained.notes, _tell_lacking(examples)))
         report = TrainingReport(trained, len(examples.labels), time.monotonic() - started, _read_library_versions())
         return NewVersion(
             model=request.model,
@@ -195,6 +203,14 @@ class TrainingJobs:
             request_id=request.request_id,
             request_sha256=request.request_sha256,
         )
+
+
+def _tell_lacking(examples: TrainingSet) -> str:
+    return (
+        f"{max(examples.lacking.values())} of the {len(examples.labels)} images were featurized before the network had "
+        f"the taps {', '.join(f'`{tap}`' for tap in examples.lacking)}, which were left out: add the images again for "
+        "a better model; what is there already is not stored twice."
+    )
 
 
 def _pack_out_of_fold(trained: Trained, contents: Sequence[bytes]) -> bytes | None:

@@ -27,6 +27,16 @@ class Recipe(enum.Enum):
     TUTORIAL = "tutorial"
 
 
+class Preference(enum.Enum):
+    """What `auto` chooses by."""
+
+    QUALITY = "quality"
+    """All taps, side by side."""
+    SPEED = "speed"
+    """The shallowest taps that are not worse than the best by more than one standard error: less of the network has to
+    be computed for a prediction."""
+
+
 @dataclass(frozen=True)
 class TapFeatures:
     """The features of the examples at one tap."""
@@ -53,8 +63,8 @@ class Fitted:
     """The weight of the L1 penalty, in the terms of `fitting.elastic_net`."""
     l2: float
     """The weight of the L2 penalty, in the same terms."""
-    whitening: float = 0.0
-    """See `fitting.pca.whiten`."""
+    square_root: bool = False
+    """Whether the elements' square roots are taken first."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +110,7 @@ class TutorialTrainer:
     def validate(self) -> Validation:
         """Cross-validate the recipe."""
         self._progress.stage("cross-validating the recipe tutorial", 0.75, 0.95)
-        assigned = assign_folds(self._y, choose_fold_count(len(self._y)), SEED)
+        assigned = assign_folds(self._y, choose_fold_count(self._y), SEED)
         folds = np.unique(assigned[assigned >= 0])
         logits = np.zeros((len(self._y), self._class_count))
         for done, fold in enumerate(folds):

@@ -1,4 +1,4 @@
-"""Searches for the taps, the whitening and the L2 penalty with the least cross-validated log-loss."""
+"""Searches for the taps and the L2 penalty with the least cross-validated log-loss."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,14 +8,21 @@ import numpy as np
 
 from lastlayer.classifier.domain.arrays import Array, Indices
 from lastlayer.classifier.fitting.feature_blocks import FeatureBlocks
-from lastlayer.classifier.fitting.folds import Splits, make_splits, stratified_sample
+from lastlayer.classifier.fitting.folds import Splits, choose_fold_count, make_splits, stratified_sample
 from lastlayer.classifier.fitting.logistic import fit_logistic, iterate_logits
 from lastlayer.classifier.fitting.pca import Rotated
 
 L2_PATH: Final = tuple(10.0 ** (power / 2) for power in range(2, -7, -1))
-"""The L2 penalties that are tried on unit-length features, from the strongest to the weakest (`fitting.logistic` has
-them in scikit-learn's terms). They weigh against the sum of the examples' losses, not the mean: the best one hardly
-depends on the number of examples."""
+"""The L2 penalties that are tried first on unit-length features, from the strongest to the weakest (`fitting.logistic`
+has them in scikit-learn's terms). They weigh against the sum of the examples' losses, not the mean: the best one hardly
+depends on the number of examples. Where the best is at an end, the path grows there."""
+
+L2_BOUNDS: Final = (1e-7, 1e5)
+"""The weakest and the strongest penalty that a path grows to."""
+
+_STEP: Final = 10.0**0.5
+_GAIN: Final = 0.01
+"""A path ends growing where the next penalty lowers the log-loss by less than this share."""
 
 SEARCH_EXAMPLES: Final = 1000
 """The most examples on which all candidates are tried. Of more, a sample of this size decides which go on to all."""
@@ -47,8 +54,6 @@ class Candidate:
     """Features that a head could be trained on: the taps, side by side, each scaled to unit length and rotated."""
 
     taps: tuple[str, ...]
-    whitening: float
-    """How much the rotated features were whitened (see `lastlayer.classifier.fitting.pca.whiten`)."""
     parts: tuple[Rotated, ...]
     """The features [n, r], in one part for each tap, or in several."""
 
@@ -82,7 +87,6 @@ class Trial:
     """Features that were tried, at their best penalty."""
 
     taps: tuple[str, ...]
-    whitening: float
     l2: float
     log_loss: float
     """Cross-validated. The search chooses by it, which makes that of the chosen features a little too good."""
@@ -91,6 +95,8 @@ class Trial:
     example_count: int
     """The examples that were validated."""
     chosen: bool
+    whitening: float = 0.0
+    """How much features were whitened, which earlier releases tried."""
 
 
 @dataclass(frozen=True)
@@ -133,13 +139,12 @@ def choose(scans: Sequence[Scan], sample_weight: Array) -> Choice:
     `scans` are of one set each, from the cheapest candidate to the dearest; `sample_weight` is [n]. The cheapest is
     chosen whose log-loss is within one standard error of the least (Hastie, Tibshirani and Friedman, The Elements of
     Statistical Learning, 2nd edition, 7.10); the error is that of the difference between the two, as both have the same
-    examples. Of the same taps, the whitening with the least loss is chosen. Where nothing was validated, the deepest
-    tap alone is.
+    examples. Where nothing was validated, the deepest tap alone is, or all taps if there is no other candidate.
     """
     best = [(scan, *scan.best(sample_weight)) for scan in scans]
     if not len(best[0][2]) or not best[0][3].sum():
-        single = [scan.candidate for scan in scans if len(scan.candidate.taps) == 1 and not scan.candidate.whitening]
-        return Choice(single[-1], _UNVALIDATED_L2)
+        single = [scan.candidate for scan in scans if len(scan.candidate.taps) == 1]
+        return Choice(single[-1] if single else scans[-1].candidate, _UNVALIDATED_L2)
     means = [losses @ weights for _, _, losses, weights in best]
     least = int(np.argmin(means))
     chosen = least
@@ -147,9 +152,7 @@ def choose(scans: Sequence[Scan], sample_weight: Array) -> Choice:
         for number in range(least):
             mean, error = mean_and_error(best[number][2] - best[least][2], best[least][3])
             if mean <= error:
-                taps = best[number][0].candidate.taps
-                same = [other for other in range(len(best)) if best[other][0].candidate.taps == taps]
-                chosen = min(same, key=lambda other: means[other])
+                chosen = number
                 break
     scan, step, _, _ = best[chosen]
     return Choice(scan.candidate, scan.path[step])
@@ -169,7 +172,7 @@ class Search:
         self._class_count = class_count
         self._sample_weight = sample_weight
         self._callback = callback
-        self._tried: dict[tuple[tuple[str, ...], float], tuple[Scan, Array]] = {}
+        self._tried: dict[tuple[str, ...], tuple[Scan, Array]] = {}
 
     def scan_all(self, candidates: Sequence[Candidate], seed: int, tell: Callable[[float], None]) -> list[Scan]:
         """Return the scans of the candidates, which are given from the cheapest to the dearest.
@@ -181,7 +184,7 @@ class Search:
         many = count > SEARCH_EXAMPLES
         sample = stratified_sample(self._y, SEARCH_EXAMPLES, seed) if many else _ALL
         repeats = 2 if count <= _REPEATED_EXAMPLES else 1
-        splits = make_splits(self._y[sample], _FOLDS, seed, repeats=repeats)
+        splits = make_splits(self._y[sample], self._fold_count(sample), seed, repeats=repeats)
         scans = []
         for number, candidate in enumerate(candidates):
             scans.append(self._try(candidate, sample, splits, L2_PATH))
@@ -189,7 +192,7 @@ class Search:
         if not many:
             return scans
         finalists = _leading(scans, self._sample_weight[sample], _FINALISTS)
-        splits = make_splits(self._y, _FOLDS, seed)
+        splits = make_splits(self._y, self._fold_count(_ALL), seed)
         scans_of_all = []
         for done, number in enumerate(finalists):
             path = neighbours(scans[number], self._sample_weight[sample])
@@ -198,24 +201,23 @@ class Search:
         return scans_of_all
 
     def trials(self, choice: Choice) -> tuple[Trial, ...]:
-        """Return what was tried, from the cheapest taps to the dearest; of the same taps, at the better whitening."""
-        best: dict[tuple[str, ...], Trial] = {}
+        """Return what was tried, from the cheapest taps to the dearest."""
+        trials = []
         for scan, sample_weight in self._tried.values():
-            candidate = scan.candidate
             step, losses, weights = scan.best(sample_weight)
             if not weights.sum():
                 continue
             mean, error = mean_and_error(losses, weights)
-            chosen = candidate is choice.candidate
-            trial = Trial(candidate.taps, candidate.whitening, scan.path[step], mean, error, len(losses), chosen)
-            other = best.get(candidate.taps)
-            if other is None or chosen or (trial.log_loss < other.log_loss and not other.chosen):
-                best[candidate.taps] = trial
-        return tuple(best.values())
+            chosen = scan.candidate is choice.candidate
+            trials.append(Trial(scan.candidate.taps, scan.path[step], mean, error, len(losses), chosen))
+        return tuple(trials)
+
+    def _fold_count(self, rows: Indices | slice) -> int:
+        return min(_FOLDS, choose_fold_count(self._y[rows]))
 
     def _try(self, candidate: Candidate, rows: Indices | slice, splits: Splits, path: Sequence[float]) -> Scan:
-        scan = self.scan(candidate, rows, splits, path)
-        self._tried[candidate.taps, candidate.whitening] = scan, self._sample_weight[rows]
+        scan = self.scan(candidate, rows, splits, path, grows=True)
+        self._tried[candidate.taps] = scan, self._sample_weight[rows]
         return scan
 
     def scan_without(
@@ -226,7 +228,7 @@ class Search:
         `assigned` [n] has the fold of each example, -1 for none. `finalists` says how many candidates lead; their best
         penalties and the ones next to these are tried. `tell` is told the share of the work that is done, from 0 to 1.
         """
-        splits = make_splits(self._y, _FOLDS, seed, without=assigned)
+        splits = make_splits(self._y, self._fold_count(_ALL), seed, without=assigned)
         found = []
         leading = _leading(scans, self._sample_weight, finalists)
         for done, number in enumerate(leading):
@@ -235,27 +237,67 @@ class Search:
             tell((done + 1) / len(leading))
         return [[scan.of(fold) for scan in found] for fold in range(len(splits.validating))]
 
-    def scan(self, candidate: Candidate, rows: Indices | slice, splits: Splits, path: Sequence[float]) -> Scan:
+    def scan(
+        self,
+        candidate: Candidate,
+        rows: Indices | slice,
+        splits: Splits,
+        path: Sequence[float],
+        *,
+        grows: bool = False,
+    ) -> Scan:
         """Return the scan of a candidate on some of the examples; a fit begins at the solution for the penalty before.
 
-        `splits` are of the examples that `rows` chooses. The path ends early where the losses only get worse.
+        `splits` are of the examples that `rows` chooses. The path ends early where the losses only get worse; where it
+        `grows`, it goes on at an end at which the best penalty is.
         """
         y, weights = self._y[rows], self._sample_weight[rows]
         if not splits.fitted.size:
             return Scan(candidate, tuple(path), np.full((len(path), len(splits.validating), len(y)), np.nan))
         values = candidate.values(rows, np.float32)
-        losses: list[Array] = []
-        least, worse = np.inf, 0
+        sample_weight = splits.weights * weights[:, None]
+
+        def losses_at(l2: float, start: Array | None) -> tuple[Array, float, Array]:
+            solutions = self.fit(values, y, sample_weight, l2, _TOLERANCE, start)
+            losses = splits.average(_losses(values, y, solutions, self._callback))
+            counted = np.broadcast_to(weights, losses.shape)[~np.isnan(losses)]
+            return losses, float(np.average(losses[~np.isnan(losses)], weights=counted)), solutions
+
+        tried: dict[float, tuple[Array, float]] = {}
+        worse = 0
         solutions: Array | None = None
+        strongest: Array | None = None
         for l2 in path:
-            solutions = self.fit(values, y, splits.fitted * weights[:, None], l2, _TOLERANCE, solutions)
-            losses.append(splits.average(_losses(values, y, solutions, self._callback)))
-            mean = float(np.nanmean(losses[-1]))
-            least = min(least, mean)
-            worse = worse + 1 if mean > _WORSE * least else 0
+            losses, mean, solutions = losses_at(l2, solutions)
+            strongest = solutions if strongest is None else strongest
+            tried[l2] = losses, mean
+            worse = worse + 1 if mean > _WORSE * min(other for _, other in tried.values()) else 0
             if worse == 2:
                 break
-        return Scan(candidate, tuple(path[: len(losses)]), np.stack(losses))
+        for factor, start in ((1 / _STEP, solutions), (_STEP, strongest)) if grows else ():
+            self._grow(tried, factor, start, losses_at)
+        order = sorted(tried, reverse=True)
+        return Scan(candidate, tuple(order), np.stack([tried[l2][0] for l2 in order]))
+
+    @staticmethod
+    def _grow(
+        tried: dict[float, tuple[Array, float]],
+        factor: float,
+        start: Array | None,
+        losses_at: Callable[[float, Array | None], tuple[Array, float, Array]],
+    ) -> None:
+        """Go on with a path at one end as long as the best penalty is the last there, and the next one is better."""
+        while True:
+            last = min(tried) if factor < 1 else max(tried)
+            following = last * factor
+            if tried[last][1] > min(mean for _, mean in tried.values()):
+                return
+            if not L2_BOUNDS[0] <= following <= L2_BOUNDS[1]:
+                return
+            losses, mean, start = losses_at(following, start)
+            tried[following] = losses, mean
+            if mean > (1 - _GAIN) * tried[last][1]:
+                return
 
     def fit(
         self,
@@ -280,9 +322,9 @@ class Search:
 
 
 def neighbours(scan: Scan, sample_weight: Array) -> tuple[float, ...]:
-    """Return the best penalty of a scan and the ones next to it in `L2_PATH`. `sample_weight` is [n]."""
-    step = scan.best(sample_weight)[0]
-    return L2_PATH[max(0, step - 1) : step + 2]
+    """Return the best penalty of a scan and the ones next to it, the stronger first. `sample_weight` is [n]."""
+    best = scan.path[scan.best(sample_weight)[0]]
+    return best * _STEP, best, best / _STEP
 
 
 def _leading(scans: Sequence[Scan], sample_weight: Array, count: int) -> list[int]:

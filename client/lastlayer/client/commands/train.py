@@ -18,7 +18,7 @@ from lastlayer.client.commands.interface.options import (
 )
 from lastlayer.client.commands.interface.server import Server
 from lastlayer.client.commands.interface.style import tell
-from lastlayer.client.transport.defaults import CLASS_WEIGHTS, DEFAULT_MODEL, RECIPES, TRAIN_TIMEOUT_S
+from lastlayer.client.transport.defaults import CLASS_WEIGHTS, DEFAULT_MODEL, PREFERENCES, RECIPES, TRAIN_TIMEOUT_S
 
 if TYPE_CHECKING:
     from lastlayer.client.api import Client
@@ -61,8 +61,25 @@ Example:
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
     metavar="P",
-    help="Make predictions unknown that are too improbable, so that of the others this share is right.",
+    help="Make predictions unknown that are too improbable, so that of the others this share is right; and images that "
+    "are unlike the training images.",
 )
+@click.option(
+    "--unfamiliar",
+    type=click.FloatRange(0, 0.5),
+    default=None,
+    metavar="SHARE",
+    help="Make images unknown that are farther from the training images than all but this share of those. "
+    "[default: 0.05 with --min-precision, else 0]",
+)
+@click.option(
+    "--prefer",
+    type=click.Choice(PREFERENCES),
+    default=PREFERENCES[0],
+    show_default=True,
+    help="`speed` makes predictions quicker where that hardly costs accuracy.",
+)
+@click.option("--compare", is_flag=True, help="Estimate the other recipe, too; takes about as long again.")
 @thumbnails_option
 @server_options
 def train(
@@ -74,6 +91,9 @@ def train(
     recipe: str,
     class_weight: str,
     min_precision: float,
+    unfamiliar: float | None,
+    prefer: str,
+    compare: bool,
     no_thumbnails: bool,
     server: Server,
     as_json: bool,
@@ -114,6 +134,9 @@ def train(
                 recipe=recipe,
                 class_weight=class_weight,
                 min_precision=min_precision,
+                unfamiliar_share=unfamiliar,
+                prefer=prefer,
+                compare=compare,
                 timeout_s=server.timeout_s or TRAIN_TIMEOUT_S,
                 on_progress=tell_event,
             )

@@ -21,6 +21,7 @@ def to_npz(head: Head) -> bytes:
         taps=np.array(head.taps),
         dimensions=np.array(head.dimensions),
         unit_length=np.array(head.unit_length),
+        square_root=np.array(head.square_root),
         backbone=np.array(head.backbone),
         backbone_digest=np.array(head.backbone_digest),
     )
@@ -40,6 +41,8 @@ def probabilities(head: Head, vectors: npt.NDArray[np.float32]) -> npt.NDArray[n
     """Return the probabilities of the classes, float64 [n, c], of vectors, float32 [n, d], the taps side by side."""
     weights, biases = arrays(head)
     values = vectors.astype(np.float64)
+    if head.square_root:
+        values = np.sqrt(np.maximum(values, 0))
     if head.unit_length:
         parts = np.split(values, np.cumsum(head.dimensions)[:-1], axis=1)
         lengths = [np.linalg.norm(part, axis=1, keepdims=True) for part in parts]

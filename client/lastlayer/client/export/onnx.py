@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import numpy as np
 import onnxruntime
+from onnx import helper
 from skl2onnx import to_onnx as convert
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.compose import ColumnTransformer
@@ -28,10 +29,12 @@ def to_onnx(head: Head) -> bytes:
     """
     model: Any = convert(
         pipeline(head),
-        initial_types=[("vectors", FloatTensorType([None, sum(head.dimensions)]))],
+        initial_types=[("roots" if head.square_root else "vectors", FloatTensorType([None, sum(head.dimensions)]))],
         options={"zipmap": False},
         name=f"lastlayer {head.model}:{head.version}",
     )
+    if head.square_root:
+        _take_roots(model)
     for key, value in (
         ("backbone", head.backbone),
         ("backbone_digest", head.backbone_digest),
@@ -44,8 +47,18 @@ def to_onnx(head: Head) -> bytes:
     return content
 
 
+def _take_roots(model: Any) -> None:
+    """Put the square root, of what is above 0, before a model whose input is `roots`; its input is then `vectors`."""
+    model.graph.input[0].name = "vectors"
+    model.graph.node.insert(0, helper.make_node("Relu", ["vectors"], ["rectified"]))
+    model.graph.node.insert(1, helper.make_node("Sqrt", ["rectified"], ["roots"]))
+
+
 def pipeline(head: Head) -> Pipeline:
-    """Return the head as a fitted pipeline of scikit-learn, from vectors, float32 [n, d], the taps side by side."""
+    """Return the head as a fitted pipeline of scikit-learn, from vectors, float32 [n, d], the taps side by side.
+
+    Where the head takes square roots, the pipeline is from them.
+    """
     weights, biases = arrays(head)
     # A regression of two classes has one row in scikit-learn, whose sigmoid is the second class's probability: the
     # softmax of two scores is the sigmoid of their difference.

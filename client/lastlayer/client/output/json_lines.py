@@ -101,7 +101,7 @@ def _within(field: str, keys: _Keys) -> _Keys:
 
 _METRICS: Final = _keys(
     "accuracy macro_accuracy log_loss log_loss_reduction per_class_log_loss confusion_matrix classes"
-    " accuracy_interval log_loss_interval expected_calibration_error reliability",
+    " accuracy_interval log_loss_interval interval_inflation expected_calibration_error reliability",
     per_class_log_loss=lambda metrics: [entry.log_loss for entry in metrics.classes],
     classes=lambda metrics: [entry.label for entry in metrics.classes],
     expected_calibration_error=_calibration_error,
@@ -109,7 +109,7 @@ _METRICS: Final = _keys(
 _STORED: Final = _keys("id sha256 labels stale")
 _KEYS: Final[Mapping[type, _Keys]] = {
     ImageError: _keys("code reason message"),
-    Prediction: _keys("image label score scores rejected model version"),
+    Prediction: _keys("image label score scores rejected model version distance unfamiliar"),
     Explanation: _keys(
         "image=prediction.image label score=probability logit bias contributions region scores=prediction.scores"
         " model=prediction.model version=prediction.version"
@@ -119,7 +119,7 @@ _KEYS: Final[Mapping[type, _Keys]] = {
     ModelVersion: _keys(
         "model version classes examples=example_count tap recipe metrics comparisons l1 l2 dataset backbone"
         " backbone_digest create_time training_duration_s notes class_weight whitening calibration rejection"
-        " rejection_curve trials libraries",
+        " rejection_curve trials libraries preference square_root",
         tap=_tap,
         metrics=_estimate,
     ),

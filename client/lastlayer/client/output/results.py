@@ -83,11 +83,17 @@ def print_training(out: Console, version: ModelVersion, added: AddedExamples | N
                 f" {estimate.expected_calibration_error:.3f}, before"
                 f" {version.calibration.expected_calibration_error_before:.3f}",
             )
-        if version.rejection is not None:
+        if version.rejection is not None and version.rejection.min_precision:
             line(
                 out,
                 f"Predictions below {version.rejection.threshold:.4f} are unknown, for a precision of"
                 f" {version.rejection.min_precision:g}",
+            )
+        if version.rejection is not None and version.rejection.max_distance:
+            line(
+                out,
+                "Images unlike the training images are unknown; of those themselves, while held out,"
+                f" {version.rejection.unfamiliar_share:.0%}",
             )
         out.print(_class_table(estimate))
     if version.comparisons and version.cross_validation is not None:

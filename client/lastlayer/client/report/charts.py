@@ -36,8 +36,11 @@ PERCENT: Final = "\N{NARROW NO-BREAK SPACE}%"
 _SHARES: Final = PercentFormatter(1, decimals=0, symbol=PERCENT)
 
 
-def per_class(classes: Sequence[ClassMetrics], predicted: Sequence[int]) -> str:
-    """Return recall (with its 95 % interval) and precision of classes, a row each; `predicted` counts how often."""
+def per_class(classes: Sequence[ClassMetrics], predicted: Sequence[int], inflation: float = 1.0) -> str:
+    """Return recall (with its 95 % interval) and precision of classes, a row each; `predicted` counts how often.
+
+    `inflation` is that of `Metrics.interval_inflation`.
+    """
     texts = [short(entry.label) for entry in classes]
     left = max(map(columns, texts)) * LETTER * 12 + 12
     count = len(classes)
@@ -45,7 +48,7 @@ def per_class(classes: Sequence[ClassMetrics], predicted: Sequence[int]) -> str:
     with drawing():
         figure = new_figure(WIDTH, count * row_height + 56)
         axes = add_axes(figure, left=left, top=30, width=WIDTH - left - 52, height=count * row_height)
-        least = min(_lowest(entry, times) for entry, times in zip(classes, predicted, strict=True))
+        least = min(_lowest(entry, times, inflation) for entry, times in zip(classes, predicted, strict=True))
         start = max(0.0, np.floor(10 * least - 0.2) / 10)
         axes.set(xlim=(start - 0.02 * (1 - start), 1 + 0.02 * (1 - start)), ylim=(count - 0.5, -0.5))
         axes.xaxis.set_major_formatter(_SHARES)
@@ -73,7 +76,7 @@ def per_class(classes: Sequence[ClassMetrics], predicted: Sequence[int]) -> str:
                     0.5, row, "not validated", color=MUTED, ha="center", va="center", fontsize=11, transform=across
                 )
                 continue
-            lower, upper = wilson(entry.recall, entry.example_count)
+            lower, upper = wilson(entry.recall, entry.example_count / inflation)
             axes.plot([lower, upper], [row - 0.13] * 2, color=RIGHT, alpha=0.35, linewidth=5, solid_capstyle="round")
             axes.plot([entry.recall], [row - 0.13], "o", color=RIGHT, markersize=8, gid=f"recall-{row}")
             titles[f"recall-{row}"] = f"{shown(entry.label)}: recall {entry.recall:.1%} ({lower:.1%} to {upper:.1%})"
@@ -87,11 +90,11 @@ def per_class(classes: Sequence[ClassMetrics], predicted: Sequence[int]) -> str:
         return to_svg(figure, "per-class", f"Precision and recall of {count} classes", titles)
 
 
-def _lowest(entry: ClassMetrics, predicted: int) -> float:
+def _lowest(entry: ClassMetrics, predicted: int, inflation: float) -> float:
     """Return the least that is drawn of a class."""
     if not entry.example_count:
         return 1.0
-    lower, _ = wilson(entry.recall, entry.example_count)
+    lower, _ = wilson(entry.recall, entry.example_count / inflation)
     return min(lower, entry.precision) if predicted else lower
 
 
@@ -103,8 +106,11 @@ def _legend(axes: Axes, entries: Sequence[tuple[str, str, str]], across: Transfo
         place += 0.13 + 0.026 * len(text)
 
 
-def reliability(bins: Sequence[ReliabilityBin]) -> str:
-    """Return how often predictions are right by how sure they were, and below it how many were how sure."""
+def reliability(bins: Sequence[ReliabilityBin], inflation: float = 1.0) -> str:
+    """Return how often predictions are right by how sure they were, and below it how many were how sure.
+
+    `inflation` is that of `Metrics.interval_inflation`.
+    """
     with drawing():
         figure = new_figure(WIDTH, 390)
         axes = add_axes(figure, left=58, top=10, width=WIDTH - 74, height=258)
@@ -119,7 +125,7 @@ def reliability(bins: Sequence[ReliabilityBin]) -> str:
             [entry.mean_probability for entry in bins], [entry.accuracy for entry in bins], color=RIGHT, alpha=0.5
         )
         for number, entry in enumerate(bins):
-            lower, upper = wilson(entry.accuracy, entry.example_count)
+            lower, upper = wilson(entry.accuracy, entry.example_count / inflation)
             axes.plot(
                 [entry.mean_probability] * 2,
                 [lower, upper],

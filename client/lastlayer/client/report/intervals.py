@@ -6,8 +6,10 @@ _Z: Final = 1.959963984540054
 """Standard deviations of a normal distribution that hold 95 % of it; the service's intervals have the same."""
 
 
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share, from 0 to 1, that was seen in `count` trials, at least 1 (Wilson, 1927).
+def wilson(share: float, count: float) -> tuple[float, float]:
+    """Return the 95 % interval of a share, from 0 to 1, that was seen in `count` trials, more than 0 (Wilson, 1927).
+
+    For a cross-validation, `count` is the number of examples divided by `Metrics.interval_inflation`.
 
     >>> "{:.4f} to {:.4f}".format(*wilson(81 / 263, 263))
     '0.2553 to 0.3662'

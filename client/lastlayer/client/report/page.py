@@ -61,11 +61,14 @@ def _charts(report: Report) -> dict[str, Markup]:
         drawn["confusion"] = draw_confusion(metrics)
         predicted = _predicted(metrics)
         weakest = _weakest(metrics)
-        drawn["per_class"] = charts.per_class(weakest, [predicted[entry.label] for entry in weakest])
+        drawn["per_class"] = charts.per_class(
+            weakest, [predicted[entry.label] for entry in weakest], metrics.interval_inflation
+        )
         if bins := [entry for entry in metrics.reliability if entry.example_count]:
-            drawn["reliability"] = charts.reliability(bins)
+            drawn["reliability"] = charts.reliability(bins, metrics.interval_inflation)
+        chosen = version.rejection if version.rejection and version.rejection.min_precision else None
         if version.rejection_curve:
-            drawn["rejection"] = charts.rejection(version.rejection_curve, version.rejection)
+            drawn["rejection"] = charts.rejection(version.rejection_curve, chosen)
     if version.trials:
         drawn["trials"] = charts.trials(version.trials)
     # matplotlib's own, in which names are escaped.

@@ -11,3 +11,4 @@ TRAIN_TIMEOUT_S: Final = 3600.0
 """How long a training may take."""
 RECIPES: Final = ("auto", "tutorial")
 CLASS_WEIGHTS: Final = ("none", "balanced")
+PREFERENCES: Final = ("quality", "speed")

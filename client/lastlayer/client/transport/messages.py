@@ -45,11 +45,16 @@ CLASS_WEIGHTS: Final[Mapping[str, classifier_pb2.ClassWeight]] = {
     "none": classifier_pb2.CLASS_WEIGHT_NONE,
     "balanced": classifier_pb2.CLASS_WEIGHT_BALANCED,
 }
+PREFERENCES: Final[Mapping[str, classifier_pb2.Preference]] = {
+    "quality": classifier_pb2.PREFERENCE_QUALITY,
+    "speed": classifier_pb2.PREFERENCE_SPEED,
+}
 REVIEW_KINDS: Final[Mapping[str, classifier_pb2.ReviewKind]] = {
     "suspicious": classifier_pb2.REVIEW_KIND_SUSPICIOUS_LABELS,
     "mistakes": classifier_pb2.REVIEW_KIND_MISTAKES,
 }
 _RECIPE_NAMES: Final = {int(number): name for name, number in RECIPES.items()}
+_PREFERENCE_NAMES: Final = {int(number): name for name, number in PREFERENCES.items()}
 _CLASS_WEIGHT_NAMES: Final = {int(number): name for name, number in CLASS_WEIGHTS.items()}
 
 ResultT = TypeVar("ResultT")
@@ -129,7 +134,7 @@ def read_prediction(name: str, result: classifier_pb2.ImagePrediction, model: st
     scores = tuple(read(LabelScore, score) for score in result.prediction.scores)
     if not scores:
         raise ServerError("The server sent a prediction without a class.", code="UNKNOWN")
-    return Prediction(name, scores, model, version, rejected=result.prediction.rejected)
+    return read(Prediction, result.prediction, image=name, scores=scores, model=model, version=version, error=None)
 
 
 def read_explanation(name: str, message: classifier_pb2.Explanation) -> Explanation:
@@ -202,6 +207,7 @@ _SHARES: Final = frozenset(
         "recall",
         "score",
         "suggested_probability",
+        "unfamiliar_share",
     }
 )
 """Fields of results that are from 0 to 1."""
@@ -221,8 +227,10 @@ _BUILT: Final[Mapping[tuple[type, str], Callable[[Any], Any]]] = {
     (Explanation, "contributions"): lambda message: _matrix(message.contributions, message.height, message.width),
     (Head, "taps"): lambda message: tuple(tap.name for tap in message.taps),
     (Head, "dimensions"): lambda message: tuple(tap.dimension for tap in message.taps),
+    (Metrics, "interval_inflation"): lambda message: message.interval_inflation or 1.0,  # 0 of an older server
     (Metrics, "confusion_matrix"): lambda message: _matrix(message.confusion_matrix, *[len(message.classes)] * 2),
     (ModelVersion, "class_weight"): lambda message: _CLASS_WEIGHT_NAMES.get(message.class_weight, "none"),
+    (ModelVersion, "preference"): lambda message: _PREFERENCE_NAMES.get(message.preference, "quality"),
     (ModelVersion, "recipe"): _recipe,
     (RecipeEstimate, "recipe"): _recipe,
 }

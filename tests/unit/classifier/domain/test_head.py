@@ -90,6 +90,9 @@ def test_the_format_is_as_documented() -> None:
         "l1": 0.5,
         "l2": 0.01,
         "threshold": 0.0,
+        "square_root": False,
+        "directions": 0,
+        "max_distance": 0.0,
     }
     numbers = np.frombuffer(rest[:-32], "<f4")
     assert np.array_equal(numbers, np.append(head().weights, head().biases))
@@ -97,9 +100,13 @@ def test_the_format_is_as_documented() -> None:
 
 def test_a_head_of_the_first_release_rejects_nothing() -> None:
     name, header, rest = head().to_bytes().split(b"\n", 2)
-    older = {key: value for key, value in json.loads(header).items() if key != "threshold"}
+    older = {
+        key: value
+        for key, value in json.loads(header).items()
+        if key in ("taps", "unit_length", "classes", "dimension", "l1", "l2")
+    }
     stored = resealed(b"\n".join([name, json.dumps(older).encode(), rest[:-32]]))
-    assert Head.from_bytes(stored).threshold == 0
+    assert (Head.from_bytes(stored).threshold, Head.from_bytes(stored).square_root) == (0, False)
     assert Head.from_bytes(replace(head(), threshold=0.7).to_bytes()).threshold == 0.7
 
 

@@ -57,7 +57,7 @@ class FakeStore:
     def __init__(self) -> None:
         self.stored: set[bytes] = set()
 
-    def find_featurized(self, digest: str, contents: Collection[bytes]) -> set[bytes]:
+    def find_featurized(self, backbone: Backbone, contents: Collection[bytes]) -> set[bytes]:
         return self.stored & set(contents)
 
     def add(self, dataset: str, backbone: Backbone, new: Sequence[NewExample]) -> list[AddedExample | None]:

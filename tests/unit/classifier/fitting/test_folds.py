@@ -1,6 +1,7 @@
 """Folds and samples: each class spread evenly, whatever its size."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import RepeatedStratifiedKFold
@@ -34,7 +35,26 @@ def test_the_seed_decides() -> None:
 
 
 def test_small_datasets_get_more_folds() -> None:
-    assert (choose_fold_count(8), choose_fold_count(400), choose_fold_count(401)) == (10, 10, 5)
+    counts = [choose_fold_count(np.arange(count) % 2) for count in (40, 400, 401)]
+    assert counts == [10, 10, 5]
+
+
+@pytest.mark.parametrize(("each", "folds"), [(2, 2), (3, 3), (7, 7), (30, 10)])
+def test_each_fold_of_a_small_dataset_leaves_out_one_of_every_class(each: int, folds: int) -> None:
+    y = np.arange(5 * each) % 5
+    assert choose_fold_count(y) == folds
+    assigned = assign_folds(y, folds, seed=1)
+    for fold in range(folds):
+        assert set(np.bincount(y[assigned == fold], minlength=5)) == {each // folds}
+
+
+def test_a_class_keeps_its_share_where_much_of_it_is_left_out() -> None:
+    y = np.array([0] * 20 + [1] * 2)
+    splits = make_splits(y, 10, seed=1)
+    for fitted, weights in zip(splits.fitted.T, splits.weights.T, strict=True):
+        assert (weights[~fitted] == 0).all()
+        assert np.bincount(y, weights)[1] / weights.sum() == pytest.approx(2 / 22)
+        assert weights.sum() == pytest.approx(fitted.sum())
 
 
 @given(CLASSES, st.integers(1, 100))

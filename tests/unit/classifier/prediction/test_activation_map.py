@@ -11,7 +11,7 @@ from lastlayer.classifier.prediction.activation_map import activation_map, check
 from lastlayer.rpc.errors import InvalidFieldError
 
 
-def head(dimensions: dict[str, int], classes: int, unit_length: bool, seed: int) -> Head:
+def head(dimensions: dict[str, int], classes: int, unit_length: bool, seed: int, square_root: bool = False) -> Head:
     random = np.random.default_rng(seed)
     return Head(
         taps=tuple(dimensions),
@@ -21,6 +21,7 @@ def head(dimensions: dict[str, int], classes: int, unit_length: bool, seed: int)
         biases=random.normal(size=classes).astype(np.float32),
         l1=0.0,
         l2=1.0,
+        square_root=square_root,
     )
 
 
@@ -32,14 +33,15 @@ GRIDS = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 6))
     shapes=st.lists(GRIDS, min_size=1, max_size=3),
     classes=st.integers(2, 5),
     unit_length=st.booleans(),
+    square_root=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_contributions_and_bias_add_up_to_the_score_of_every_class(
-    shapes: list[tuple[int, int, int]], classes: int, unit_length: bool, seed: int
+    shapes: list[tuple[int, int, int]], classes: int, unit_length: bool, square_root: bool, seed: int
 ) -> None:
     random = np.random.default_rng(seed)
     maps = {f"tap {number}": random.gamma(1, 3, shape).astype(np.float32) for number, shape in enumerate(shapes)}
-    fitted = head({tap: values.shape[2] for tap, values in maps.items()}, classes, unit_length, seed)
+    fitted = head({tap: values.shape[2] for tap, values in maps.items()}, classes, unit_length, seed, square_root)
     explained = [activation_map(fitted, maps, label) for label in fitted.classes]
     finest = (max(shape[0] for shape in shapes), max(shape[1] for shape in shapes))
     assert all(entry.contributions.shape == finest for entry in explained)

@@ -27,7 +27,9 @@ def stored(description: bytes = b"", facts: dict[str, Any] | None = None) -> Ver
 
 def test_a_version_says_what_its_training_said() -> None:
     labels = ["a", "b", "c"] * 60
-    trained = train_quietly(taps_for(labels, noise=2.5), labels, min_precision=0.8, class_weight=ClassWeight.BALANCED)
+    trained = train_quietly(
+        taps_for(labels, noise=1.5), labels, min_precision=0.8, class_weight=ClassWeight.BALANCED, compare=True
+    )
     message = to_model_version(stored(describe(TrainingReport(trained, 180, 1.5, {"numpy": "2"}))))
     assert (message.model, message.version, message.dataset, message.backbone) == ("m", 3, "d", "tiny")
     assert message.create_time.ToDatetime(datetime.UTC) == stored().create_time
@@ -36,7 +38,8 @@ def test_a_version_says_what_its_training_said() -> None:
         classifier_pb2.CLASS_WEIGHT_BALANCED,
     )
     assert (tuple(message.taps), tuple(message.classes)) == (trained.head.taps, ("a", "b", "c"))
-    assert (message.l1, message.l2, message.whitening) == (trained.head.l1, trained.head.l2, trained.whitening)
+    assert (message.l1, message.l2, message.square_root) == (trained.head.l1, trained.head.l2, False)
+    assert message.preference == classifier_pb2.PREFERENCE_QUALITY
     assert (message.example_count, message.training_duration.ToTimedelta().total_seconds()) == (180, 1.5)
     assert trained.cross_validation is not None
     assert message.cross_validation == to_metrics(trained.cross_validation)
@@ -45,6 +48,8 @@ def test_a_version_says_what_its_training_said() -> None:
     ]
     assert trained.rejection is not None
     assert message.rejection.threshold == trained.rejection.threshold
+    assert message.rejection.max_distance == trained.rejection.max_distance > 0
+    assert message.rejection.unfamiliar_share == 0.05
     assert len(message.rejection_curve) == len(trained.rejection_curve) > 0
     assert [tuple(trial.taps) for trial in message.trials] == [trial.taps for trial in trained.trials]
     assert message.HasField("calibration") == (trained.calibration is not None)

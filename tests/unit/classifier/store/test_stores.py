@@ -106,6 +106,29 @@ def test_training_reads_the_taps_that_it_needs(datasets: DatasetStore) -> None:
     assert asked == [("tiny", 2)]
 
 
+def test_a_network_that_gets_a_tap_keeps_its_datasets(datasets: DatasetStore) -> None:
+    """Features that were stored before stay in use; what lacks the new tap is asked for again, and then complete."""
+    grown = Backbone("tiny", BACKBONE.digest, (Tap("early", False, 2), *BACKBONE.taps))
+    datasets.add("d", BACKBONE, [example(1, "x"), example(2, "y")])
+    datasets.add("d", grown, [example(3, "y", backbone=grown)])
+    contents = [bytes([number]) * 32 for number in (1, 2, 3)]
+    assert datasets.find_featurized(grown, contents) == {contents[2]}
+    assert datasets.find_featurized(BACKBONE, contents) == set(contents)
+    before = datasets.training_set("d")
+    assert before.features.keys() == {"conv", "scores"}
+    assert before.lacking == {"early": 2}
+    assert datasets.get("d").stale_count == 0
+
+    assert datasets.add("d", grown, [example(1, "x", stored=True)]) == [None]
+    datasets.add("d", grown, [example(1, "x", backbone=grown), example(2, "y", backbone=grown)])
+    after = datasets.training_set("d")
+    assert after.features["early"].tolist() == [[1, 1], [2, 2], [3, 3]]
+    assert (after.labels, after.lacking) == (["x", "y", "y"], {})
+    # A featurizer of the release before, beside the others, takes no tap away.
+    datasets.add("d", BACKBONE, [example(1, "x", stored=True)])
+    assert datasets.training_set("d").features.keys() == {"early", "conv", "scores"}
+
+
 def test_many_examples_are_read_in_order_and_reading_can_be_ended(datasets: DatasetStore) -> None:
     vectors = np.random.default_rng(0).random((1200, 2), np.float32)
     new = [
@@ -133,10 +156,10 @@ def test_features_are_shared_and_go_with_the_last_dataset(datasets: DatasetStore
     datasets.add("one", BACKBONE, [example(1, "x"), example(2, "x")])
     datasets.add("two", BACKBONE, [example(1, "y", stored=True)])
     contents = [bytes([1]) * 32, bytes([2]) * 32]
-    assert datasets.find_featurized(BACKBONE.digest, contents) == set(contents)
-    assert datasets.find_featurized(OTHER.digest, contents) == set()
+    assert datasets.find_featurized(BACKBONE, contents) == set(contents)
+    assert datasets.find_featurized(OTHER, contents) == set()
     datasets.delete("one")
-    assert datasets.find_featurized(BACKBONE.digest, contents) == {contents[0]}
+    assert datasets.find_featurized(BACKBONE, contents) == {contents[0]}
     assert datasets.training_set("two").features["scores"].tolist() == [[1, 1, 1]]
 
 
@@ -321,6 +344,21 @@ def test_examples_of_before_labels_of_people_were_known(tmp_path: Path) -> None:
     [kept, added] = datasets.add("d", BACKBONE, [example(1, "z"), example(2, "z")])
     assert (kept, added) == (AddedExample(False, ("y",), True), AddedExample(True, ("x", "z")))
     database.close()
+
+
+def test_a_migration_makes_one_class_of_labels_that_look_the_same(
+    tmp_path: Path, database: Database, datasets: DatasetStore
+) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    datasets.add("d", BACKBONE, [example(1, decomposed), example(2, composed), example(3, "tea")])
+    datasets.add("d", BACKBONE, [example(2, decomposed, stored=True), example(3, decomposed, stored=True)])
+    assert datasets.get("d").conflict_count == 2
+    with database.writing() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0004'"))
+    migrated = Database(f"sqlite:///{tmp_path}/store.db")
+    found = DatasetStore(migrated).get("d")
+    assert (found.class_counts, found.conflict_count) == ({composed: 2}, 1)  # the third is a cup of both
+    migrated.close()
 
 
 def test_the_tables_are_what_the_migrations_make(database: Database) -> None:

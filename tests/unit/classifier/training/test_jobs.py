@@ -15,7 +15,7 @@ from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.classifier.training.jobs import TrainingJobs, TrainingRequest
-from lastlayer.classifier.training.recipes import Recipe
+from lastlayer.classifier.training.recipes import Preference, Recipe
 from lastlayer.classifier.training.trainer import ClassWeight
 
 BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 4),))
@@ -60,7 +60,18 @@ async def jobs(tmp_path: Path) -> AsyncIterator[TrainingJobs]:
 
 
 def request(dataset: str = "d", request_id: str = "") -> TrainingRequest:
-    return TrainingRequest("m", dataset, Recipe.AUTO, ClassWeight.NONE, 0.0, request_id, b"1" * 32)
+    return TrainingRequest(
+        "m",
+        dataset,
+        Recipe.AUTO,
+        ClassWeight.NONE,
+        min_precision=0.0,
+        preference=Preference.QUALITY,
+        compare=False,
+        unfamiliar_share=None,
+        request_id=request_id,
+        request_sha256=b"1" * 32,
+    )
 
 
 async def run(jobs: TrainingJobs, wanted: TrainingRequest) -> Version:

@@ -9,8 +9,9 @@ from lastlayer.classifier.domain.head import softmax, unit_length
 from lastlayer.classifier.fitting.feature_blocks import FeatureBlocks
 from lastlayer.classifier.fitting.folds import assign_folds, make_splits
 from lastlayer.classifier.fitting.logistic import fit_logistic
-from lastlayer.classifier.fitting.pca import rotate, whiten
+from lastlayer.classifier.fitting.pca import rotate
 from lastlayer.classifier.training.search import (
+    L2_BOUNDS,
     L2_PATH,
     SEARCH_EXAMPLES,
     Candidate,
@@ -24,8 +25,8 @@ from lastlayer.classifier.training.search import (
 PATH = (1.0, 0.1)
 
 
-def scan(tap: str, *losses: np.ndarray, whitening: float = 0.0) -> Scan:
-    return Scan(Candidate((tap,), whitening, ()), PATH, np.stack(losses)[:, None])
+def scan(tap: str, *losses: np.ndarray) -> Scan:
+    return Scan(Candidate((tap,), ()), PATH, np.stack(losses)[:, None])
 
 
 def chosen_of(*scans: Scan) -> Choice:
@@ -52,7 +53,7 @@ def looked_at(values: FeatureBlocks) -> np.ndarray:
 
 
 def candidate(tap: str, *features: np.ndarray) -> Candidate:
-    return Candidate((tap,), 0.0, tuple(rotate(unit_length(values)) for values in features))
+    return Candidate((tap,), tuple(rotate(unit_length(values)) for values in features))
 
 
 def test_the_least_log_loss_is_chosen() -> None:
@@ -96,21 +97,6 @@ def test_examples_that_count_more_decide_more() -> None:
     ]
     assert chosen_of(*scans).candidate.taps == ("common",)
     assert choose(scans, np.where(rare, 9.0, 1.0)).candidate.taps == ("rare",)
-
-
-def test_of_the_same_taps_the_better_whitening_is_chosen() -> None:
-    plain = np.linspace(0, 1, 40)
-    scans = [
-        scan("tap", plain, plain),
-        scan("tap", plain - 0.01, plain, whitening=0.25),
-        scan("dear", plain + 1, plain),
-    ]
-    assert chosen_of(*scans).candidate.whitening == 0.25
-    # The dear tap is the best, and not distinguishably better than the cheap one, whose better whitening wins.
-    noise = np.tile([1.0, -1.0], 20)
-    scans[2] = scan("dear", plain - 0.02 + noise, plain)
-    assert chosen_of(*scans).candidate.taps == ("tap",)
-    assert chosen_of(*scans).candidate.whitening == 0.25
 
 
 def test_the_standard_error_of_a_mean() -> None:
@@ -161,7 +147,7 @@ def test_of_many_examples_a_sample_chooses_what_is_tried_on_all() -> None:
     scans = searching.scan_all(candidates, seed=1, tell=told.append)
     assert len(scans) == 3
     assert all(scanned.losses.shape == (len(scanned.path), 1, len(y)) for scanned in scans)
-    assert all(len(scanned.path) <= 3 for scanned in scans)
+    assert all(len(scanned.path) < len(L2_PATH) for scanned in scans)
     choice = chosen_of(*scans)
     assert choice.candidate.taps == ("good",)
     trials = {trial.taps: trial for trial in searching.trials(choice)}
@@ -200,17 +186,26 @@ def test_without_a_fold_nothing_of_it_is_looked_at() -> None:
     assert np.array_equal(scanned[0], scanned[1], equal_nan=True)
 
 
-def test_whitening_evens_the_spread_and_is_restored() -> None:
-    features, y = examples(30, 7, 3)
-    whitened = whiten(rotate(unit_length(features)), 0.5)
-    before = rotate(unit_length(features)).values.std(0)
-    after = whitened.values.std(0)
-    assert after.max() / after.min() == pytest.approx(np.sqrt(before.max() / before.min()), rel=1e-4)
-    assert (whitened.values**2).sum() == pytest.approx((rotate(unit_length(features)).values ** 2).sum())
-    several = Candidate(("tap",), 0.5, (whitened,))
-    values = several.values(np.arange(30), np.float64)
-    solution = fit_logistic(values, y, 3, np.ones((30, 1)), 0.1, tolerance=1e-8)[:, 0]
-    weights, biases = several.restore(solution)
-    assert unit_length(features) @ weights + biases == pytest.approx(
-        looked_at(values) @ solution[:-1] + solution[-1], abs=1e-5
+def test_a_path_grows_until_the_best_penalty_is_inside() -> None:
+    """Weakly, where the first path's weakest penalty is the best; strongly, where its strongest is."""
+    clear, y = examples(120, 40, 3, noise=0.3)
+    blurred, _ = examples(120, 40, 3, noise=30.0)
+    splits = make_splits(y, 5, seed=1)
+    for features, path in ((clear, (10.0, 3.0)), (blurred, (0.01, 0.003))):
+        scanned = search(y, 3).scan(candidate("tap", features), np.arange(120), splits, path, grows=True)
+        means = scanned.losses.mean((1, 2))
+        assert list(scanned.path) == sorted(scanned.path, reverse=True)
+        assert len(scanned.path) > 2
+        best = int(means.argmin())
+        inside = 0 < best < len(means) - 1
+        assert inside or abs(means[best] - means[best + (1 if best == 0 else -1)]) < 0.02 * means[best]
+
+
+def test_a_path_ends_growing_at_its_bounds() -> None:
+    y = np.arange(60) % 2
+    noise = np.random.default_rng(9).normal(size=(60, 4)).astype(np.float32) * 1e-3
+    scanned = search(y, 2).scan(
+        Candidate(("tap",), (rotate(noise),)), np.arange(60), make_splits(y, 5, seed=1), (1.0, 0.1), grows=True
     )
+    assert L2_BOUNDS[0] <= min(scanned.path)
+    assert max(scanned.path) <= L2_BOUNDS[1]

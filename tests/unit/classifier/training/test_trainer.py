@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError, RecipeNotSupportedError
+from lastlayer.classifier.domain.head import softmax
 from lastlayer.classifier.domain.types import Backbone, Tap
 from lastlayer.classifier.training.auto import AutoTrainer
 from lastlayer.classifier.training.progress import TrainingProgress
-from lastlayer.classifier.training.recipes import Recipe, TapFeatures
+from lastlayer.classifier.training.recipes import Preference, Recipe, TapFeatures
 from lastlayer.classifier.training.trainer import (
-    COMPARED_EXAMPLES,
     ClassWeight,
     Trained,
     TrainingCancelledError,
@@ -53,6 +53,8 @@ def train_quietly(
     *,
     class_weight: ClassWeight = ClassWeight.NONE,
     min_precision: float = 0.0,
+    preference: Preference = Preference.QUALITY,
+    compare: bool = False,
 ) -> Trained:
     return train(
         taps,
@@ -60,6 +62,8 @@ def train_quietly(
         recipe,
         class_weight=class_weight,
         min_precision=min_precision,
+        preference=preference,
+        compare=compare,
         progress=lambda message, share: None,
         cancelled=lambda: False,
     )
@@ -70,9 +74,9 @@ def train_quietly(
 def test_both_recipes_learn_from_few_and_from_many(each: int, recipe: Recipe) -> None:
     labels = ["cat", "dog", "bird"] * each
     taps = taps_for(labels, noise=0.2)
-    trained = train_quietly(taps, labels, recipe)
+    trained = train_quietly(taps, labels, recipe, compare=True)
     assert trained.head.classes == ("cat", "dog", "bird")
-    assert trained.head.taps == (("good",) if recipe is Recipe.AUTO else ("scores",))
+    assert trained.head.taps == (("bad", "good") if recipe is Recipe.AUTO else ("scores",))
     probabilities = trained.head.probabilities({tap.name: tap.values for tap in taps})
     assert [trained.head.classes[best] for best in probabilities.argmax(1)] == labels
     assert trained.cross_validation is not None
@@ -80,6 +84,54 @@ def test_both_recipes_learn_from_few_and_from_many(each: int, recipe: Recipe) ->
     assert [estimate.recipe for estimate in trained.comparisons] == [
         Recipe.TUTORIAL if recipe is Recipe.AUTO else Recipe.AUTO
     ]
+
+
+def test_recipes_are_compared_on_request_alone() -> None:
+    labels = ["a", "b"] * 6
+    assert train_quietly(taps_for(labels), labels).comparisons == ()
+
+
+def test_for_speed_the_cheapest_taps_are_chosen_that_are_about_the_best() -> None:
+    labels = ["cat", "dog", "bird"] * 20
+    taps = taps_for(labels, noise=0.2)
+    trained = train_quietly(taps, labels, preference=Preference.SPEED)
+    assert trained.head.taps == ("good",)
+    assert [trial.taps for trial in trained.trials] == [("bad",), ("good",), ("bad", "good")]
+
+
+def test_roots_are_taken_where_nothing_is_negative() -> None:
+    labels = ["a", "b", "c"] * 10
+    signed = taps_for(labels, scores=False)
+    rectified = [TapFeatures(tap.name, False, np.maximum(tap.values, 0)) for tap in signed]
+    assert not train_quietly(signed, labels).head.square_root
+    trained = train_quietly(rectified, labels)
+    assert trained.head.square_root
+    features = {tap.name: tap.values for tap in rectified}
+    by_hand = np.hstack([np.sqrt(tap.values) for tap in rectified])
+    parts = np.split(by_hand, [12], axis=1)
+    by_hand = np.hstack([part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts])
+    logits = by_hand @ trained.head.weights + trained.head.biases
+    assert trained.head.probabilities(features) == pytest.approx(softmax(logits.astype(np.float64)), abs=1e-6)
+
+
+def test_a_class_that_is_never_predicted_is_named() -> None:
+    labels = ["common"] * 100 + ["rare"] * 5
+    trained = train_quietly(taps_for(labels, noise=30.0, scores=False), labels)
+    assert trained.cross_validation is not None
+    assert trained.cross_validation.classes[1].recall == 0
+    assert (
+        "Never predicted while held out: `rare` (5 examples); add examples, or train with `--class-weight balanced`."
+        in trained.notes
+    )
+
+
+def test_images_of_which_the_network_makes_the_same_are_named() -> None:
+    labels = ["a", "b", "c"] * 10
+    same = [TapFeatures(name, False, np.full((30, 8), 0.3, np.float32)) for name in ("one", "two")]
+    for preference in Preference:
+        assert any(
+            "makes the same of all images" in note for note in train_quietly(same, labels, preference=preference).notes
+        )
 
 
 def test_the_tutorial_uses_raw_scores_and_its_penalties() -> None:
@@ -99,6 +151,53 @@ def test_what_cannot_be_told_apart_is_not_promised() -> None:
     assert 0.3 < metrics.micro_accuracy < 0.7
 
 
+@pytest.mark.parametrize(("classes", "each"), [(2, 5), (5, 2), (5, 3), (5, 5)])
+def test_the_estimate_of_very_small_sets_is_near_what_is_true(classes: int, each: int) -> None:
+    """Means over draws: accuracy and log-loss as they are on new examples, and never below chance."""
+    random = np.random.default_rng(7)
+    estimates, truths, covered = [], [], []
+    for _ in range(25):
+        centres = random.normal(size=(classes, 10))
+        y = np.arange(classes * each) % classes
+        new = np.arange(400) % classes
+        seen, unseen = (centres[of] + random.normal(size=(len(of), 10)) for of in (y, new))
+        tap = TapFeatures("tap", False, seen.astype(np.float32))
+        trained = train_quietly([tap], [f"class {number}" for number in y])
+        if trained.cross_validation is None:
+            continue
+        estimates.append(trained.cross_validation.micro_accuracy)
+        found = trained.head.probabilities({"tap": unseen.astype(np.float32)}).argmax(1)
+        truths.append((found == new).mean())
+        interval = trained.cross_validation.micro_accuracy_interval
+        assert interval is not None
+        covered.append(interval[0] <= truths[-1] <= interval[1])
+    assert len(estimates) >= 20
+    assert min(estimates) >= 1 / classes
+    assert np.mean(estimates) == pytest.approx(np.mean(truths), abs=0.16)
+    assert np.mean(covered) >= 0.8
+
+
+def test_too_few_examples_for_an_estimate_are_said() -> None:
+    labels = ["a", "b"] * 2
+    trained = train_quietly(taps_for(labels), labels)
+    assert trained.cross_validation is None
+    assert trained.notes == ("4 examples are too few to say how good the model is: that takes 6, better 30.",)
+
+
+def test_an_estimate_below_chance_of_few_examples_is_none() -> None:
+    random = np.random.default_rng(1)
+    seen = set()
+    for _ in range(8):
+        tap = TapFeatures("noise", False, random.normal(size=(8, 6)).astype(np.float32))
+        trained = train_quietly([tap], ["a", "b"] * 4)
+        if trained.cross_validation is None:
+            assert any("not better than guessing on 8 held-out examples" in note for note in trained.notes)
+        else:
+            assert trained.cross_validation.micro_accuracy >= 0.5
+        seen.add(trained.cross_validation is None)
+    assert seen == {True, False}
+
+
 def test_a_class_of_one_example_is_trained_and_said() -> None:
     labels = ["a"] * 5 + ["b"] * 5 + ["only"]
     trained = train_quietly(taps_for(labels), labels)
@@ -114,7 +213,7 @@ def test_one_example_of_each_class_is_trained_without_an_estimate() -> None:
     trained = train_quietly(taps, labels)
     assert trained.cross_validation is None
     assert trained.comparisons == ()
-    assert trained.head.taps == ("good",)
+    assert trained.head.taps == ("bad", "good")
     assert trained.head.probabilities({tap.name: tap.values for tap in taps}).argmax(1).tolist() == [0, 1, 2]
     assert any("nothing can be validated" in note for note in trained.notes)
 
@@ -122,8 +221,8 @@ def test_one_example_of_each_class_is_trained_without_an_estimate() -> None:
 def test_a_class_that_cannot_be_validated_without_the_other() -> None:
     labels = ["a", "a", "b"]
     trained = train_quietly(taps_for(labels), labels)
-    assert trained.cross_validation is not None
-    assert trained.cross_validation.example_count == 2
+    assert trained.out_of_fold is not None
+    assert trained.out_of_fold.rows.tolist() == [0, 1]
 
 
 def test_taps_that_tell_more_together_are_used_together() -> None:
@@ -150,20 +249,20 @@ def test_one_class_a_hundred_times_as_large() -> None:
 
 def test_more_examples_than_the_search_tries_all_candidates_on() -> None:
     labels = ["a", "b"] * 600
-    trained = train_quietly(taps_for(labels, scores=False), labels)
+    trained = train_quietly(taps_for(labels, scores=False), labels, preference=Preference.SPEED)
     assert trained.head.taps == ("good",)
     assert trained.cross_validation is not None
     assert trained.cross_validation.example_count == 1200
 
 
-def test_of_many_examples_only_the_taps_that_are_used_are_needed() -> None:
+def test_only_the_taps_that_are_used_are_needed() -> None:
     vector, scores = Tap("conv", False, 2), Tap("scores", True, 3)
     both, scores_alone = Backbone("b", "d", (vector, scores)), Backbone("b", "d", (scores,))
-    assert set(needed_taps(both, COMPARED_EXAMPLES, Recipe.AUTO)) == {"conv", "scores"}
-    assert set(needed_taps(both, COMPARED_EXAMPLES, Recipe.TUTORIAL)) == {"conv", "scores"}
-    assert needed_taps(both, COMPARED_EXAMPLES + 1, Recipe.AUTO) == ["conv"]
-    assert needed_taps(both, COMPARED_EXAMPLES + 1, Recipe.TUTORIAL) == ["scores"]
-    assert needed_taps(scores_alone, COMPARED_EXAMPLES + 1, Recipe.AUTO) == ["scores"]
+    assert set(needed_taps(both, Recipe.AUTO, compare=True)) == {"conv", "scores"}
+    assert set(needed_taps(both, Recipe.TUTORIAL, compare=True)) == {"conv", "scores"}
+    assert needed_taps(both, Recipe.AUTO, compare=False) == ["conv"]
+    assert needed_taps(both, Recipe.TUTORIAL, compare=False) == ["scores"]
+    assert needed_taps(scores_alone, Recipe.AUTO, compare=False) == ["scores"]
 
 
 def test_a_backbone_of_class_scores_alone() -> None:
@@ -265,8 +364,8 @@ def test_the_tutorial_takes_no_class_weights() -> None:
 
 
 def test_a_threshold_keeps_its_promise_on_held_out_examples() -> None:
-    labels = ["a", "b", "c"] * 60
-    trained = train_quietly(taps_for(labels, noise=2.5, scores=False), labels, min_precision=0.9)
+    labels = ["a", "b", "c"] * 100
+    trained = train_quietly(taps_for(labels, noise=2.0, scores=False), labels, min_precision=0.9)
     assert trained.rejection is not None
     assert trained.out_of_fold is not None
     assert trained.head.threshold == trained.rejection.threshold > 0
@@ -281,7 +380,7 @@ def test_a_precision_that_no_threshold_has_is_refused_with_what_can_be_had() -> 
     noise = taps_for(labels, scores=False)[:1]
     with pytest.raises(
         DatasetNotTrainableError,
-        match=r"precision of 1 on .* up to 0\.\d+ is possible; ask for less with `min_precision`",
+        match=r"precision of 1 cannot be promised with 60 examples; up to 0\.\d+ is possible; ask for less",
     ):
         train_quietly(noise, labels, min_precision=1.0)
 
@@ -292,7 +391,7 @@ def test_nothing_is_searched_before_it_is_asked_for() -> None:
     progress = TrainingProgress(lambda message, share: told.append(message), lambda: False)
     trainer = AutoTrainer(taps_for(labels), np.arange(20) % 2, 2, np.ones(20), progress)
     assert told == []
-    assert trainer.search().taps == ("good",)
+    assert trainer.search().taps == ("bad", "good")
     assert set(told) == {"preparing the features", "choosing taps and regularisation"}
 
 
@@ -325,7 +424,7 @@ def test_the_tutorial_stays_as_it_was_fitted() -> None:
 def test_what_was_tried_is_told() -> None:
     labels = ["cat", "dog", "bird"] * 20
     trained = train_quietly(taps_for(labels, noise=0.2), labels)
-    assert [trial.taps for trial in trained.trials] == [("bad",), ("good",), ("bad", "good")]
+    assert [trial.taps for trial in trained.trials] == [("bad", "good")]
     chosen = [trial for trial in trained.trials if trial.chosen]
     assert [trial.taps for trial in chosen] == [trained.head.taps]
     assert chosen[0].l2 == trained.head.l2

@@ -40,7 +40,7 @@ VECTORS[1, :5] = 0
 def expected(known: Head) -> npt.NDArray[np.float64]:
     weights = np.frombuffer(known.weights, "<f4").reshape(8, -1).astype(np.float64)
     rows = []
-    for vector in VECTORS.astype(np.float64):
+    for vector in np.sqrt(VECTORS.astype(np.float64)) if known.square_root else VECTORS.astype(np.float64):
         parts = [vector[:5], vector[5:]]
         if known.unit_length:
             parts = [part / max(np.sqrt((part**2).sum()), 1e-300) for part in parts]
@@ -71,6 +71,16 @@ class TestProbabilities:
         assert list(labels) == [known.classes[best] for best in expected(known).argmax(1)]
 
 
+@pytest.mark.parametrize("classes", [2, 4])
+def test_square_roots_are_part_of_what_is_written(classes: int) -> None:
+    known = head(classes, square_root=True)
+    assert probabilities(known, VECTORS) == pytest.approx(expected(known), abs=1e-12)
+    session = onnxruntime.InferenceSession(to_onnx(known))
+    assert [entry.name for entry in session.get_inputs()] == ["vectors"]
+    _, found = session.run(["label", "probabilities"], {"vectors": VECTORS})
+    assert found == pytest.approx(expected(known), abs=1e-5)
+
+
 def test_onnx_says_what_it_takes() -> None:
     session = onnxruntime.InferenceSession(to_onnx(head(3)))
     assert [(entry.name, entry.type, entry.shape[1]) for entry in session.get_inputs()] == [
@@ -87,7 +97,8 @@ def test_arrays_are_as_documented() -> None:
     known = head(3)
     with np.load(io.BytesIO(to_npz(known)), allow_pickle=False) as arrays:
         assert set(arrays) == {
-            *("weights", "biases", "classes", "taps", "dimensions", "unit_length", "backbone", "backbone_digest")
+            *("weights", "biases", "classes", "taps", "dimensions", "unit_length", "backbone", "backbone_digest"),
+            "square_root",
         }
         assert arrays["weights"].tobytes() == known.weights
         assert (arrays["weights"].shape, arrays["biases"].shape) == ((8, 3), (3,))
