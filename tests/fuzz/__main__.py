@@ -1,5 +1,6 @@
 """Runs the fuzzer: FUZZ_SECONDS (600) and FUZZ_SEED (the time) are taken from the environment."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -36,6 +37,7 @@ class Child:
     def decode(self, content: bytes) -> str:
         """Return how a file ended; begins with `FINDING` where it broke a limit, or the process."""
         if self._process is None or self._process.poll() is not None:
+            self.close()
             command = [sys.executable, "-m", "tests.fuzz.child"]
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -64,9 +66,12 @@ class Child:
         return f"FINDING the process ended with status {self._process.wait()}"
 
     def close(self) -> None:
+        """End the process. Safe to call twice."""
         if self._process is not None:
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(BrokenPipeError):
+                        pipe.close()
             self._process.wait()
 
 
