@@ -1,5 +1,7 @@
 """The files that the fuzzer begins with, made here: each format with its variants, and hostile ones of the attacks."""
 
+import zlib
+
 import numpy as np
 from PIL import Image
 
@@ -26,6 +28,7 @@ def corpus() -> list[bytes]:
         saved(wide, "PNG"),
         saved(noise, "PNG", exif=exif, icc_profile=profile, transparency=(1, 2, 3)),
         saved(noise, "PNG", **frames),
+        files.png(2, 2, (b"IDAT", zlib.compress(bytes(6))), colour=3),  # without its palette: once a fault
         files.png(5, 5, (b"tEXt", b"a\0b"), (b"zTXt", b"a\0\0x"), (b"IDAT", b""), lace=1),
         *(saved(noise.convert(mode), "WEBP", lossless=lossless) for mode in ("RGB", "RGBA") for lossless in (0, 1)),
         saved(noise, "WEBP", exif=exif, icc_profile=profile),
