@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-faults test-compose lint audit protos protos-check docs lock rivals
+.PHONY: help install demo up down test test-faults fuzz test-compose lint audit protos protos-check docs lock rivals
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ test: install .venv-protos/installed ## run all tests that need no container eng
 
 test-faults: install ## kill, starve and overload the services for ten minutes (SOAK_SECONDS=600: for longer)
 	$(BIN)/pytest tests/faults
+
+fuzz: install ## decode broken and hostile images for ten minutes, each within limits (FUZZ_SECONDS=60: for less)
+	$(BIN)/python -m tests.fuzz
 
 test-compose: install ## build the images and run the whole story in containers
 	$(BIN)/pytest -s tests/compose

@@ -82,7 +82,9 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
                 request = await anext(source)
             except StopAsyncIteration:
                 return
-            yield request
+            # It counts until the next one is asked for, by when it is in work and counts there.
+            with self._pipeline.stream_message(sum(len(image.content) for image in request.request.images)):
+                yield request
 
     async def GetFeatureMaps(
         self, request: featurizer_pb2.GetFeatureMapsRequest, context: grpc.aio.ServicerContext[Any, Any]

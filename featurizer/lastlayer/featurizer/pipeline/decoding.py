@@ -228,6 +228,8 @@ def _resizable(image: Image.Image) -> Image.Image:
     if image.mode in ("L", "RGB", "RGBA", "I", "F") or image.mode.startswith("I;16"):
         transparent = image.mode in ("L", "RGB") and image.has_transparency_data
         return image.convert("RGBA") if transparent else image
+    if image.mode in ("P", "PA") and image.palette is None:
+        raise damaged(image.format or "PNG")
     mode = "RGBA" if image.has_transparency_data else "L" if image.mode == "1" else "RGB"
     try:
         return image.convert(mode)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -173,6 +174,10 @@ class Pipeline:
     async def stream_room(self) -> None:
         """Return once a further message of a stream may be read: those that are inside have few enough bytes."""
         await self._admission.stream_room()
+
+    def stream_message(self, size: int) -> AbstractContextManager[None]:
+        """Count a message of a stream as inside, with images of `size` bytes together, while the block lasts."""
+        return self._admission.stream_message(size)
 
     async def feature_maps(self, image: bytes, taps: Sequence[str], *, deadline: float | None) -> tuple[Maps, Region]:
         """Return the feature maps of an image at `taps`, each a spatial mean, and the part of it that they cover.

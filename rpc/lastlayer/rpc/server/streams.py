@@ -44,9 +44,11 @@ async def answer_each(
                 yield task.result()
             if can_read and reading is not None and reading.done():
                 request = reading.result()
-                reading = None if request is _END else asyncio.ensure_future(read())
+                reading = None
                 if request is not _END:
+                    # The answer is begun before the next request is asked for, whose reader may wait for room.
                     working.append(asyncio.ensure_future(answer(request)))
+                    reading = asyncio.ensure_future(read())
     finally:
         left = [*working, *([reading] if reading is not None else [])]
         for task in left:

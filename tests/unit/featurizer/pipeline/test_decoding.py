@@ -16,6 +16,7 @@ from PIL import Image
 from lastlayer.featurizer.errors import ImageTooLargeError, ImageUndecodableError
 from lastlayer.featurizer.pipeline.decoding import decode, decode_whole
 from lastlayer.rpc.errors import ImageEmptyError, ImageError
+from tests.attacks.featurizer import files
 
 ORIENTATION = 0x0112
 
@@ -345,3 +346,9 @@ def test_a_thumbnail_takes_over_nothing_but_the_picture() -> None:
 def test_no_thumbnail_is_made_unless_it_is_wanted() -> None:
     content = encoded(Image.new("RGB", (40, 30)))
     assert decode_whole(content, width=24, height=24, max_pixels=10**6).thumbnail == b""
+
+
+def test_a_palette_image_without_its_palette_is_damaged() -> None:
+    content = files.png(2, 2, (b"IDAT", zlib.compress(bytes(6))), colour=3)
+    with pytest.raises(ImageUndecodableError, match="damaged or incomplete PNG"):
+        pixels(content)

@@ -29,7 +29,11 @@ _MARKER: Final = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 _MARKER_IN_SCAN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 
 _SOI, _EOI, _SOS, _DHT, _DAC, _JPG = 0xD8, 0xD9, 0xDA, 0xC4, 0xCC, 0xC8
-_APP0, _APP1, _APP14, _COM = 0xE0, 0xE1, 0xEE, 0xFE
+_APP0, _APP1, _APP15, _COM = 0xE0, 0xE1, 0xEF, 0xFE
+_KEPT_METADATA: Final = (b"\xff\xe0", b"\xff\xee")
+_KEPT_NAMES: Final = (b"JFIF\0", b"Adobe")
+"""What says which colours there are, and so is kept of the metadata."""
+_NO_MARKERS: Final = (b"", b"\0", b"\xff")
 _STANDALONE: Final = frozenset((0x01, *range(0xD0, 0xD8)))
 _SOF: Final = frozenset(range(0xC0, 0xD0)) - {_DHT, _DAC, _JPG}
 _SEQUENTIAL: Final = (0xC0, 0xC1)
@@ -58,11 +62,8 @@ def inspect(content: bytes, max_pixels: int, longest: int) -> Structure:
     xmp = b""
     position, segments = 2, 0
     while True:
-        match = _MARKER.search(content, position, position + _MAX_JUNK_BYTES)
-        if match is None:
-            check_count("bytes between its segments", len(content) - position, _MAX_JUNK_BYTES)
-            raise damaged("JPEG")
-        start, marker = match.end() - 2, content[match.end() - 1]
+        start = _next_marker(content, position)
+        marker = content[start + 1]
         if marker == _SOS:
             break
         position = start + 2
@@ -73,18 +74,20 @@ def inspect(content: bytes, max_pixels: int, longest: int) -> Structure:
         end = position + int.from_bytes(content[position : position + 2], "big")
         if marker < 0xC0 or marker in (_SOI, _EOI) or end < position + 2 or end > len(content):
             raise damaged("JPEG")
-        if marker == _APP1:
-            body = content[position + 2 : end]
-            if body.startswith(_EXIF):
-                exif += [body[len(_EXIF) :]] if len(exif) < _MAX_EXIF_SEGMENTS else []
-            elif body.startswith(_XMP):
-                xmp = body[len(_XMP) :]
-        elif marker in _SOF:
+        if marker == _COM or _APP0 <= marker <= _APP15:
+            if marker == _APP1 and content.startswith(_EXIF, position + 2):
+                exif += [content[position + 2 + len(_EXIF) : end]] if len(exif) < _MAX_EXIF_SEGMENTS else []
+            elif marker == _APP1 and content.startswith(_XMP, position + 2):
+                xmp = content[position + 2 + len(_XMP) : end]
+            is_kept = content.startswith(_KEPT_METADATA, start) and content[start + 4 : start + 9] in _KEPT_NAMES
+        else:
+            is_kept = True
+        if marker in _SOF:
             if frame is not None:
                 raise damaged("JPEG")
             frame = _frame(marker, content[position + 2 : end])
             check_size(frame.width, frame.height, max_pixels)
-        if _is_kept(marker, content[position + 2 : position + 7]):
+        if is_kept:
             kept_bytes += end - start
             check_count("bytes of tables", kept_bytes, _MAX_TABLE_BYTES)
             kept.append(content[start:end])
@@ -103,20 +106,24 @@ def inspect(content: bytes, max_pixels: int, longest: int) -> Structure:
     return Structure("JPEG", b"".join(kept), frame.width, frame.height, memory_bytes, light, orientation)
 
 
-def _is_kept(marker: int, body: bytes) -> bool:
-    """Return whether the decoder needs a segment: all but metadata, of which two say what the colours are."""
-    if marker == _COM or _APP0 <= marker <= 0xEF:
-        return (marker == _APP0 and body == b"JFIF\0") or (marker == _APP14 and body == b"Adobe")
-    return True
+def _next_marker(content: bytes, position: int) -> int:
+    """Return where the next marker begins, which is where the segment before it ends, unless there is junk between."""
+    if content[position : position + 1] == b"\xff" and content[position + 1 : position + 2] not in _NO_MARKERS:
+        return position
+    match = _MARKER.search(content, position, position + _MAX_JUNK_BYTES)
+    if match is None:
+        check_count("bytes between its segments", len(content) - position, _MAX_JUNK_BYTES)
+        raise damaged("JPEG")
+    return match.end() - 2
 
 
 def _frame(marker: int, body: bytes) -> _Frame:
     components = body[5] if len(body) >= 6 else 0
     if not components or len(body) < 6 + 3 * components:
         raise damaged("JPEG")
-    factors = [divmod(body[7 + 3 * index], 16) for index in range(components)]
-    most = max(across for across, _ in factors) * max(down for _, down in factors)
-    share = sum(across * down for across, down in factors) / most if most else components
+    factors = body[7 : 6 + 3 * components : 3]  # of each component, four bits across and four down
+    most = (max(factors) >> 4) * max(factor & 15 for factor in factors)
+    share = sum((factor >> 4) * (factor & 15) for factor in factors) / most if most else components
     return _Frame(
         marker,
         width=int.from_bytes(body[3:5], "big"),
