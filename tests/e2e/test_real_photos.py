@@ -50,7 +50,9 @@ def test_the_sentence_of_the_tutorial(server: str) -> None:
 
 
 def test_flowers_are_told_apart_and_the_tutorial_is_compared(server: str) -> None:
-    [trained] = json_lines(run_client(server, "train", str(SHARED / "data/flowers"), "--model", "flowers", "--json"))
+    [trained] = json_lines(
+        run_client(server, "train", str(SHARED / "data/flowers"), "--model", "flowers", "--compare", "--json")
+    )
     assert trained["examples"] == 200
     assert trained["metrics"]["accuracy"] >= 0.86
     assert trained["metrics"]["log_loss"] <= 0.40

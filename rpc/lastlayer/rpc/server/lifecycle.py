@@ -21,14 +21,16 @@ from lastlayer.rpc.server.security import ServerSecurity
 
 _log = logging.getLogger(__name__)
 
-_OPTIONS: Final = [
+OPTIONS: Final = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     # Without this a second server binds the same port and silently takes half of the calls.
     ("grpc.so_reuseport", 0),
     # By default a server drops clients that probe a silent connection more often than every five minutes.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+    ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
     ("grpc.keepalive_permit_without_calls", 1),
+    # The least that HTTP/2 recommends (RFC 9113, 6.5.2): more calls than that wait in the client.
+    ("grpc.max_concurrent_streams", 100),
     # Clients look up new replicas when a connection ends, so each ends some time; calls in flight are left to finish.
     ("grpc.max_connection_age_ms", 5 * 60 * 1000),
 ]
@@ -97,7 +99,7 @@ class GrpcServer:
         if authorization is not None:
             interceptors.append(authorization)
         interceptors.append(ErrorInterceptor())
-        server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
+        server = grpc.aio.server(interceptors=interceptors, options=OPTIONS)
         try:
             if credentials is None:
                 port = server.add_insecure_port(self._address)
