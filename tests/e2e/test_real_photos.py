@@ -1,6 +1,7 @@
 """The main job on real photos with a real network, where the folder beside the project has them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -50,11 +51,28 @@ def test_the_sentence_of_the_tutorial(server: str) -> None:
 
 
 def test_flowers_are_told_apart_and_the_tutorial_is_compared(server: str) -> None:
-    [trained] = json_lines(
-        run_client(server, "train", str(SHARED / "data/flowers"), "--model", "flowers", "--compare", "--json")
-    )
+    flowers = str(SHARED / "data/flowers")
+    [trained] = json_lines(run_client(server, "train", flowers, "--model", "flowers", "--compare", "--json"))
     assert trained["examples"] == 200
     assert trained["metrics"]["accuracy"] >= 0.86
     assert trained["metrics"]["log_loss"] <= 0.40
     [compared] = trained["comparisons"]
     assert compared["recipe"] == "tutorial"
+
+
+def test_what_is_no_flower_is_unknown_and_flowers_are_not(server: str, tmp_path: Path) -> None:
+    """The model is trained on 30 photos of each flower; the other 50 are new to it, as are the tutorial's photos."""
+    for folder in sorted((SHARED / "data/flowers").iterdir()):
+        for number, photo in enumerate(sorted(folder.glob("*.jpg")) if folder.is_dir() else ()):
+            half = tmp_path / ("new" if number % 4 == 0 else "known") / folder.name
+            half.mkdir(parents=True, exist_ok=True)
+            (half / photo.name).symlink_to(photo)
+    run_client(server, "train", str(tmp_path / "known"), "--model", "known", "--unfamiliar", "0.05", "--json")
+    strangers = sorted(str(path) for path in TUTORIAL.iterdir() if path.suffix in (".jpg", ".png"))
+    found = json_lines(run_client(server, "predict", *strangers, "--model", "known", "--json"))
+    assert len(found) == 12
+    assert sum(entry["unfamiliar"] for entry in found) >= 10
+    own = sorted(str(path) for path in (tmp_path / "new").glob("*/*.jpg"))
+    found = json_lines(run_client(server, "predict", *own, "--model", "known", "--json"))
+    assert len(found) == 50
+    assert sum(not entry["rejected"] for entry in found) >= 45
