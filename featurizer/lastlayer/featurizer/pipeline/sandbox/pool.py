@@ -62,7 +62,7 @@ class Sandbox:
             worker = self._taken()
             try:
                 kind, body = worker.ask(request, content, wall_s=_WALL_SECONDS_PER_SECOND * cpu_s)
-            except (EOFError, OSError) as error:
+            except (EOFError, OSError, ValueError) as error:  # a ValueError where `close` closes the pipes meanwhile
                 self._forget(worker)
                 raise self._why(worker, cpu_s) from error
         # After a lack of memory nobody knows what is left of a process.
@@ -133,7 +133,7 @@ class _Worker:
         return self._is_stuck or self._process.returncode == -signal.SIGPROF
 
     def ask(self, request: bytes, content: bytes, *, wall_s: float) -> tuple[int, bytes]:
-        """Return the kind of the answer and its body; raises EOFError or OSError where the process has ended."""
+        """Return the kind of the answer and its body; raises EOFError, OSError or ValueError if the process has ended."""
         requests, answers = self._process.stdin, self._process.stdout
         if requests is None or answers is None:  # never: both are pipes
             raise EOFError
