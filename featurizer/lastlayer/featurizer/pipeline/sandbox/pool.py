@@ -133,7 +133,7 @@ class _Worker:
         return self._is_stuck or self._process.returncode == -signal.SIGPROF
 
     def ask(self, request: bytes, content: bytes, *, wall_s: float) -> tuple[int, bytes]:
-        """Return the kind of the answer and its body; raises EOFError, OSError or ValueError if the process has ended."""
+        """Return the kind of the answer and its body; raises EOFError, OSError or ValueError if the process ended."""
         requests, answers = self._process.stdin, self._process.stdout
         if requests is None or answers is None:  # never: both are pipes
             raise EOFError
