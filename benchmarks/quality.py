@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     labels, taps = featurize(read_data(options.data, None).examples, options.backbone)
     strangers = None
     if options.strangers is not None:
-        strangers = featurize(read_data(options.strangers, None).examples, options.backbone)[1]
+        strangers = featurize(read_data(options.strangers, label="stranger").examples, options.backbone)[1]
     out.print(f"machine: {machine()}")
     out.print(f"{options.data.name}: {len(labels)} images of {len(set(labels))} classes, {options.draws} draws")
     tables = _tables(options.min_precision)

@@ -24,6 +24,10 @@ _STEP: Final = 10.0**0.5
 _GAIN: Final = 0.01
 """A path ends growing where the next penalty lowers the log-loss by less than this share."""
 
+_GROWING_EXAMPLES: Final = 30
+"""From this many examples on, a path grows. With fewer, chance decides at which end the best is: with 2, 3 and 5 photos
+of each of five flowers, the log-loss on others was 1.29, 0.94 and 0.81 with growing, 1.25, 0.93 and 0.78 without."""
+
 SEARCH_EXAMPLES: Final = 1000
 """The most examples on which all candidates are tried. Of more, a sample of this size decides which go on to all."""
 
@@ -216,7 +220,7 @@ class Search:
         return min(_FOLDS, choose_fold_count(self._y[rows]))
 
     def _try(self, candidate: Candidate, rows: Indices | slice, splits: Splits, path: Sequence[float]) -> Scan:
-        scan = self.scan(candidate, rows, splits, path, grows=True)
+        scan = self.scan(candidate, rows, splits, path, grows=len(self._y) >= _GROWING_EXAMPLES)
         self._tried[candidate.taps] = scan, self._sample_weight[rows]
         return scan
 
