@@ -5,7 +5,7 @@ rotated features is the solution on the features themselves. There are never mor
 variances tell the solver how far to step in each.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,6 +77,19 @@ def iterate_blocks(features: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np
     """Yield all rows of features [n, d], some at a time, as views that may be written to."""
     for start in range(0, len(features), _BLOCK_ROWS):
         yield features[start : start + _BLOCK_ROWS]
+
+
+def keep_largest(parts: Sequence[Rotated], rank: int) -> list[Rotated]:
+    """Return rotated features, side by side, in the `rank` directions of the largest variance of all, or a few more."""
+    spreads = [np.square(part.values, dtype=np.float32).mean(0) for part in parts]
+    everything = np.sort(np.concatenate(spreads))
+    if len(everything) <= rank:
+        return list(parts)
+    kept = [spread >= everything[-rank] for spread in spreads]
+    return [
+        Rotated(part.values[:, columns], part.mean, part.directions[:, columns])
+        for part, columns in zip(parts, kept, strict=True)
+    ]
 
 
 def split_columns(features: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:

@@ -10,7 +10,7 @@ from lastlayer.classifier.domain.arrays import Array, Indices
 from lastlayer.classifier.fitting.feature_blocks import FeatureBlocks
 from lastlayer.classifier.fitting.folds import Splits, choose_fold_count, make_splits, stratified_sample
 from lastlayer.classifier.fitting.logistic import fit_logistic, iterate_logits
-from lastlayer.classifier.fitting.pca import Rotated
+from lastlayer.classifier.fitting.pca import MAX_COLUMNS, Rotated, rotate
 
 L2_PATH: Final = tuple(10.0 ** (power / 2) for power in range(2, -7, -1))
 """The L2 penalties that are tried first on unit-length features, from the strongest to the weakest (`fitting.logistic`
@@ -43,6 +43,15 @@ are then right."""
 _UNVALIDATED_L2: Final = 0.01
 """The penalty where nothing can be validated: usually about the best."""
 
+MANY_LOGITS: Final = 500_000
+"""With more examples x classes than this, the best penalty on the sample is the only one on all examples, and
+there are three folds."""
+
+MANY_LOGITS_FOLDS: Final = 3
+
+_NEGLIGIBLE: Final = 1e-3
+"""A difference in log-loss that nobody notices."""
+
 _WORSE: Final = 1.05
 """A path ends at the second penalty in a row whose log-loss is more than this many times the least before it."""
 
@@ -64,6 +73,14 @@ class Candidate:
     def values(self, rows: Indices | slice, precision: type[np.floating[Any]]) -> FeatureBlocks:
         """Return the features of some examples, [rows, r], without a copy where `rows` is a slice and they are many."""
         return FeatureBlocks([part.values[rows] for part in self.parts], precision)
+
+    def rotated(self, rows: Indices) -> "Candidate":
+        """Return some of the examples, as few as `MAX_COLUMNS` or fewer, in fewer columns: one for each at most.
+
+        What is fitted on them is the same. Its solutions are those of `rows` alone, not to be restored.
+        """
+        values = np.hstack([part.values[rows] for part in self.parts], dtype=np.float32, casting="unsafe")
+        return Candidate(self.taps, (rotate(values),))
 
     def restore(self, solution: Array) -> tuple[Array, Array]:
         """Return a solution on these features, [r + 1, c], as weights [d, c] and biases [c] on the taps' vectors."""
@@ -155,7 +172,7 @@ def choose(scans: Sequence[Scan], sample_weight: Array) -> Choice:
     if len(best[least][2]) >= _PREFERENCE_EXAMPLES:
         for number in range(least):
             mean, error = mean_and_error(best[number][2] - best[least][2], best[least][3])
-            if mean <= error:
+            if mean <= max(error, _NEGLIGIBLE):
                 chosen = number
                 break
     scan, step, _, _ = best[chosen]
@@ -200,7 +217,9 @@ class Search:
         scans_of_all = []
         for done, number in enumerate(finalists):
             path = neighbours(scans[number], self._sample_weight[sample])
-            scans_of_all.append(self._try(candidates[number], _ALL, splits, path))
+            if count * self._class_count > MANY_LOGITS:
+                path = path[1:2]
+            scans_of_all.append(self._try(candidates[number], _ALL, splits, path, grows=len(path) > 1))
             tell(0.5 + (done + 1) / len(finalists) / 2)
         return scans_of_all
 
@@ -217,10 +236,19 @@ class Search:
         return tuple(trials)
 
     def _fold_count(self, rows: Indices | slice) -> int:
-        return min(_FOLDS, choose_fold_count(self._y[rows]))
+        y = self._y[rows]
+        return min(_FOLDS if len(y) * self._class_count <= MANY_LOGITS else MANY_LOGITS_FOLDS, choose_fold_count(y))
 
-    def _try(self, candidate: Candidate, rows: Indices | slice, splits: Splits, path: Sequence[float]) -> Scan:
-        scan = self.scan(candidate, rows, splits, path, grows=len(self._y) >= _GROWING_EXAMPLES)
+    def _try(
+        self,
+        candidate: Candidate,
+        rows: Indices | slice,
+        splits: Splits,
+        path: Sequence[float],
+        *,
+        grows: bool = True,
+    ) -> Scan:
+        scan = self.scan(candidate, rows, splits, path, grows=grows and len(self._y) >= _GROWING_EXAMPLES)
         self._tried[candidate.taps] = scan, self._sample_weight[rows]
         return scan
 
@@ -258,7 +286,8 @@ class Search:
         y, weights = self._y[rows], self._sample_weight[rows]
         if not splits.fitted.size:
             return Scan(candidate, tuple(path), np.full((len(path), len(splits.validating), len(y)), np.nan))
-        values = candidate.values(rows, np.float32)
+        few = not isinstance(rows, slice) and len(rows) <= MAX_COLUMNS
+        values = candidate.rotated(rows).values(_ALL, np.float32) if few else candidate.values(rows, np.float32)
         sample_weight = splits.weights * weights[:, None]
 
         def losses_at(l2: float, start: Array | None) -> tuple[Array, float, Array]:
@@ -300,7 +329,7 @@ class Search:
                 return
             losses, mean, start = losses_at(following, start)
             tried[following] = losses, mean
-            if mean > (1 - _GAIN) * tried[last][1]:
+            if mean > min((1 - _GAIN) * tried[last][1], tried[last][1] - _NEGLIGIBLE):
                 return
 
     def fit(
