@@ -226,11 +226,13 @@ def test_a_sample_in_fewer_columns_is_fitted_as_it_is() -> None:
         splits,
         (0.1,),
     )
-    assert search(y, 3).scan(both, sample, splits, (0.1,)).losses == pytest.approx(expected.losses, abs=2e-3)
+    assert search(y, 3).scan(both, sample, splits, (0.1,)).losses == pytest.approx(
+        expected.losses, abs=0.02
+    )  # as exact as fits that only choose
 
 
 def test_the_directions_that_vary_most_are_kept_of_all_parts() -> None:
-    wide, narrow = (rotate(examples(30, 10, 3)[0] * scale) for scale in (1.0, 1e-3))
+    wide, narrow = (rotate(examples(30, 10, 3)[0] * np.float32(scale)) for scale in (1.0, 1e-3))
     kept = keep_largest([wide, narrow], 8)
     assert [part.values.shape[1] for part in kept] == [8, 0]
     assert kept[0].directions.shape == (10, 8)
