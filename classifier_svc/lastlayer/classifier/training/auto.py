@@ -116,8 +116,8 @@ class AutoTrainer:
             spans = list(dict.fromkeys([*spans, (0, len(names))]))
         if len(self._y) <= MAX_COLUMNS and spans == [(0, len(names))]:
             # Together they have no more columns than there are examples, and so are fitted in a fraction of the time.
-            vectors = [_prepare(tap.values, rooted, self._progress) for tap in self._taps]
-            return [Candidate(tuple(names), (rotate(np.hstack(vectors), self._progress),))]
+            together = [_prepare(tap.values, rooted, self._progress) for tap in self._taps]
+            return [Candidate(tuple(names), (rotate(np.hstack(together), self._progress),))]
         parts = {}
         for done, tap in enumerate(self._taps):
             self._progress()

@@ -286,8 +286,8 @@ class Search:
         y, weights = self._y[rows], self._sample_weight[rows]
         if not splits.fitted.size:
             return Scan(candidate, tuple(path), np.full((len(path), len(splits.validating), len(y)), np.nan))
-        few = not isinstance(rows, slice) and len(rows) <= MAX_COLUMNS
-        values = candidate.rotated(rows).values(_ALL, np.float32) if few else candidate.values(rows, np.float32)
+        few = candidate if isinstance(rows, slice) or len(rows) > MAX_COLUMNS else candidate.rotated(rows)
+        values = few.values(_ALL if few is not candidate else rows, np.float32)
         sample_weight = splits.weights * weights[:, None]
 
         def losses_at(l2: float, start: Array | None) -> tuple[Array, float, Array]:

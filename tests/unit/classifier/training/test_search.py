@@ -1,5 +1,6 @@
 """The search: the one-standard-error preference, scans along the path, and what many examples change."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from lastlayer.classifier.domain.head import softmax, unit_length
 from lastlayer.classifier.fitting.feature_blocks import FeatureBlocks
 from lastlayer.classifier.fitting.folds import assign_folds, make_splits
 from lastlayer.classifier.fitting.logistic import fit_logistic
-from lastlayer.classifier.fitting.pca import rotate
+from lastlayer.classifier.fitting.pca import keep_largest, rotate
 from lastlayer.classifier.training.search import (
     L2_BOUNDS,
     L2_PATH,
@@ -209,3 +210,31 @@ def test_a_path_ends_growing_at_its_bounds() -> None:
     )
     assert L2_BOUNDS[0] <= min(scanned.path)
     assert max(scanned.path) <= L2_BOUNDS[1]
+
+
+def test_a_sample_in_fewer_columns_is_fitted_as_it_is() -> None:
+    """Of two taps of 40 columns each, 30 examples have 29 columns together; losses stay as they are."""
+    one, y = examples(60, 40, 3)
+    two, _ = examples(60, 40, 3, noise=2.0)
+    both, sample = candidate("both", one, two), np.arange(30)
+    rotated = both.rotated(sample)
+    assert rotated.parts[0].values.shape == (30, 29)
+    splits = make_splits(y[sample], 5, seed=1)
+    expected = search(y[sample], 3).scan(
+        Candidate(("both",), tuple(replace(part, values=part.values[:30]) for part in both.parts)),
+        slice(None),
+        splits,
+        (0.1,),
+    )
+    assert search(y, 3).scan(both, sample, splits, (0.1,)).losses == pytest.approx(
+        expected.losses, abs=0.02
+    )  # as exact as fits that only choose
+
+
+def test_the_directions_that_vary_most_are_kept_of_all_parts() -> None:
+    wide, narrow = (rotate(examples(30, 10, 3)[0] * np.float32(scale)) for scale in (1.0, 1e-3))
+    kept = keep_largest([wide, narrow], 8)
+    assert [part.values.shape[1] for part in kept] == [8, 0]
+    assert kept[0].directions.shape == (10, 8)
+    assert np.array_equal(kept[0].values, wide.values[:, -8:])
+    assert keep_largest([wide, narrow], 20) == [wide, narrow]
