@@ -86,8 +86,8 @@ def relabel(examples: tuple[str, ...], label: str, dataset: str, yes: bool, serv
     An EXAMPLE is an image file, the id that `client review` prints, or the first digits of its sha256, at least
     8 and an even number. `id:ID` is always taken for an id.
     """
-    from lastlayer.client.output.escape import shown
     from lastlayer.client.output.json_lines import print_json, result_json
+    from lastlayer.rpc.observability.escape import escape
 
     keys = _keys(examples)
     with server.client() as client, _naming(keys, dataset):
@@ -102,7 +102,7 @@ def relabel(examples: tuple[str, ...], label: str, dataset: str, yes: bool, serv
         print_json({"changed": changed, **result_json(known)})
     else:
         rest = "; the others had that label alone already" if changed < len(keys) else ""
-        click.echo(f"Dataset {shown(dataset)}: {changed} of {len(keys)} relabelled {shown(label)}{rest}.")
+        click.echo(f"Dataset {escape(dataset)}: {changed} of {len(keys)} relabelled {escape(label)}{rest}.")
     return DONE
 
 
@@ -116,18 +116,18 @@ def remove(examples: tuple[str, ...], dataset: str, yes: bool, server: Server, a
 
     An EXAMPLE is what `client relabel` takes.
     """
-    from lastlayer.client.output.escape import shown
     from lastlayer.client.output.json_lines import print_json, result_json
+    from lastlayer.rpc.observability.escape import escape
 
     keys = _keys(examples)
     what = "1 example" if len(keys) == 1 else f"{len(keys)} examples"
-    confirm(f"Remove {what} from the dataset {shown(dataset)}?", yes, what="Removing")
+    confirm(f"Remove {what} from the dataset {escape(dataset)}?", yes, what="Removing")
     with server.client() as client, _naming(keys, dataset):
         removed, known = client.remove_examples(dataset, list(keys))
     if as_json:
         print_json({"removed": removed, **result_json(known)})
     else:
-        click.echo(f"Dataset {shown(dataset)}: {removed} removed, {known.example_count} left to train on.")
+        click.echo(f"Dataset {escape(dataset)}: {removed} removed, {known.example_count} left to train on.")
     return DONE
 
 
@@ -147,10 +147,10 @@ def review(
 ) -> int:
     """List training examples whose label is probably wrong, the most suspicious first."""
     from lastlayer.client.commands.interface.models import choose, said
-    from lastlayer.client.output.escape import shown
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.resources import print_review, short_sha256
     from lastlayer.client.output.results import console
+    from lastlayer.rpc.observability.escape import escape
 
     name, number = said(None, model, version)
     kind = "mistakes" if mistakes else "suspicious"
@@ -168,7 +168,7 @@ def review(
         if click.get_current_context().get_parameter_source("server") is ParameterSource.COMMANDLINE:
             words += ["--server", server.address]
         command = shlex.join(words)
-        if shown(command) == command:  # what cannot be shown as it is cannot be pasted either
+        if escape(command) == command:  # what cannot be shown as it is cannot be pasted either
             click.echo(f"If the first one's label is wrong: {command}")
     else:
         click.echo("There are no mistakes." if mistakes else "No label is suspicious.")
@@ -177,13 +177,13 @@ def review(
 
 def _new_class(dataset: "Dataset", label: str) -> str:
     """Return what to say of a label that a dataset does not have; empty where it has it, or none at all."""
-    from lastlayer.client.output.escape import shown
+    from lastlayer.rpc.observability.escape import escape
 
     if not label or not dataset.classes or label in dataset.classes:
         return ""
     close = difflib.get_close_matches(label, dataset.classes, n=1)
-    hint = f"like {shown(close[0])}" if close else ", ".join(map(shown, [*dataset.classes][:5]))
-    return f"{shown(label)} is a new class of the dataset {shown(dataset.name)}, which has others ({hint})."
+    hint = f"like {escape(close[0])}" if close else ", ".join(map(escape, [*dataset.classes][:5]))
+    return f"{escape(label)} is a new class of the dataset {escape(dataset.name)}, which has others ({hint})."
 
 
 def _keys(examples: Sequence[str]) -> dict[str | bytes, str]:

@@ -48,10 +48,10 @@ def explain(
     from lastlayer.client.commands.interface.models import choose, said
     from lastlayer.client.data.images import read_image
     from lastlayer.client.errors import InvalidInputError
-    from lastlayer.client.output.escape import shown
     from lastlayer.client.output.files import write_file
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.results import console, print_explanation
+    from lastlayer.rpc.observability.escape import escape
 
     name, number = said(None, model, version)
     target = output or (None if as_json else Path(f"{image.stem}-explained.png"))
@@ -73,7 +73,7 @@ def explain(
         print_json({**result_json(explanation), "image": str(image)})
     else:
         print_explanation(console(), image.name, explanation)
-        click.echo(f"Written: {shown(str(target))}")
+        click.echo(f"Written: {escape(str(target))}")
     return DONE
 
 

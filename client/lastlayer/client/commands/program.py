@@ -100,9 +100,9 @@ class _Program(Group):
             tell_problems(error.problems)
             return WRONG_INPUT
         except ClientError as error:
-            from lastlayer.client.output.escape import shown
+            from lastlayer.rpc.observability.escape import escape
 
-            tell("Error", shown(error.message))
+            tell("Error", escape(error.message))
             if isinstance(error, AccessError):
                 click.echo("Give a token with --token-file FILE, or in the environment as LASTLAYER_TOKEN.", err=True)
             return SERVER_FAILED if isinstance(error, ServerError) else WRONG_INPUT

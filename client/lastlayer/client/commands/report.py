@@ -51,9 +51,9 @@ def report(
     """
     from lastlayer.client.commands.interface.models import choose, said
     from lastlayer.client.errors import ClientError, InvalidInputError
-    from lastlayer.client.output.escape import shown
     from lastlayer.client.output.files import write_file
     from lastlayer.client.output.json_lines import print_json
+    from lastlayer.rpc.observability.escape import escape
 
     name, number = said(named, model, version)
     if output is not None:
@@ -81,7 +81,7 @@ def report(
     if as_json:
         print_json({"model": known.model, "version": known.version, "report": str(target), "bytes": len(page)})
     else:
-        click.echo(f"Written: {shown(str(target))} ({len(page) / 1e6:.1f} MB)")
+        click.echo(f"Written: {escape(str(target))} ({len(page) / 1e6:.1f} MB)")
     return DONE
 
 

@@ -71,15 +71,15 @@ def show_model(model: str, server: Server, as_json: bool) -> int:
 @server_options
 def set_default(model: str, version: int, server: Server, as_json: bool) -> int:
     """Make VERSION the one that predictions of MODEL use."""
-    from lastlayer.client.output.escape import shown
     from lastlayer.client.output.json_lines import print_json, result_json
+    from lastlayer.rpc.observability.escape import escape
 
     with server.client() as client:
         changed = client.set_default_version(model, version)
     if as_json:
         print_json(result_json(changed))
     else:
-        click.echo(f"Model {shown(changed.name)} now uses version {changed.default_version}.")
+        click.echo(f"Model {escape(changed.name)} now uses version {changed.default_version}.")
     return DONE
 
 
@@ -90,10 +90,12 @@ def set_default(model: str, version: int, server: Server, as_json: bool) -> int:
 @server_options
 def delete_model(model: str, version: int | None, yes: bool, server: Server, as_json: bool) -> int:
     """Delete MODEL with all its versions, or one version."""
-    from lastlayer.client.output.escape import shown
     from lastlayer.client.output.json_lines import print_json
+    from lastlayer.rpc.observability.escape import escape
 
-    what = f"model {shown(model)} with all its versions" if version is None else f"version {version} of {shown(model)}"
+    what = (
+        f"model {escape(model)} with all its versions" if version is None else f"version {version} of {escape(model)}"
+    )
     confirm(f"Delete {what}?", yes)
     with server.client() as client:
         if version is None:
@@ -169,16 +171,16 @@ def show_dataset(dataset: str, examples: bool, label: str, server: Server, as_js
 @server_options
 def delete_dataset(dataset: str, yes: bool, server: Server, as_json: bool) -> int:
     """Delete DATASET with its examples; models that were trained on it stay."""
-    from lastlayer.client.output.escape import shown
     from lastlayer.client.output.json_lines import print_json
+    from lastlayer.rpc.observability.escape import escape
 
-    confirm(f"Delete dataset {shown(dataset)} with its examples?", yes)
+    confirm(f"Delete dataset {escape(dataset)} with its examples?", yes)
     with server.client() as client:
         client.delete_dataset(dataset)
     if as_json:
         print_json({"deleted": {"dataset": dataset}})
     else:
-        click.echo(f"Deleted dataset {shown(dataset)}.")
+        click.echo(f"Deleted dataset {escape(dataset)}.")
     return DONE
 
 

@@ -46,8 +46,8 @@ def rollback(named: str | None, model: str | None, number: int | None, server: S
     """Let predictions of MODEL use the version before the one that they use now."""
     from lastlayer.client.commands.interface.models import choose, said
     from lastlayer.client.errors import InvalidInputError
-    from lastlayer.client.output.escape import shown
     from lastlayer.client.output.json_lines import print_json, result_json
+    from lastlayer.rpc.observability.escape import escape
 
     name, wanted = said(named, model, number)
     number = wanted or None
@@ -65,9 +65,11 @@ def rollback(named: str | None, model: str | None, number: int | None, server: S
     if as_json:
         print_json({**result_json(changed), "before": before})
     elif changed.default_version == before:
-        click.echo(f"Model {shown(changed.name)} uses version {before}, as it did before.")
+        click.echo(f"Model {escape(changed.name)} uses version {before}, as it did before.")
     else:
-        click.echo(f"Model {shown(changed.name)} now uses version {changed.default_version}; before, version {before}.")
+        click.echo(
+            f"Model {escape(changed.name)} now uses version {changed.default_version}; before, version {before}."
+        )
     return DONE
 
 
@@ -95,9 +97,9 @@ def export(
     """Write the head of a model to a file, to predict from feature vectors elsewhere."""
     from lastlayer.client.commands.interface.models import choose, said
     from lastlayer.client.errors import ClientError, InvalidInputError
-    from lastlayer.client.output.escape import shown
     from lastlayer.client.output.files import write_file
     from lastlayer.client.output.json_lines import print_json
+    from lastlayer.rpc.observability.escape import escape
 
     name, number = said(named, model, version)
     suffix = target.suffix.lower()
@@ -118,5 +120,5 @@ def export(
     if as_json:
         print_json({"model": head.model, "version": head.version, "file": str(target)})
     else:
-        click.echo(f"Version {head.version} of model {shown(head.model)} written: {shown(str(target))}")
+        click.echo(f"Version {head.version} of model {escape(head.model)} written: {escape(str(target))}")
     return DONE

@@ -6,9 +6,9 @@ from typing import Final, TypeAlias
 from rich.console import Console
 from rich.text import Text
 
-from lastlayer.client.output.escape import shown
 from lastlayer.client.output.results import interval, line, table, tap
 from lastlayer.client.results import Metrics, ModelVersion
+from lastlayer.rpc.observability.escape import escape
 
 Range: TypeAlias = tuple[float, float] | None
 
@@ -25,7 +25,7 @@ def print_comparison(out: Console, one: ModelVersion, other: ModelVersion) -> No
         grid.add_row(f"cross-validated {title}", *_cells(numbers, ranges))
     recalls = [{entry.label: entry.recall for entry in known.classes} if known else {} for known in estimates]
     for label in dict.fromkeys([*one.classes, *other.classes]):
-        grid.add_row(Text(f"recall of {shown(label)}"), *_cells([known.get(label) for known in recalls], [None, None]))
+        grid.add_row(Text(f"recall of {escape(label)}"), *_cells([known.get(label) for known in recalls], [None, None]))
     out.print(grid)
     for remark in remarks(one, other):
         line(out, remark)
@@ -45,7 +45,7 @@ def remarks(one: ModelVersion, other: ModelVersion) -> list[str]:
     if set(one.classes) != set(other.classes):
         said.append("They tell different classes apart, and telling more of them apart is harder.")
     if one.dataset != other.dataset:
-        said.append(f"They were trained on different datasets: {shown(one.dataset)} and {shown(other.dataset)}.")
+        said.append(f"They were trained on different datasets: {escape(one.dataset)} and {escape(other.dataset)}.")
     if one.example_count != other.example_count:
         said.append(
             f"They were trained, and are estimated, on different numbers of examples: {one.example_count} and"
@@ -56,7 +56,7 @@ def remarks(one: ModelVersion, other: ModelVersion) -> list[str]:
 
 def name(version: ModelVersion) -> str:
     """Return how a version is named on the command line."""
-    return f"{shown(version.model)}:{version.version}"
+    return f"{escape(version.model)}:{version.version}"
 
 
 def _calibration_error(known: Metrics) -> float | None:
@@ -72,7 +72,7 @@ _FACTS: Final[Sequence[tuple[str, Callable[[ModelVersion], str]]]] = (
     ("taps", lambda version: tap(version.taps)),
     ("L2", lambda version: f"{version.l2:g}"),
     ("class weight", lambda version: version.class_weight),
-    ("dataset", lambda version: shown(version.dataset)),
+    ("dataset", lambda version: escape(version.dataset)),
     ("examples", lambda version: str(version.example_count)),
     ("trained", lambda version: f"{version.create_time:%Y-%m-%d %H:%M}"),
 )

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageOps
 
-from lastlayer.client.output.escape import shown
 from lastlayer.client.output.fonts import font_for
 from lastlayer.client.results import Explanation
+from lastlayer.rpc.observability.escape import escape
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """Those that are classified. Others are not opened: some of Pillow's start programs, such as Ghostscript."""
@@ -143,13 +143,13 @@ def _caption(width: int, explanation: Explanation, name: str) -> Image.Image:
     pen = ImageDraw.Draw(strip)
     legend = round(9 * unit)
     room = width - legend - 3 * unit
-    prediction, named = explanation.prediction, shown(explanation.label)
+    prediction, named = explanation.prediction, escape(explanation.label)
     share = f"   {100 * explanation.probability:.1f} %"
     large = font_for(named, round(1.5 * unit))
     label = _shortened(pen, named, large, room - pen.textlength(share, large))
     pen.text((unit, 1.9 * unit), label + share, _INK, large, anchor="ls")
     small = font_for(name, round(0.85 * unit))
-    about = _shortened(pen, f"{shown(name)}   {shown(prediction.model)}:{prediction.version}", small, room)
+    about = _shortened(pen, f"{escape(name)}   {escape(prediction.model)}:{prediction.version}", small, room)
     pen.text((unit, 3.4 * unit), about, _PALE, small, anchor="ls")
     _legend(strip, (width - unit - legend, unit), (legend, unit))
     return strip

@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from lastlayer.client.output.escape import shown
 from lastlayer.client.output.notebook import in_notebook, show_bar
 from lastlayer.client.results import TrainProgress
+from lastlayer.rpc.observability.escape import escape
 
 
 def _console() -> Console:
@@ -63,7 +63,7 @@ def train_progress() -> Iterator[Callable[[TrainProgress], None]]:
     last = ""
     if in_notebook():
         set_bar = show_bar("Training")
-        yield lambda event: set_bar(event.fraction, shown(event.message))
+        yield lambda event: set_bar(event.fraction, escape(event.message))
         return
     if not console.is_terminal:
 
@@ -71,7 +71,7 @@ def train_progress() -> Iterator[Callable[[TrainProgress], None]]:
             nonlocal last
             if progress.message != last:  # the server repeats itself to show that it lives
                 last = progress.message
-                console.print(Text(f"Training: {shown(last)}"), soft_wrap=True)
+                console.print(Text(f"Training: {escape(last)}"), soft_wrap=True)
 
         yield tell
         return
@@ -79,5 +79,5 @@ def train_progress() -> Iterator[Callable[[TrainProgress], None]]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("Training", total=1.0)
         yield lambda event: bar.update(
-            task, completed=min(max(0.0, event.fraction), 1.0), description=shown(event.message)
+            task, completed=min(max(0.0, event.fraction), 1.0), description=escape(event.message)
         )

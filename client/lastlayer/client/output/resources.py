@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from lastlayer.client.output.escape import shown
 from lastlayer.client.output.results import line, table, tap
 from lastlayer.client.results import Dataset, Model, ModelVersion, Review, ServerStatus, StoredExample
+from lastlayer.rpc.observability.escape import escape
 
 
 def print_models(out: Console, models: Sequence[Model]) -> None:
@@ -15,8 +15,8 @@ def print_models(out: Console, models: Sequence[Model]) -> None:
     grid = table("model", "classes", "default", "versions", "updated", text_columns=2)
     for model in models:
         grid.add_row(
-            Text(shown(model.name)),
-            Text(", ".join(map(shown, model.classes))),
+            Text(escape(model.name)),
+            Text(", ".join(map(escape, model.classes))),
             str(model.default_version),
             str(model.version_count),
             f"{model.update_time:%Y-%m-%d %H:%M}",
@@ -33,13 +33,13 @@ def print_versions(out: Console, model: Model, versions: Sequence[ModelVersion])
             f"{version.version}{' (default)' * (version.version == model.default_version)}",
             version.recipe,
             Text(tap(version.taps)),
-            Text(shown(version.dataset)),
+            Text(escape(version.dataset)),
             str(version.example_count),
             f"{estimate.accuracy:.4f}" if estimate else "-",
             f"{estimate.log_loss:.4f}" if estimate else "-",
             f"{version.create_time:%Y-%m-%d %H:%M}",
         )
-    line(out, f"Model {shown(model.name)}; accuracy and log-loss are cross-validated")
+    line(out, f"Model {escape(model.name)}; accuracy and log-loss are cross-validated")
     out.print(grid)
 
 
@@ -48,11 +48,11 @@ def print_datasets(out: Console, datasets: Sequence[Dataset]) -> None:
     grid = table("dataset", "classes", "examples", "conflicts", "backbone", "updated", text_columns=2)
     for dataset in datasets:
         grid.add_row(
-            Text(shown(dataset.name)),
-            Text(", ".join(f"{shown(label)} {count}" for label, count in dataset.classes.items())),
+            Text(escape(dataset.name)),
+            Text(", ".join(f"{escape(label)} {count}" for label, count in dataset.classes.items())),
             str(dataset.example_count),
             str(dataset.conflict_count),
-            Text(shown(dataset.backbone)),
+            Text(escape(dataset.backbone)),
             f"{dataset.update_time:%Y-%m-%d %H:%M}",
         )
     out.print(grid if datasets else Text("There are no datasets yet; `client train DATA` makes one."))
@@ -66,34 +66,34 @@ def print_status(out: Console, status: ServerStatus) -> None:
     unknown = (
         "not known until there is a dataset" if status.datasets_visible else "datasets are not visible to this token"
     )
-    line(out, f"Backbone: {shown(status.backbone) or unknown}")
+    line(out, f"Backbone: {escape(status.backbone) or unknown}")
 
 
 def print_dataset(
     out: Console, dataset: Dataset, conflicts: Sequence[StoredExample], stale: Sequence[StoredExample]
 ) -> None:
     """Print the classes of a dataset, and the examples that are not trained on, and why."""
-    line(out, f"Dataset {shown(dataset.name)}: {dataset.example_count} examples, backbone {shown(dataset.backbone)}")
+    line(out, f"Dataset {escape(dataset.name)}: {dataset.example_count} examples, backbone {escape(dataset.backbone)}")
     grid = table("class", "examples", text_columns=1)
     for label, count in dataset.classes.items():
-        grid.add_row(Text(shown(label)), str(count))
+        grid.add_row(Text(escape(label)), str(count))
     out.print(grid)
     if dataset.conflict_count:
         line(out, f"{dataset.conflict_count} with several labels, not trained on; `client relabel` puts them right:")
         for example in conflicts:
-            line(out, f"  {_named(example)} has the labels {', '.join(map(shown, example.labels))}")
+            line(out, f"  {_named(example)} has the labels {', '.join(map(escape, example.labels))}")
     if dataset.stale_count:
         line(out, f"{dataset.stale_count} to be added again, as another backbone featurized them:")
         for example in stale:
-            line(out, f"  {_named(example)}: {', '.join(map(shown, example.labels))}")
+            line(out, f"  {_named(example)}: {', '.join(map(escape, example.labels))}")
 
 
 def print_examples(out: Console, examples: Sequence[StoredExample]) -> None:
     """Print examples of a dataset, one a row."""
     grid = table("example", "sha256", "labels", text_columns=3)
     for example in examples:
-        labels = ", ".join(map(shown, example.labels))
-        grid.add_row(Text(shown(example.id)), short_sha256(example), Text(labels))
+        labels = ", ".join(map(escape, example.labels))
+        grid.add_row(Text(escape(example.id)), short_sha256(example), Text(labels))
     out.print(grid if examples else Text("There are no such examples."))
 
 
@@ -102,10 +102,10 @@ def print_review(out: Console, review: Review) -> None:
     grid = table("example", "sha256", "label", "suggested", "p(label)", "p(suggested)", text_columns=4)
     for entry in review.examples:
         grid.add_row(
-            Text(shown(entry.example.id)),
+            Text(escape(entry.example.id)),
             short_sha256(entry.example),
-            Text(shown(entry.label)),
-            Text(shown(entry.suggested_label)),
+            Text(escape(entry.label)),
+            Text(escape(entry.suggested_label)),
             f"{entry.label_probability:.4f}",
             f"{entry.suggested_probability:.4f}",
         )
@@ -121,4 +121,4 @@ def short_sha256(example: StoredExample) -> str:
 
 def _named(example: StoredExample) -> str:
     # Its id may be empty, or not its alone.
-    return f"{shown(example.id)} ({short_sha256(example)})"
+    return f"{escape(example.id)} ({short_sha256(example)})"

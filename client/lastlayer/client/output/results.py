@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lastlayer.client.output.escape import shown
 from lastlayer.client.results import (
     AddedExamples,
     Evaluation,
@@ -18,6 +17,7 @@ from lastlayer.client.results import (
     ModelVersion,
     Prediction,
 )
+from lastlayer.rpc.observability.escape import escape
 
 
 def console() -> Console:
@@ -28,20 +28,20 @@ def console() -> Console:
 
 def print_prediction(out: Console, name: str, prediction: Prediction) -> None:
     """Print the best class of an image in a line, and below it the further ones where several were asked for."""
-    label, with_score = Text(shown(prediction.label), "bold green"), f" with score: {prediction.score:.4f}"
-    start = f"Image: {shown(name)} predicted as: "
+    label, with_score = Text(escape(prediction.label), "bold green"), f" with score: {prediction.score:.4f}"
+    start = f"Image: {escape(name)} predicted as: "
     if prediction.rejected:
         unknown = Text("unknown", "bold yellow")
         line(out, Text.assemble(start, unknown, f" (the best guess is: {label.plain}{with_score})"))
     else:
         line(out, Text.assemble(start, label, with_score))
     for score in prediction.scores[1:]:
-        line(out, f"  {shown(score.label)}: {score.score:.4f}")
+        line(out, f"  {escape(score.label)}: {score.score:.4f}")
 
 
 def print_explanation(out: Console, name: str, explanation: Explanation) -> None:
     """Print which class of an image is explained, and what its score is made of."""
-    line(out, f"Image: {shown(name)} as: {shown(explanation.label)} with score: {explanation.probability:.4f}")
+    line(out, f"Image: {escape(name)} as: {escape(explanation.label)} with score: {explanation.probability:.4f}")
     cells = [cell for row in explanation.contributions for cell in row]
     line(
         out,
@@ -63,8 +63,8 @@ def print_training(out: Console, version: ModelVersion, added: AddedExamples | N
         print_added(out, version.dataset, added)
     line(
         out,
-        f"Version {version.version} of model {shown(version.model)}: {version.example_count} examples of"
-        f" {len(version.classes)} classes, backbone {shown(version.backbone)}, {version.training_duration_s:.1f} s",
+        f"Version {version.version} of model {escape(version.model)}: {version.example_count} examples of"
+        f" {len(version.classes)} classes, backbone {escape(version.backbone)}, {version.training_duration_s:.1f} s",
     )
     line(out, f"Recipe {version.recipe}: tap {tap(version.taps)}, L1 = {version.l1:g}, L2 = {version.l2:g}")
     if version.cross_validation is None:
@@ -105,7 +105,7 @@ def print_training(out: Console, version: ModelVersion, added: AddedExamples | N
         line(out, "Cross-validated, recipe by recipe:")
         out.print(grid)
     for note in version.notes:
-        line(out, f"Note: {shown(note)}")
+        line(out, f"Note: {escape(note)}")
 
 
 def print_added(out: Console, dataset: str, added: AddedExamples) -> None:
@@ -115,49 +115,49 @@ def print_added(out: Console, dataset: str, added: AddedExamples) -> None:
         parts.append(f"{len(added.conflicts)} with several labels, not trained on")
     if added.failed:
         parts.append(f"{len(added.failed)} failed")
-    line(out, f"Dataset {shown(dataset)}: {', '.join(parts)}")
+    line(out, f"Dataset {escape(dataset)}: {', '.join(parts)}")
     for conflict in added.conflicts:
-        labels = ", ".join(shown(label) for label in conflict.conflicting_labels)
-        line(out, f"  {shown(conflict.image)} has the labels {labels}")
+        labels = ", ".join(escape(label) for label in conflict.conflicting_labels)
+        line(out, f"  {escape(conflict.image)} has the labels {labels}")
 
 
 def tap(taps: Sequence[str]) -> str:
     """Return the taps as one word."""
-    return shown("+".join(taps))
+    return escape("+".join(taps))
 
 
 def print_evaluation(out: Console, evaluation: Evaluation, told: Sequence[ExampleEvaluation]) -> None:
     """Print some of the images with what they are predicted as, and the metrics of all."""
     for example in told:
         if example.predicted is not None:
-            predicted = Text(shown(example.predicted.label), "bold red" if example.wrong else "bold green")
+            predicted = Text(escape(example.predicted.label), "bold red" if example.wrong else "bold green")
             start, score = (
-                f"Image: {shown(example.image)} predicted as: ",
+                f"Image: {escape(example.image)} predicted as: ",
                 f" with score: {example.predicted.score:.4f}",
             )
             line(out, Text.assemble(start, predicted, score, _true_label(example)))
     metrics = evaluation.metrics
     correct = round(metrics.accuracy * metrics.example_count)
-    line(out, f"Version {evaluation.version} of model {shown(evaluation.model)}")
+    line(out, f"Version {evaluation.version} of model {escape(evaluation.model)}")
     line(
         out,
         f"Accuracy is: {metrics.accuracy:.4f} ({correct} of {metrics.example_count} right"
         f"{interval(metrics.accuracy_interval, ', 95 %: {} to {}')})",
     )
     line(out, f"LogLoss is: {metrics.log_loss:.4f}{interval(metrics.log_loss_interval)}")
-    losses = (f"{shown(entry.label)} {entry.log_loss:.4f}" for entry in metrics.classes)
+    losses = (f"{escape(entry.label)} {entry.log_loss:.4f}" for entry in metrics.classes)
     line(out, f"PerClassLogLoss is: {', '.join(losses)}")
     reduction = metrics.log_loss_reduction
     one_class = "undefined, as all examples are of one class"
     line(out, f"LogLossReduction is: {one_class if reduction is None else f'{reduction:.4f}'}")
     out.print(_class_table(metrics))
     line(out, "Confusion matrix, a row for each true class:")
-    matrix = table("", *(shown(entry.label) for entry in metrics.classes), text_columns=1)
+    matrix = table("", *(escape(entry.label) for entry in metrics.classes), text_columns=1)
     for entry, counts in zip(metrics.classes, metrics.confusion_matrix, strict=True):
-        matrix.add_row(Text(shown(entry.label)), *map(str, counts))
+        matrix.add_row(Text(escape(entry.label)), *map(str, counts))
     out.print(matrix)
     for label, count in evaluation.unknown_labels.items():
-        line(out, f"Not evaluated: {count} with the label {shown(label)}, which the model does not know")
+        line(out, f"Not evaluated: {count} with the label {escape(label)}, which the model does not know")
     if evaluation.near_duplicate_count:
         line(
             out,
@@ -166,14 +166,14 @@ def print_evaluation(out: Console, evaluation: Evaluation, told: Sequence[Exampl
         )
         for near in evaluation.near_duplicates[:5]:
             # A token for predictions alone is not told which.
-            like = f"{shown(near.training_id)} ({shown(near.training_label)})" if near.training_label else "one"
-            line(out, f"  {shown(near.image)} is like {like}, similarity {near.similarity:.4f}")
+            like = f"{escape(near.training_id)} ({escape(near.training_label)})" if near.training_label else "one"
+            line(out, f"  {escape(near.image)} is like {like}, similarity {near.similarity:.4f}")
 
 
 def _true_label(example: ExampleEvaluation) -> Text:
     if not example.label_known:
-        return Text(f", labelled {shown(example.label)}, which the model does not know")
-    return Text(f", but is: {shown(example.label)}", "bold") if example.wrong else Text()
+        return Text(f", labelled {escape(example.label)}, which the model does not know")
+    return Text(f", but is: {escape(example.label)}", "bold") if example.wrong else Text()
 
 
 def interval(ends: tuple[float, float] | None, form: str = " (95 %: {} to {})") -> str:
@@ -185,7 +185,7 @@ def _class_table(metrics: Metrics) -> Table:
     grid = table("class", "examples", "log-loss", "precision", "recall", text_columns=1)
     for entry in metrics.classes:
         grid.add_row(
-            Text(shown(entry.label)),
+            Text(escape(entry.label)),
             str(entry.example_count),
             f"{entry.log_loss:.4f}",
             f"{entry.precision:.4f}",

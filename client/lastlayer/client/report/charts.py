@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib.transforms import Transform
 
-from lastlayer.client.output.escape import shown
 from lastlayer.client.report.intervals import wilson
 from lastlayer.client.report.svg import (
     GRID,
@@ -25,6 +24,7 @@ from lastlayer.client.report.svg import (
     to_svg,
 )
 from lastlayer.client.results import ClassMetrics, Rejection, RejectionPoint, ReliabilityBin, Trial
+from lastlayer.rpc.observability.escape import escape
 
 WIDTH: Final = 440
 """Pixels of a chart that shares its row with another; on a narrow screen it is drawn smaller, and still readable."""
@@ -79,11 +79,11 @@ def per_class(classes: Sequence[ClassMetrics], predicted: Sequence[int], inflati
             lower, upper = wilson(entry.recall, entry.example_count / inflation)
             axes.plot([lower, upper], [row - 0.13] * 2, color=RIGHT, alpha=0.35, linewidth=5, solid_capstyle="round")
             axes.plot([entry.recall], [row - 0.13], "o", color=RIGHT, markersize=8, gid=f"recall-{row}")
-            titles[f"recall-{row}"] = f"{shown(entry.label)}: recall {entry.recall:.1%} ({lower:.1%} to {upper:.1%})"
+            titles[f"recall-{row}"] = f"{escape(entry.label)}: recall {entry.recall:.1%} ({lower:.1%} to {upper:.1%})"
             if times:
                 axes.plot([entry.precision], [row + 0.17], "D", color=WRONG, markersize=6.5, gid=f"precision-{row}")
                 titles[f"precision-{row}"] = (
-                    f"{shown(entry.label)}: precision {entry.precision:.1%} of {times} predicted"
+                    f"{escape(entry.label)}: precision {entry.precision:.1%} of {times} predicted"
                 )
         _legend(axes, [("o", RIGHT, "recall"), ("D", WRONG, "precision")], across, top)
         axes.text(1.12, top, "images", color=MUTED, ha="right", va="center", fontsize=11, transform=across)
@@ -277,4 +277,4 @@ def trials(tried: Sequence[Trial]) -> str:
 def trial_name(trial: Trial) -> str:
     """Return what was tried, in words."""
     whitened = f", whitened {trial.whitening:g}" if trial.whitening else ""
-    return " + ".join(shown(tap) for tap in trial.taps) + whitened
+    return " + ".join(escape(tap) for tap in trial.taps) + whitened

@@ -6,7 +6,6 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from lastlayer.client.output.escape import shown
 from lastlayer.client.report.charts import LETTER, WIDTH
 from lastlayer.client.report.svg import (
     GRID,
@@ -23,6 +22,7 @@ from lastlayer.client.report.svg import (
     to_svg,
 )
 from lastlayer.client.results import Metrics
+from lastlayer.rpc.observability.escape import escape
 
 NAMED_CLASSES: Final = 60
 """With more classes the confusion matrix has no room for their names."""
@@ -104,7 +104,7 @@ def _cells(axes: Axes, metrics: Metrics, labels: Sequence[str], *, numbers: bool
             patch.set_gid(f"cell-{row}-{column}")
             axes.add_artist(patch)  # `add_patch` also looks for the limits, which are known
             titles[f"cell-{row}-{column}"] = (
-                f"{shown(labels[row])} predicted as {shown(labels[column])}: {count} of {total} ({share:.0%})"
+                f"{escape(labels[row])} predicted as {escape(labels[column])}: {count} of {total} ({share:.0%})"
             )
             if numbers:
                 colour = ON_COLOUR if share > 0.5 else INK

@@ -7,11 +7,11 @@ from typing import Final, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lastlayer.client.output.escape import shown
 from lastlayer.client.report import charts
 from lastlayer.client.report.confusion import draw_confusion
 from lastlayer.client.report.model import Report
 from lastlayer.client.results import ClassMetrics, Metrics
+from lastlayer.rpc.observability.escape import escape
 
 _CHARTED_CLASSES: Final = 30
 """How many classes the chart of precision and recall has at most: the weakest."""
@@ -38,7 +38,7 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(shown=shown, percent=_percent, image=_image)
+    environment.filters.update(shown=escape, percent=_percent, image=_image)
     metrics = report.version.cross_validation
     return environment.get_template("template.html.j2").render(
         report=report,

@@ -13,7 +13,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lastlayer.client.output.escape import shown
+from lastlayer.rpc.observability.escape import escape
 
 INK, MUTED, GRID, PAPER = "#010101", "#010102", "#010103", "#010104"
 RIGHT, WRONG, ON_COLOUR = "#010105", "#010106", "#010107"
@@ -135,7 +135,7 @@ def columns(text: str) -> int:
 
 def short(label: str, room: int = 20) -> str:
     """Return a label as it is shown where there is little room, of at most `room` columns."""
-    text = shown(label)
+    text = escape(label)
     if columns(text) <= room:
         return text
     while columns(text) >= room:

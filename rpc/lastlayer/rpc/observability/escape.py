@@ -1,4 +1,4 @@
-"""Text from the world, made safe for a line of a log or of a terminal."""
+"""Text from the world, made safe for a line of a log, of a terminal or of a page."""
 
 import unicodedata
 from typing import Final

@@ -6,22 +6,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from lastlayer.client.output.escape import shown
 from lastlayer.client.output.results import print_training, short_names
 from lastlayer.client.results import AddedExamples, ClassMetrics, Metrics, ModelVersion
+from lastlayer.rpc.observability.escape import escape
 from tests.unit.client.samples import version
 
 
 def test_text_that_controls_or_hides_is_escaped() -> None:
-    assert shown("größe 🦆 דג naïve\u200dx") == "größe 🦆 דג naïve\u200dx"
-    assert shown("a\x1b[2Jb\nc\u202ed\udcff\u2028") == "a\\x1b[2Jb\\nc\\u202ed\\udcff\\u2028"
+    assert escape("größe 🦆 דג naïve\u200dx") == "größe 🦆 דג naïve\u200dx"
+    assert escape("a\x1b[2Jb\nc\u202ed\udcff\u2028") == "a\\x1b[2Jb\\nc\\u202ed\\udcff\\u2028"
 
 
 @settings(deadline=None)
 @given(st.text(st.characters()))
 def test_any_text_can_be_shown_in_a_line(text: str) -> None:
-    assert shown(text).encode().decode() == shown(text)
-    assert len(shown(text).splitlines()) <= 1
+    assert escape(text).encode().decode() == escape(text)
+    assert len(escape(text).splitlines()) <= 1
 
 
 def test_names_are_as_short_as_tells_them_apart() -> None:

@@ -17,12 +17,12 @@ def read_argument(source: Path, images: Path | None, label: str, *, held_out: bo
     from lastlayer.client.commands.interface.questions import ask, can_ask
     from lastlayer.client.data.folders import find_splits
     from lastlayer.client.data.labelled import read_data
-    from lastlayer.client.output.escape import shown
+    from lastlayer.rpc.observability.escape import escape
 
     if not label and source.is_dir() and can_ask() and (splits := find_splits(source)):
         chosen = source / splits[-1 if held_out else 0]
-        folders = " and ".join(map(shown, splits))
-        click.echo(f"{shown(str(source))} has the folders {folders}: parts of a data set, and no classes.", err=True)
-        ask(f"Use {shown(str(chosen))}?")
+        folders = " and ".join(map(escape, splits))
+        click.echo(f"{escape(str(source))} has the folders {folders}: parts of a data set, and no classes.", err=True)
+        ask(f"Use {escape(str(chosen))}?")
         source = chosen
     return read_data(source, images, label=label)

@@ -12,9 +12,9 @@ from lastlayer.client.commands.interface.options import MODEL_VARIABLE
 from lastlayer.client.commands.interface.style import tell
 from lastlayer.client.data.labelled import Data
 from lastlayer.client.errors import ImageError
-from lastlayer.client.output.escape import shown
 from lastlayer.client.results import ExampleOutcome
 from lastlayer.client.transport.defaults import DEFAULT_MODEL
+from lastlayer.rpc.observability.escape import escape
 
 SHOWN_PROBLEMS: Final = 10
 """How many things that are wrong are printed before the others are only counted."""
@@ -23,7 +23,7 @@ SHOWN_PROBLEMS: Final = 10
 def tell_notes(data: Data, trimmed: int) -> None:
     """Print what a user should know of how the data were read."""
     for note in data.notes[:SHOWN_PROBLEMS]:
-        tell("Note", shown(note))
+        tell("Note", escape(note))
     if more := len(data.notes[SHOWN_PROBLEMS:]):
         tell("Note", f"{more:,} more like {'this' if more == 1 else 'these'}.")
     if trimmed:
@@ -39,13 +39,13 @@ def tell_next(model: str) -> None:
     context = click.get_current_context()
     if context.get_parameter_source("server") is ParameterSource.COMMANDLINE:
         words += ["--server", context.params["server"]]
-    tell("Next", shown(shlex.join(words)))
+    tell("Next", escape(shlex.join(words)))
 
 
 def tell_relabelled(kept: Sequence[ExampleOutcome]) -> None:
     """Print which images keep the label that a person gave them, once for all."""
     if kept:
-        named = ", ".join(f"{shown(outcome.image)} ({shown(outcome.label)})" for outcome in kept[:SHOWN_PROBLEMS])
+        named = ", ".join(f"{escape(outcome.image)} ({escape(outcome.label)})" for outcome in kept[:SHOWN_PROBLEMS])
         images = "1 image keeps the label" if len(kept) == 1 else f"{len(kept):,} images keep the label"
         more = ", …" if len(kept) > SHOWN_PROBLEMS else ""
         tell("Note", f"{images} that `client relabel` set, whatever DATA says: {named}{more}")
@@ -55,7 +55,7 @@ def tell_failures(failures: Sequence[tuple[str, ImageError | None]]) -> None:
     """Print a line for each of the first images that failed, its name and why, and how many more there are."""
     for name, error in failures[:SHOWN_PROBLEMS]:
         if error is not None:
-            tell("Failed", f"{shown(name)}: {shown(error.message)}")
+            tell("Failed", f"{escape(name)}: {escape(error.message)}")
     if more := len(failures[SHOWN_PROBLEMS:]):
         tell("Failed", f"{more:,} more; --json lists all of them.")
 
@@ -63,6 +63,6 @@ def tell_failures(failures: Sequence[tuple[str, ImageError | None]]) -> None:
 def tell_problems(problems: Sequence[str]) -> None:
     """Print the first of the things that are wrong with the data, a line each, and how many more there are."""
     for problem in problems[:SHOWN_PROBLEMS]:
-        tell("Error", shown(problem))
+        tell("Error", escape(problem))
     if more := len(problems[SHOWN_PROBLEMS:]):
         tell("Error", f"{more:,} more like {'this' if more == 1 else 'these'}.")
