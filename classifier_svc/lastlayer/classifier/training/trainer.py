@@ -25,6 +25,7 @@ from lastlayer.classifier.evaluation.rejection import (
     rejection_curve,
 )
 from lastlayer.classifier.training.auto import AutoTrainer, SearchedAuto
+from lastlayer.classifier.training.notes import describe_estimate, describe_single_examples, describe_unfamiliar
 from lastlayer.classifier.training.progress import TrainingCancelledError, TrainingProgress
 from lastlayer.classifier.training.recipes import (
     Fitted,
@@ -49,9 +50,6 @@ __all__ = [
     "needed_taps",
     "train",
 ]
-
-_NAMED: Final = 5
-"""How many classes a note names."""
 
 UNFAMILIAR_SHARE: Final = 0.05
 """The share of own images that may be called unfamiliar where nothing else is asked for."""
@@ -214,10 +212,10 @@ def train(
         trials=trials,
         comparisons=tuple(estimates.values()),
         notes=(
-            *_notes_of_classes(labels, classes),
+            *describe_single_examples(labels, classes),
             *notes,
-            *_notes_of_estimate(own, mine),
-            *_notes_of_unfamiliar(familiarity, unfamiliar_share),
+            *describe_estimate(mine.metrics if mine else None, len(own.y), least=LEAST_ESTIMATED),
+            *describe_unfamiliar(unfamiliar_share, found=familiarity is not None),
         ),
         out_of_fold=OutOfFoldPredictions(own.rows, own.y, own.probabilities) if len(own.y) else None,
     )
@@ -315,18 +313,6 @@ def _reject_unfamiliar(
     )
 
 
-def _notes_of_unfamiliar(familiarity: Familiarity | None, unfamiliar_share: float) -> tuple[str, ...]:
-    if not unfamiliar_share or familiarity is not None:
-        return ()
-    needed = int(np.ceil(1 / unfamiliar_share))
-    return (
-        (
-            f"The examples are too few to tell what is unlike them: that takes {needed} that can be held out, to "
-            f"reject a share of {unfamiliar_share:g} of them."
-        ),
-    )
-
-
 def _head(
     fitted: Fitted,
     classes: tuple[str, ...],
@@ -356,47 +342,3 @@ def _estimate(validated: _Validated, classes: Sequence[str]) -> Metrics | None:
     if len(validated.y) < _LEAST_BELOW_CHANCE and metrics.micro_accuracy < 1 / len(np.unique(validated.y)):
         return None
     return metrics
-
-
-def _notes_of_estimate(validated: _Validated, estimate: Estimate | None) -> tuple[str, ...]:
-    count = len(validated.y)
-    if estimate is not None:
-        return _notes_of_missed(estimate.metrics)
-    if not count:
-        return ()
-    if count < LEAST_ESTIMATED:
-        few = f"{count} examples are too few to say how good the model is: that takes {LEAST_ESTIMATED}, better 30."
-        return (few,)
-    return (
-        (
-            f"The model is not better than guessing on {count} held-out examples, too few to be sure of that: "
-            "add examples to know how good it is."
-        ),
-    )
-
-
-def _notes_of_missed(metrics: Metrics) -> tuple[str, ...]:
-    """Say which classes are never predicted, which accuracy hides where they are rare."""
-    predicted = np.array(metrics.confusion_matrix).sum(0)
-    missed = [
-        entry for entry, count in zip(metrics.classes, predicted, strict=True) if entry.example_count and not count
-    ]
-    if not missed:
-        return ()
-    named = ", ".join(f"`{entry.label}` ({entry.example_count} examples)" for entry in missed[:_NAMED])
-    named += f" and {len(missed) - _NAMED} more" if len(missed) > _NAMED else ""
-    note = f"Never predicted while held out: {named}; add examples, or train with `--class-weight balanced`."
-    return (note,)
-
-
-def _notes_of_classes(labels: Sequence[str], classes: Sequence[str]) -> tuple[str, ...]:
-    counts = dict.fromkeys(classes, 0)
-    for label in labels:
-        counts[label] += 1
-    single = [label for label, count in counts.items() if count == 1]
-    if not single:
-        return ()
-    if len(single) == len(classes):
-        return ("Each class has only one example: nothing can be validated, and how good the model is is not known.",)
-    named = ", ".join(f"`{label}`" for label in single[:5]) + (" and others" if len(single) > 5 else "")
-    return (f"{named} has only one example: it is trained on, but not in the cross-validated estimate.",)

@@ -1,0 +1,62 @@
+"""What a user should know of a training beside its numbers, one sentence a note."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from lastlayer.classifier.evaluation.metrics import Metrics
+
+_NAMED: Final = 5
+"""How many classes a note names."""
+
+
+def describe_single_examples(labels: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """Say which classes have one example alone: such a class cannot be held out."""
+    counts = dict.fromkeys(classes, 0)
+    for label in labels:
+        counts[label] += 1
+    single = [label for label, count in counts.items() if count == 1]
+    if not single:
+        return []
+    if len(single) == len(classes):
+        return ["Each class has only one example: nothing can be validated, and how good the model is is not known."]
+    if len(single) == 1:
+        return [f"`{single[0]}` has only one example: it is trained on, but not in the cross-validated estimate."]
+    named = _join([f"`{label}`" for label in single])
+    return [f"{named} have only one example each: they are trained on, but not in the cross-validated estimate."]
+
+
+def describe_estimate(metrics: Metrics | None, count: int, *, least: int) -> list[str]:
+    """Say why there is no estimate by `count` held-out examples, or which classes are never predicted.
+
+    An estimate takes `least` examples. A class that is never predicted is hidden by accuracy where it is rare.
+    """
+    if metrics is not None:
+        predicted = np.array(metrics.confusion_matrix).sum(0)
+        pairs = zip(metrics.classes, predicted, strict=True)
+        missed = [entry for entry, times in pairs if entry.example_count and not times]
+        if not missed:
+            return []
+        named = _join([f"`{entry.label}` ({entry.example_count} examples)" for entry in missed])
+        return [f"Never predicted while held out: {named}; add examples, or train with `--class-weight balanced`."]
+    if not count:
+        return []
+    if count < least:
+        return [f"{count} examples are too few to say how good the model is: that takes {least}, better 30."]
+    note = f"The model is not better than guessing on {count} held-out examples, too few to be sure of that"
+    return [f"{note}: add examples to know how good it is."]
+
+
+def describe_unfamiliar(share: float, *, found: bool) -> list[str]:
+    """Say how many examples it takes to tell what is unlike them, where that was wanted and not `found`."""
+    if not share or found:
+        return []
+    needed = int(np.ceil(1 / share))
+    note = f"The examples are too few to tell what is unlike them: that takes {needed} that can be held out"
+    return [f"{note}, to reject a share of {share:g} of them."]
+
+
+def _join(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_NAMED])
+    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown
