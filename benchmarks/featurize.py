@@ -25,12 +25,12 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from benchmarks.comparison import table, wanted
-from benchmarks.contenders import CONFIGURATIONS, Configuration, Section, ours, theirs
-from benchmarks.photos import chosen_photos, read_photos
-from benchmarks.processes import machine
+from benchmarks.load.photos import chosen_photos, read_photos
+from benchmarks.load.processes import machine
+from benchmarks.load.workers import Worker, WorkerError
+from benchmarks.measured.comparison import table, wanted
+from benchmarks.measured.contenders import CONFIGURATIONS, Configuration, Section, ours, theirs
 from benchmarks.rivals.servers import Rival, RivalError, rivals, running
-from benchmarks.workers import Worker, WorkerError
 
 _ROUNDS = 5
 _COMPARED_PHOTOS = 8
@@ -100,7 +100,7 @@ def _start(
 ) -> Mapping[str, Section]:
     """Start the rivals, see that they compute what our callers get, and return their rows."""
     if compared:
-        subprocess.run([sys.executable, "-m", "benchmarks.backbone_file", scratch], check=True)
+        subprocess.run([sys.executable, "-m", "benchmarks.measured.backbone_file", scratch], check=True)
     found: dict[str, Section] = {}
     expected = _vectors(callers)
     for rival in compared:

@@ -24,9 +24,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.ceiling import Ceiling, ceiling
-from benchmarks.photos import chosen_photos, read_photos
-from benchmarks.processes import machine
+from benchmarks.load.photos import chosen_photos, read_photos
+from benchmarks.load.processes import machine
+from benchmarks.measured.ceiling import Ceiling, ceiling
 from lastlayer.client import Client, read_data
 from lastlayer.local.services import running_services
 from lastlayer.rpc.channel import channel_options

@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.processes import machine
+from benchmarks.load.processes import machine
 from benchmarks.taps import featurize
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError
 from lastlayer.classifier.evaluation.metrics import evaluate

@@ -19,9 +19,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.calls import Callers
-from benchmarks.photos import chosen_photos, read_photos
-from benchmarks.processes import machine, usage
+from benchmarks.load.calls import Callers
+from benchmarks.load.photos import chosen_photos, read_photos
+from benchmarks.load.processes import machine, usage
 from lastlayer.featurizer.network.precision import reduced_precision
 from lastlayer.local.services import Service, free_port
 from lastlayer.rpc.channel import FEATURIZER_SERVICE, channel_options

@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from benchmarks.processes import machine
+from benchmarks.load.processes import machine
 from lastlayer.classifier.domain.head import unit_length
 
 Array = npt.NDArray[Any]
@@ -120,7 +120,7 @@ def _photos(folder: str) -> tuple[Array, Array]:
 
 
 def _made_up(count: int, classes: int = 5, factors: int = 64) -> tuple[Array, Array]:
-    """Return vectors as `benchmarks.stand_in` makes them up: about as hard to tell apart as photos."""
+    """Return vectors as `benchmarks.measured.stand_in` makes them up: about as hard to tell apart as photos."""
     random = np.random.default_rng(_SEED)
     y = np.arange(count) % classes
     mixture = random.normal(size=(factors, _DIMENSION), scale=factors**-0.5).astype(np.float32)
@@ -132,13 +132,13 @@ def _made_up(count: int, classes: int = 5, factors: int = 64) -> tuple[Array, Ar
 
 
 def _scanners(count: int) -> list[str]:
-    from benchmarks.fits import OURS, SCANS
+    from benchmarks.measured.fits import OURS, SCANS
 
     return list(SCANS) if count < _ALONE_FROM else [OURS]
 
 
 def _fitters(count: int) -> list[str]:
-    from benchmarks.fits import FINALS
+    from benchmarks.measured.fits import FINALS
 
     return [name for name in FINALS if count < _ALONE_FROM or not name.endswith("tol=1e-08")]
 
@@ -167,7 +167,7 @@ def _apart(kind: str, name: str, file: Path, l2: float) -> Measured:
 
 
 def _run(sending: Connection, kind: str, name: str, file: Path, l2: float) -> None:
-    from benchmarks import fits
+    from benchmarks.measured import fits
     from lastlayer.classifier.fitting.pca import rotate
 
     with np.load(file) as arrays:

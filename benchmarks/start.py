@@ -25,8 +25,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.photos import chosen_photos, read_photos
-from benchmarks.processes import machine, usage
+from benchmarks.load.photos import chosen_photos, read_photos
+from benchmarks.load.processes import machine, usage
 from lastlayer.client import Client, read_data
 from lastlayer.featurizer.network.precision import reduced_precision
 from lastlayer.local.services import SCRIPTS, Service, free_port, running_services

@@ -20,8 +20,8 @@ import grpc
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.photos import chosen_photos, read_photos
-from benchmarks.processes import machine, usage
+from benchmarks.load.photos import chosen_photos, read_photos
+from benchmarks.load.processes import machine, usage
 from lastlayer.client import Client, read_data
 from lastlayer.local.services import Service, running_services
 from lastlayer.rpc.channel import channel_options

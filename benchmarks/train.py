@@ -20,9 +20,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.growth import FEW, Classifier, Filled, Trained, classifier, made_up
-from benchmarks.processes import machine
-from benchmarks.stand_in import stand_in
+from benchmarks.load.processes import machine
+from benchmarks.measured.growth import FEW, Classifier, Filled, Trained, classifier, made_up
+from benchmarks.measured.stand_in import stand_in
 from lastlayer.client import read_data
 from lastlayer.local.services import Service, free_port
 

@@ -19,7 +19,7 @@ class Network:
     """A frozen graph, and how photos become its input."""
 
     def __init__(self, description: Path) -> None:
-        """`description` is a file that `benchmarks.backbone_file` wrote."""
+        """`description` is a file that `benchmarks.measured.backbone_file` wrote."""
         described = json.loads(description.read_text())
         self._size: tuple[int, int] = (described["width"], described["height"])
         graph_def = tf.compat.v1.GraphDef.FromString((description.parent / described["graph"]).read_bytes())

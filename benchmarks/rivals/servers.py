@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.processes import Usage, family, usage_of_family
-from benchmarks.workers import Worker, WorkerError, worker
+from benchmarks.load.processes import Usage, family, usage_of_family
+from benchmarks.load.workers import Worker, WorkerError, worker
 from lastlayer.local.services import free_port
 
 _ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ class Running:
 
 
 def rivals(description: Path, scratch: Path) -> list[Rival]:
-    """Return the rivals, for a backbone that `benchmarks.backbone_file` has described.
+    """Return the rivals, for a backbone that `benchmarks.measured.backbone_file` has described.
 
     Raises RivalError where one is not installed.
     """
@@ -122,7 +122,7 @@ def _plain(description: Path) -> Rival:
     address = f"127.0.0.1:{free_port()}"
     python = Path(sys.executable)
     server = [python, "-m", "benchmarks.rivals.plain", address, description]
-    return Rival("plain grpcio", python, server, "benchmarks.calls", address, {})
+    return Rival("plain grpcio", python, server, "benchmarks.load.calls", address, {})
 
 
 def _python(name: str) -> Path:

@@ -11,8 +11,8 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 
-from benchmarks.closed_loop import answer_commands, until
-from benchmarks.photos import read_photos
+from benchmarks.load.closed_loop import answer_commands, until
+from benchmarks.load.photos import read_photos
 
 
 async def _main(address: str, photos: Sequence[bytes]) -> None:

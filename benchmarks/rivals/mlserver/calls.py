@@ -11,8 +11,8 @@ import numpy as np
 from mlserver.grpc.dataplane_pb2 import ModelInferRequest, ModelReadyRequest
 from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
 
-from benchmarks.closed_loop import answer_commands, until
-from benchmarks.photos import read_photos
+from benchmarks.load.closed_loop import answer_commands, until
+from benchmarks.load.photos import read_photos
 
 MODEL = "network"
 

@@ -1,7 +1,7 @@
 """What the machine can do without a service: the network in a process of its own, on ready tensors or with decoding.
 
-`python -m benchmarks.ceiling PHOTOS` is that process. It reads what to measure from standard input, waiting in between
-so that it can be measured in turn with the service.
+`python -m benchmarks.measured.ceiling PHOTOS` is that process. It reads what to measure from standard input, and waits
+in between: it is measured in turn with the service.
 """
 
 import functools
@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.photos import read_photos
-from benchmarks.processes import Usage, usage
-from benchmarks.workers import Worker, commands, tell, worker
+from benchmarks.load.photos import read_photos
+from benchmarks.load.processes import Usage, usage
+from benchmarks.load.workers import Worker, commands, tell, worker
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.network.loading import load
 from lastlayer.featurizer.pipeline.decoding import decode
@@ -78,7 +78,7 @@ class Ceiling:
 @contextmanager
 def ceiling(photos: Path, environment: Mapping[str, str]) -> Iterator[Ceiling]:
     """Run such a process, with the featurizer's settings of an environment, while the block lasts."""
-    with worker([sys.executable, "-m", "benchmarks.ceiling", photos], environment) as process:
+    with worker([sys.executable, "-m", "benchmarks.measured.ceiling", photos], environment) as process:
         yield Ceiling(process)
 
 

@@ -1,8 +1,8 @@
 """A stand-in for the featurizer, for when its speed is not what is measured: it makes up features, many in no time.
 
-`python -m benchmarks.stand_in HOST:PORT` serves it. An image is any bytes: what comes before the first blank is its
-class, and the whole of it decides its features, which have the dimensions of GoogLeNet's. A head tells the classes
-apart about as well as it does with photos, deeper taps better than shallow ones, and no tap perfectly.
+`python -m benchmarks.measured.stand_in HOST:PORT` serves it. An image is any bytes: what comes before the first blank
+is its class, and the whole of it decides its features, which have the dimensions of GoogLeNet's. A head tells the
+classes apart about as well as it does with photos, deeper taps better than shallow ones, and no tap perfectly.
 """
 
 import asyncio
@@ -135,7 +135,9 @@ def _random(content: bytes) -> np.random.Generator:
 def stand_in() -> Iterator[str]:
     """Run one as a process while the block lasts; yields its address once it serves."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.stand_in", f"127.0.0.1:{free_port()}"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "benchmarks.measured.stand_in", f"127.0.0.1:{free_port()}"],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     with process:
         assert process.stdout is not None

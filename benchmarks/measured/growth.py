@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.processes import Usage, usage
+from benchmarks.load.processes import Usage, usage
 from lastlayer.client import Client
 from lastlayer.client.data.images import LabelledImage
 from lastlayer.client.results import ExampleOutcome, ModelVersion, TrainProgress

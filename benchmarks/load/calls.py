@@ -1,6 +1,6 @@
 """Callers of a featurizer that send photos as fast as they are answered, each by itself or over a stream.
 
-`python -m benchmarks.calls ADDRESS PHOTOS` is a process of them (see `benchmarks.workers`).
+`python -m benchmarks.load.calls ADDRESS PHOTOS` is a process of them (see `benchmarks.load.workers`).
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from typing import Any
 import grpc
 import numpy as np
 
-from benchmarks.closed_loop import Calls, answer_commands, one_by_one
-from benchmarks.photos import read_photos
+from benchmarks.load.closed_loop import Calls, answer_commands, one_by_one
+from benchmarks.load.photos import read_photos
 from lastlayer.rpc.channel import channel_options
 from lastlayer.rpc.vectors import unpack
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2

@@ -12,10 +12,10 @@ import grpc
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.ceiling import Ceiling, Measured, ceiling
-from benchmarks.processes import Usage, usage
+from benchmarks.load.processes import Usage, usage
+from benchmarks.load.workers import Worker, worker
+from benchmarks.measured.ceiling import Ceiling, Measured, ceiling
 from benchmarks.rivals.servers import Running
-from benchmarks.workers import Worker, worker
 from lastlayer.featurizer.network.precision import reduced_precision
 from lastlayer.local.services import Service, free_port
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc
@@ -99,7 +99,7 @@ def ours(
                 f"{_used(service).resident_mb:.0f} MB when idle; the graph alone, images per second by batch: "
                 f"{batches}; (a) and (b) run {alone.best_batch}"
             )
-            with worker([sys.executable, "-m", "benchmarks.calls", address, photos]) as callers:
+            with worker([sys.executable, "-m", "benchmarks.load.calls", address, photos]) as callers:
                 callers.answer()
                 yield {**_alone(alone), **_served(lambda: _used(service), callers, _LOADS)}, callers
         finally:

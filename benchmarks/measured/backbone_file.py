@@ -1,4 +1,4 @@
-"""Writes the featurizer's backbone as files that other servers load: `python -m benchmarks.backbone_file FOLDER`.
+"""Writes the backbone as files that other servers load: `python -m benchmarks.measured.backbone_file FOLDER`.
 
 Those are the frozen graph, `graph.pb`, as it was published or as Keras's network becomes one, and `backbone.json` with
 what the backbone's declaration says: input, size, mean, scale and the tensors of the taps.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
-from benchmarks.workers import commands, tell
+from benchmarks.load.workers import commands, tell
 
 Call = Callable[[bytes], Awaitable[Any]]
 """Sends a photo, and returns once the answer is there and was looked at."""
@@ -48,7 +48,7 @@ async def answer_commands(
     streams: Callable[[int, float], Awaitable[Calls]] | None = None,
     **ready: object,
 ) -> None:
-    """Be a process of callers (see `benchmarks.workers`), which first says that it is ready.
+    """Be a process of callers (see `benchmarks.load.workers`), which first says that it is ready.
 
     `vectors` returns the vectors of a photo, one behind the other; `streams` has some callers send over a stream each.
     """

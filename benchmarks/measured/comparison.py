@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.table import Table
 
-from benchmarks.contenders import ALONE, CALLER, CALLERS, DECODING, STREAM, Row, Section
+from benchmarks.measured.contenders import ALONE, CALLER, CALLERS, DECODING, STREAM, Row, Section
 
 _REFERENCE = "tensorflow-float32"
 """What the rivals run too."""

@@ -1,0 +1,1 @@
+"""How programs load a service, and what that costs the machine."""
