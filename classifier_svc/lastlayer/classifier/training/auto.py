@@ -46,8 +46,8 @@ _NESTED_LOGITS: Final = 8000
 _NESTED_FINALISTS: Final = 4
 
 _MOST_PRODUCTS: Final = 1_000_000_000
-"""The most examples x features x classes: of more, features are kept in the directions in which they vary most. That
-are 2,000 of 3,376 for 100,000 examples of five classes, and 64 for 20,000 of 1,000."""
+"""The most examples x features x classes. Of more, only the directions in which the features vary most are kept: 2,000
+of 3,376 with 100,000 examples of five classes, 64 with 20,000 of 1,000."""
 
 _LEAST_RANK: Final = 64
 
@@ -55,6 +55,7 @@ _LEAST_SPREAD: Final = 1e-9
 """Vectors of unit length with less variance than this, all elements together, are the same but for rounding."""
 
 _NEAR: Final = 2.0
+"""A penalty within this factor of a bound counts as at the bound."""
 
 _FAMILIAR_EXAMPLES: Final = 1000
 """The most examples by which it is told what is unlike them."""

@@ -17,9 +17,7 @@ which several run beside each other."""
 
 _RAISE: Final = 0.1
 _LOWER: Final = 0.5
-"""How fast the mean follows what becomes slower, and what becomes faster: to refuse nobody for what was is the safe
-side."""
-
+"""How fast the mean follows what becomes slower, and what becomes faster: nobody is to be refused for what has passed."""
 
 _MARGIN: Final = 1.25
 """How much longer than the mean a call with a deadline is reckoned to take: half of all take longer than the mean."""

@@ -1,8 +1,5 @@
 """Examples in a real SQLite database: selected, relabelled, removed, and what that leaves of their dataset."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -15,18 +12,6 @@ from lastlayer.rpc.errors import BackboneMismatchError, InvalidFieldError
 
 OLD = Backbone("old", "a" * 64, (Tap("conv", False, 2),))
 NEW = Backbone("new", "b" * 64, (Tap("conv", False, 2),))
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path}/store.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def datasets(database: Database) -> DatasetStore:
-    return DatasetStore(database)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Datasets and models in a real SQLite database: what is kept, counted, refused, and noticed as damaged."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,18 +26,6 @@ from lastlayer.rpc.errors import BackboneMismatchError
 BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 2), Tap("scores", True, 3)))
 GONE = {"content": bytes([2]) * 32}
 OTHER = Backbone("other", "b" * 64, (Tap("conv", False, 2),))
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path}/store.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def datasets(database: Database) -> DatasetStore:
-    return DatasetStore(database)
 
 
 @pytest.fixture

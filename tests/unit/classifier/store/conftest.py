@@ -1,0 +1,21 @@
+"""A store in a real SQLite database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lastlayer.classifier.store.database import Database
+from lastlayer.classifier.store.datasets import DatasetStore
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(f"sqlite:///{tmp_path}/store.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def datasets(database: Database) -> DatasetStore:
+    return DatasetStore(database)
