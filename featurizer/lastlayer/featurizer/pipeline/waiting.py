@@ -17,7 +17,7 @@ which several run beside each other."""
 
 _RAISE: Final = 0.1
 _LOWER: Final = 0.5
-"""How fast the mean follows what becomes slower, and what becomes faster: nobody is to be refused for what has passed."""
+"""How fast the mean follows what becomes slower, and what becomes faster: what has passed is to refuse nobody."""
 
 _MARGIN: Final = 1.25
 """How much longer than the mean a call with a deadline is reckoned to take: half of all take longer than the mean."""
