@@ -3,8 +3,8 @@
 Probabilities tell between the classes, and may be high for what is none of them. A distance of the features tells what
 is like the training images at all: here that from the subspace of their first principal components. With 100 flowers
 as training images it rejects 90 % of the tutorial's photos of food, toys and toasters, and 4 % of other flowers
-(benchmarks/results/quality.txt). Distances from the nearest neighbours, which a head would have to keep, and Mahalanobis'
-did no better.
+(benchmarks/results/quality.txt). Mahalanobis' distance did no better, nor did that from the nearest neighbours, which a
+head would have to keep.
 """
 
 from typing import Final
