@@ -108,7 +108,6 @@ def _describe(report: TrainingReport) -> classifier_pb2.ModelVersion:
                 log_loss_standard_error=trial.log_loss_standard_error,
                 example_count=trial.example_count,
                 chosen=trial.chosen,
-                whitening=trial.whitening,
             )
             for trial in trained.trials
         ],

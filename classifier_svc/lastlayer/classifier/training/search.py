@@ -116,8 +116,6 @@ class Trial:
     example_count: int
     """The examples that were validated."""
     chosen: bool
-    whitening: float = 0.0
-    """How much features were whitened, which earlier releases tried."""
 
 
 @dataclass(frozen=True)
