@@ -25,9 +25,9 @@ CROSS_VALIDATION_INFLATION: Final = 1.8
 
 The folds' heads share most of their examples, and none of them is the head that is kept: intervals that leave this out
 hold the truth in 83 to 89 of 100 trainings. Nadeau and Bengio (Inference for the Generalization Error, 2003) derive
-1 + k / (k - 1) for k folds, about 2.1. In experiments on thumbnails, digits and drawn signs the squared error was 1.3
-to 1.6 times the naive variance for accuracy, and 1.2 to 2.7 times for log-loss. `benchmarks/quality.py` counts how often
-the intervals hold the truth: on few photos in less than 95 % of trainings still (benchmarks/results/quality.txt)."""
+1 + k / (k - 1) for k folds, about 2.1. In experiments on thumbnails, digits and drawn signs the squared error was
+1.3 to 1.6 times the naive variance for accuracy, 1.2 to 2.7 times for log-loss. `benchmarks/quality.py` counts how
+often the intervals hold the truth: on few photos in less than 95 % of trainings (benchmarks/results/quality.txt)."""
 
 Interval = tuple[float, float]
 """The lower and the upper end of a range in which a number lies with 95 % confidence."""
