@@ -10,7 +10,7 @@ from typing import NoReturn
 import grpc
 
 from lastlayer.rpc.errors import LastlayerError
-from lastlayer.rpc.server.handlers import Context, Handler, abort, parse_within, wrap
+from lastlayer.rpc.server.handlers import Context, Handler, abort, wrap
 from lastlayer.rpc.status import internal_status, to_status
 
 _log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Answers a `LastlayerError` with its status and any other exception with INTERNAL and an id that the log repeats.
 
-    Cancellation and `context.abort` pass untouched. Requests that are no messages are among the errors.
+    Cancellation and `context.abort` pass untouched.
     """
 
     async def intercept_service(
@@ -30,7 +30,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         """Wrap the handler of the call; where none is registered there is none, and gRPC says UNIMPLEMENTED."""
         method: str = handler_call_details.method
         handler = await continuation(handler_call_details)
-        return handler and wrap(parse_within(handler), functools.partial(_report_errors, method))
+        return handler and wrap(handler, functools.partial(_report_errors, method))
 
 
 @asynccontextmanager

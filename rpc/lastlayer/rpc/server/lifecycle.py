@@ -17,6 +17,7 @@ from lastlayer.rpc.errors import BindError, NotReadyError
 from lastlayer.rpc.server.call_interceptor import CallInterceptor
 from lastlayer.rpc.server.error_interceptor import ErrorInterceptor
 from lastlayer.rpc.server.handlers import refuse_with, service_of
+from lastlayer.rpc.server.receiving import DEFAULT_LIMITS, ReceiveInterceptor, ReceiveLimits
 from lastlayer.rpc.server.security import ServerSecurity
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,9 @@ OPTIONS: Final = [
     ("grpc.keepalive_permit_without_calls", 1),
     # The least that HTTP/2 recommends (RFC 9113, 6.5.2): more calls than that wait in the client.
     ("grpc.max_concurrent_streams", 100),
+    # What nobody reads yet stays with its sender, but for its first 64 KiB. Else gRPC measures how much it could take,
+    # and takes megabytes of each message.
+    ("grpc.http2.bdp_probe", 0),
     # Clients look up new replicas when a connection ends, so each ends some time; calls in flight are left to finish.
     ("grpc.max_connection_age_ms", 5 * 60 * 1000),
 ]
@@ -73,16 +77,23 @@ class GrpcServer:
     """
 
     def __init__(
-        self, address: str, *, services: Sequence[str], grace_s: float, security: ServerSecurity | None = None
+        self,
+        address: str,
+        *,
+        services: Sequence[str],
+        grace_s: float,
+        security: ServerSecurity | None = None,
+        limits: ReceiveLimits = DEFAULT_LIMITS,
     ) -> None:
         """`address` is `host:port`, port 0 for a free one; `services` are the full names of what will be registered;
         `grace_s` is how many seconds calls in flight have to finish when the server stops; without `security` anybody
-        may call.
+        may call; `limits` bound what is received at once.
         """
         self._address = address
         self._services = tuple(services)
         self._grace_s = grace_s
         self._security = security or ServerSecurity()
+        self._limits = limits
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self._late = _LateHandlers(services)
@@ -98,7 +109,7 @@ class GrpcServer:
         interceptors: list[grpc.aio.ServerInterceptor] = [CallInterceptor(names)]
         if authorization is not None:
             interceptors.append(authorization)
-        interceptors.append(ErrorInterceptor())
+        interceptors += [ErrorInterceptor(), ReceiveInterceptor(names, self._limits)]
         server = grpc.aio.server(interceptors=interceptors, options=OPTIONS)
         try:
             if credentials is None:

@@ -49,6 +49,7 @@ async def answer_each(
                     # The answer is begun before the next request is asked for, whose reader may wait for room.
                     working.append(asyncio.ensure_future(answer(request)))
                     reading = asyncio.ensure_future(read())
+                del request  # which may be large
     finally:
         left = [*working, *([reading] if reading is not None else [])]
         for task in left:
