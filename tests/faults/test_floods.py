@@ -221,7 +221,7 @@ def test_floods(name: str, trained: tuple[Service, Service], photos: Sequence[Ph
 def test_a_flood_of_ordinary_photos(
     trained: tuple[Service, Service], photos: Sequence[Photo], tmp_path: Path, record: Record
 ) -> None:
-    photo = noise(2300, 2000, tmp_path / "photo.jpg", quality=90)
+    photo = noise(2600, 2150, tmp_path / "photo.jpg", quality=90)
     assert 4.5 * MIB < len(photo) < 5.5 * MIB
     flood(
         "200 calls of 5 MiB to the classifier",

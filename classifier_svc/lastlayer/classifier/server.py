@@ -82,8 +82,12 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         stack.push_async_callback(pools.close)
         featurizer = FeaturizerClient(settings.featurizer_target, featurizer_security)
         stack.push_async_callback(featurizer.close)
-        servicer = ClassifierServicer(_make_handlers(database, featurizer, pools))
-        server.register(classifier_pb2_grpc.add_ClassifierServicer_to_server, servicer)
+        handlers = _make_handlers(database, featurizer, pools)
+        server.register(
+            classifier_pb2_grpc.add_ClassifierServicer_to_server,
+            ClassifierServicer(handlers),
+            checks={f"/{CLASSIFIER_SERVICE}/Predict": handlers.predictor.check_room},
+        )
         await server.set_serving(True)
         stack.push_async_callback(server.stop)  # before what its calls need is closed
 

@@ -18,6 +18,7 @@ from lastlayer.featurizer.weights.progress import progress_lines
 from lastlayer.rpc.channel import FEATURIZER_SERVICE, MAX_MESSAGE_BYTES
 from lastlayer.rpc.observability.metrics import export_metrics
 from lastlayer.rpc.server.lifecycle import GrpcServer
+from lastlayer.rpc.server.receiving import ReceiveLimits
 from lastlayer.rpc.server.security import server_security
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 
@@ -78,7 +79,12 @@ async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
     """
     security = server_security(settings, predict_methods=_METHODS)
     server = GrpcServer(
-        settings.address, services=[FEATURIZER_SERVICE], grace_s=settings.grace_seconds, security=security
+        settings.address,
+        services=[FEATURIZER_SERVICE],
+        grace_s=settings.grace_seconds,
+        security=security,
+        # Classifiers end a stream after its one message. Memory is needed for other things here.
+        limits=ReceiveLimits(streams=6),
     )
     exports = contextlib.ExitStack()
     await server.start()
@@ -96,7 +102,13 @@ async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
             decode_threads=settings.decode_threads or available_processors(),
         )
         servicer = FeaturizerServicer(backbone, pipeline)
-        server.register(featurizer_pb2_grpc.add_FeaturizerServicer_to_server, servicer)
+        server.register(
+            featurizer_pb2_grpc.add_FeaturizerServicer_to_server,
+            servicer,
+            checks={
+                f"/{FEATURIZER_SERVICE}/{method}": pipeline.check_room for method in ("Featurize", "GetFeatureMaps")
+            },
+        )
         monitoring.BACKBONE.labels(backbone.name, backbone.digest, backbone.device, backbone.precision).set(1)
         await server.set_serving(True)
         _log.info(

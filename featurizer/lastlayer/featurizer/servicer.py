@@ -1,7 +1,7 @@
 """The Featurizer service: messages in, messages out."""
 
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import grpc
@@ -66,25 +66,10 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
                 answer.error.CopyFrom(to_status(error))
             return answer
 
-        answers = answer_each(self._read_in_turn(request_iterator), answer, in_flight=_IN_FLIGHT, in_order=False)
+        answers = answer_each(request_iterator, answer, in_flight=_IN_FLIGHT, in_order=False)
         async with contextlib.aclosing(answers):
             async for response in answers:
                 yield response
-
-    async def _read_in_turn(
-        self, requests: AsyncIterable[featurizer_pb2.FeaturizeStreamRequest]
-    ) -> AsyncIterator[featurizer_pb2.FeaturizeStreamRequest]:
-        """Yield requests, none of which is read before there is room for it: what is not read stays with its sender."""
-        source = aiter(requests)
-        while True:
-            await self._pipeline.stream_room()
-            try:
-                request = await anext(source)
-            except StopAsyncIteration:
-                return
-            # It counts until the next one is asked for, by when it is in work and counts there.
-            with self._pipeline.stream_message(sum(len(image.content) for image in request.request.images)):
-                yield request
 
     async def GetFeatureMaps(
         self, request: featurizer_pb2.GetFeatureMapsRequest, context: grpc.aio.ServicerContext[Any, Any]

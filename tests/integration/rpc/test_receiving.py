@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -11,10 +12,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lastlayer.rpc.channel import CLASSIFIER_SERVICE, channel_options
+from lastlayer.rpc.errors import OverloadedError
 from lastlayer.rpc.probe import is_serving
 from lastlayer.rpc.server import receiving
 from lastlayer.rpc.server.lifecycle import GrpcServer
-from lastlayer.rpc.server.receiving import ReceiveLimits
+from lastlayer.rpc.server.receiving import Check, ReceiveLimits
 from lastlayer.rpc.status import read_error
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
 from tests.attacks.half_sent import MESSAGE_BYTES, HalfSent, half_sent
@@ -33,12 +35,12 @@ class Counting(classifier_pb2_grpc.ClassifierServicer):
         self.inside = self.most = 0
         self.open = asyncio.Event()
         self.open.set()
-        self.entered = asyncio.Event()
+        self.entered = asyncio.Semaphore(0)
 
     async def _stay(self) -> None:
         self.inside += 1
         self.most = max(self.most, self.inside)
-        self.entered.set()
+        self.entered.release()
         try:
             await self.open.wait()
         finally:
@@ -57,10 +59,12 @@ class Counting(classifier_pb2_grpc.ClassifierServicer):
 
 
 @asynccontextmanager
-async def serving(servicer: Counting, limits: ReceiveLimits) -> AsyncIterator[str]:
+async def serving(
+    servicer: Counting, limits: ReceiveLimits, checks: Mapping[str, Check] = MappingProxyType({})
+) -> AsyncIterator[str]:
     server = GrpcServer("127.0.0.1:0", services=[CLASSIFIER_SERVICE], grace_s=1, limits=limits)
     await server.start()
-    server.register(classifier_pb2_grpc.add_ClassifierServicer_to_server, servicer)
+    server.register(classifier_pb2_grpc.add_ClassifierServicer_to_server, servicer, checks=checks)
     await server.set_serving(True)
     try:
         yield server.bound_address
@@ -97,6 +101,20 @@ async def test_few_messages_of_a_connection_are_received_at_once_and_others_are_
                 assert await predict(stub) == "m"
             assert attack.sent_bytes <= 3 * MESSAGE_BYTES + 37 * LOOKAHEAD_BYTES
             assert await asyncio.to_thread(is_serving, address)
+
+
+async def test_a_call_that_would_be_refused_anyway_is_not_received() -> None:
+    def refuse(deadline: float | None) -> None:
+        raise OverloadedError("There is no room.", retry_after_s=3)
+
+    async with serving(Counting(), ReceiveLimits(), {PREDICT: refuse}) as address, connect(address) as stub:
+        with half_sent(address, PREDICT, 10) as attack:
+            while attack.refused < 10:
+                await push(attack)
+            assert attack.sent_bytes <= 10 * LOOKAHEAD_BYTES
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await predict(stub, "m" * 1_000_000)
+        assert read_error(caught.value).retry_after_s == 3
 
 
 async def test_what_does_not_arrive_is_given_up_once_others_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,12 +164,11 @@ async def test_no_more_bytes_are_inside_than_there_may_be() -> None:
     large = "m" * 600
     async with serving(servicer, ReceiveLimits(call_bytes=1000)) as address, connect(address) as stub:
         calls = [asyncio.create_task(predict(stub, large)) for _ in range(3)]
-        await servicer.entered.wait()
+        await servicer.entered.acquire()
         async with connect(address) as other:
             # Another connection comes first, as it has nothing inside.
             last = asyncio.create_task(predict(other, "small"))
-            while servicer.inside < 2:
-                await asyncio.sleep(0.01)
+            await servicer.entered.acquire()
             await asyncio.sleep(0.3)  # in which the rest would come inside, if it could
             servicer.open.set()
             assert await asyncio.gather(*calls, last) == [large, large, large, "small"]
@@ -168,7 +185,7 @@ async def test_a_stream_waits_for_room_for_its_messages() -> None:
 
     async with serving(servicer, ReceiveLimits(stream_bytes=1000)) as address, connect(address) as stub:
         streams = [asyncio.create_task(follow(stub)) for _ in range(3)]
-        await servicer.entered.wait()
+        await servicer.entered.acquire()
         await asyncio.sleep(0.3)  # as above
         servicer.open.set()
         assert await asyncio.gather(*streams) == [["0", "1", "2"]] * 3

@@ -31,18 +31,22 @@ class CongestionWindow:
         self._opens_at = -math.inf
         self._retry_after_s = 0.0
 
-    @contextlib.contextmanager
-    def call(self, images: int) -> Iterator[None]:
-        """Hold a call's images in the window while the block, which calls the featurizer, lasts.
-
-        Raises OverloadedError where they do not fit; a call that is alone always does.
-        """
+    def check(self, images: int) -> None:
+        """Raise OverloadedError where a call's images do not fit; a call that is alone always does."""
         closed = self._clock() < self._opens_at
         if closed and self._inside and self._inside + images > self._width:
             raise OverloadedError(
                 f"The featurizer has no room beside the {self._inside} images of ours that it is at work on.",
                 retry_after_s=self._retry_after_s,
             )
+
+    @contextlib.contextmanager
+    def call(self, images: int) -> Iterator[None]:
+        """Hold a call's images in the window while the block, which calls the featurizer, lasts.
+
+        Raises what `check` does.
+        """
+        self.check(images)
         self._inside += images
         try:
             yield

@@ -79,6 +79,10 @@ class Predictor:
         self._window = CongestionWindow()
         self._heads: OrderedDict[int, Head] = OrderedDict()
 
+    def check_room(self, _deadline: float | None) -> None:
+        """Raise OverloadedError where `answer` would for a single image, as the featurizer has said to have no room."""
+        self._window.check(1)
+
     async def answer(self, request: PredictionRequest, *, deadline: float | None, patient: bool = False) -> Predictions:
         """Return the predictions that a request asks for; raises what `version` and `predict` raise.
 

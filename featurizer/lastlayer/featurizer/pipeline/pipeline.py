@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -167,39 +166,40 @@ class Pipeline:
         done.
         """
         work = [_Work(image, taps, deadline, thumbnail=thumbnails) for image in images]
-        size = sum(map(len, images))
-        with self._admission.stream_message(size) if wait else self._admit(len(images), size, deadline):
+        with contextlib.nullcontext() if wait else self._admit(len(images), deadline):
             return await self._all(self._featurize_one(image, wait=wait) for image in work)
 
-    async def stream_room(self) -> None:
-        """Return once a further message of a stream may be read: those that are inside have few enough bytes."""
-        await self._admission.stream_room()
-
-    def stream_message(self, size: int) -> AbstractContextManager[None]:
-        """Count a message of a stream as inside, with images of `size` bytes together, while the block lasts."""
-        return self._admission.stream_message(size)
+    def check_room(self, deadline: float | None) -> None:
+        """Raise OverloadedError where `featurize` would for a single image, unless it waits."""
+        self._check(1, deadline)
 
     async def feature_maps(self, image: bytes, taps: Sequence[str], *, deadline: float | None) -> tuple[Maps, Region]:
         """Return the feature maps of an image at `taps`, each a spatial mean, and the part of it that they cover.
 
         Raises ImageError, OverloadedError or DeadlinePassedError.
         """
-        with self._admit(1, len(image), deadline):
+        with self._admit(1, deadline):
             work = _Work(image, taps, deadline, maps=True)
             [mapped] = await self._all(self._map(part) for part in (work,))
             return mapped
 
     @contextlib.contextmanager
-    def _admit(self, images: int, size: int, deadline: float | None) -> Iterator[None]:
+    def _admit(self, images: int, deadline: float | None) -> Iterator[None]:
+        retry_after_s = self._check(images, deadline)
+        with (
+            self._admission.call(images, retry_after_s=retry_after_s),
+            self._waiting.measure(self._admission.taken),
+        ):
+            yield
+
+    def _check(self, images: int, deadline: float | None) -> float:
+        """Return when a call without room is to come again, in seconds; raises OverloadedError for one that is."""
         before = self._admission.taken
         self._waiting.check(images, before=before, deadline=deadline)
         # By the time that half of the queue is done there is room for most requests.
         retry_after_s = max(0.1, self._image_seconds * before / 2)
-        with (
-            self._admission.call(images, size, retry_after_s=retry_after_s),
-            self._waiting.measure(before + images),
-        ):
-            yield
+        self._admission.check(images, retry_after_s=retry_after_s)
+        return retry_after_s
 
     async def _all(self, work: Iterable[Coroutine[Any, Any, Outcome]]) -> list[Outcome]:
         if self._stopping:

@@ -6,6 +6,7 @@ import logging
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 import grpc
@@ -17,7 +18,7 @@ from lastlayer.rpc.errors import BindError, NotReadyError
 from lastlayer.rpc.server.call_interceptor import CallInterceptor
 from lastlayer.rpc.server.error_interceptor import ErrorInterceptor
 from lastlayer.rpc.server.handlers import refuse_with, service_of
-from lastlayer.rpc.server.receiving import DEFAULT_LIMITS, ReceiveInterceptor, ReceiveLimits
+from lastlayer.rpc.server.receiving import DEFAULT_LIMITS, Check, ReceiveInterceptor, ReceiveLimits
 from lastlayer.rpc.server.security import ServerSecurity
 
 _log = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class GrpcServer:
         self._services = tuple(services)
         self._grace_s = grace_s
         self._security = security or ServerSecurity()
-        self._limits = limits
+        self._receiving = ReceiveInterceptor(services, limits)
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self._late = _LateHandlers(services)
@@ -109,7 +110,7 @@ class GrpcServer:
         interceptors: list[grpc.aio.ServerInterceptor] = [CallInterceptor(names)]
         if authorization is not None:
             interceptors.append(authorization)
-        interceptors += [ErrorInterceptor(), ReceiveInterceptor(names, self._limits)]
+        interceptors += [ErrorInterceptor(), self._receiving]
         server = grpc.aio.server(interceptors=interceptors, options=OPTIONS)
         try:
             if credentials is None:
@@ -128,8 +129,18 @@ class GrpcServer:
         await self.set_serving(False)
         await server.start()
 
-    def register(self, add: Callable[[Any, grpc.aio.Server], None], servicer: object) -> None:
-        """Add a service, before or after the start: `add` is its generated `add_…Servicer_to_server`."""
+    def register(
+        self,
+        add: Callable[[Any, grpc.aio.Server], None],
+        servicer: object,
+        *,
+        checks: Mapping[str, Check] = MappingProxyType({}),
+    ) -> None:
+        """Add a service, before or after the start: `add` is its generated `add_…Servicer_to_server`.
+
+        `checks` refuse calls of methods, by their paths (`/package.Service/Method`), before a request is received.
+        """
+        self._receiving.check_first(checks)
         add(servicer, cast(grpc.aio.Server, self._late))
 
     async def set_serving(self, serving: bool, service: str | None = None) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 
 from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
 from lastlayer.rpc.errors import DeadlinePassedError, InvalidFieldError, OverloadedError
+from lastlayer.rpc.server.deadlines import deadline_of
 from lastlayer.rpc.server.handlers import Context, Handler, each, function_of, service_of
 from lastlayer.rpc.server.turns import TooManyWaitError, Turns
 
@@ -46,6 +47,10 @@ _LOOK_S: Final = 0.5
 """How often somebody looks for those, while others wait."""
 
 _RETRY_AFTER_S: Final = 1.0
+
+
+Check = Callable[[float | None], None]
+"""Raises where a call would be refused whatever its request, by its deadline, of `time.monotonic()`."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +176,11 @@ class ReceiveInterceptor(grpc.aio.ServerInterceptor):
             for waits in (False, True)
         }
         """By whether a method takes a stream. Of what is as small, as much as comes may be inside."""
+        self._checks: dict[str, Check] = {}
+
+    def check_first(self, checks: Mapping[str, Check]) -> None:
+        """Check calls before their requests are received; by the paths of their methods."""
+        self._checks.update(checks)
 
     async def intercept_service(
         self,
@@ -181,15 +191,19 @@ class ReceiveInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or handler.request_deserializer is None:
             return handler
-        gates = self._ours if service_of(handler_call_details.method) in self._services else self._standard
-        gate = gates[handler.request_streaming]
-        return _receive_each(handler, gate) if handler.request_streaming else _receive_one(handler, gate)
+        method: str = handler_call_details.method
+        gates = self._ours if service_of(method) in self._services else self._standard
+        if handler.request_streaming:
+            return _receive_each(handler, gates[True])
+        return _receive_one(handler, gates[False], self._checks.get(method))
 
 
-def _receive_one(handler: Handler, gate: ReceiveGate) -> Handler:
+def _receive_one(handler: Handler, gate: ReceiveGate, check: Check | None) -> Handler:
     function = function_of(handler)
 
     async def answer_once(_requests: object, context: Context) -> object:
+        if check is not None:
+            check(deadline_of(context))
         async with _received(handler, gate, context) as requests:
             return await function(requests.pop(), context)
 

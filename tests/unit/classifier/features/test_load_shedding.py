@@ -60,6 +60,15 @@ def test_after_a_refusal_only_as_many_pass_as_were_there(window: CongestionWindo
         pytest.fail("it is refused before")
 
 
+def test_whether_a_call_would_pass_can_be_asked_before_it_is_made(window: CongestionWindow) -> None:
+    window.check(1)
+    with inside(window, 3):
+        refuse(window)
+        with pytest.raises(OverloadedError, match="beside the 3 images"):
+            window.check(1)
+    window.check(1)  # nothing is inside
+
+
 def test_a_large_call_that_is_refused_leaves_room_for_small_ones(window: CongestionWindow) -> None:
     with inside(window, 3):
         refuse(window, images=20)

@@ -5,25 +5,25 @@ from contextlib import AsyncExitStack, ExitStack
 
 import pytest
 
-from lastlayer.featurizer.pipeline.admission import CALL_BYTES, STREAM_BYTES, Admission
+from lastlayer.featurizer.pipeline.admission import Admission
 from lastlayer.rpc.errors import OverloadedError
 
 
 def test_a_call_without_room_is_refused_at_once_and_told_when_to_come_again() -> None:
     admission = Admission(call_images=10, stream_images=1)
-    with admission.call(6, 0, retry_after_s=1), admission.call(4, 0, retry_after_s=1):
+    with admission.call(6, retry_after_s=1), admission.call(4, retry_after_s=1):
         assert admission.taken == 10
         with pytest.raises(OverloadedError, match="10 of its 10 images are taken, and 1 more") as caught:
-            admission.call(1, 0, retry_after_s=2.5).__enter__()
+            admission.call(1, retry_after_s=2.5).__enter__()
         assert caught.value.retry_after_s == 2.5
     assert admission.taken == 0
 
 
 def test_places_come_back_after_a_failure() -> None:
     admission = Admission(call_images=1, stream_images=1)
-    with pytest.raises(KeyError), admission.call(1, 0, retry_after_s=1):
+    with pytest.raises(KeyError), admission.call(1, retry_after_s=1):
         raise KeyError
-    with admission.call(1, 0, retry_after_s=1):
+    with admission.call(1, retry_after_s=1):
         assert admission.taken == 1
 
 
@@ -56,36 +56,9 @@ async def test_calls_and_streams_do_not_take_each_others_places() -> None:
     async with AsyncExitStack() as streams:
         for _ in range(2):
             await streams.enter_async_context(admission.stream_image())
-        with admission.call(3, 0, retry_after_s=1):
+        with admission.call(3, retry_after_s=1):
             pass
     with ExitStack() as calls:
-        calls.enter_context(admission.call(3, 0, retry_after_s=1))
+        calls.enter_context(admission.call(3, retry_after_s=1))
         async with admission.stream_image():
             pass
-
-
-def test_a_call_without_room_for_its_bytes_is_refused_too() -> None:
-    admission = Admission(call_images=100, stream_images=1)
-    with admission.call(1, CALL_BYTES - 10, retry_after_s=1):
-        with pytest.raises(
-            OverloadedError, match=r"127 of its 128 MiB are taken, and 1\.0 MiB more do not fit"
-        ) as caught:
-            admission.call(1, 2**20, retry_after_s=2.5).__enter__()
-        assert caught.value.retry_after_s == 2.5
-        with admission.call(1, 10, retry_after_s=1):
-            assert admission.taken == 2
-    with admission.call(1, CALL_BYTES, retry_after_s=1):
-        pass
-
-
-async def test_streams_are_read_on_once_the_bytes_inside_are_few_enough() -> None:
-    admission = Admission(call_images=1, stream_images=1)
-    await admission.stream_room()
-    with admission.stream_message(STREAM_BYTES - 1):
-        await admission.stream_room()
-        with admission.stream_message(1):
-            waiting = asyncio.create_task(admission.stream_room())
-            for _ in range(3):
-                await asyncio.sleep(0)
-            assert not waiting.done()
-        await waiting

@@ -154,10 +154,13 @@ async def test_calls_without_room_are_refused_while_streams_wait(pipeline: Pipel
     with pytest.raises(OverloadedError) as caught:
         await pipeline.featurize([photo(9)], ["level"], deadline=None, wait=False)
     assert 0 < caught.value.retry_after_s < 60
+    with pytest.raises(OverloadedError):  # which can be known before its request is received
+        pipeline.check_room(None)
     stream = await begun(pipeline, *(photo(level) for level in range(100, 140)), wait=True)
     network.release()
     assert levels(await first) == [0, 1, 2, 3, 4]
     assert levels(await stream) == list(range(100, 140))
+    pipeline.check_room(None)
     assert levels(await pipeline.featurize([photo(9)], ["level"], deadline=None, wait=False)) == [9]
 
 
