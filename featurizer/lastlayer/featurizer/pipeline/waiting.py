@@ -9,7 +9,7 @@ from typing import Final
 from lastlayer.rpc.errors import OverloadedError
 
 PATIENCE_S: Final = 5.0
-"""How long a call may have to wait for the images before its own, whatever its deadline."""
+"""How long a call without a deadline may have to wait for the images before its own."""
 
 _TELLING_IMAGES: Final = 8
 """From so many images on, the time that a call takes is that of the queue. With fewer it is mostly the call's own, of
@@ -34,7 +34,7 @@ class WaitEstimate:
     def check(self, images: int, *, before: int, deadline: float | None) -> None:
         """Raise OverloadedError where a call's images cannot be done in time, with `before` images inside already.
 
-        `deadline` is of the clock. No call waits for more than `PATIENCE_S`. A call that is alone never fails.
+        `deadline` is of the clock; a call without one waits for `PATIENCE_S` at most. A call that is alone never fails.
         """
         if self._image_seconds is None or not before:
             return
@@ -44,7 +44,7 @@ class WaitEstimate:
             left_s = deadline - self._clock()
             if left_s <= 0:  # it is too late already, whoever else is here
                 return
-            late_s = max(late_s, _MARGIN * (wait_s + self._image_seconds * images) - left_s)
+            late_s = _MARGIN * (wait_s + self._image_seconds * images) - left_s
         if late_s > 0:
             raise OverloadedError(
                 f"The {before} images that are here already take about {wait_s:.1f} s: too long for this call.",
