@@ -1,5 +1,5 @@
 # The classifier: scikit-learn, the store (SQLite or PostgreSQL) and its service. Built from the root of the repository:
-#   docker build -f deploy/classifier.Dockerfile -t lastlayer-classifier .
+#   docker build -f deploy/classifier.Dockerfile -t lastlayer-classifier:0.1.0 .
 
 # deploy/pin-base-image.sh writes a digest of it into .env, which Compose reads.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm

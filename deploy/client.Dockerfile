@@ -1,5 +1,5 @@
 # The command line. Built from the root of the repository:
-#   docker build -f deploy/client.Dockerfile -t lastlayer-client .
+#   docker build -f deploy/client.Dockerfile -t lastlayer-client:0.1.0 .
 
 # deploy/pin-base-image.sh writes a digest of it into .env, which Compose reads.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm

@@ -1,5 +1,5 @@
 # The featurizer: TensorFlow, and what turns images into vectors. Built from the root of the repository:
-#   docker build -f deploy/featurizer.Dockerfile -t lastlayer-featurizer .
+#   docker build -f deploy/featurizer.Dockerfile -t lastlayer-featurizer:0.1.0 .
 
 # deploy/pin-base-image.sh writes a digest of it into .env, which Compose reads.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm

@@ -1,15 +1,16 @@
 """Writes the parts of README.md and CONTRIBUTING.md that are made from the code, or checks that they are up to date.
 
-A generated part stands between `<!-- NAME -->` and `<!-- /NAME -->`.
+A generated part stands between `<!-- NAME -->` and `<!-- /NAME -->`. The tags of our images are made of the version, too.
 """
 
 import argparse
 import re
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-from tools import structure
+from tools import structure, tags
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 CONTRIBUTING = README.with_name("CONTRIBUTING.md")
@@ -74,14 +75,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("action", choices=["write", "check"])
     action = parser.parse_args().action
+    made: dict[Path, Callable[[str], str]] = {page: partial(refresh, parts=parts) for page, parts in PARTS.items()}
+    made |= dict.fromkeys(tags.files(), partial(tags.set_tags, version=tags.version()))
     status = 0
-    for page, parts in PARTS.items():
-        old = page.read_text(encoding="utf-8")
-        new = refresh(old, parts)
+    for file, make in made.items():
+        old = file.read_text(encoding="utf-8")
+        new = make(old)
         if action == "write":
-            page.write_text(new, encoding="utf-8")
+            file.write_text(new, encoding="utf-8")
         elif new != old:
-            print(f"The generated parts of {page.name} are stale: run `make docs`.", file=sys.stderr)
+            print(f"What is generated in {file.relative_to(tags.ROOT)} is stale: run `make docs`.", file=sys.stderr)
             status = 1
     return status
 

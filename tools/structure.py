@@ -75,7 +75,7 @@ def draw() -> str:
     found = packages()
     imports = reduced(edges(found))
     arrows = [f"  {_short(node)} --> {_short(other)}" for node in sorted(imports) for other in sorted(imports[node])]
-    lines = ["```mermaid", "flowchart TD", *arrows, "```", "", "```"]
+    lines = ["```mermaid", "flowchart TD", *arrows, "```", "", "```text"]
     for layer in layers(edges(found)):
         for name in layer:
             lines += [f"{found[name].relative_to(ROOT)}/", *_inside(name, found[name])]

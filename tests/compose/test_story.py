@@ -22,6 +22,7 @@ from tests.compose.load import Counts, load
 from tests.compose.photos import Photos
 from tests.compose.project import POLL_S, ROOT, Project
 from tests.programs import run
+from tools import tags
 
 Record = Callable[[str, object], None]
 
@@ -32,7 +33,7 @@ MAX_BYTES_ON_TOP = {"client": 200 * MB, "classifier": 450 * MB}
 @pytest.mark.parametrize("service", ["client", "classifier", "featurizer"])
 def test_build(service: str, project: Project, record_property: Record) -> None:
     project.compose("--profile", "client", "build", service, timeout_s=1800)
-    size = bytes_on_top(project.engine, f"lastlayer-{service}")
+    size = bytes_on_top(project.engine, f"lastlayer-{service}:{tags.version()}")
     record_property("result", f"{size / MB:.0f} MB on top of the base image")
     assert size < MAX_BYTES_ON_TOP.get(service, float("inf"))
 
@@ -45,7 +46,7 @@ def test_image_holds_only_what_is_its_own(service: str, foreign: str, project: P
         "import importlib.util, os, sys;"
         "print(os.getuid(), [name for name in sys.argv[1:] if importlib.util.find_spec(name)])"
     )
-    python = ["--entrypoint", "python", f"lastlayer-{service}", "-c", program]
+    python = ["--entrypoint", "python", f"lastlayer-{service}:{tags.version()}", "-c", program]
     assert project.engine.docker("run", "--rm", *python, *foreign.split()).strip() == "10001 []"
 
 

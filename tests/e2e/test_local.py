@@ -1,6 +1,7 @@
 """The command `lastlayer`: both services in the background of this machine."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -93,6 +94,17 @@ def test_a_stale_process_id_is_nobody_of_ours(run: Run, environment: dict[str, s
     folder.mkdir(parents=True)
     (folder / "featurizer.pid").write_text(str(os.getpid()))
     assert "featurizer does not run" in run("lastlayer", "down").stdout
+
+
+def test_a_service_that_nobody_waits_for_is_stopped_too(run: Run, environment: dict[str, str]) -> None:
+    """Its parent may never ask for its end, such as the first process of a container; it stays a zombie then."""
+    folder = Path(environment["LASTLAYER_HOME"]) / "run"
+    folder.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "lastlayer.featurizer"]) as process:
+        (folder / "featurizer.pid").write_text(str(process.pid))
+        stopped = run("lastlayer", "down")
+        assert (stopped.returncode, stopped.stdout.splitlines()[1:]) == (0, ["featurizer stopped"]), stopped.stderr
+        assert process.wait() == -signal.SIGTERM
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -66,12 +66,8 @@ def down(pair: tuple[Service, Service], tell: Callable[[str], None]) -> None:
             tell(f"{service.script} does not run")
         else:
             process.terminate()
-            try:
-                process.wait(STOP_TIMEOUT_S)
-            except psutil.TimeoutExpired as error:
-                raise ServiceError(
-                    f"{service.script} (process {process.pid}) does not stop; see {service.log}."
-                ) from error
+            if not _ends(service):
+                raise ServiceError(f"{service.script} (process {process.pid}) does not stop; see {service.log}.")
             tell(f"{service.script} stopped")
         _pid_file(service).unlink(missing_ok=True)
 
@@ -98,6 +94,16 @@ def _find(service: Service) -> psutil.Process | None:
         return process if ours and process.status() != psutil.STATUS_ZOMBIE else None
     except (OSError, ValueError, psutil.Error):
         return None
+
+
+def _ends(service: Service) -> bool:
+    # Not psutil's `wait`, which waits for zombies too: nobody may ask for the end of what another program has started.
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while _find(service) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
 
 
 def _pid_file(service: Service) -> Path:

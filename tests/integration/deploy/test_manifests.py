@@ -12,6 +12,7 @@ import yaml
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.featurizer.config import FeaturizerSettings
 from tests.programs import CommandError, can_use_debian, debian_package, run
+from tools import tags
 
 FOLDER = Path(__file__).resolve().parents[3] / "deploy" / "k8s"
 KUSTOMIZATIONS = sorted(path.parent.relative_to(FOLDER).as_posix() for path in FOLDER.glob("**/kustomization.yaml"))
@@ -78,6 +79,16 @@ def test_pods_are_restricted(manifests: list[Manifest]) -> None:
                 "readOnlyRootFilesystem": True,
                 "capabilities": {"drop": ["ALL"]},
             }
+
+
+def test_images_have_the_version(manifests: list[Manifest]) -> None:
+    for deployment in of_kind(manifests, "Deployment"):
+        template = deployment["spec"]["template"]
+        [container] = template["spec"]["containers"]
+        assert container["image"].rpartition(":")[2] == tags.version()
+        assert template["metadata"]["labels"]["app.kubernetes.io/version"] == tags.version()
+        # Which never changes, so that a new version can be applied over the old one.
+        assert set(deployment["spec"]["selector"]["matchLabels"]) == {"app.kubernetes.io/name"}
 
 
 def test_all_that_is_mounted_is_there(manifests: list[Manifest]) -> None:

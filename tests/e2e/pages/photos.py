@@ -1,0 +1,37 @@
+"""What the pages' commands take: photos in folders, and files beside them, all drawn."""
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+FLOWERS: Final = {"daisy": (235, 235, 235), "roses": (210, 30, 40), "sunflowers": (240, 200, 30)}
+_SIDE: Final = 64
+_EACH: Final = 22
+
+
+def write_photos(folder: Path) -> None:
+    """Fill a folder: `photos/` with a sub-folder a flower, `tulips/`, `held-out.tsv`, and single photos.
+
+    `img12.jpg` is one of `photos/roses`; `strange.jpg` is like none of them.
+    """
+    random = np.random.default_rng(0)
+
+    def draw(path: Path, colour: tuple[int, int, int]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The brightness differs from photo to photo, so that they lie along a line, as photos of one kind do.
+        pixels = np.array(colour) * random.uniform(0.7, 1) + random.integers(-20, 20, (_SIDE, _SIDE, 3))
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path)
+
+    for label, colour in FLOWERS.items():
+        for number in range(_EACH):
+            draw(folder / "photos" / label / f"{label}-{number}.jpg", colour)
+    for number in range(6):
+        draw(folder / "tulips" / f"tulip-{number}.jpg", (150, 40, 180))
+    draw(folder / "new.jpg", FLOWERS["roses"])
+    draw(folder / "other.png", FLOWERS["daisy"])
+    draw(folder / "strange.jpg", (20, 90, 255))
+    shutil.copyfile(folder / "photos/roses/roses-12.jpg", folder / "img12.jpg")
+    (folder / "held-out.tsv").write_text("new.jpg\troses\nother.png\tdaisy\n")

@@ -1,0 +1,28 @@
+"""The version of pyproject.toml in the files that cannot read it: the tags of our images in Compose's and Kubernetes'."""
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def version() -> str:
+    """Return the version that pyproject.toml names."""
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+
+
+def files() -> list[Path]:
+    """Return the files that name our images or the version."""
+    return [
+        *sorted(ROOT.glob("docker-compose*.yml")),
+        *sorted((ROOT / "deploy").glob("*.Dockerfile")),
+        ROOT / "deploy/k8s/base/kustomization.yaml",
+    ]
+
+
+def set_tags(text: str, version: str) -> str:
+    """Return the text of such a file with each of our images at this version."""
+    image = re.compile(r"((?:image:|-t) lastlayer-[a-z-]+)(?::\S+)?")
+    label = re.compile(r"((?:newTag|app\.kubernetes\.io/version):) \S+")
+    return label.sub(rf"\1 {version}", image.sub(rf"\1:{version}", text))
