@@ -11,15 +11,15 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-install: .venv/installed ## install everything into .venv
+install: .venv/installed ## install everything into .venv, with what tests and checks need
 
-demo: install ## train and try a classifier on real photos, through the real services
+demo: .venv/runs ## train and try a classifier on real photos, through the real services
 	$(BIN)/lastlayer demo
 
-up: install ## run both services in the background (state: ~/.lastlayer)
+up: .venv/runs ## run both services in the background (state: ~/.lastlayer)
 	$(BIN)/lastlayer up
 
-down: install ## stop them
+down: .venv/runs ## stop them
 	$(BIN)/lastlayer down
 
 test: install .venv-protos/installed ## run all tests that need no container engine
@@ -80,6 +80,8 @@ lock: ## resolve the lock files anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header requirements/audit.in -o requirements/audit.txt
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml --extra dev -o requirements/dev.txt
 	uv pip compile -q --universal --generate-hashes --no-header requirements/build.in -c requirements/dev.txt -o requirements/build.txt
+	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml requirements/build.in -c requirements/dev.txt \
+	  --extra all -o requirements/all.txt
 	for rival in mlserver bentoml; do \
 	  uv pip compile -q --universal --generate-hashes --no-header benchmarks/rivals/$$rival/requirements.in \
 	    -o benchmarks/rivals/$$rival/requirements.txt; \
@@ -91,10 +93,18 @@ lock: ## resolve the lock files anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt --extra report \
 	  -o requirements/client.txt
 
-.venv/installed: requirements/dev.txt pyproject.toml
+# What runs. `tensorflow`, of which older environments have the files, would share them with `tensorflow-cpu`.
+.venv/runs: requirements/all.txt pyproject.toml tools/slim.py
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	if [ "$$(uname -sm)" = "Linux x86_64" ]; then $(BIN)/pip uninstall -qq --yes tensorflow; fi
+	$(BIN)/pip install --quiet --require-hashes -r requirements/all.txt
+	$(BIN)/python tools/slim.py
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# And what tests and checks it.
+.venv/installed: .venv/runs requirements/dev.txt
+	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
 	touch $@
 
 .venv-audit/installed: requirements/audit.txt

@@ -11,10 +11,10 @@ WORKDIR /build
 COPY requirements/build.txt build.txt
 RUN /opt/pip/bin/pip install --quiet --require-hashes -r build.txt
 COPY requirements/client.txt requirements.txt
-# The tests of NumPy and matplotlib are a tenth of the image.
+COPY tools/slim.py slim.py
 RUN /opt/pip/bin/pip --python /opt/lastlayer/bin/python install --quiet --no-compile --require-hashes \
       -r requirements.txt \
- && find /opt/lastlayer -type d -name tests -prune -exec rm -r {} + \
+ && /opt/lastlayer/bin/python slim.py \
  && /opt/lastlayer/bin/python -m compileall -qq -j 0 /opt/lastlayer/lib
 COPY LICENSE README.md pyproject.toml ./
 COPY protos/lastlayer protos/lastlayer

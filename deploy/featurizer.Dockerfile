@@ -13,11 +13,11 @@ RUN /opt/pip/bin/pip install --quiet --require-hashes -r build.txt
 # `featurizer-gpu` has NVIDIA's libraries as well.
 ARG REQUIREMENTS=featurizer
 COPY requirements/${REQUIREMENTS}.txt requirements.txt
-# What TensorFlow brings for compiling against it (C++ headers, libclang) is a quarter of its size.
+COPY tools/slim.py slim.py
 RUN /opt/pip/bin/pip --python /opt/lastlayer/bin/python install --quiet --no-compile --require-hashes \
       -r requirements.txt \
- && rm -r /opt/lastlayer/lib/python3.*/site-packages/tensorflow/include /opt/lastlayer/lib/python3.*/site-packages/clang \
- && /opt/lastlayer/bin/python -m compileall -qq -j 0 /opt/lastlayer/lib
+ && /opt/lastlayer/bin/python slim.py \
+ && /opt/lastlayer/bin/python -m compileall -qq -j 0 -x '/(pip|setuptools)/' /opt/lastlayer/lib
 COPY LICENSE README.md pyproject.toml ./
 COPY protos/lastlayer protos/lastlayer
 COPY rpc rpc
