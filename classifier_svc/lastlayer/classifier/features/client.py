@@ -132,14 +132,24 @@ class FeaturizerClient:
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     async def backbone(self, deadline: float | None) -> Backbone:
-        """Return the backbone that is served now; `deadline` is of `time.monotonic()`."""
-        try:
-            answer = await self._stub.GetBackbone(featurizer_pb2.GetBackboneRequest(), **_options(deadline))
-        except grpc.aio.AioRpcError as error:
-            self._fail(error)
+        """Return the backbone that is served now; `deadline` is of `time.monotonic()`.
+
+        Raises FeaturizerUnavailableError or DeadlinePassedError.
+        """
+        answer = await self.describe(deadline)
         self._max_images = min(answer.max_images_per_request or _MAX_IMAGES, _MAX_IMAGES)
         taps = (Tap(tap.name, tap.kind == types_pb2.TAP_KIND_CLASS_SCORES, tap.dimension) for tap in answer.taps)
         return Backbone(answer.name, answer.digest, tuple(taps))
+
+    async def describe(self, deadline: float | None) -> types_pb2.Backbone:
+        """Return all that the featurizer says of the backbone that is served now; fails as `backbone` does."""
+        try:
+            answer: types_pb2.Backbone = await self._stub.GetBackbone(
+                featurizer_pb2.GetBackboneRequest(), **_options(deadline)
+            )
+        except grpc.aio.AioRpcError as error:
+            self._fail(error)
+        return answer
 
     async def featurize(
         self,
@@ -177,10 +187,7 @@ class FeaturizerClient:
 
     async def spatial_means(self, *, digest: str, deadline: float | None) -> list[str]:
         """Return the taps that have feature maps; raises BackboneMismatchError as `featurize` does."""
-        try:
-            answer = await self._stub.GetBackbone(featurizer_pb2.GetBackboneRequest(), **_options(deadline))
-        except grpc.aio.AioRpcError as error:
-            self._fail(error)
+        answer = await self.describe(deadline)
         if answer.digest != digest:
             raise BackboneMismatchError("Another backbone is served.", expected=digest, actual=answer.digest)
         return [tap.name for tap in answer.taps if tap.kind == types_pb2.TAP_KIND_SPATIAL_MEAN]
