@@ -41,6 +41,8 @@ class Featurized(NamedTuple):
     vectors: Vectors
     thumbnail: bytes
     """A small JPEG of it; empty where it was not asked for."""
+    hashes: bytes = b""
+    """Of what it looks like; empty where they were not asked for, or the image is too plain."""
 
 
 MAX_CONTENT_BYTES: Final = MAX_MESSAGE_BYTES - 16 * 1024
@@ -160,8 +162,10 @@ class FeaturizerClient:
         deadline: float | None,
         patient: bool = False,
         thumbnails: bool = False,
+        hashes: bool = False,
     ) -> list[Featurized | LastlayerError]:
-        """Return for each image its vectors at `taps`, and its thumbnail where those are wanted, or why it has none.
+        """Return for each image its vectors at `taps`, with its thumbnail and its perceptual hashes where those are
+        wanted, or why it has none.
 
         A `patient` caller waits where the featurizer has no room, within the deadline, behind callers that are not.
         Raises BackboneMismatchError where it serves another backbone than `digest`, FeaturizerUnavailableError,
@@ -179,6 +183,7 @@ class FeaturizerClient:
                 taps=taps,
                 backbone_digest=digest,
                 thumbnails=thumbnails,
+                perceptual_hashes=hashes,
             )
             response = await (self._wait(request, deadline) if patient else self._ask(request, deadline))
             for (index, _), result in zip(part, response.results, strict=True):
@@ -330,4 +335,5 @@ def _outcome(result: featurizer_pb2.ImageFeatures) -> Featurized | LastlayerErro
     if result.HasField("error"):
         details = read_status(result.error)
         return RelayedError(details.reason, details.message, details.metadata)
-    return Featurized({vector.tap: unpack(vector.values) for vector in result.features.vectors}, result.thumbnail)
+    vectors = {vector.tap: unpack(vector.values) for vector in result.features.vectors}
+    return Featurized(vectors, result.thumbnail, result.perceptual_hashes)
