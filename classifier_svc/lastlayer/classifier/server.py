@@ -113,6 +113,7 @@ def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pool
         trainings=TrainingJobs(datasets, models, pools.trainings, describe=describe),
         review=Review(models, examples),
         head_export=HeadExport(models),
+        featurizer=featurizer,
         begin_ingest=functools.partial(Ingest, datasets, featurizer, pools),
         begin_evaluation=functools.partial(Evaluation, predictor, datasets, models, pools.evaluations),
     )

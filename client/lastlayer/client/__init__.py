@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from lastlayer.client.output.progress import image_progress, train_progress
     from lastlayer.client.results import (
         AddedExamples,
+        AvailableBackbone,
+        Backbone,
         Calibration,
         ClassMetrics,
         Dataset,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         Metrics,
         Model,
         ModelVersion,
+        MovedDataset,
         NearDuplicate,
         Prediction,
         Predictions,
@@ -59,6 +62,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessError",
     "AddedExamples",
+    "AvailableBackbone",
+    "Backbone",
     "BusyError",
     "Calibration",
     "ClassMetrics",
@@ -83,6 +88,7 @@ __all__ = [
     "Metrics",
     "Model",
     "ModelVersion",
+    "MovedDataset",
     "NearDuplicate",
     "NotFoundError",
     "Prediction",

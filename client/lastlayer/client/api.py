@@ -15,6 +15,7 @@ from lastlayer.client.data.pixels import is_pixels
 from lastlayer.client.errors import AccessError, InvalidInputError, NotFoundError, ServerError, from_call
 from lastlayer.client.results import (
     AddedExamples,
+    Backbone,
     Dataset,
     Evaluation,
     ExampleEvaluation,
@@ -23,6 +24,7 @@ from lastlayer.client.results import (
     Head,
     Model,
     ModelVersion,
+    MovedDataset,
     Prediction,
     Predictions,
     Review,
@@ -34,6 +36,7 @@ from lastlayer.client.transport import messages as wire
 from lastlayer.client.transport.channel import Security, check_server, close_after_interrupt, open_channel
 from lastlayer.client.transport.defaults import DEFAULT_MODEL, DEFAULT_SERVER, DEFAULT_TIMEOUT_S, TRAIN_TIMEOUT_S
 from lastlayer.client.transport.evaluation import EvaluationRun
+from lastlayer.client.transport.move import Move
 from lastlayer.client.transport.prediction import PredictionStream, Wanted, predict
 from lastlayer.client.transport.retry import Patience
 from lastlayer.client.transport.upload import Upload
@@ -375,6 +378,30 @@ class Client:
         answer = self._call(self._stub.RemoveExamples, request, repeat=False)
         return answer.removed_count, wire.read(Dataset, answer.dataset)
 
+    def move_dataset(
+        self,
+        dataset: str,
+        folders: Iterable[str | os.PathLike[str]],
+        *,
+        on_outcome: Callable[[ExampleOutcome], None] | None = None,
+    ) -> MovedDataset:
+        """Give all images of a dataset features of the network that is served now, by sending again those that lack them.
+
+        They are searched for in `folders`, and those within them, by the sha256 of their files, whatever they are called
+        now. `on_outcome` hears of each image. Labels stay. Where images are `missing`, the dataset cannot be trained on
+        until they are sent or removed. May be repeated without harm: what is done already is not sent again. Raises
+        `NotFoundError` where there is no such dataset, `DataError` where a folder cannot be read, and `ServerError`,
+        also where the store is full or damaged, or the featurizer is away.
+
+        >>> moved = client.move_dataset("pets", ["photos"])
+        >>> moved.present, moved.sent, moved.missing
+        (4, 0, ())
+        """
+        move = Move(tuple(self.list_examples(dataset)), folders, dataset=dataset)
+        move.run(self._stub, Patience(self.server, self._timeout_s), on_outcome)
+        known = self.get_dataset(dataset)
+        return MovedDataset(known, move.sent, move.present, tuple(move.missing), tuple(move.failed))
+
     def review_examples(
         self, model: str, *, version: int = 0, kind: str = "suspicious", limit: int = 100, thumbnails: bool = False
     ) -> Review:
@@ -395,7 +422,19 @@ class Client:
         )
         return wire.read(Review, self._call(self._stub.ReviewExamples, request))
 
-    # Datasets, models, versions
+    # Networks, datasets, models, versions
+
+    def get_served_backbone(self) -> Backbone:
+        """Return the network that the featurizer serves now, which featurizes what is added from now on.
+
+        Raises `ServerUnavailableError` where the featurizer is away, and `ServerError`; the call is not repeated.
+
+        >>> backbone = client.get_served_backbone()
+        >>> backbone.name, [other.name for other in backbone.others]
+        ('tiny', ['xception'])
+        """
+        request = classifier_pb2.GetServedBackboneRequest()
+        return wire.read(Backbone, self._call(self._stub.GetServedBackbone, request, repeat=False))
 
     def list_datasets(self) -> Iterator[Dataset]:
         """Yield the datasets by name. Raises `ServerError`.

@@ -375,6 +375,52 @@ class StoredExample:
 
 
 @dataclass(frozen=True, slots=True)
+class MovedDataset:
+    """What became of a dataset that was to have features of the network that is served now."""
+
+    dataset: Dataset
+    """As it is now."""
+    sent: int
+    """The images that were sent again."""
+    present: int
+    """The images that had features of this network already."""
+    missing: tuple[StoredExample, ...]
+    """The images that must be sent, and that were in none of the folders."""
+    failed: tuple[ExampleOutcome, ...]
+    """The images that were found, but could not be read or featurized."""
+
+
+@dataclass(frozen=True, slots=True)
+class AvailableBackbone:
+    """A network that the featurizer has on disk and does not serve."""
+
+    name: str
+    imagenet_accuracy: float | None
+    """The share of ImageNet's validation images whose class it tells, from 0 to 1; None where it is not known."""
+    relative_speed: float
+    """How many images it computes while `inception5h` computes one; 0 where it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """The network that the featurizer serves."""
+
+    name: str
+    digest: str
+    """64 hexadecimal digits: features of different digests are never compared or mixed."""
+    device: str
+    """What computes the features, such as `CPU`."""
+    precision: str
+    """The arithmetic of the network, such as `float32`."""
+    imagenet_accuracy: float | None
+    """As `AvailableBackbone.imagenet_accuracy`."""
+    relative_speed: float
+    """As `AvailableBackbone.relative_speed`."""
+    others: tuple[AvailableBackbone, ...] = ()
+    """What else was on the featurizer's disk when it started."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewedExample:
     """A training example that is worth a look."""
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 if TYPE_CHECKING:
+    from lastlayer.featurizer.backbones.spec import BackboneSpec
     from lastlayer.featurizer.config import FeaturizerSettings
 
 # The rest is imported where it is used, so that --help answers at once.
@@ -41,7 +42,7 @@ class _InputError(click.ClickException):
 @main.command("list", epilog="Example: featurizer list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def list_command(as_json: bool) -> None:
-    """Show the built-in backbones, and which are on disk."""
+    """Show the built-in backbones: which are on disk, how accurate and how fast they are."""
     from lastlayer.featurizer.backbones.spec import builtin, builtin_names
     from lastlayer.featurizer.weights.store import WeightStore
 
@@ -56,6 +57,9 @@ def list_command(as_json: bool) -> None:
             entry = {
                 "name": name,
                 "description": spec.description,
+                "imagenet_accuracy": spec.imagenet_accuracy,
+                "imagenet_source": spec.imagenet_source,
+                "relative_speed": spec.relative_speed,
                 "width": spec.preprocessing.width,
                 "height": spec.preprocessing.height,
                 "taps": [tap.name for tap in spec.taps],
@@ -67,9 +71,24 @@ def list_command(as_json: bool) -> None:
         else:
             state = f"on disk ({size / 1e6:.0f} MB)" if size is not None else "not on disk"
             click.echo(f"{name:14}{state:18}{spec.description}")
-            click.echo(f"{'':32}images  {spec.preprocessing.width} x {spec.preprocessing.height}")
-            click.echo(f"{'':32}taps    {', '.join(tap.name for tap in spec.taps)}")
-            click.echo(f"{'':32}from    {', '.join(urlsplit(source).hostname or source for source in sources)}")
+            for title, text in (
+                ("accuracy", _accuracy_text(spec)),
+                ("speed", _speed_text(spec)),
+                ("images", f"{spec.preprocessing.width} x {spec.preprocessing.height}"),
+                ("taps", ", ".join(tap.name for tap in spec.taps)),
+                ("from", ", ".join(urlsplit(source).hostname or source for source in sources)),
+            ):
+                click.echo(f"{'':32}{title:10}{text}")
+
+
+def _accuracy_text(spec: "BackboneSpec") -> str:
+    if spec.imagenet_accuracy is None:
+        return "not known"
+    return f"{spec.imagenet_accuracy:.1%} of ImageNet ({spec.imagenet_source or 'as declared'})"
+
+
+def _speed_text(spec: "BackboneSpec") -> str:
+    return "not known" if spec.relative_speed is None else f"{spec.relative_speed:g} times that of inception5h"
 
 
 @main.command(epilog="Example: featurizer fetch auto")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from lastlayer.featurizer.backbones.spec import builtin, builtin_names
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.network.loading import Loaded, load
 from lastlayer.featurizer.pipeline import monitoring
@@ -15,6 +16,7 @@ from lastlayer.featurizer.pipeline.pipeline import Pipeline
 from lastlayer.featurizer.servicer import FeaturizerServicer
 from lastlayer.featurizer.system.cpu_quota import available_processors
 from lastlayer.featurizer.weights.progress import progress_lines
+from lastlayer.featurizer.weights.store import WeightStore
 from lastlayer.rpc.channel import FEATURIZER_SERVICE, MAX_MESSAGE_BYTES
 from lastlayer.rpc.observability.metrics import export_metrics
 from lastlayer.rpc.server.lifecycle import GrpcServer
@@ -67,7 +69,22 @@ def _describe(loaded: Loaded, settings: FeaturizerSettings) -> types_pb2.Backbon
         max_images_per_request=settings.max_images_per_request,
         max_image_pixels=settings.max_image_pixels,
         max_message_bytes=MAX_MESSAGE_BYTES,
+        imagenet_accuracy=spec.imagenet_accuracy,
+        relative_speed=spec.relative_speed,
+        others=_find_others(spec.name, settings),
     )
+
+
+def _find_others(served: str, settings: FeaturizerSettings) -> list[types_pb2.AvailableBackbone]:
+    """Return the built-in backbones, save the one that is served, whose weights are on disk."""
+    store = WeightStore(settings.weights_folder, settings.mirror)
+    return [
+        types_pb2.AvailableBackbone(
+            name=name, imagenet_accuracy=spec.imagenet_accuracy, relative_speed=spec.relative_speed
+        )
+        for name in builtin_names()
+        if name != served and store.find(spec := builtin(name))
+    ]
 
 
 @asynccontextmanager

@@ -100,6 +100,7 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
             deadline=deadline,
             wait=wait,
             thumbnails=request.thumbnails,
+            hashes=request.perceptual_hashes,
         )
         results = [_result(image.id, outcome, taps) for image, outcome in zip(request.images, outcomes, strict=True)]
         return featurizer_pb2.FeaturizeResponse(results=results, backbone_digest=self._backbone.digest)
@@ -165,7 +166,10 @@ def _result(image_id: str, outcome: Featurized | ImageError, taps: Sequence[str]
         return featurizer_pb2.ImageFeatures(id=image_id, error=status)
     vectors = [types_pb2.FeatureVector(tap=tap, values=pack(outcome.vectors[tap])) for tap in taps]
     return featurizer_pb2.ImageFeatures(
-        id=image_id, features=featurizer_pb2.FeatureVectors(vectors=vectors), thumbnail=outcome.thumbnail
+        id=image_id,
+        features=featurizer_pb2.FeatureVectors(vectors=vectors),
+        thumbnail=outcome.thumbnail,
+        perceptual_hashes=outcome.hashes,
     )
 
 

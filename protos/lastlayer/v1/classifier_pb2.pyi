@@ -748,3 +748,7 @@ class SetDefaultVersionRequest(_message.Message):
     model: str
     version: int
     def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+
+class GetServedBackboneRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

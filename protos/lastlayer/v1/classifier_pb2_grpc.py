@@ -5,6 +5,7 @@ import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from lastlayer.v1 import classifier_pb2 as lastlayer_dot_v1_dot_classifier__pb2
+from lastlayer.v1 import types_pb2 as lastlayer_dot_v1_dot_types__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -149,6 +150,11 @@ class ClassifierStub:
                 '/lastlayer.v1.Classifier/SetDefaultVersion',
                 request_serializer=lastlayer_dot_v1_dot_classifier__pb2.SetDefaultVersionRequest.SerializeToString,
                 response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.Model.FromString,
+                _registered_method=True)
+        self.GetServedBackbone = channel.unary_unary(
+                '/lastlayer.v1.Classifier/GetServedBackbone',
+                request_serializer=lastlayer_dot_v1_dot_classifier__pb2.GetServedBackboneRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_types__pb2.Backbone.FromString,
                 _registered_method=True)
 
 
@@ -335,6 +341,14 @@ class ClassifierServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetServedBackbone(self, request, context):
+        """Describes the network that the featurizer serves now, which featurizes what is added from now on. Idempotent. Fails
+        with UNAVAILABLE (FEATURIZER_UNAVAILABLE) where the featurizer is away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ClassifierServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -442,6 +456,11 @@ def add_ClassifierServicer_to_server(servicer, server):
                     servicer.SetDefaultVersion,
                     request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.SetDefaultVersionRequest.FromString,
                     response_serializer=lastlayer_dot_v1_dot_classifier__pb2.Model.SerializeToString,
+            ),
+            'GetServedBackbone': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetServedBackbone,
+                    request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.GetServedBackboneRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_types__pb2.Backbone.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1021,6 +1040,33 @@ class Classifier:
             '/lastlayer.v1.Classifier/SetDefaultVersion',
             lastlayer_dot_v1_dot_classifier__pb2.SetDefaultVersionRequest.SerializeToString,
             lastlayer_dot_v1_dot_classifier__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetServedBackbone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lastlayer.v1.Classifier/GetServedBackbone',
+            lastlayer_dot_v1_dot_classifier__pb2.GetServedBackboneRequest.SerializeToString,
+            lastlayer_dot_v1_dot_types__pb2.Backbone.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from lastlayer.v1 import classifier_pb2 as _classifier_pb2
+from lastlayer.v1 import types_pb2 as _types_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -119,6 +120,10 @@ class ClassifierStub:
     """
     SetDefaultVersion: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.SetDefaultVersionRequest, _classifier_pb2.Model]
     """Makes a version the one that predictions use where they name none."""
+    GetServedBackbone: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.GetServedBackboneRequest, _types_pb2.Backbone]
+    """Describes the network that the featurizer serves now, which featurizes what is added from now on. Idempotent. Fails
+    with UNAVAILABLE (FEATURIZER_UNAVAILABLE) where the featurizer is away.
+    """
 
 @_typing.type_check_only
 class ClassifierAsyncStub(ClassifierStub):
@@ -210,6 +215,10 @@ class ClassifierAsyncStub(ClassifierStub):
     """
     SetDefaultVersion: _aio.UnaryUnaryMultiCallable[_classifier_pb2.SetDefaultVersionRequest, _classifier_pb2.Model]  # type: ignore[assignment]
     """Makes a version the one that predictions use where they name none."""
+    GetServedBackbone: _aio.UnaryUnaryMultiCallable[_classifier_pb2.GetServedBackboneRequest, _types_pb2.Backbone]  # type: ignore[assignment]
+    """Describes the network that the featurizer serves now, which featurizes what is added from now on. Idempotent. Fails
+    with UNAVAILABLE (FEATURIZER_UNAVAILABLE) where the featurizer is away.
+    """
 
 class ClassifierServicer(metaclass=_abc_1.ABCMeta):
     """Trains and serves logistic regressions on the features of a frozen network.
@@ -424,5 +433,15 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_classifier_pb2.Model, _abc.Awaitable[_classifier_pb2.Model]]:
         """Makes a version the one that predictions use where they name none."""
+
+    @_abc_1.abstractmethod
+    def GetServedBackbone(
+        self,
+        request: _classifier_pb2.GetServedBackboneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_types_pb2.Backbone, _abc.Awaitable[_types_pb2.Backbone]]:
+        """Describes the network that the featurizer serves now, which featurizes what is added from now on. Idempotent. Fails
+        with UNAVAILABLE (FEATURIZER_UNAVAILABLE) where the featurizer is away.
+        """
 
 def add_ClassifierServicer_to_server(servicer: ClassifierServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -13,28 +13,32 @@ class GetBackboneRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class FeaturizeRequest(_message.Message):
-    __slots__ = ("images", "taps", "backbone_digest", "thumbnails")
+    __slots__ = ("images", "taps", "backbone_digest", "thumbnails", "perceptual_hashes")
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     TAPS_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     THUMBNAILS_FIELD_NUMBER: _ClassVar[int]
+    PERCEPTUAL_HASHES_FIELD_NUMBER: _ClassVar[int]
     images: _containers.RepeatedCompositeFieldContainer[_types_pb2.Image]
     taps: _containers.RepeatedScalarFieldContainer[str]
     backbone_digest: str
     thumbnails: bool
-    def __init__(self, images: _Optional[_Iterable[_Union[_types_pb2.Image, _Mapping]]] = ..., taps: _Optional[_Iterable[str]] = ..., backbone_digest: _Optional[str] = ..., thumbnails: _Optional[bool] = ...) -> None: ...
+    perceptual_hashes: bool
+    def __init__(self, images: _Optional[_Iterable[_Union[_types_pb2.Image, _Mapping]]] = ..., taps: _Optional[_Iterable[str]] = ..., backbone_digest: _Optional[str] = ..., thumbnails: _Optional[bool] = ..., perceptual_hashes: _Optional[bool] = ...) -> None: ...
 
 class ImageFeatures(_message.Message):
-    __slots__ = ("id", "features", "error", "thumbnail")
+    __slots__ = ("id", "features", "error", "thumbnail", "perceptual_hashes")
     ID_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     THUMBNAIL_FIELD_NUMBER: _ClassVar[int]
+    PERCEPTUAL_HASHES_FIELD_NUMBER: _ClassVar[int]
     id: str
     features: FeatureVectors
     error: _status_pb2.Status
     thumbnail: bytes
-    def __init__(self, id: _Optional[str] = ..., features: _Optional[_Union[FeatureVectors, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., thumbnail: _Optional[bytes] = ...) -> None: ...
+    perceptual_hashes: bytes
+    def __init__(self, id: _Optional[str] = ..., features: _Optional[_Union[FeatureVectors, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., thumbnail: _Optional[bytes] = ..., perceptual_hashes: _Optional[bytes] = ...) -> None: ...
 
 class FeatureVectors(_message.Message):
     __slots__ = ("vectors",)

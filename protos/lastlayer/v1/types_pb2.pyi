@@ -98,7 +98,7 @@ class Tap(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[TapKind, str]] = ..., dimension: _Optional[int] = ...) -> None: ...
 
 class Backbone(_message.Message):
-    __slots__ = ("name", "digest", "taps", "image_width", "image_height", "device", "precision", "max_images_per_request", "max_image_pixels", "max_message_bytes")
+    __slots__ = ("name", "digest", "taps", "image_width", "image_height", "device", "precision", "max_images_per_request", "max_image_pixels", "max_message_bytes", "imagenet_accuracy", "relative_speed", "others")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     TAPS_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +109,9 @@ class Backbone(_message.Message):
     MAX_IMAGES_PER_REQUEST_FIELD_NUMBER: _ClassVar[int]
     MAX_IMAGE_PIXELS_FIELD_NUMBER: _ClassVar[int]
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    IMAGENET_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    RELATIVE_SPEED_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
     name: str
     digest: str
     taps: _containers.RepeatedCompositeFieldContainer[Tap]
@@ -119,7 +122,20 @@ class Backbone(_message.Message):
     max_images_per_request: int
     max_image_pixels: int
     max_message_bytes: int
-    def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ..., taps: _Optional[_Iterable[_Union[Tap, _Mapping]]] = ..., image_width: _Optional[int] = ..., image_height: _Optional[int] = ..., device: _Optional[str] = ..., precision: _Optional[str] = ..., max_images_per_request: _Optional[int] = ..., max_image_pixels: _Optional[int] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...
+    imagenet_accuracy: float
+    relative_speed: float
+    others: _containers.RepeatedCompositeFieldContainer[AvailableBackbone]
+    def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ..., taps: _Optional[_Iterable[_Union[Tap, _Mapping]]] = ..., image_width: _Optional[int] = ..., image_height: _Optional[int] = ..., device: _Optional[str] = ..., precision: _Optional[str] = ..., max_images_per_request: _Optional[int] = ..., max_image_pixels: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., imagenet_accuracy: _Optional[float] = ..., relative_speed: _Optional[float] = ..., others: _Optional[_Iterable[_Union[AvailableBackbone, _Mapping]]] = ...) -> None: ...
+
+class AvailableBackbone(_message.Message):
+    __slots__ = ("name", "imagenet_accuracy", "relative_speed")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    IMAGENET_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    RELATIVE_SPEED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    imagenet_accuracy: float
+    relative_speed: float
+    def __init__(self, name: _Optional[str] = ..., imagenet_accuracy: _Optional[float] = ..., relative_speed: _Optional[float] = ...) -> None: ...
 
 class FeatureVector(_message.Message):
     __slots__ = ("tap", "values")

@@ -63,6 +63,7 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     names: dict[bytes, str] = field(default_factory=dict)
     relabelled: set[bytes] = field(default_factory=set)
     stale: set[bytes] = field(default_factory=set)
+    served: types_pb2.Backbone = field(default_factory=lambda: served_backbone())
     calls: list[tuple[str, Any]] = field(default_factory=list)
     """The record: the name of each method that was called, and each message that came."""
     deadlines: dict[str, float] = field(default_factory=dict)
@@ -87,8 +88,12 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
         outcome = classifier_pb2.ExampleOutcome(
             id=example.id, content_sha256=sha256, label=label, label_trimmed=label != example.label
         )
+        if example.content and not example.content.startswith(b"bad"):
+            self.stale.discard(sha256)
         if example.content.startswith(b"bad"):
             outcome.error.CopyFrom(undecodable())
+        elif sha256 in self.stale and not example.content:
+            outcome.content_needed.SetInParent()
         elif sha256 in self.relabelled and label not in self.store[sha256]:
             [outcome.label] = self.store[sha256]
             outcome.present.relabelled = True
@@ -389,6 +394,10 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
         self._begin("GetDataset", context, request)
         return self._dataset(self._known("dataset", request.name, context))
 
+    def GetServedBackbone(self, request, context):
+        self._begin("GetServedBackbone", context, request)
+        return self.served
+
     def DeleteDataset(self, request, context):
         self._begin("DeleteDataset", context, request)
         self._known("dataset", request.name, context)
@@ -462,6 +471,19 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
             context.abort(failure.code, "the connection ended")
         context.abort_with_status(rpc_status.to_status(to_status(failure)))
         raise AssertionError("unreachable")
+
+
+def served_backbone() -> types_pb2.Backbone:
+    """Return the network that the fake's featurizer serves, with which its versions were trained."""
+    return types_pb2.Backbone(
+        name="tiny",
+        digest="00" * 32,
+        device="CPU",
+        precision="float32",
+        imagenet_accuracy=0.7,
+        relative_speed=1.0,
+        others=[types_pb2.AvailableBackbone(name="xception", imagenet_accuracy=0.79, relative_speed=0.2)],
+    )
 
 
 def undecodable() -> status_pb2.Status:

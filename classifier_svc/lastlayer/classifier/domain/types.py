@@ -84,6 +84,8 @@ class NewExample:
     """Its features by tap, float32 [d]; None where they are stored already."""
     thumbnail: bytes = b""
     """A small picture of it, as a JPEG; empty where there is none."""
+    hashes: bytes = b""
+    """Of what it looks like, as the featurizer made them; empty where there are none."""
     takes_thumbnail: bool = False
     """Whether that of another dataset is taken over where there is none."""
 
@@ -123,6 +125,8 @@ class TapExamples:
     labels: Sequence[str]
     vectors: npt.NDArray[np.float32]
     """float32 [n, d]."""
+    hashes: Sequence[bytes] = ()
+    """Perceptual hashes of each image, empty for one that has none; or none at all."""
 
     def only(self, rows: Sequence[int]) -> "TapExamples":
         """Return some of the examples."""
@@ -131,6 +135,7 @@ class TapExamples:
             [self.names[row] for row in rows],
             [self.labels[row] for row in rows],
             self.vectors[np.array(rows, np.intp)],
+            [self.hashes[row] for row in rows] if self.hashes else (),
         )
 
 
@@ -201,3 +206,5 @@ class Predicted(NamedTuple):
     """At the deepest tap of the head, float32 [d]."""
     distance: float = 0.0
     """From the training images, see `Head.score`."""
+    hashes: bytes = b""
+    """Perceptual hashes of the image; empty where they were not asked for, or it is too plain."""

@@ -7,14 +7,11 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from lastlayer.classifier.domain.head import Head
 from lastlayer.classifier.domain.types import Predicted, ServedVersion, TapExamples, Version
 from lastlayer.classifier.domain.workers import Workers
 from lastlayer.classifier.evaluation.metrics import Metrics
-from lastlayer.classifier.evaluation.near_duplicates import BLOCK, NearDuplicate, find_near_duplicates
+from lastlayer.classifier.evaluation.near_duplicates import BLOCK, EvaluatedBlock, NearDuplicate, find_near_duplicates
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 from lastlayer.classifier.evaluation.tally import EvaluationTally, select_trained_on
 from lastlayer.rpc.errors import InvalidFieldError, LastlayerError
@@ -37,6 +34,7 @@ class Predictor(Protocol):
         *,
         deadline: float | None,
         patient: bool = False,
+        hashes: bool = False,
     ) -> list[Predicted | LastlayerError]:
         """Return what a version makes of each image, or why nothing."""
 
@@ -131,7 +129,10 @@ class Evaluation:
         if self._tally is None:
             self._tally = EvaluationTally(head.classes)
         contents = [image.content for image in images if image.error is None]
-        predicted = iter(await self._predictor.predict(version, head, contents, deadline=self._deadline, patient=True))
+        outcomes = await self._predictor.predict(
+            version, head, contents, deadline=self._deadline, patient=True, hashes=True
+        )
+        predicted = iter(outcomes)
         return [
             Evaluated(
                 image.name, image.label, self._tally.knows(image.label), head.classes, image.error or next(predicted)
@@ -169,21 +170,19 @@ class Evaluation:
         return self._tally
 
     async def _search(self, tally: EvaluationTally) -> None:
-        names, vectors = tally.take_block()
-        if not names:
+        block = tally.take_block()
+        if not block.names:
             return
         stopped = threading.Event()
         try:
-            found = await self._workers.run(self._find, names, vectors, stopped)
+            found = await self._workers.run(self._find, block, stopped)
         finally:
             stopped.set()  # the thread goes on when the caller has gone
         self._near_duplicate_count += len(found)
         by_similarity = sorted([*self._near_duplicates, *found], key=lambda near: -near.similarity)
         self._near_duplicates = by_similarity[:MOST_NAMED]
 
-    def _find(
-        self, names: Sequence[str], vectors: npt.NDArray[np.float32], stopped: threading.Event
-    ) -> list[NearDuplicate]:
+    def _find(self, evaluated: EvaluatedBlock, stopped: threading.Event) -> list[NearDuplicate]:
         if self._loading is None:
             raise _no_examples()
         version, head = self._loading.result()
@@ -195,7 +194,7 @@ class Evaluation:
         blocks = self._datasets.tap_blocks(dataset, version.backbone_digest, head.taps[-1], BLOCK)
         with contextlib.closing(blocks):
             training = (select_trained_on(block, results, head.classes) for block in blocks)
-            return find_near_duplicates(names, vectors, training, stopped.is_set)
+            return find_near_duplicates(evaluated, training, stopped.is_set)
 
 
 def _no_examples() -> InvalidFieldError:

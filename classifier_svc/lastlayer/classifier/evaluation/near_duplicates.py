@@ -17,13 +17,14 @@ would find 77 % / 45 % of the first photos, and take 98 / 20 thumbnails. With 2 
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lastlayer.classifier.domain.head import unit_length
 from lastlayer.classifier.domain.types import TapExamples
+from lastlayer.classifier.evaluation.perceptual_hashes import difference
 
 SAME: Final = 0.99
 """From this cosine on, two images count as nearly the same, whatever the others are like: copies may be many."""
@@ -35,8 +36,26 @@ RATIO: Final = 0.25
 RANK: Final = 6
 """The sixth nearest, or the last where there are fewer: a few copies of one image do not hide each other."""
 
+LOOKS_ALIKE: Final = 0.22
+"""Up to this share of bits of their perceptual hashes, two images look the same."""
+
+LOOKS_RATIO: Final = 0.6
+"""And that is at most so much of the share of the least alike of the `RANK` nearest: where all images of a set look much
+the same, as hands before one wall do, only a copy stands out."""
+
 BLOCK: Final = 2048
 """How many images of each side to compare at once, which bounds the memory: 16 MiB of cosines."""
+
+
+@dataclass(frozen=True)
+class EvaluatedBlock:
+    """Evaluated images."""
+
+    names: Sequence[str]
+    vectors: npt.NDArray[np.float32]
+    """float32 [m, d]."""
+    hashes: Sequence[bytes] = ()
+    """Perceptual hashes of each image, empty for one that has none; or none at all."""
 
 
 @dataclass(frozen=True)
@@ -51,36 +70,47 @@ class NearDuplicate:
 
 
 def find_near_duplicates(
-    names: Sequence[str],
-    vectors: npt.NDArray[np.float32],
+    evaluated: EvaluatedBlock,
     training: Iterable[TapExamples],
     stopped: Callable[[], bool] = lambda: False,
 ) -> list[NearDuplicate]:
     """Return the near duplicates among m evaluated images, the most similar first; none where it is `stopped` before.
 
-    `vectors` are those of the evaluated images at the tap of `training`, float32 [m, d]. The training images come in
-    blocks, each of which is compared with all m at once.
+    The vectors of `evaluated` are those at the tap of `training`. The training images come in blocks, each of which is
+    compared with all m at once.
     """
-    evaluated = unit_length(vectors)
-    nearest = _Nearest(len(names))
+    vectors = unit_length(evaluated.vectors)
+    nearest = _Nearest(len(evaluated.names))
     for block in training:
         if stopped():
             return []
         if len(block.names):
-            nearest.compare(evaluated, block)
+            nearest.compare(vectors, block)
     if not nearest.compared:
         return []
-    best, distant = nearest.cosines[:, 0], nearest.cosines[:, min(RANK, nearest.compared) - 1]
-    near = np.flatnonzero((best >= SAME) | ((best >= ALIKE) & (1 - best <= RATIO * (1 - distant))))
+    cosines = nearest.cosines
+    best, distant = cosines[:, 0], cosines[:, min(RANK, nearest.compared) - 1]
+    place = np.where((best >= SAME) | ((best >= ALIKE) & (1 - best <= RATIO * (1 - distant))), 0, -1)
+    for row, hashes in enumerate(evaluated.hashes):
+        if place[row] < 0 and hashes:
+            place[row] = nearest.find_copied(row, hashes)
+    near = np.flatnonzero(place >= 0)
+    similarity = cosines[np.arange(len(cosines)), place]
     return [
         NearDuplicate(
-            name=names[index],
-            training_name=nearest.names[index],
-            training_label=nearest.labels[index],
-            similarity=min(1.0, float(best[index])),
+            name=evaluated.names[row],
+            training_name=nearest.images[row][place[row]].name,
+            training_label=nearest.images[row][place[row]].label,
+            similarity=min(1.0, float(similarity[row])),
         )
-        for index in near[np.argsort(-best[near], kind="stable")]
+        for row in near[np.argsort(-similarity[near], kind="stable")]
     ]
+
+
+class _TrainingImage(NamedTuple):
+    name: str
+    label: str
+    hashes: bytes
 
 
 class _Nearest:
@@ -92,18 +122,32 @@ class _Nearest:
         self.cosines = np.full((count, RANK), -1, np.float32)
         """Those of each image with its `RANK` nearest training images, float32 [m, RANK], the most similar first; -1
         where there are fewer."""
-        self.names = [""] * count
-        """Of each image's nearest training image."""
-        self.labels = [""] * count
+        self.images: list[list[_TrainingImage]] = [[] for _ in range(count)]
+        """Those training images of each image, in the same order."""
 
     def compare(self, evaluated: npt.NDArray[np.float32], block: TapExamples) -> None:
         """Compare the evaluated images, of unit length, float32 [m, d], with further training images."""
         self.compared += len(block.names)
         cosines = evaluated @ unit_length(block.vectors).T
-        found = cosines.argmax(1)
-        for row in np.flatnonzero(cosines[np.arange(len(cosines)), found] > self.cosines[:, 0]):
-            self.names[row], self.labels[row] = block.names[found[row]], block.labels[found[row]]
         few = min(RANK, cosines.shape[1])
-        cosines.partition(cosines.shape[1] - few, axis=1)
-        candidates = np.hstack([self.cosines, cosines[:, -few:]])
-        self.cosines = -np.sort(-candidates, axis=1)[:, :RANK]
+        for row, found in enumerate(cosines):
+            if found.max() <= self.cosines[row, -1]:
+                continue
+            columns = np.argpartition(found, len(found) - few)[-few:]
+            candidates = np.concatenate([self.cosines[row], found[columns]])
+            order = np.argsort(-candidates, kind="stable")[:RANK]
+            known = [*self.images[row], *[None] * (RANK - len(self.images[row]))]
+            images = [*known, *(_training_image(block, column) for column in columns)]
+            self.cosines[row] = candidates[order]
+            self.images[row] = [image for place in order if (image := images[place]) is not None]
+
+    def find_copied(self, row: int, hashes: bytes) -> int:
+        """Return the place of the training image that an evaluated one looks like a copy of; -1 where it is of none."""
+        differences = [difference(hashes, image.hashes) for image in self.images[row]]
+        place = int(np.argmin(differences))
+        limit = LOOKS_RATIO * max(differences) if len(differences) > 1 else 1.0
+        return place if differences[place] <= min(LOOKS_ALIKE, limit) else -1
+
+
+def _training_image(block: TapExamples, row: int) -> _TrainingImage:
+    return _TrainingImage(block.names[row], block.labels[row], block.hashes[row] if block.hashes else b"")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from lastlayer.classifier.domain.types import Predicted, TapExamples
 from lastlayer.classifier.evaluation.metrics import Metrics, Outcomes, evaluate_outcomes
-from lastlayer.classifier.evaluation.near_duplicates import BLOCK
+from lastlayer.classifier.evaluation.near_duplicates import BLOCK, EvaluatedBlock
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 
 
@@ -28,6 +28,7 @@ class EvaluationTally:
         self._predicted_probability = array("d")
         self._names: list[str] = []
         self._vectors: list[npt.NDArray[np.float32]] = []
+        self._hashes: list[bytes] = []
         self.failed = 0
         """The examples whose image could not be predicted."""
         self.unknown_labels: Counter[str] = Counter()
@@ -60,16 +61,15 @@ class EvaluationTally:
             self._predicted_probability.append(probabilities[best])
             self._names.append(name)
             self._vectors.append(predicted.vector)
+            self._hashes.append(predicted.hashes)
         else:
             self.unknown_labels[label] += 1
 
-    def take_block(self) -> tuple[list[str], npt.NDArray[np.float32]]:
-        """Return the names of the m images with known labels that were not taken yet, and their vectors at the deepest
-        tap of the head, float32 [m, d].
-        """
-        names, vectors = self._names, self._vectors
-        self._names, self._vectors = [], []
-        return names, np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
+    def take_block(self) -> EvaluatedBlock:
+        """Return the images with known labels that were not taken yet, with their vectors at the deepest tap."""
+        names, vectors, hashes = self._names, self._vectors, self._hashes
+        self._names, self._vectors, self._hashes = [], [], []
+        return EvaluatedBlock(names, np.stack(vectors) if vectors else np.zeros((0, 0), np.float32), hashes)
 
     def metrics(self) -> Metrics:
         """Return the metrics of the examples with known labels."""

@@ -41,6 +41,8 @@ class Featurized(NamedTuple):
     vectors: Vectors
     thumbnail: bytes
     """A small JPEG of it; empty where it was not asked for."""
+    hashes: bytes = b""
+    """Of what it looks like; empty where they were not asked for, or the image is too plain."""
 
 
 MAX_CONTENT_BYTES: Final = MAX_MESSAGE_BYTES - 16 * 1024
@@ -132,14 +134,24 @@ class FeaturizerClient:
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     async def backbone(self, deadline: float | None) -> Backbone:
-        """Return the backbone that is served now; `deadline` is of `time.monotonic()`."""
-        try:
-            answer = await self._stub.GetBackbone(featurizer_pb2.GetBackboneRequest(), **_options(deadline))
-        except grpc.aio.AioRpcError as error:
-            self._fail(error)
+        """Return the backbone that is served now; `deadline` is of `time.monotonic()`.
+
+        Raises FeaturizerUnavailableError or DeadlinePassedError.
+        """
+        answer = await self.describe(deadline)
         self._max_images = min(answer.max_images_per_request or _MAX_IMAGES, _MAX_IMAGES)
         taps = (Tap(tap.name, tap.kind == types_pb2.TAP_KIND_CLASS_SCORES, tap.dimension) for tap in answer.taps)
         return Backbone(answer.name, answer.digest, tuple(taps))
+
+    async def describe(self, deadline: float | None) -> types_pb2.Backbone:
+        """Return all that the featurizer says of the backbone that is served now; fails as `backbone` does."""
+        try:
+            answer: types_pb2.Backbone = await self._stub.GetBackbone(
+                featurizer_pb2.GetBackboneRequest(), **_options(deadline)
+            )
+        except grpc.aio.AioRpcError as error:
+            self._fail(error)
+        return answer
 
     async def featurize(
         self,
@@ -150,8 +162,10 @@ class FeaturizerClient:
         deadline: float | None,
         patient: bool = False,
         thumbnails: bool = False,
+        hashes: bool = False,
     ) -> list[Featurized | LastlayerError]:
-        """Return for each image its vectors at `taps`, and its thumbnail where those are wanted, or why it has none.
+        """Return for each image its vectors at `taps`, with its thumbnail and its perceptual hashes where those are
+        wanted, or why it has none.
 
         A `patient` caller waits where the featurizer has no room, within the deadline, behind callers that are not.
         Raises BackboneMismatchError where it serves another backbone than `digest`, FeaturizerUnavailableError,
@@ -169,6 +183,7 @@ class FeaturizerClient:
                 taps=taps,
                 backbone_digest=digest,
                 thumbnails=thumbnails,
+                perceptual_hashes=hashes,
             )
             response = await (self._wait(request, deadline) if patient else self._ask(request, deadline))
             for (index, _), result in zip(part, response.results, strict=True):
@@ -177,10 +192,7 @@ class FeaturizerClient:
 
     async def spatial_means(self, *, digest: str, deadline: float | None) -> list[str]:
         """Return the taps that have feature maps; raises BackboneMismatchError as `featurize` does."""
-        try:
-            answer = await self._stub.GetBackbone(featurizer_pb2.GetBackboneRequest(), **_options(deadline))
-        except grpc.aio.AioRpcError as error:
-            self._fail(error)
+        answer = await self.describe(deadline)
         if answer.digest != digest:
             raise BackboneMismatchError("Another backbone is served.", expected=digest, actual=answer.digest)
         return [tap.name for tap in answer.taps if tap.kind == types_pb2.TAP_KIND_SPATIAL_MEAN]
@@ -323,4 +335,5 @@ def _outcome(result: featurizer_pb2.ImageFeatures) -> Featurized | LastlayerErro
     if result.HasField("error"):
         details = read_status(result.error)
         return RelayedError(details.reason, details.message, details.metadata)
-    return Featurized({vector.tap: unpack(vector.values) for vector in result.features.vectors}, result.thumbnail)
+    vectors = {vector.tap: unpack(vector.values) for vector in result.features.vectors}
+    return Featurized(vectors, result.thumbnail, result.perceptual_hashes)

@@ -135,6 +135,7 @@ class Ingest:
             label=example.label,
             vectors=known.vectors if known else None,
             thumbnail=known.thumbnail if known else b"",
+            hashes=known.hashes if known else b"",
             takes_thumbnail=bool(self._thumbnails),
         )
 
@@ -151,6 +152,7 @@ class Ingest:
             deadline=self._deadline,
             patient=True,
             thumbnails=bool(self._thumbnails),
+            hashes=True,
         )
         return dict(zip(contents, outcomes, strict=True))
 

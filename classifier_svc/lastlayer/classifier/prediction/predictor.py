@@ -17,7 +17,7 @@ from lastlayer.classifier.domain.head import Head
 from lastlayer.classifier.domain.labels import normalize_classes
 from lastlayer.classifier.domain.types import Predicted, Region, ServedVersion
 from lastlayer.classifier.domain.workers import Workers
-from lastlayer.classifier.features.client import FeaturizerClient
+from lastlayer.classifier.features.client import Featurized, FeaturizerClient
 from lastlayer.classifier.features.load_shedding import CongestionWindow
 from lastlayer.classifier.prediction.activation_map import ActivationMap, activation_map, check_explainable
 from lastlayer.classifier.store.models import ModelStore
@@ -121,14 +121,15 @@ class Predictor:
         *,
         deadline: float | None,
         patient: bool = False,
+        hashes: bool = False,
     ) -> list[Predicted | LastlayerError]:
-        """Return what a version makes of each image, or why nothing.
+        """Return what a version makes of each image, with its perceptual hashes where those are wanted, or why nothing.
 
         Raises what `FeaturizerClient.featurize` raises.
         """
         try:
             outcomes = await self._featurizer.featurize(
-                images, head.taps, digest=version.backbone_digest, deadline=deadline, patient=patient
+                images, head.taps, digest=version.backbone_digest, deadline=deadline, patient=patient, hashes=hashes
             )
         except BackboneMismatchError as error:
             raise _mismatch(version, error) from error
@@ -144,7 +145,7 @@ class Predictor:
             scored = await self._workers.run(head.score, features)
         rows = zip(*scored, strict=True)
         return [
-            outcome if isinstance(outcome, LastlayerError) else _predicted(*next(rows), outcome.vectors[head.taps[-1]])
+            outcome if isinstance(outcome, LastlayerError) else _predicted(*next(rows), outcome, head.taps[-1])
             for outcome in outcomes
         ]
 
@@ -168,9 +169,9 @@ class Predictor:
 
 
 def _predicted(
-    probabilities: npt.NDArray[np.float64], distance: np.float64, vector: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float64], distance: np.float64, featurized: Featurized, deepest: str
 ) -> Predicted:
-    return Predicted(probabilities, vector, float(distance))
+    return Predicted(probabilities, featurized.vectors[deepest], float(distance), featurized.hashes)
 
 
 def _mismatch(version: ServedVersion, error: BackboneMismatchError) -> BackboneMismatchError:

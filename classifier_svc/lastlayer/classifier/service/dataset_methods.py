@@ -11,7 +11,7 @@ from lastlayer.classifier.service import messages, pagination, requests
 from lastlayer.classifier.service.handlers import Context, HandlerServicer, answer_stream
 from lastlayer.classifier.service.validation import check_label, check_name
 from lastlayer.rpc.server.deadlines import deadline_of
-from lastlayer.v1 import classifier_pb2
+from lastlayer.v1 import classifier_pb2, types_pb2
 
 
 class DatasetMethods(HandlerServicer):
@@ -98,6 +98,12 @@ class DatasetMethods(HandlerServicer):
         """Get a dataset."""
         name = check_name("name", request.name)
         return messages.to_dataset(await self._handlers.pools.reads.run(self._handlers.datasets.get, name))
+
+    async def GetServedBackbone(
+        self, request: classifier_pb2.GetServedBackboneRequest, context: Context
+    ) -> types_pb2.Backbone:
+        """Get the backbone that featurizes what is added."""
+        return await self._handlers.featurizer.describe(deadline_of(context))
 
     async def DeleteDataset(self, request: classifier_pb2.DeleteDatasetRequest, context: Context) -> empty_pb2.Empty:
         """Delete a dataset."""

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, TypeVar
 from lastlayer.classifier.domain.workers import Pools
 from lastlayer.classifier.evaluation.evaluation import Evaluation
 from lastlayer.classifier.evaluation.review import Review
+from lastlayer.classifier.features.client import FeaturizerClient
 from lastlayer.classifier.features.ingest import Ingest
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.predictor import Predictor
@@ -50,6 +51,7 @@ class Handlers:
     trainings: TrainingJobs
     review: Review
     head_export: HeadExport
+    featurizer: FeaturizerClient
     begin_ingest: BeginIngest
     begin_evaluation: BeginEvaluation
 

@@ -12,7 +12,7 @@ from lastlayer.classifier.domain.errors import DatasetNotTrainableError
 from lastlayer.classifier.domain.types import AddedExample, Backbone, Dataset, NewExample, TapExamples, TrainingSet
 from lastlayer.classifier.store import feature_rows, queries
 from lastlayer.classifier.store.database import Database
-from lastlayer.classifier.store.schema import backbones, datasets, examples, features, thumbnails
+from lastlayer.classifier.store.schema import backbones, datasets, examples, features, perceptual_hashes, thumbnails
 from lastlayer.rpc.vectors import pack
 
 
@@ -61,6 +61,12 @@ class DatasetStore:
                 row = {"backbone_id": backbone_id, "content_sha256": example.content_sha256, "tap": tap}
                 rows.append({**row, "vector": packed, "crc32": zlib.crc32(packed)})
         self._database.insert_new(connection, features, rows)
+        hashed = {example.content_sha256: example.hashes for example in new if example.hashes}
+        self._database.insert_new(
+            connection,
+            perceptual_hashes,
+            [{"content_sha256": content, "hashes": hashed[content]} for content in sorted(hashed)],
+        )
 
     def _add_thumbnails(self, connection: Connection, dataset_id: int, new: Sequence[NewExample]) -> None:
         """Keep the thumbnails of examples, and take over those that other datasets have of the same images."""
@@ -149,8 +155,9 @@ class DatasetStore:
             key = queries.find(connection, name).id
             mine = sa.select(examples.c.content_sha256).where(examples.c.dataset_id == key)
             others = sa.select(examples.c.content_sha256).where(examples.c.dataset_id != key)
-            orphans = features.c.content_sha256.in_(mine), features.c.content_sha256.not_in(others)
-            connection.execute(sa.delete(features).where(*orphans))
+            for table in (features, perceptual_hashes):
+                orphans = table.c.content_sha256.in_(mine), table.c.content_sha256.not_in(others)
+                connection.execute(sa.delete(table).where(*orphans))
             connection.execute(sa.delete(datasets).where(datasets.c.id == key))
 
     def tap_blocks(self, name: str, digest: str, tap: str, size: int) -> Generator[TapExamples, None, None]:
@@ -178,6 +185,7 @@ class DatasetStore:
                     [names[content] for content in contents],
                     [labels[content] for content in contents],
                     feature_rows.read_tap(connection, dataset, read, contents),
+                    feature_rows.read_hashes(connection, contents),
                 )
 
     def training_set(

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from lastlayer.classifier.domain.errors import StoreCorruptError
 from lastlayer.classifier.domain.types import Backbone, Tap
 from lastlayer.classifier.store import queries
-from lastlayer.classifier.store.schema import backbones, examples, features
+from lastlayer.classifier.store.schema import backbones, examples, features, perceptual_hashes
 from lastlayer.rpc.errors import BackboneMismatchError
 from lastlayer.rpc.vectors import unpack
 
@@ -113,3 +113,12 @@ def read_names(connection: Connection, dataset: Any, contents: Sequence[bytes]) 
         )
         names.update((row.content_sha256, row.name) for row in connection.execute(query))
     return names
+
+
+def read_hashes(connection: Connection, contents: Sequence[bytes]) -> list[bytes]:
+    """Return the perceptual hashes of images, by sha256; empty for those that have none."""
+    found: dict[bytes, bytes] = {}
+    for some in queries.split(contents):
+        query = sa.select(perceptual_hashes).where(perceptual_hashes.c.content_sha256.in_(some))
+        found.update((row.content_sha256, row.hashes) for row in connection.execute(query))
+    return [found.get(content, b"") for content in contents]

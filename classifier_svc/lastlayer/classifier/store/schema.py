@@ -83,6 +83,13 @@ features = Table(
     Column("crc32", BigInteger, nullable=False),  # of the vector's bytes
 )
 
+perceptual_hashes = Table(
+    "perceptual_hashes",
+    metadata,
+    Column("content_sha256", LargeBinary(32), primary_key=True),
+    Column("hashes", LargeBinary, nullable=False),  # none of images that an earlier release stored, or plain ones
+)
+
 thumbnails = Table(
     "thumbnails",
     metadata,

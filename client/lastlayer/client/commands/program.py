@@ -16,6 +16,7 @@ from lastlayer.client.commands.interface.help import CONTEXT, Command, Group
 from lastlayer.client.commands.interface.options import CUT_SHORT, INTERRUPTED, SERVER_FAILED, WRONG_INPUT
 from lastlayer.client.commands.interface.questions import DeclinedError
 from lastlayer.client.commands.interface.style import tell
+from lastlayer.client.commands.move import move
 from lastlayer.client.commands.predict import predict
 from lastlayer.client.commands.report import report
 from lastlayer.client.commands.resources import datasets, models, status
@@ -162,6 +163,7 @@ for command in (
     review,
     relabel,
     remove,
+    move,
     compare,
     rollback,
     export,

@@ -23,7 +23,7 @@ from lastlayer.client.transport.defaults import CLASS_WEIGHTS, DEFAULT_MODEL, PR
 if TYPE_CHECKING:
     from lastlayer.client.api import Client
     from lastlayer.client.data.labelled import Data
-    from lastlayer.client.results import AddedExamples, ModelVersion
+    from lastlayer.client.results import AddedExamples, Backbone, ModelVersion
 
 _EPILOG = """\b
 Example:
@@ -106,7 +106,7 @@ def train(
     Without DATA nothing is sent.
     """
     from lastlayer.client.commands.interface.data import read_argument
-    from lastlayer.client.commands.interface.notices import tell_next
+    from lastlayer.client.commands.interface.notices import tell_better, tell_next
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.progress import train_progress
     from lastlayer.client.output.results import console, print_training
@@ -140,14 +140,27 @@ def train(
                 timeout_s=server.timeout_s or TRAIN_TIMEOUT_S,
                 on_progress=tell_event,
             )
+        served = None if as_json else _find_served(client)
     if not as_json:
         print_training(console(), version, added)
+        if served is not None:
+            tell_better(served, version)
         tell_next(version.model)
     elif known is not None and added is not None:
         print_json({**result_json(version), **added_json(known, added)})
     else:
         print_json(result_json(version))
     return SOME_FAILED if added is not None and added.failed else DONE
+
+
+def _find_served(client: "Client") -> "Backbone | None":
+    """Return the network that is served; None where it cannot be known, which is no reason for a training to fail."""
+    from lastlayer.client.errors import ClientError
+
+    try:
+        return client.get_served_backbone()
+    except ClientError:
+        return None
 
 
 def added_json(known: "Data", added: "AddedExamples") -> dict[str, Any]:

@@ -32,6 +32,8 @@ class LabelledImage:
     """What the image is called in answers; its path where empty."""
     origin: str = ""
     """Where the pair was read, such as `tags.tsv, line 3`; for messages."""
+    sha256: bytes = b""
+    """The sha256 of its file where that is known, 32 bytes: then the image is read only if the server lacks it."""
 
 
 def name_of(source: ImageSource, index: int) -> str:

@@ -19,6 +19,7 @@ from lastlayer.client.results import (
     Metrics,
     Model,
     ModelVersion,
+    MovedDataset,
     Prediction,
     RecipeEstimate,
     ReviewedExample,
@@ -141,6 +142,10 @@ _KEYS: Final[Mapping[type, _Keys]] = {
         "dataset=name examples=example_count classes conflicts=conflict_count stale=stale_count backbone"
         " backbone_digest create_time update_time"
     ),
+    MovedDataset: {
+        **_within("dataset", _keys("dataset=name backbone backbone_digest")),
+        **_keys("sent present missing failed", failed=lambda moved: [_failure(entry) for entry in moved.failed]),
+    },
     StoredExample: _STORED,
     ReviewedExample: {
         **_within("example", _STORED),

@@ -15,6 +15,7 @@ from lastlayer.client.results import (
     Explanation,
     Metrics,
     ModelVersion,
+    MovedDataset,
     Prediction,
 )
 from lastlayer.rpc.observability.escape import escape
@@ -119,6 +120,17 @@ def print_added(out: Console, dataset: str, added: AddedExamples) -> None:
     for conflict in added.conflicts:
         labels = ", ".join(escape(label) for label in conflict.conflicting_labels)
         line(out, f"  {escape(conflict.image)} has the labels {labels}")
+
+
+def print_moved(out: Console, moved: MovedDataset, sent: int) -> None:
+    """Print how many images of a dataset have features of the network that is served now; `sent` were sent for that, in all."""
+    count = moved.sent + moved.present
+    images = "1 image has" if count == 1 else f"{count:,} images have"
+    line(
+        out,
+        f"Dataset {escape(moved.dataset.name)}: {images} features of {escape(moved.dataset.backbone)} now,"
+        f" {sent:,} sent, {count - sent:,} there before",
+    )
 
 
 def tap(taps: Sequence[str]) -> str:

@@ -198,6 +198,7 @@ _SHARES: Final = frozenset(
         "accuracy",
         "coverage",
         "expected_calibration_error",
+        "imagenet_accuracy",
         "label_probability",
         "macro_accuracy",
         "mean_probability",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from lastlayer.client.data.images import MAX_IMAGE_BYTES, LabelledImage, name_of, read_chunks, read_image, wire_name
+from lastlayer.client.data.images import LabelledImage, name_of, read_chunks, read_image, wire_name
 from lastlayer.client.errors import ImageError, ServerError
 from lastlayer.client.results import ExampleOutcome
 from lastlayer.client.transport.batching import MAX_BYTES, MAX_IMAGES, MAX_IN_FLIGHT
@@ -26,6 +26,7 @@ class _Item:
     name: str
     sha256: bytes
     size: int
+    """In bytes; 0 where it is not known before the image is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +143,12 @@ class Upload:
             if items and size + item.size > MAX_BYTES:
                 break
             try:
-                content = read_image(item.example.image, origin=item.example.origin)
-            except ImageError as error:  # the file was there a moment ago
+                content = _read(item)
+            except ImageError as error:  # it is not to be found, or not any more
                 self._needed.popleft()
                 self._failed.append(_failure(item.example, item.name, error))
                 continue
-            if items and size + len(content) > MAX_IMAGE_BYTES:  # it has grown since
+            if items and size + len(content) > MAX_BYTES:  # its size was not known, or it has grown since
                 break
             self._needed.popleft()
             request.examples.add(id=wire_name(item.name), label=item.example.label, content=content)
@@ -160,6 +161,9 @@ class Upload:
 
     def _hashed(self, examples: Iterable[LabelledImage]) -> Iterator[_Item]:
         for index, example in enumerate(examples):
+            if example.sha256:
+                yield _Item(example, example.name, example.sha256, 0)
+                continue
             name = example.name or name_of(example.image, index)
             digest, size = hashlib.sha256(), 0
             try:
@@ -174,6 +178,13 @@ class Upload:
     def _own_failures(self) -> Iterator[ExampleOutcome]:
         while self._failed:
             yield self._failed.popleft()
+
+
+def _read(item: _Item) -> bytes:
+    content = read_image(item.example.image, origin=item.example.origin)
+    if item.example.sha256 and hashlib.sha256(content).digest() != item.sha256:
+        raise ImageError("The file changed while it was sent; send it again.", code="ABORTED", reason="FILE_CHANGED")
+    return content
 
 
 def _failure(example: LabelledImage, name: str, error: ImageError) -> ExampleOutcome:

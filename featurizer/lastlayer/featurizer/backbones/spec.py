@@ -85,6 +85,12 @@ class BackboneSpec(_Declared):
 
     name: Name
     description: str = ""
+    imagenet_accuracy: Annotated[float, Field(gt=0, le=1)] | None = None
+    """The share of ImageNet's validation images whose class it tells (top-1); None where that is not known."""
+    imagenet_source: str = ""
+    """Who published that number, and of what."""
+    relative_speed: Annotated[float, Field(gt=0)] | None = None
+    """How many images it computes while inception5h computes one, in float32 on processors; None where not known."""
     format: Literal["frozen_graph", "keras"] = "frozen_graph"
     input: str = ""
     """The input tensor of a frozen graph, such as `input:0`."""

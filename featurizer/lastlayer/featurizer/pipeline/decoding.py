@@ -17,6 +17,7 @@ from lastlayer.featurizer.errors import ImageTooLargeError, ImageUndecodableErro
 from lastlayer.featurizer.pipeline.checks import inspect
 from lastlayer.featurizer.pipeline.checks.orientation import read_orientation
 from lastlayer.featurizer.pipeline.checks.structure import Structure, damaged
+from lastlayer.featurizer.pipeline.perceptual_hash import SIDE, perceptual_hashes
 
 _ORIENTATION: Final = 0x0112
 _TRANSPOSITIONS: Final = {
@@ -64,6 +65,8 @@ class Decoded(NamedTuple):
     """The part of the upright image that the pixels show."""
     thumbnail: bytes
     """The whole upright image as a small JPEG; empty where it was not wanted."""
+    hashes: bytes = b""
+    """Of what it looks like, see `perceptual_hash`; empty where they were not wanted, or the image is too plain."""
 
 
 class Region(NamedTuple):
@@ -102,9 +105,11 @@ def decode_whole(
     height: int,
     max_pixels: int,
     thumbnail: bool = False,
+    hashes: bool = False,
     structure: Structure | None = None,
 ) -> Decoded:
-    """Return what `decode` returns, the part of the upright image that it shows, and a thumbnail where it is wanted.
+    """Return what `decode` returns, the part of the upright image that it shows, and a thumbnail and perceptual hashes
+    where they are wanted.
 
     `structure` is what `inspect_for` has returned, where that is known already.
     """
@@ -125,20 +130,31 @@ def decode_whole(
         crop = crop.transpose(transposition)
     pixels = np.asarray(_on_white(crop) if white is None else _to_eight_bits(crop, white))
     picture = _thumbnail(resizable, white, transposition) if thumbnail else b""
-    return Decoded(pixels, _upright(box, size, transposition), picture)
+    found = _hashes(resizable, white, transposition) if hashes else b""
+    return Decoded(pixels, _upright(box, size, transposition), picture, found)
 
 
 def _thumbnail(image: Image.Image, white: float | None, transposition: Image.Transpose | None) -> bytes:
     scale = min(1.0, _THUMBNAIL_PIXELS / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    stream = io.BytesIO()
+    # Pillow would take over a comment of the file, of up to 64 KiB.
+    _small(image, size, white, transposition).save(stream, "JPEG", quality=80, comment=b"")
+    return stream.getvalue()
+
+
+def _hashes(image: Image.Image, white: float | None, transposition: Image.Transpose | None) -> bytes:
+    return perceptual_hashes(np.asarray(_small(image, (SIDE, SIDE), white, transposition).convert("L")))
+
+
+def _small(
+    image: Image.Image, size: tuple[int, int], white: float | None, transposition: Image.Transpose | None
+) -> Image.Image:
+    """Return an image of this size before it is turned upright, in RGB."""
     small = image.resize(size, Image.Resampling.BILINEAR)
     if transposition is not None:
         small = small.transpose(transposition)
-    upright = _on_white(small) if white is None else _to_eight_bits(small, white)
-    stream = io.BytesIO()
-    # Pillow would take over a comment of the file, of up to 64 KiB.
-    upright.save(stream, "JPEG", quality=80, comment=b"")
-    return stream.getvalue()
+    return _on_white(small) if white is None else _to_eight_bits(small, white)
 
 
 def _longest(width: int, height: int) -> int:

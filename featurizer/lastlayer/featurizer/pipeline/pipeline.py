@@ -52,6 +52,8 @@ class Featurized(NamedTuple):
     vectors: Vectors
     thumbnail: bytes = b""
     """A small JPEG of it; empty where it was not wanted."""
+    hashes: bytes = b""
+    """Of what it looks like; empty where they were not wanted, or the image is too plain."""
 
 
 @dataclass
@@ -62,6 +64,7 @@ class _Work:
     taps: Sequence[str]
     deadline: float | None
     thumbnail: bool = False
+    hashes: bool = False
     maps: bool = False
     given_up: bool = False
     """Whether its caller has gone; set while a thread may be at it."""
@@ -158,14 +161,16 @@ class Pipeline:
         deadline: float | None,
         wait: bool,
         thumbnails: bool = False,
+        hashes: bool = False,
     ) -> list[Featurized | ImageError]:
-        """Return for each image its vectors at `taps`, with its thumbnail where those are wanted, or why it has none.
+        """Return for each image its vectors at `taps`, with its thumbnail and its perceptual hashes where those are
+        wanted, or why it has none.
 
         `deadline` is of `time.monotonic()`. Where there is no room, the images wait for it as those of a stream do, or
         OverloadedError is raised. Raises DeadlinePassedError. What is not begun when the caller is cancelled is not
         done.
         """
-        work = [_Work(image, taps, deadline, thumbnail=thumbnails) for image in images]
+        work = [_Work(image, taps, deadline, thumbnail=thumbnails, hashes=hashes) for image in images]
         with contextlib.nullcontext() if wait else self._admit(len(images), deadline):
             return await self._all(self._featurize_one(image, wait=wait) for image in work)
 
@@ -221,7 +226,7 @@ class Pipeline:
                     decoded, vectors = await self._through(work)
         except ImageError as error:
             return error
-        return Featurized(vectors, decoded.thumbnail)
+        return Featurized(vectors, decoded.thumbnail, decoded.hashes)
 
     async def _map(self, work: _Work) -> tuple[Maps, Region]:
         with _count_outcome(work):
@@ -263,6 +268,7 @@ class Pipeline:
                 height=size.height,
                 max_pixels=self._max_image_pixels,
                 thumbnail=work.thumbnail,
+                hashes=work.hashes,
                 structure=structure,
             )
         if not alone or work.given_up or work.is_late():
@@ -274,7 +280,12 @@ class Pipeline:
         size = self._preprocessing
         with monitoring.DECODE_SECONDS.time():
             return self._sandbox.decode(
-                structure, work.content, width=size.width, height=size.height, thumbnail=work.thumbnail
+                structure,
+                work.content,
+                width=size.width,
+                height=size.height,
+                thumbnail=work.thumbnail,
+                hashes=work.hashes,
             )
 
     def _run(self, batch: Sequence[_Wanted]) -> list[Vectors | Maps]:

@@ -13,7 +13,7 @@ from lastlayer.classifier.domain.types import Predicted, ServedVersion, TapExamp
 from lastlayer.classifier.domain.workers import Workers
 from lastlayer.classifier.evaluation.evaluation import MOST_NAMED, Evaluation, EvaluationReport, LabelledImage
 from lastlayer.classifier.evaluation.metrics import evaluate
-from lastlayer.classifier.evaluation.near_duplicates import find_near_duplicates
+from lastlayer.classifier.evaluation.near_duplicates import EvaluatedBlock, find_near_duplicates
 from lastlayer.rpc.errors import ImageEmptyError, InvalidFieldError, LastlayerError
 from tests.unit.classifier.evaluation.test_near_duplicates import random, stored
 
@@ -90,7 +90,7 @@ async def test_the_numbers_are_those_of_all_images_at_once(workers: Workers) -> 
     probabilities = np.stack([outcome.probabilities for outcome in predicted if isinstance(outcome, Predicted)])
     assert report.metrics == evaluate(probabilities, np.arange(5000) % 7, predictor.head.classes)
     vectors = np.stack([outcome.vector for outcome in predicted if isinstance(outcome, Predicted)])
-    near = find_near_duplicates([image.name for image in images], vectors, [training])
+    near = find_near_duplicates(EvaluatedBlock([image.name for image in images], vectors), [training])
     assert report.near_duplicate_count == len(near) >= 150
     assert {entry.name: entry.training_name for entry in report.near_duplicates}.items() <= {
         entry.name: entry.training_name for entry in near

@@ -1,6 +1,7 @@
 """Near duplicates among evaluated images, and which stored examples a version was trained on."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,12 @@ from lastlayer.classifier.evaluation.near_duplicates import (
     RANK,
     RATIO,
     SAME,
+    EvaluatedBlock,
     NearDuplicate,
     find_near_duplicates,
 )
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
+from lastlayer.classifier.evaluation.perceptual_hashes import HASH_BYTES
 from lastlayer.classifier.evaluation.tally import select_trained_on
 
 
@@ -34,7 +37,8 @@ def near_duplicates(
     """Compare images with training images in blocks of a few thousand."""
     rows = range(len(training.names))
     blocks = [training.only(rows[start : start + 4000]) for start in range(0, len(rows), 4000)]
-    return find_near_duplicates(names, np.stack(images) if images else training.vectors[:0], blocks, stopped)
+    vectors = np.stack(images) if images else training.vectors[:0]
+    return find_near_duplicates(EvaluatedBlock(names, vectors), blocks, stopped)
 
 
 def random(count: int, seed: int, dimension: int = 16) -> npt.NDArray[np.float32]:
@@ -105,6 +109,69 @@ def test_more_images_than_are_compared_at_once() -> None:
 def test_an_image_without_features_is_like_nothing() -> None:
     zeros = np.zeros((2, 16), np.float32)
     assert near_duplicates(["a"], [zeros[0]], stored(zeros)) == []
+
+
+def looks(seed: int, *, bits: int = 0) -> bytes:
+    """Return hashes of an image: of the whole, mirrored, and of three parts; in each some bits are changed."""
+    own = np.random.default_rng(seed).integers(0, 256, (5, HASH_BYTES), np.uint8)
+    own[:, -1] &= 0xFE
+    own[:, :bits] ^= 1
+    return own.tobytes()
+
+
+def copied(image: bytes, *training: bytes) -> list[str]:
+    """Return which training images an image is a copy of, by what they look like: no features are near."""
+    vectors = random(len(training), 0)
+    examples = replace(stored(vectors), hashes=training)
+    across = turned(vectors[0], 0.5)[None]
+    near = find_near_duplicates(EvaluatedBlock(["image"], across, [image]), [examples])
+    return [entry.training_name for entry in near]
+
+
+def test_what_looks_the_same_is_near_whatever_its_features_are() -> None:
+    others = [looks(seed) for seed in range(1, RANK)]
+    assert copied(looks(0), *others) == []
+    assert copied(looks(0), *others[:3], looks(0, bits=10), *others[3:]) == ["stored 3"]
+    assert copied(looks(0), looks(0)) == ["stored 0"]
+
+
+def test_a_part_of_an_image_is_a_copy_of_it() -> None:
+    part = looks(7)[3 * HASH_BYTES : 4 * HASH_BYTES] + looks(0)[HASH_BYTES:]
+    assert copied(part, looks(5), looks(6), looks(7)) == ["stored 2"]
+    assert copied(looks(7), looks(5), looks(6), part) == ["stored 2"]
+
+
+def test_where_all_images_look_much_the_same_only_a_copy_stands_out() -> None:
+    alike = [looks(0, bits=bits) for bits in (12, 12, 12, 14, 13)]
+    assert copied(looks(0, bits=0), *alike) == []
+    assert copied(looks(0, bits=0), *alike, looks(0, bits=2)) == ["stored 5"]
+
+
+def test_only_the_nearest_by_features_are_looked_at() -> None:
+    vectors = np.vstack([turned(random(1, 0)[0], 0.8 - row / 100) for row in range(RANK)])
+    far = -random(1, 0)
+    examples = replace(
+        stored(np.vstack([vectors, far])), hashes=[*(looks(seed) for seed in range(1, RANK + 1)), looks(0)]
+    )
+    assert find_near_duplicates(EvaluatedBlock(["image"], random(1, 0), [looks(0)]), [examples]) == []
+
+
+def test_images_of_before_have_no_hashes() -> None:
+    assert copied(looks(0), b"", b"") == []
+    assert copied(b"", looks(0), looks(1)) == []
+    vectors = random(3, 0)
+    near = find_near_duplicates(EvaluatedBlock(["image"], random(1, 5), [looks(0)]), [stored(vectors)])
+    assert near == []
+
+
+def test_the_nearest_are_the_same_in_blocks_as_at_once() -> None:
+    training = replace(stored(random(200, 0)), hashes=[looks(seed) for seed in range(200)])
+    evaluated = EvaluatedBlock([str(row) for row in range(200)], random(200, 1), [looks(row) for row in range(200)])
+    at_once = find_near_duplicates(evaluated, [training])
+    rows = range(200)
+    blocks = [training.only(rows[start : start + 7]) for start in range(0, 200, 7)]
+    assert find_near_duplicates(evaluated, blocks) == at_once
+    assert 0 < len(at_once) < 200
 
 
 def test_with_nothing_to_compare() -> None:

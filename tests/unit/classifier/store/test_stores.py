@@ -1,6 +1,7 @@
 """Datasets and models in a real SQLite database: what is kept, counted, refused, and noticed as damaged."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -322,6 +323,7 @@ def test_examples_of_before_labels_of_people_were_known(tmp_path: Path) -> None:
     older = Database(url)
     DatasetStore(older).add("d", BACKBONE, [example(1, "x"), example(2, "x")])
     with older.writing() as connection:
+        connection.execute(sa.text("DROP TABLE perceptual_hashes"))
         connection.execute(sa.text("ALTER TABLE examples DROP COLUMN relabelled"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
     older.close()
@@ -341,6 +343,7 @@ def test_a_migration_makes_one_class_of_labels_that_look_the_same(
     datasets.add("d", BACKBONE, [example(2, decomposed, stored=True), example(3, decomposed, stored=True)])
     assert datasets.get("d").conflict_count == 2
     with database.writing() as connection:
+        connection.execute(sa.text("DROP TABLE perceptual_hashes"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0004'"))
     migrated = Database(f"sqlite:///{tmp_path}/store.db")
     found = DatasetStore(migrated).get("d")
@@ -356,3 +359,36 @@ def test_the_tables_are_what_the_migrations_make(database: Database) -> None:
 
     with database.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def hashes_of(datasets: DatasetStore, name: str = "d") -> list[bytes]:
+    return [each for block in datasets.tap_blocks(name, BACKBONE.digest, "conv", 2) for each in block.hashes]
+
+
+def test_perceptual_hashes_are_kept_while_a_dataset_has_the_image(database: Database, datasets: DatasetStore) -> None:
+    datasets.add("d", BACKBONE, [replace(example(number, "x"), hashes=bytes([number]) * 30) for number in (1, 2)])
+    datasets.add("d", BACKBONE, [example(3, "x")])  # a plain one, or one of an earlier release
+    datasets.add("e", BACKBONE, [example(1, "y", stored=True)])
+    assert hashes_of(datasets) == [bytes([1]) * 30, bytes([2]) * 30, b""]
+    assert hashes_of(datasets, "e") == [bytes([1]) * 30]
+    ExampleStore(database).remove("d", [Selector(prefix=bytes([2]) * 32)])
+    datasets.delete("d")
+    assert hashes_of(datasets, "e") == [bytes([1]) * 30]
+    datasets.delete("e")
+    with database.reading() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM perceptual_hashes")) == 0
+
+
+def test_a_store_of_before_perceptual_hashes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    older = Database(url)
+    DatasetStore(older).add("d", BACKBONE, [example(1, "x")])
+    with older.writing() as connection:
+        connection.execute(sa.text("DROP TABLE perceptual_hashes"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0005'"))
+    older.close()
+    database = Database(url)
+    datasets = DatasetStore(database)
+    datasets.add("d", BACKBONE, [replace(example(2, "x"), hashes=b"2" * 15)])
+    assert hashes_of(datasets) == [b"", b"2" * 15]
+    database.close()

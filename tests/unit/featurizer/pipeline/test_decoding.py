@@ -184,7 +184,7 @@ def test_the_region_is_what_the_pixels_show(
     stored = upright if turned is None else upright.transpose(turned)
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    crop, region, _ = decode_whole(encoded(stored, exif=exif), width=30, height=20, max_pixels=10_000)
+    crop, region, *_ = decode_whole(encoded(stored, exif=exif), width=30, height=20, max_pixels=10_000)
     box = (region.left * size[0], region.top * size[1], region.right * size[0], region.bottom * size[1])
     expected = np.asarray(upright.resize((30, 20), Image.Resampling.BILINEAR, box=box))
     assert np.abs(crop.astype(int) - expected).max() <= 1

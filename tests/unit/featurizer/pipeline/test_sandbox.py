@@ -39,7 +39,7 @@ def structure_of(content: bytes) -> Structure:
 
 
 def decoded(sandbox: Sandbox, content: bytes, structure: Structure | None = None) -> Decoded:
-    return sandbox.decode(structure or structure_of(content), content, width=SIZE, height=SIZE, thumbnail=True)
+    return sandbox.decode(structure or structure_of(content), content, width=SIZE, height=SIZE, thumbnail=True, hashes=True)
 
 
 def picture(kind: str) -> bytes:
@@ -52,11 +52,12 @@ def picture(kind: str) -> bytes:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
 def test_what_is_decoded_apart_is_what_is_decoded_here(sandbox: Sandbox, kind: str) -> None:
     content = picture(kind)
-    here = decode_whole(content, width=SIZE, height=SIZE, max_pixels=MAX_PIXELS, thumbnail=True)
+    here = decode_whole(content, width=SIZE, height=SIZE, max_pixels=MAX_PIXELS, thumbnail=True, hashes=True)
+    assert here.hashes
     for _ in range(2):  # in one process after the other
         apart = decoded(sandbox, content)
         assert (apart.pixels == here.pixels).all()
-        assert (apart.region, apart.thumbnail) == (here.region, here.thumbnail)
+        assert (apart.region, apart.thumbnail, apart.hashes) == (here.region, here.thumbnail, here.hashes)
     assert len(sandbox._all) == 1
 
 

@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import click
@@ -12,9 +13,14 @@ from lastlayer.client.commands.interface.options import MODEL_VARIABLE
 from lastlayer.client.commands.interface.style import tell
 from lastlayer.client.data.labelled import Data
 from lastlayer.client.errors import ImageError
-from lastlayer.client.results import ExampleOutcome
+from lastlayer.client.results import Backbone, ExampleOutcome, ModelVersion, StoredExample
 from lastlayer.client.transport.defaults import DEFAULT_MODEL
 from lastlayer.rpc.observability.escape import escape
+
+BETTER: Final = 0.03
+"""By how much more of ImageNet a network must tell to be called likely to be better. Over twelve data sets, what a
+network's features are good for follows that number closely (Kornblith, Shlens and Le, Do Better ImageNet Models Transfer
+Better?, 2019); docs/networks.md has ours."""
 
 SHOWN_PROBLEMS: Final = 10
 """How many things that are wrong are printed before the others are only counted."""
@@ -40,6 +46,42 @@ def tell_next(model: str) -> None:
     if context.get_parameter_source("server") is ParameterSource.COMMANDLINE:
         words += ["--server", context.params["server"]]
     tell("Next", escape(shlex.join(words)))
+
+
+def tell_missing(dataset: str, missing: Sequence[StoredExample], folders: Sequence[Path]) -> None:
+    """Print which images of a dataset are in none of the folders, and what to do about it."""
+    for example in missing[:SHOWN_PROBLEMS]:
+        tell("Failed", f"{escape(example.id)} ({example.sha256.hex()[:12]}) cannot be found.")
+    if more := len(missing[SHOWN_PROBLEMS:]):
+        tell("Failed", f"{more:,} more; --json lists all of them.")
+    if missing:
+        images = "1 image is" if len(missing) == 1 else f"{len(missing):,} images are"
+        where = ", ".join(escape(str(folder)) for folder in folders)
+        tell(
+            "Note",
+            f"{images} in none of the folders that were searched ({where}). Until then the dataset cannot be trained"
+            f" on: run `client move {escape(shlex.quote(dataset))} FOLDER` with the folder where they are, or take"
+            " them out by `client remove`.",
+        )
+
+
+def tell_better(served: Backbone, version: ModelVersion) -> None:
+    """Print which network on the featurizer's disk is likely to be better than the one that a version was trained with."""
+    known = served.imagenet_accuracy
+    if known is None or version.backbone_digest != served.digest:
+        return
+    others = [other for other in served.others if (other.imagenet_accuracy or 0) >= known + BETTER]
+    if not others:
+        return
+    best = max(others, key=lambda other: other.imagenet_accuracy or 0)
+    speed = f", {best.relative_speed / served.relative_speed:.1g} times as fast" if served.relative_speed else ""
+    words = shlex.join(["client", "move", version.dataset, "FOLDER"])
+    tell(
+        "Note",
+        f"the featurizer also has {escape(best.name)} on disk, which is likely to be better: {best.imagenet_accuracy:.1%}"
+        f" of ImageNet, where {escape(served.name)} has {known:.1%}{speed}. To try it, serve it"
+        f" (LASTLAYER_BACKBONE={escape(best.name)}), then run `{escape(words)}` and train again.",
+    )
 
 
 def tell_relabelled(kept: Sequence[ExampleOutcome]) -> None:

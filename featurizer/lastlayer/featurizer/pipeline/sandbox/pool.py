@@ -46,7 +46,9 @@ class Sandbox:
         self._all: set[_Worker] = set()
         self._closed = False
 
-    def decode(self, structure: Structure, content: bytes, *, width: int, height: int, thumbnail: bool) -> Decoded:
+    def decode(
+        self, structure: Structure, content: bytes, *, width: int, height: int, thumbnail: bool, hashes: bool = False
+    ) -> Decoded:
         """Return what `decode_whole` returns of a file with this structure.
 
         Raises what it raises, ImageTooComplexError where it takes too much memory or processor time, or NotReadyError
@@ -56,7 +58,7 @@ class Sandbox:
             raise _too_much_memory(self._memory.total)
         cpu_s = _BASE_SECONDS + _SECONDS_PER_PIXEL * structure.pixels
         request = wire.REQUEST.pack(
-            width, height, self._max_pixels, structure.memory_bytes, cpu_s, thumbnail, len(content)
+            width, height, self._max_pixels, structure.memory_bytes, cpu_s, thumbnail, hashes, len(content)
         )
         with self._memory.held(structure.memory_bytes):
             worker = self._taken()
@@ -164,10 +166,11 @@ def _decoded(kind: int, body: bytes, width: int, height: int) -> Decoded:
         raise RelayedError(reason, message, metadata)
     if kind != wire.DONE:
         raise RuntimeError(f"an image could not be decoded apart: {body.decode(errors='replace')}")
-    *region, size = wire.DECODED.unpack_from(body)
-    pixels_at = wire.DECODED.size + size
+    *region, thumbnail_size, hashes_size = wire.DECODED.unpack_from(body)
+    hashes_at = wire.DECODED.size + thumbnail_size
+    pixels_at = hashes_at + hashes_size
     pixels = np.frombuffer(body, np.uint8, offset=pixels_at).reshape(height, width, 3)
-    return Decoded(pixels, Region(*region), body[wire.DECODED.size : pixels_at])
+    return Decoded(pixels, Region(*region), body[wire.DECODED.size : hashes_at], body[hashes_at:pixels_at])
 
 
 def _too_much_memory(limit: int) -> ImageTooComplexError:

@@ -3,15 +3,15 @@
 import struct
 from typing import IO, Final
 
-REQUEST: Final = struct.Struct("<IIQQd?Q")
+REQUEST: Final = struct.Struct("<IIQQd??Q")
 """Width and height of the pixels that are wanted, the most pixels and bytes of memory, the most seconds of processor
-time, whether a thumbnail is wanted, and how many bytes of the file follow."""
+time, whether a thumbnail and whether perceptual hashes are wanted, and how many bytes of the file follow."""
 
 ANSWER: Final = struct.Struct("<BQ")
 """One of the kinds below, and how many bytes follow."""
 
-DECODED: Final = struct.Struct("<4dQ")
-"""The region, and how many bytes of a thumbnail follow; after those come the pixels."""
+DECODED: Final = struct.Struct("<4dQQ")
+"""The region, and how many bytes of a thumbnail and of hashes follow; after those come the pixels."""
 
 DONE: Final = 0
 REFUSED: Final = 1

@@ -33,14 +33,16 @@ def main() -> None:
 
 
 def _answer_next(requests: BinaryIO, answers: BinaryIO) -> None:
-    width, height, max_pixels, memory_bytes, cpu_s, thumbnail, size = wire.REQUEST.unpack(
+    width, height, max_pixels, memory_bytes, cpu_s, thumbnail, hashes, size = wire.REQUEST.unpack(
         wire.read_exactly(requests, wire.REQUEST.size)
     )
     content = wire.read_exactly(requests, size)
     _limit_memory(memory_bytes + _SLACK_BYTES)
     signal.setitimer(signal.ITIMER_PROF, cpu_s)
     try:
-        decoded = decode_whole(content, width=width, height=height, max_pixels=max_pixels, thumbnail=thumbnail)
+        decoded = decode_whole(
+            content, width=width, height=height, max_pixels=max_pixels, thumbnail=thumbnail, hashes=hashes
+        )
         kind, body = wire.DONE, _packed(decoded)
     except ImageError as error:
         kind, body = wire.REFUSED, json.dumps([error.reason, error.message, error.metadata]).encode()
@@ -57,8 +59,8 @@ def _answer_next(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def _packed(decoded: Decoded) -> bytes:
-    head = wire.DECODED.pack(*decoded.region, len(decoded.thumbnail))
-    return head + decoded.thumbnail + decoded.pixels.tobytes()
+    head = wire.DECODED.pack(*decoded.region, len(decoded.thumbnail), len(decoded.hashes))
+    return head + decoded.thumbnail + decoded.hashes + decoded.pixels.tobytes()
 
 
 def _limit_memory(more_bytes: int | None) -> None:
