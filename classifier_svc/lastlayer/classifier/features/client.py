@@ -20,6 +20,7 @@ from lastlayer.rpc.credentials.tls import CertificateFiles, channel_credentials
 from lastlayer.rpc.errors import (
     BackboneMismatchError,
     DeadlinePassedError,
+    FeaturesTooFarError,
     InvalidFieldError,
     LastlayerError,
     OverloadedError,
@@ -41,6 +42,8 @@ class Featurized(NamedTuple):
     vectors: Vectors
     thumbnail: bytes
     """A small JPEG of it; empty where it was not asked for."""
+    precision: str = ""
+    """In which they were computed, such as `float32`; empty where the featurizer does not say."""
 
 
 MAX_CONTENT_BYTES: Final = MAX_MESSAGE_BYTES - 16 * 1024
@@ -139,7 +142,8 @@ class FeaturizerClient:
             self._fail(error)
         self._max_images = min(answer.max_images_per_request or _MAX_IMAGES, _MAX_IMAGES)
         taps = (Tap(tap.name, tap.kind == types_pb2.TAP_KIND_CLASS_SCORES, tap.dimension) for tap in answer.taps)
-        return Backbone(answer.name, answer.digest, tuple(taps))
+        former = {entry.digest: entry.precision for entry in answer.former_digests}
+        return Backbone(answer.name, answer.digest, tuple(taps), former)
 
     async def featurize(
         self,
@@ -150,11 +154,13 @@ class FeaturizerClient:
         deadline: float | None,
         patient: bool = False,
         thumbnails: bool = False,
+        min_mean_cosine: float = 0.0,
     ) -> list[Featurized | LastlayerError]:
         """Return for each image its vectors at `taps`, and its thumbnail where those are wanted, or why it has none.
 
         A `patient` caller waits where the featurizer has no room, within the deadline, behind callers that are not.
-        Raises BackboneMismatchError where it serves another backbone than `digest`, FeaturizerUnavailableError,
+        Raises BackboneMismatchError where it serves another backbone than `digest`, FeaturesTooFarError where its
+        features are farther from those in float32 than `min_mean_cosine` tolerates, FeaturizerUnavailableError,
         OverloadedError or DeadlinePassedError.
         """
         if self._max_images is None:
@@ -169,10 +175,11 @@ class FeaturizerClient:
                 taps=taps,
                 backbone_digest=digest,
                 thumbnails=thumbnails,
+                min_mean_cosine=min_mean_cosine,
             )
             response = await (self._wait(request, deadline) if patient else self._ask(request, deadline))
             for (index, _), result in zip(part, response.results, strict=True):
-                outcomes[index] = _outcome(result)
+                outcomes[index] = _outcome(result, response.precision)
         return [outcomes[index] for index in range(len(images))]
 
     async def spatial_means(self, *, digest: str, deadline: float | None) -> list[str]:
@@ -181,12 +188,12 @@ class FeaturizerClient:
             answer = await self._stub.GetBackbone(featurizer_pb2.GetBackboneRequest(), **_options(deadline))
         except grpc.aio.AioRpcError as error:
             self._fail(error)
-        if answer.digest != digest:
+        if digest not in (answer.digest, *(former.digest for former in answer.former_digests)):
             raise BackboneMismatchError("Another backbone is served.", expected=digest, actual=answer.digest)
         return [tap.name for tap in answer.taps if tap.kind == types_pb2.TAP_KIND_SPATIAL_MEAN]
 
     async def feature_maps(
-        self, image: bytes, taps: Sequence[str], *, digest: str, deadline: float | None
+        self, image: bytes, taps: Sequence[str], *, digest: str, deadline: float | None, min_mean_cosine: float = 0.0
     ) -> tuple[FeatureMaps, Region]:
         """Return the maps of an image at some of the `spatial_means`, and the part of it that they cover.
 
@@ -196,7 +203,10 @@ class FeaturizerClient:
         if len(image) > MAX_CONTENT_BYTES:
             raise _too_large(image, "image.content")
         request = featurizer_pb2.GetFeatureMapsRequest(
-            image=types_pb2.Image(content=image), taps=taps, backbone_digest=digest
+            image=types_pb2.Image(content=image),
+            taps=taps,
+            backbone_digest=digest,
+            min_mean_cosine=min_mean_cosine,
         )
         try:
             answer = await self._stub.GetFeatureMaps(request, **_options(deadline))
@@ -273,6 +283,8 @@ class FeaturizerClient:
                 expected=details.metadata.get("expected", ""),
                 actual=details.metadata.get("actual", ""),
             )
+        if details.reason == "FEATURES_TOO_FAR":
+            return FeaturesTooFarError(details.message, metadata=details.metadata)
         return None
 
 
@@ -319,8 +331,9 @@ def _parts(images: Sequence[tuple[int, bytes]], most: int) -> Iterator[list[tupl
         yield part
 
 
-def _outcome(result: featurizer_pb2.ImageFeatures) -> Featurized | LastlayerError:
+def _outcome(result: featurizer_pb2.ImageFeatures, precision: str) -> Featurized | LastlayerError:
     if result.HasField("error"):
         details = read_status(result.error)
         return RelayedError(details.reason, details.message, details.metadata)
-    return Featurized({vector.tap: unpack(vector.values) for vector in result.features.vectors}, result.thumbnail)
+    vectors = {vector.tap: unpack(vector.values) for vector in result.features.vectors}
+    return Featurized(vectors, result.thumbnail, precision)

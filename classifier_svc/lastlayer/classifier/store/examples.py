@@ -12,7 +12,7 @@ from lastlayer.classifier.domain.errors import ResourceNotFoundError
 from lastlayer.classifier.domain.types import Dataset, StoredExample
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
-from lastlayer.classifier.store.schema import datasets, examples, features, thumbnails
+from lastlayer.classifier.store.schema import datasets, examples, feature_precisions, features, thumbnails
 from lastlayer.rpc.errors import InvalidFieldError
 
 LEAST_PREFIX_BYTES: Final = 4
@@ -104,8 +104,9 @@ class ExampleStore:
                     mine = table.c.dataset_id == owner.id, table.c.content_sha256.in_(some)
                     connection.execute(sa.delete(table).where(*mine))
                 kept = sa.select(examples.c.content_sha256).where(examples.c.content_sha256.in_(some))
-                orphans = features.c.content_sha256.in_(some), features.c.content_sha256.not_in(kept)
-                connection.execute(sa.delete(features).where(*orphans))
+                for table in (features, feature_precisions):
+                    orphans = table.c.content_sha256.in_(some), table.c.content_sha256.not_in(kept)
+                    connection.execute(sa.delete(table).where(*orphans))
             self._choose_backbone(connection, owner)
             return len(contents), self._touched(connection, owner, len(contents))
 

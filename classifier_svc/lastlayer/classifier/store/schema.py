@@ -49,6 +49,8 @@ backbones = Table(
     Column("digest", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("taps", JSON, nullable=False),
+    # Of the features that `feature_precisions` does not tell of; none where that is not known.
+    Column("precision", Text),
 )
 
 datasets = Table(
@@ -81,6 +83,15 @@ features = Table(
     Column("tap", Text, primary_key=True),
     Column("vector", LargeBinary, nullable=False),  # float32, little-endian
     Column("crc32", BigInteger, nullable=False),  # of the vector's bytes
+)
+
+# Beside `features`, and not in it: to count precisions its vectors would all have to be read.
+feature_precisions = Table(
+    "feature_precisions",
+    metadata,
+    Column("backbone_id", _Key, ForeignKey("backbones.id"), primary_key=True),
+    Column("content_sha256", LargeBinary(32), primary_key=True, index=True),
+    Column("precision", Text, nullable=False),
 )
 
 thumbnails = Table(
