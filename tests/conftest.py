@@ -1,9 +1,14 @@
 """What holds for all tests."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from PIL import Image
+
+# What runs networks is measured by default, at the first start in each home: here the same everywhere, and without that.
+os.environ.setdefault("FEATURIZER_ENGINE", "tensorflow")
+os.environ.setdefault("FEATURIZER_PRECISION", "float32")
 
 
 @pytest.fixture(autouse=True)

@@ -325,6 +325,8 @@ class ModelVersion:
     """`quality` or `speed`: what the recipe `auto` chose by."""
     square_root: bool = False
     """Whether the square roots of the vectors' elements are its features."""
+    min_mean_cosine: float = 0.0
+    """How far the features that it takes may be from those in float32: the least mean cosine, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +358,8 @@ class Dataset:
     update_time: datetime.datetime
     stale_count: int = 0
     """The images that must be added again before it can be trained on, as another backbone featurized them."""
+    precisions: dict[str, int] = field(default_factory=dict)
+    """How many images were featurized in each precision, such as `float32`; empty where it was not recorded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from lastlayer.rpc.settings import File, ServiceSettings, host_port
 EngineName = Literal["tensorflow", "openvino"]
 """What runs the network."""
 
-Precision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["float32", "bfloat16", "float16", "int8"]
 """The numbers that the network computes in."""
 
 
@@ -33,16 +33,15 @@ class FeaturizerSettings(ServiceSettings):
         validation_alias="LASTLAYER_MIRROR",
         description="folder asked for weights before the network, with `<backbone>/<file>` or what would be downloaded",
     )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "float32",
-        description="numbers that the network computes in; another precision is another backbone to heads. "
-        "`bfloat16` needs AVX512-BF16 or AMX; `auto` takes 16 bits where the machine is faster with them and the "
-        "features are near (cosine above 0.999), and keeps to it",
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
+        "auto",
+        description="numbers that the network computes in; `auto` measures at the first start on a machine, and takes "
+        "what is fastest and near enough to `float32` for heads (`featurizer tune` shows it). `bfloat16` needs "
+        "AVX512-BF16 or AMX; `int8` is made by `featurizer quantize`, or at the start",
     )
-    engine: EngineName = Field(
-        "tensorflow",
-        description="what runs the network: `openvino` is faster on processors, and is installed by the extra "
-        "`featurizer-openvino`",
+    engine: Literal["auto", "tensorflow", "openvino"] = Field(
+        "auto",
+        description="what runs the network: `openvino` is faster on processors; `auto` measures, as above",
     )
     max_batch_images: Annotated[int, Field(ge=1, le=1024)] = Field(
         16, description="the most images that run through the network at once, in two batches; more cost memory"
@@ -64,6 +63,12 @@ class FeaturizerSettings(ServiceSettings):
     def _check_queue(self) -> Self:
         if self.max_queued_images < self.max_images_per_request:
             raise ValueError("FEATURIZER_MAX_QUEUED_IMAGES must be at least FEATURIZER_MAX_IMAGES_PER_REQUEST")
+        return self
+
+    @model_validator(mode="after")
+    def _check_engine(self) -> Self:
+        if self.precision == "int8" and self.engine == "tensorflow":
+            raise ValueError("FEATURIZER_PRECISION=int8 needs FEATURIZER_ENGINE to be openvino or auto")
         return self
 
     @property

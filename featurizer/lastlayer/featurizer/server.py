@@ -60,12 +60,24 @@ def _describe(loaded: Loaded, settings: FeaturizerSettings) -> types_pb2.Backbon
         name=spec.name,
         digest=loaded.digest,
         taps=[
-            types_pb2.Tap(name=tap.name, kind=_KINDS[tap.kind], dimension=tap.dimension) for tap in loaded.graph.taps
+            types_pb2.Tap(
+                name=tap.name,
+                kind=_KINDS[tap.kind],
+                dimension=tap.dimension,
+                mean_cosine=loaded.distances[tap.name].mean_cosine,
+                least_cosine=loaded.distances[tap.name].least_cosine,
+            )
+            for tap in loaded.graph.taps
         ],
         image_width=spec.preprocessing.width,
         image_height=spec.preprocessing.height,
         device=loaded.device,
-        precision=loaded.precision,
+        precision=loaded.variant.precision,
+        engine=loaded.variant.engine,
+        former_digests=[
+            types_pb2.FormerDigest(digest=digest, precision=precision)
+            for digest, precision in loaded.former_digests.items()
+        ],
         max_images_per_request=settings.max_images_per_request,
         max_image_pixels=settings.max_image_pixels,
         max_message_bytes=MAX_MESSAGE_BYTES,
@@ -127,14 +139,18 @@ async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
             },
         )
         monitoring.BACKBONE.labels(backbone.name, backbone.digest, backbone.device, backbone.precision).set(1)
+        for tap in backbone.taps:
+            monitoring.MEAN_COSINE.labels(tap.name).set(tap.mean_cosine)
+            monitoring.LEAST_COSINE.labels(tap.name).set(tap.least_cosine)
         await server.set_serving(True)
         _log.info(
-            "serving %s (digest %s, taps %s) on %s in %s at %s",
+            "serving %s (digest %s, taps %s) on %s in %s (mean cosine to float32 at least %.4f) at %s",
             backbone.name,
             backbone.digest[:12],
             ", ".join(f"{tap.name} [{tap.dimension}]" for tap in backbone.taps),
             backbone.device,
             backbone.precision,
+            min(tap.mean_cosine for tap in backbone.taps),
             server.bound_address,
         )
         try:

@@ -11,7 +11,13 @@ from google.rpc import status_pb2
 
 from lastlayer.featurizer.pipeline.pipeline import Featurized, Pipeline
 from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
-from lastlayer.rpc.errors import BackboneMismatchError, ImageError, InvalidFieldError, LastlayerError
+from lastlayer.rpc.errors import (
+    BackboneMismatchError,
+    FeaturesTooFarError,
+    ImageError,
+    InvalidFieldError,
+    LastlayerError,
+)
 from lastlayer.rpc.server.deadlines import deadline_of
 from lastlayer.rpc.server.streams import answer_each
 from lastlayer.rpc.status import to_status
@@ -33,6 +39,8 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
     def __init__(self, backbone: types_pb2.Backbone, pipeline: Pipeline) -> None:
         self._backbone = backbone
         self._taps = [tap.name for tap in backbone.taps]
+        self._cosines = {tap.name: tap.mean_cosine for tap in backbone.taps}
+        self._digests = {backbone.digest, *(former.digest for former in backbone.former_digests)}
         self._pipeline = pipeline
 
     async def GetBackbone(
@@ -103,10 +111,12 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
             hashes=request.perceptual_hashes,
         )
         results = [_result(image.id, outcome, taps) for image, outcome in zip(request.images, outcomes, strict=True)]
-        return featurizer_pb2.FeaturizeResponse(results=results, backbone_digest=self._backbone.digest)
+        return featurizer_pb2.FeaturizeResponse(
+            results=results, backbone_digest=self._backbone.digest, precision=self._backbone.precision
+        )
 
     def _check(self, request: featurizer_pb2.FeaturizeRequest) -> list[str]:
-        """Return the taps that are asked for; raises InvalidFieldError or BackboneMismatchError."""
+        """Return the taps that are asked for; raises InvalidFieldError, BackboneMismatchError or FeaturesTooFarError."""
         most = self._backbone.max_images_per_request
         if not 1 <= len(request.images) <= most:
             raise InvalidFieldError(
@@ -116,10 +126,12 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
             _check_id(f"images[{index}].id", image.id)
         # Another backbone has other taps. That it is another one is what the caller must know, so that comes first.
         self._check_digest(request.backbone_digest)
-        return self._known(request.taps) or self._taps
+        taps = self._known(request.taps) or self._taps
+        self._check_distance(taps, request.min_mean_cosine)
+        return taps
 
     def _check_maps(self, request: featurizer_pb2.GetFeatureMapsRequest) -> list[str]:
-        """Return the taps whose maps are asked for; raises InvalidFieldError or BackboneMismatchError."""
+        """Return the taps whose maps are asked for; raises what `_check` raises."""
         _check_id("image.id", request.image.id)
         self._check_digest(request.backbone_digest)
         spatial = [tap.name for tap in self._backbone.taps if tap.kind == types_pb2.TAP_KIND_SPATIAL_MEAN]
@@ -133,6 +145,7 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
                     f"taps[{index}]",
                     f"The tap `{tap}` of {self._backbone.name} is no spatial mean, and so has no map; {known}.",
                 )
+        self._check_distance(taps, request.min_mean_cosine)
         return taps
 
     def _known(self, asked: Sequence[str]) -> list[str]:
@@ -145,12 +158,31 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
         return list(dict.fromkeys(asked))
 
     def _check_digest(self, digest: str) -> None:
-        if digest and digest != self._backbone.digest:
+        if digest and digest not in self._digests:
             raise BackboneMismatchError(
                 f"The featurizer serves {self._backbone.name} with the digest {self._backbone.digest}, but "
                 f"{digest[:64]} was asked for.",
                 expected=digest[:64],
                 actual=self._backbone.digest,
+            )
+
+    def _check_distance(self, taps: Sequence[str], least: float) -> None:
+        if not 0 <= least <= 1:
+            raise InvalidFieldError("min_mean_cosine", f"It is {least}; from 0 to 1 is accepted.")
+        farthest = min(taps, key=self._cosines.__getitem__)
+        if self._cosines[farthest] < least:
+            backbone = self._backbone
+            raise FeaturesTooFarError(
+                f"The features of {backbone.name} at the tap `{farthest}` in {backbone.precision} by {backbone.engine} "
+                f"have a mean cosine of {self._cosines[farthest]:.4f} to those in float32, but {least:.4f} was asked "
+                "for; FEATURIZER_PRECISION=float32 serves those themselves.",
+                metadata={
+                    "tap": farthest,
+                    "precision": backbone.precision,
+                    "engine": backbone.engine,
+                    "mean_cosine": f"{self._cosines[farthest]:.6f}",
+                    "min_mean_cosine": f"{least:.6f}",
+                },
             )
 
 

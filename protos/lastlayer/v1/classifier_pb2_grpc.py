@@ -197,8 +197,8 @@ class ClassifierServicer:
     def Predict(self, request, context):
         """Predicts the classes of some images. One bad image yields an error for that image alone. Idempotent.
 
-        Fails with FAILED_PRECONDITION (BACKBONE_MISMATCH) where the featurizer serves another backbone than the version
-        was trained with.
+        Fails with FAILED_PRECONDITION where the featurizer serves another backbone than the version was trained with
+        (BACKBONE_MISMATCH), or computes features farther from float32 than the version tolerates (FEATURES_TOO_FAR).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -63,8 +63,8 @@ class ClassifierStub:
     Predict: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.PredictRequest, _classifier_pb2.PredictResponse]
     """Predicts the classes of some images. One bad image yields an error for that image alone. Idempotent.
 
-    Fails with FAILED_PRECONDITION (BACKBONE_MISMATCH) where the featurizer serves another backbone than the version
-    was trained with.
+    Fails with FAILED_PRECONDITION where the featurizer serves another backbone than the version was trained with
+    (BACKBONE_MISMATCH), or computes features farther from float32 than the version tolerates (FEATURES_TOO_FAR).
     """
     PredictStream: _grpc.StreamStreamMultiCallable[_classifier_pb2.PredictStreamRequest, _classifier_pb2.PredictStreamResponse]
     """The same over one stream: each request is answered by one response with its `request_id`, in the order in which
@@ -158,8 +158,8 @@ class ClassifierAsyncStub(ClassifierStub):
     Predict: _aio.UnaryUnaryMultiCallable[_classifier_pb2.PredictRequest, _classifier_pb2.PredictResponse]  # type: ignore[assignment]
     """Predicts the classes of some images. One bad image yields an error for that image alone. Idempotent.
 
-    Fails with FAILED_PRECONDITION (BACKBONE_MISMATCH) where the featurizer serves another backbone than the version
-    was trained with.
+    Fails with FAILED_PRECONDITION where the featurizer serves another backbone than the version was trained with
+    (BACKBONE_MISMATCH), or computes features farther from float32 than the version tolerates (FEATURES_TOO_FAR).
     """
     PredictStream: _aio.StreamStreamMultiCallable[_classifier_pb2.PredictStreamRequest, _classifier_pb2.PredictStreamResponse]  # type: ignore[assignment]
     """The same over one stream: each request is answered by one response with its `request_id`, in the order in which
@@ -268,8 +268,8 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_classifier_pb2.PredictResponse, _abc.Awaitable[_classifier_pb2.PredictResponse]]:
         """Predicts the classes of some images. One bad image yields an error for that image alone. Idempotent.
 
-        Fails with FAILED_PRECONDITION (BACKBONE_MISMATCH) where the featurizer serves another backbone than the version
-        was trained with.
+        Fails with FAILED_PRECONDITION where the featurizer serves another backbone than the version was trained with
+        (BACKBONE_MISMATCH), or computes features farther from float32 than the version tolerates (FEATURES_TOO_FAR).
         """
 
     @_abc_1.abstractmethod

@@ -13,18 +13,20 @@ class GetBackboneRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class FeaturizeRequest(_message.Message):
-    __slots__ = ("images", "taps", "backbone_digest", "thumbnails", "perceptual_hashes")
+    __slots__ = ("images", "taps", "backbone_digest", "thumbnails", "min_mean_cosine", "perceptual_hashes")
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     TAPS_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     THUMBNAILS_FIELD_NUMBER: _ClassVar[int]
+    MIN_MEAN_COSINE_FIELD_NUMBER: _ClassVar[int]
     PERCEPTUAL_HASHES_FIELD_NUMBER: _ClassVar[int]
     images: _containers.RepeatedCompositeFieldContainer[_types_pb2.Image]
     taps: _containers.RepeatedScalarFieldContainer[str]
     backbone_digest: str
     thumbnails: bool
+    min_mean_cosine: float
     perceptual_hashes: bool
-    def __init__(self, images: _Optional[_Iterable[_Union[_types_pb2.Image, _Mapping]]] = ..., taps: _Optional[_Iterable[str]] = ..., backbone_digest: _Optional[str] = ..., thumbnails: _Optional[bool] = ..., perceptual_hashes: _Optional[bool] = ...) -> None: ...
+    def __init__(self, images: _Optional[_Iterable[_Union[_types_pb2.Image, _Mapping]]] = ..., taps: _Optional[_Iterable[str]] = ..., backbone_digest: _Optional[str] = ..., thumbnails: _Optional[bool] = ..., min_mean_cosine: _Optional[float] = ..., perceptual_hashes: _Optional[bool] = ...) -> None: ...
 
 class ImageFeatures(_message.Message):
     __slots__ = ("id", "features", "error", "thumbnail", "perceptual_hashes")
@@ -47,12 +49,14 @@ class FeatureVectors(_message.Message):
     def __init__(self, vectors: _Optional[_Iterable[_Union[_types_pb2.FeatureVector, _Mapping]]] = ...) -> None: ...
 
 class FeaturizeResponse(_message.Message):
-    __slots__ = ("results", "backbone_digest")
+    __slots__ = ("results", "backbone_digest", "precision")
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[ImageFeatures]
     backbone_digest: str
-    def __init__(self, results: _Optional[_Iterable[_Union[ImageFeatures, _Mapping]]] = ..., backbone_digest: _Optional[str] = ...) -> None: ...
+    precision: str
+    def __init__(self, results: _Optional[_Iterable[_Union[ImageFeatures, _Mapping]]] = ..., backbone_digest: _Optional[str] = ..., precision: _Optional[str] = ...) -> None: ...
 
 class FeaturizeStreamRequest(_message.Message):
     __slots__ = ("request_id", "request")
@@ -73,14 +77,16 @@ class FeaturizeStreamResponse(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., response: _Optional[_Union[FeaturizeResponse, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class GetFeatureMapsRequest(_message.Message):
-    __slots__ = ("image", "taps", "backbone_digest")
+    __slots__ = ("image", "taps", "backbone_digest", "min_mean_cosine")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     TAPS_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    MIN_MEAN_COSINE_FIELD_NUMBER: _ClassVar[int]
     image: _types_pb2.Image
     taps: _containers.RepeatedScalarFieldContainer[str]
     backbone_digest: str
-    def __init__(self, image: _Optional[_Union[_types_pb2.Image, _Mapping]] = ..., taps: _Optional[_Iterable[str]] = ..., backbone_digest: _Optional[str] = ...) -> None: ...
+    min_mean_cosine: float
+    def __init__(self, image: _Optional[_Union[_types_pb2.Image, _Mapping]] = ..., taps: _Optional[_Iterable[str]] = ..., backbone_digest: _Optional[str] = ..., min_mean_cosine: _Optional[float] = ...) -> None: ...
 
 class GetFeatureMapsResponse(_message.Message):
     __slots__ = ("maps", "region", "backbone_digest")

@@ -81,9 +81,10 @@ class FeaturizerServicer:
         """Computes the features of some images. One bad image yields an error for that image alone. Idempotent.
 
         Fails as a whole with INVALID_ARGUMENT (INVALID_FIELD) when there is no image, there are too many, or a tap is
-        unknown; with FAILED_PRECONDITION (BACKBONE_MISMATCH) when `backbone_digest` names another backbone; with
-        RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) when the queue has no room, or when what is in it takes so long that
-        this call would be too late (without a deadline: would wait for more than five seconds).
+        unknown; with FAILED_PRECONDITION when `backbone_digest` names another backbone (BACKBONE_MISMATCH) or the features
+        would be farther from float32 than `min_mean_cosine` allows (FEATURES_TOO_FAR); with RESOURCE_EXHAUSTED (OVERLOADED,
+        with RetryInfo) when the queue has no room, or when what is in it takes so long that this call would be too late
+        (without a deadline: would wait for more than five seconds).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

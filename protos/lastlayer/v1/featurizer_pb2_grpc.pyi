@@ -45,9 +45,10 @@ class FeaturizerStub:
     """Computes the features of some images. One bad image yields an error for that image alone. Idempotent.
 
     Fails as a whole with INVALID_ARGUMENT (INVALID_FIELD) when there is no image, there are too many, or a tap is
-    unknown; with FAILED_PRECONDITION (BACKBONE_MISMATCH) when `backbone_digest` names another backbone; with
-    RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) when the queue has no room, or when what is in it takes so long that
-    this call would be too late (without a deadline: would wait for more than five seconds).
+    unknown; with FAILED_PRECONDITION when `backbone_digest` names another backbone (BACKBONE_MISMATCH) or the features
+    would be farther from float32 than `min_mean_cosine` allows (FEATURES_TOO_FAR); with RESOURCE_EXHAUSTED (OVERLOADED,
+    with RetryInfo) when the queue has no room, or when what is in it takes so long that this call would be too late
+    (without a deadline: would wait for more than five seconds).
     """
     FeaturizeStream: _grpc.StreamStreamMultiCallable[_featurizer_pb2.FeaturizeStreamRequest, _featurizer_pb2.FeaturizeStreamResponse]
     """The same over one stream: each request is answered by one response with its `request_id`, in the order in which
@@ -78,9 +79,10 @@ class FeaturizerAsyncStub(FeaturizerStub):
     """Computes the features of some images. One bad image yields an error for that image alone. Idempotent.
 
     Fails as a whole with INVALID_ARGUMENT (INVALID_FIELD) when there is no image, there are too many, or a tap is
-    unknown; with FAILED_PRECONDITION (BACKBONE_MISMATCH) when `backbone_digest` names another backbone; with
-    RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) when the queue has no room, or when what is in it takes so long that
-    this call would be too late (without a deadline: would wait for more than five seconds).
+    unknown; with FAILED_PRECONDITION when `backbone_digest` names another backbone (BACKBONE_MISMATCH) or the features
+    would be farther from float32 than `min_mean_cosine` allows (FEATURES_TOO_FAR); with RESOURCE_EXHAUSTED (OVERLOADED,
+    with RetryInfo) when the queue has no room, or when what is in it takes so long that this call would be too late
+    (without a deadline: would wait for more than five seconds).
     """
     FeaturizeStream: _aio.StreamStreamMultiCallable[_featurizer_pb2.FeaturizeStreamRequest, _featurizer_pb2.FeaturizeStreamResponse]  # type: ignore[assignment]
     """The same over one stream: each request is answered by one response with its `request_id`, in the order in which
@@ -120,9 +122,10 @@ class FeaturizerServicer(metaclass=_abc_1.ABCMeta):
         """Computes the features of some images. One bad image yields an error for that image alone. Idempotent.
 
         Fails as a whole with INVALID_ARGUMENT (INVALID_FIELD) when there is no image, there are too many, or a tap is
-        unknown; with FAILED_PRECONDITION (BACKBONE_MISMATCH) when `backbone_digest` names another backbone; with
-        RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) when the queue has no room, or when what is in it takes so long that
-        this call would be too late (without a deadline: would wait for more than five seconds).
+        unknown; with FAILED_PRECONDITION when `backbone_digest` names another backbone (BACKBONE_MISMATCH) or the features
+        would be farther from float32 than `min_mean_cosine` allows (FEATURES_TOO_FAR); with RESOURCE_EXHAUSTED (OVERLOADED,
+        with RetryInfo) when the queue has no room, or when what is in it takes so long that this call would be too late
+        (without a deadline: would wait for more than five seconds).
         """
 
     @_abc_1.abstractmethod

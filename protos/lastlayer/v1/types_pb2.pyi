@@ -39,6 +39,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_UNAUTHENTICATED: _ClassVar[ErrorReason]
     ERROR_REASON_PERMISSION_DENIED: _ClassVar[ErrorReason]
     ERROR_REASON_IMAGE_TOO_COMPLEX: _ClassVar[ErrorReason]
+    ERROR_REASON_FEATURES_TOO_FAR: _ClassVar[ErrorReason]
 TAP_KIND_UNSPECIFIED: TapKind
 TAP_KIND_SPATIAL_MEAN: TapKind
 TAP_KIND_VECTOR: TapKind
@@ -66,6 +67,7 @@ ERROR_REASON_NOT_EXPLAINABLE: ErrorReason
 ERROR_REASON_UNAUTHENTICATED: ErrorReason
 ERROR_REASON_PERMISSION_DENIED: ErrorReason
 ERROR_REASON_IMAGE_TOO_COMPLEX: ErrorReason
+ERROR_REASON_FEATURES_TOO_FAR: ErrorReason
 
 class Image(_message.Message):
     __slots__ = ("id", "content")
@@ -88,17 +90,21 @@ class ImageRegion(_message.Message):
     def __init__(self, left: _Optional[float] = ..., top: _Optional[float] = ..., right: _Optional[float] = ..., bottom: _Optional[float] = ...) -> None: ...
 
 class Tap(_message.Message):
-    __slots__ = ("name", "kind", "dimension")
+    __slots__ = ("name", "kind", "dimension", "mean_cosine", "least_cosine")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     DIMENSION_FIELD_NUMBER: _ClassVar[int]
+    MEAN_COSINE_FIELD_NUMBER: _ClassVar[int]
+    LEAST_COSINE_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: TapKind
     dimension: int
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[TapKind, str]] = ..., dimension: _Optional[int] = ...) -> None: ...
+    mean_cosine: float
+    least_cosine: float
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[TapKind, str]] = ..., dimension: _Optional[int] = ..., mean_cosine: _Optional[float] = ..., least_cosine: _Optional[float] = ...) -> None: ...
 
 class Backbone(_message.Message):
-    __slots__ = ("name", "digest", "taps", "image_width", "image_height", "device", "precision", "max_images_per_request", "max_image_pixels", "max_message_bytes", "imagenet_accuracy", "relative_speed", "others")
+    __slots__ = ("name", "digest", "taps", "image_width", "image_height", "device", "precision", "max_images_per_request", "max_image_pixels", "max_message_bytes", "engine", "former_digests", "imagenet_accuracy", "relative_speed", "others")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     TAPS_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +115,8 @@ class Backbone(_message.Message):
     MAX_IMAGES_PER_REQUEST_FIELD_NUMBER: _ClassVar[int]
     MAX_IMAGE_PIXELS_FIELD_NUMBER: _ClassVar[int]
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    FORMER_DIGESTS_FIELD_NUMBER: _ClassVar[int]
     IMAGENET_ACCURACY_FIELD_NUMBER: _ClassVar[int]
     RELATIVE_SPEED_FIELD_NUMBER: _ClassVar[int]
     OTHERS_FIELD_NUMBER: _ClassVar[int]
@@ -122,10 +130,12 @@ class Backbone(_message.Message):
     max_images_per_request: int
     max_image_pixels: int
     max_message_bytes: int
+    engine: str
+    former_digests: _containers.RepeatedCompositeFieldContainer[FormerDigest]
     imagenet_accuracy: float
     relative_speed: float
     others: _containers.RepeatedCompositeFieldContainer[AvailableBackbone]
-    def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ..., taps: _Optional[_Iterable[_Union[Tap, _Mapping]]] = ..., image_width: _Optional[int] = ..., image_height: _Optional[int] = ..., device: _Optional[str] = ..., precision: _Optional[str] = ..., max_images_per_request: _Optional[int] = ..., max_image_pixels: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., imagenet_accuracy: _Optional[float] = ..., relative_speed: _Optional[float] = ..., others: _Optional[_Iterable[_Union[AvailableBackbone, _Mapping]]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ..., taps: _Optional[_Iterable[_Union[Tap, _Mapping]]] = ..., image_width: _Optional[int] = ..., image_height: _Optional[int] = ..., device: _Optional[str] = ..., precision: _Optional[str] = ..., max_images_per_request: _Optional[int] = ..., max_image_pixels: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., engine: _Optional[str] = ..., former_digests: _Optional[_Iterable[_Union[FormerDigest, _Mapping]]] = ..., imagenet_accuracy: _Optional[float] = ..., relative_speed: _Optional[float] = ..., others: _Optional[_Iterable[_Union[AvailableBackbone, _Mapping]]] = ...) -> None: ...
 
 class AvailableBackbone(_message.Message):
     __slots__ = ("name", "imagenet_accuracy", "relative_speed")
@@ -136,6 +146,14 @@ class AvailableBackbone(_message.Message):
     imagenet_accuracy: float
     relative_speed: float
     def __init__(self, name: _Optional[str] = ..., imagenet_accuracy: _Optional[float] = ..., relative_speed: _Optional[float] = ...) -> None: ...
+
+class FormerDigest(_message.Message):
+    __slots__ = ("digest", "precision")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    precision: str
+    def __init__(self, digest: _Optional[str] = ..., precision: _Optional[str] = ...) -> None: ...
 
 class FeatureVector(_message.Message):
     __slots__ = ("tap", "values")

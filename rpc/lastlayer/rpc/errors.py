@@ -51,6 +51,12 @@ class BackboneMismatchError(LastlayerError):
         super().__init__(message, metadata={"expected": expected, "actual": actual})
 
 
+class FeaturesTooFarError(LastlayerError):
+    """The featurizer computes features that are farther from those in float32 than is tolerated."""
+
+    reason = "FEATURES_TOO_FAR"
+
+
 class OverloadedError(LastlayerError):
     """The queue is full."""
 

@@ -10,12 +10,19 @@ from lastlayer.rpc.settings import SettingsError, load_settings, settings_table
 
 
 def test_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LASTLAYER_HOME", "LASTLAYER_MIRROR", "LASTLAYER_BACKBONE"):
+    for name in (
+        "LASTLAYER_HOME",
+        "LASTLAYER_MIRROR",
+        "LASTLAYER_BACKBONE",
+        "FEATURIZER_ENGINE",
+        "FEATURIZER_PRECISION",
+    ):
         monkeypatch.setenv(name, "")  # as good as absent
     settings = load_settings(FeaturizerSettings)
     assert (settings.address, settings.backbone, settings.mirror) == ("127.0.0.1:50051", "auto", None)
     assert settings.weights_folder == Path.home() / ".lastlayer" / "weights"
     assert settings.max_image_pixels == 64_000_000
+    assert (settings.engine, settings.precision) == ("auto", "auto")
 
 
 def test_the_environment_is_read_and_an_override_wins(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from lastlayer.classifier.domain.arrays import Features
 from lastlayer.classifier.domain.errors import StoreCorruptError
 from lastlayer.classifier.domain.familiarity import Familiarity
+from lastlayer.rpc.vectors import TOLERATED_MEAN_COSINE
 
 _MAGIC: Final = b"lastlayer head 1\n"
 _CHECKSUM_BYTES: Final = 32
@@ -55,6 +56,7 @@ class _Header:
     square_root: bool = False
     directions: int = 0
     max_distance: float = 0.0
+    min_mean_cosine: float = TOLERATED_MEAN_COSINE
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Head:
     """Whether the elements' square roots are taken, before all else."""
     familiarity: Familiarity | None = None
     """None where nothing is too unlike the training images."""
+    min_mean_cosine: float = TOLERATED_MEAN_COSINE
+    """How far the features that it takes may be from those in float32: the least mean cosine at each of its taps."""
 
     def prepare(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return a tap's vectors, float32 [n, d], as the weights take them."""
@@ -110,7 +114,7 @@ class Head:
         """Return the head as bytes.
 
         A line that names the format, a line of JSON (`taps`, `unit_length`, `classes`, `dimension`, `l1`, `l2`,
-        `threshold`, `square_root`, `directions`, `max_distance`), the weights [dimension, classes] and the biases
+        `threshold`, `square_root`, `directions`, `max_distance`, `min_mean_cosine`), the weights [dimension, classes] and the biases
         [classes] as float32, little-endian, row by row; where `directions` is not 0, the directions [dimension,
         directions] and the mean [dimension] likewise; and the sha256 of all that.
         """
@@ -125,6 +129,7 @@ class Head:
             self.square_root,
             self.familiarity.directions.shape[1] if self.familiarity else 0,
             self.familiarity.max_distance if self.familiarity else 0.0,
+            self.min_mean_cosine,
         )
         arrays = self.weights.astype(_NUMBER).tobytes() + self.biases.astype(_NUMBER).tobytes()
         if self.familiarity:
@@ -161,6 +166,7 @@ class Head:
             threshold=header.threshold,
             square_root=header.square_root,
             familiarity=_read_familiarity(header, values[own:]) if familiar else None,
+            min_mean_cosine=header.min_mean_cosine,
         )
 
 

@@ -33,6 +33,8 @@ class Backbone:
     """64 hexadecimal digits, the sha256 over weights and preprocessing: features of different digests never meet."""
     taps: tuple[Tap, ...]
     """From the shallowest to the deepest."""
+    former_digests: Mapping[str, str] = field(default_factory=dict)
+    """The digests under which earlier releases stored features of it in other precisions, and which those are."""
 
     @property
     def tap_names(self) -> tuple[str, ...]:
@@ -55,6 +57,9 @@ class Dataset:
     update_time: datetime.datetime
     stale_count: int = 0
     """The images whose features are of another backbone than the dataset's: they must be added again."""
+    precisions: Mapping[str, int] = field(default_factory=dict)
+    """How many images have features of the dataset's backbone that were computed in each precision, such as `float32`;
+    empty where it was not recorded. From the most frequent one."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,8 @@ class NewExample:
     """Of what it looks like, as the featurizer made them; empty where there are none."""
     takes_thumbnail: bool = False
     """Whether that of another dataset is taken over where there is none."""
+    precision: str = ""
+    """In which its features were computed; empty where that is not known."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from lastlayer.rpc.credentials.tls import CertificateFiles, channel_credentials
 from lastlayer.rpc.errors import (
     BackboneMismatchError,
     DeadlinePassedError,
+    FeaturesTooFarError,
     InvalidFieldError,
     LastlayerError,
     OverloadedError,
@@ -43,6 +44,8 @@ class Featurized(NamedTuple):
     """A small JPEG of it; empty where it was not asked for."""
     hashes: bytes = b""
     """Of what it looks like; empty where they were not asked for, or the image is too plain."""
+    precision: str = ""
+    """In which they were computed, such as `float32`; empty where the featurizer does not say."""
 
 
 MAX_CONTENT_BYTES: Final = MAX_MESSAGE_BYTES - 16 * 1024
@@ -141,7 +144,8 @@ class FeaturizerClient:
         answer = await self.describe(deadline)
         self._max_images = min(answer.max_images_per_request or _MAX_IMAGES, _MAX_IMAGES)
         taps = (Tap(tap.name, tap.kind == types_pb2.TAP_KIND_CLASS_SCORES, tap.dimension) for tap in answer.taps)
-        return Backbone(answer.name, answer.digest, tuple(taps))
+        former = {entry.digest: entry.precision for entry in answer.former_digests}
+        return Backbone(answer.name, answer.digest, tuple(taps), former)
 
     async def describe(self, deadline: float | None) -> types_pb2.Backbone:
         """Return all that the featurizer says of the backbone that is served now; fails as `backbone` does."""
@@ -163,12 +167,14 @@ class FeaturizerClient:
         patient: bool = False,
         thumbnails: bool = False,
         hashes: bool = False,
+        min_mean_cosine: float = 0.0,
     ) -> list[Featurized | LastlayerError]:
         """Return for each image its vectors at `taps`, with its thumbnail and its perceptual hashes where those are
         wanted, or why it has none.
 
         A `patient` caller waits where the featurizer has no room, within the deadline, behind callers that are not.
-        Raises BackboneMismatchError where it serves another backbone than `digest`, FeaturizerUnavailableError,
+        Raises BackboneMismatchError where it serves another backbone than `digest`, FeaturesTooFarError where its
+        features are farther from those in float32 than `min_mean_cosine` tolerates, FeaturizerUnavailableError,
         OverloadedError or DeadlinePassedError.
         """
         if self._max_images is None:
@@ -184,21 +190,22 @@ class FeaturizerClient:
                 backbone_digest=digest,
                 thumbnails=thumbnails,
                 perceptual_hashes=hashes,
+                min_mean_cosine=min_mean_cosine,
             )
             response = await (self._wait(request, deadline) if patient else self._ask(request, deadline))
             for (index, _), result in zip(part, response.results, strict=True):
-                outcomes[index] = _outcome(result)
+                outcomes[index] = _outcome(result, response.precision)
         return [outcomes[index] for index in range(len(images))]
 
     async def spatial_means(self, *, digest: str, deadline: float | None) -> list[str]:
         """Return the taps that have feature maps; raises BackboneMismatchError as `featurize` does."""
         answer = await self.describe(deadline)
-        if answer.digest != digest:
+        if digest not in (answer.digest, *(former.digest for former in answer.former_digests)):
             raise BackboneMismatchError("Another backbone is served.", expected=digest, actual=answer.digest)
         return [tap.name for tap in answer.taps if tap.kind == types_pb2.TAP_KIND_SPATIAL_MEAN]
 
     async def feature_maps(
-        self, image: bytes, taps: Sequence[str], *, digest: str, deadline: float | None
+        self, image: bytes, taps: Sequence[str], *, digest: str, deadline: float | None, min_mean_cosine: float = 0.0
     ) -> tuple[FeatureMaps, Region]:
         """Return the maps of an image at some of the `spatial_means`, and the part of it that they cover.
 
@@ -208,7 +215,10 @@ class FeaturizerClient:
         if len(image) > MAX_CONTENT_BYTES:
             raise _too_large(image, "image.content")
         request = featurizer_pb2.GetFeatureMapsRequest(
-            image=types_pb2.Image(content=image), taps=taps, backbone_digest=digest
+            image=types_pb2.Image(content=image),
+            taps=taps,
+            backbone_digest=digest,
+            min_mean_cosine=min_mean_cosine,
         )
         try:
             answer = await self._stub.GetFeatureMaps(request, **_options(deadline))
@@ -285,6 +295,8 @@ class FeaturizerClient:
                 expected=details.metadata.get("expected", ""),
                 actual=details.metadata.get("actual", ""),
             )
+        if details.reason == "FEATURES_TOO_FAR":
+            return FeaturesTooFarError(details.message, metadata=details.metadata)
         return None
 
 
@@ -331,9 +343,9 @@ def _parts(images: Sequence[tuple[int, bytes]], most: int) -> Iterator[list[tupl
         yield part
 
 
-def _outcome(result: featurizer_pb2.ImageFeatures) -> Featurized | LastlayerError:
+def _outcome(result: featurizer_pb2.ImageFeatures, precision: str) -> Featurized | LastlayerError:
     if result.HasField("error"):
         details = read_status(result.error)
         return RelayedError(details.reason, details.message, details.metadata)
     vectors = {vector.tap: unpack(vector.values) for vector in result.features.vectors}
-    return Featurized(vectors, result.thumbnail, result.perceptual_hashes)
+    return Featurized(vectors, result.thumbnail, result.perceptual_hashes, precision)

@@ -137,12 +137,19 @@ class Ingest:
             thumbnail=known.thumbnail if known else b"",
             hashes=known.hashes if known else b"",
             takes_thumbnail=bool(self._thumbnails),
+            precision=known.precision if known else "",
         )
 
     async def _served(self) -> Backbone:
         if self._backbone is None:
-            self._backbone = asyncio.create_task(self._featurizer.backbone(self._deadline))
+            self._backbone = asyncio.create_task(self._find_backbone())
         return await self._backbone
+
+    async def _find_backbone(self) -> Backbone:
+        backbone = await self._featurizer.backbone(self._deadline)
+        if backbone.former_digests:
+            await self._pools.writes.run(self._store.adopt, backbone)
+        return backbone
 
     async def _featurize(self, backbone: Backbone, contents: Mapping[bytes, bytes]) -> _Features:
         outcomes = await self._featurizer.featurize(

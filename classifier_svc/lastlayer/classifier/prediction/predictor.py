@@ -21,7 +21,7 @@ from lastlayer.classifier.features.client import Featurized, FeaturizerClient
 from lastlayer.classifier.features.load_shedding import CongestionWindow
 from lastlayer.classifier.prediction.activation_map import ActivationMap, activation_map, check_explainable
 from lastlayer.classifier.store.models import ModelStore
-from lastlayer.rpc.errors import BackboneMismatchError, LastlayerError
+from lastlayer.rpc.errors import BackboneMismatchError, FeaturesTooFarError, LastlayerError
 
 _PREDICTIONS: Final = Counter("classifier_predictions", "Images that were predicted, or failed", ["outcome"])
 
@@ -129,10 +129,18 @@ class Predictor:
         """
         try:
             outcomes = await self._featurizer.featurize(
-                images, head.taps, digest=version.backbone_digest, deadline=deadline, patient=patient, hashes=hashes
+                images,
+                head.taps,
+                digest=version.backbone_digest,
+                deadline=deadline,
+                patient=patient,
+                hashes=hashes,
+                min_mean_cosine=head.min_mean_cosine,
             )
         except BackboneMismatchError as error:
             raise _mismatch(version, error) from error
+        except FeaturesTooFarError as error:
+            raise _too_far(version, error) from error
         found = [outcome for outcome in outcomes if not isinstance(outcome, LastlayerError)]
         _PREDICTIONS.labels("done").inc(len(found))
         _PREDICTIONS.labels("failed").inc(len(outcomes) - len(found))
@@ -162,9 +170,13 @@ class Predictor:
         try:
             spatial_means = await self._featurizer.spatial_means(digest=digest, deadline=deadline)
             check_explainable(head.taps, spatial_means, f"Version {version.version} of the model `{version.model}`")
-            maps, region = await self._featurizer.feature_maps(image, head.taps, digest=digest, deadline=deadline)
+            maps, region = await self._featurizer.feature_maps(
+                image, head.taps, digest=digest, deadline=deadline, min_mean_cosine=head.min_mean_cosine
+            )
         except BackboneMismatchError as error:
             raise _mismatch(version, error) from error
+        except FeaturesTooFarError as error:
+            raise _too_far(version, error) from error
         return Explanation(version, head, await self._workers.run(activation_map, head, maps, label), region)
 
 
@@ -182,4 +194,11 @@ def _mismatch(version: ServedVersion, error: BackboneMismatchError) -> BackboneM
         "or add the images of its dataset again and train the model anew.",
         expected=expected,
         actual=actual,
+    )
+
+
+def _too_far(version: ServedVersion, error: FeaturesTooFarError) -> FeaturesTooFarError:
+    return FeaturesTooFarError(
+        f"Version {version.version} of the model `{version.model}` cannot use the featurizer: {error.message}",
+        metadata=error.metadata,
     )

@@ -239,6 +239,10 @@ def to_dataset(record: Dataset) -> classifier_pb2.Dataset:
         update_time=to_timestamp(record.update_time),
         conflict_count=record.conflict_count,
         stale_count=record.stale_count,
+        precisions=[
+            classifier_pb2.PrecisionCount(precision=precision, example_count=count)
+            for precision, count in record.precisions.items()
+        ],
     )
 
 

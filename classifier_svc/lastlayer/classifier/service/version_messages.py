@@ -114,6 +114,7 @@ def _describe(report: TrainingReport) -> classifier_pb2.ModelVersion:
         libraries=report.libraries,
         preference=_PREFERENCES[trained.preference],
         square_root=head.square_root,
+        min_mean_cosine=head.min_mean_cosine,
     )
 
 

@@ -10,9 +10,17 @@ from sqlalchemy.engine import Connection
 
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError
 from lastlayer.classifier.domain.types import AddedExample, Backbone, Dataset, NewExample, TapExamples, TrainingSet
-from lastlayer.classifier.store import feature_rows, queries
+from lastlayer.classifier.store import feature_rows, former_digests, queries
 from lastlayer.classifier.store.database import Database
-from lastlayer.classifier.store.schema import backbones, datasets, examples, features, perceptual_hashes, thumbnails
+from lastlayer.classifier.store.schema import (
+    backbones,
+    datasets,
+    examples,
+    feature_precisions,
+    features,
+    perceptual_hashes,
+    thumbnails,
+)
 from lastlayer.rpc.vectors import pack
 
 
@@ -26,6 +34,15 @@ class DatasetStore:
         """Return those of the images, by sha256, whose features at all taps of a backbone are stored."""
         with self._database.reading() as connection:
             return queries.find_featurized(connection, backbone.digest, contents, backbone.tap_names)
+
+    def adopt(self, backbone: Backbone) -> None:
+        """Make what earlier releases stored under the former digests of a backbone its own."""
+        with self._database.reading() as connection:
+            if not former_digests.is_needed(connection, backbone):
+                return
+        with self._database.writing() as connection:
+            queries.keep_features(self._database, connection, shared=False)
+            former_digests.adopt(connection, backbone)
 
     def add(self, dataset: str, backbone: Backbone, new: Sequence[NewExample]) -> list[AddedExample | None]:
         """Store examples, all or none, and return what became of each; they are on disk when this returns.
@@ -66,6 +83,17 @@ class DatasetStore:
             connection,
             perceptual_hashes,
             [{"content_sha256": content, "hashes": hashed[content]} for content in sorted(hashed)],
+        )
+        precisions = {
+            example.content_sha256: example.precision for example in new if example.vectors and example.precision
+        }
+        self._database.insert_new(
+            connection,
+            feature_precisions,
+            [
+                {"backbone_id": backbone_id, "content_sha256": content, "precision": precision}
+                for content, precision in sorted(precisions.items())
+            ],
         )
 
     def _add_thumbnails(self, connection: Connection, dataset_id: int, new: Sequence[NewExample]) -> None:
@@ -155,7 +183,7 @@ class DatasetStore:
             key = queries.find(connection, name).id
             mine = sa.select(examples.c.content_sha256).where(examples.c.dataset_id == key)
             others = sa.select(examples.c.content_sha256).where(examples.c.dataset_id != key)
-            for table in (features, perceptual_hashes):
+            for table in (features, feature_precisions, perceptual_hashes):
                 orphans = table.c.content_sha256.in_(mine), table.c.content_sha256.not_in(others)
                 connection.execute(sa.delete(table).where(*orphans))
             connection.execute(sa.delete(datasets).where(datasets.c.id == key))

@@ -12,7 +12,14 @@ from lastlayer.classifier.domain.errors import ResourceNotFoundError
 from lastlayer.classifier.domain.types import Dataset, StoredExample
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
-from lastlayer.classifier.store.schema import datasets, examples, features, perceptual_hashes, thumbnails
+from lastlayer.classifier.store.schema import (
+    datasets,
+    examples,
+    feature_precisions,
+    features,
+    perceptual_hashes,
+    thumbnails,
+)
 from lastlayer.rpc.errors import InvalidFieldError
 
 LEAST_PREFIX_BYTES: Final = 4
@@ -104,7 +111,7 @@ class ExampleStore:
                     mine = table.c.dataset_id == owner.id, table.c.content_sha256.in_(some)
                     connection.execute(sa.delete(table).where(*mine))
                 kept = sa.select(examples.c.content_sha256).where(examples.c.content_sha256.in_(some))
-                for shared in (features, perceptual_hashes):
+                for shared in (features, feature_precisions, perceptual_hashes):
                     orphans = shared.c.content_sha256.in_(some), shared.c.content_sha256.not_in(kept)
                     connection.execute(sa.delete(shared).where(*orphans))
             self._choose_backbone(connection, owner)

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from lastlayer.classifier.domain.errors import ResourceNotFoundError
 from lastlayer.classifier.domain.types import Backbone, Dataset, Tap
 from lastlayer.classifier.store.database import Database
-from lastlayer.classifier.store.schema import backbones, datasets, examples, features
+from lastlayer.classifier.store.schema import backbones, datasets, examples, feature_precisions, features
 
 _MANY: Final = 500
 """How many values one statement names; databases bound that."""
@@ -118,7 +118,25 @@ def describe(connection: Connection, row: Any) -> Dataset:
         create_time=row.create_time,
         update_time=row.update_time,
         stale_count=stale or 0,
+        precisions=_count_precisions(connection, row, images - (stale or 0)),
     )
+
+
+def _count_precisions(connection: Connection, row: Any, featurized: int) -> dict[str, int]:
+    """Return how many of the `featurized` images of a dataset have features in each precision (`Dataset.precisions`)."""
+    if not featurized:
+        return {}
+    told = connection.execute(
+        sa.select(feature_precisions.c.precision, sa.func.count(examples.c.content_sha256.distinct()))
+        .join(examples, examples.c.content_sha256 == feature_precisions.c.content_sha256)
+        .where(examples.c.dataset_id == row.id, feature_precisions.c.backbone_id == row.backbone_id)
+        .group_by(feature_precisions.c.precision)
+    ).all()
+    counts = {precision: count for precision, count in told}
+    if rest := featurized - sum(counts.values()):
+        before = connection.scalar(sa.select(backbones.c.precision).where(backbones.c.id == row.backbone_id)) or ""
+        counts[before] = counts.get(before, 0) + rest
+    return dict(sorted(counts.items(), key=lambda entry: -entry[1]))
 
 
 def keep_features(database: Database, connection: Connection, *, shared: bool) -> None:

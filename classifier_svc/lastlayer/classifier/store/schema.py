@@ -49,6 +49,8 @@ backbones = Table(
     Column("digest", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("taps", JSON, nullable=False),
+    # Of the features that `feature_precisions` does not tell of; none where that is not known.
+    Column("precision", Text),
 )
 
 datasets = Table(
@@ -88,6 +90,15 @@ perceptual_hashes = Table(
     metadata,
     Column("content_sha256", LargeBinary(32), primary_key=True),
     Column("hashes", LargeBinary, nullable=False),  # none of images that an earlier release stored, or plain ones
+)
+
+# Beside `features`, and not in it: to count precisions its vectors would all have to be read.
+feature_precisions = Table(
+    "feature_precisions",
+    metadata,
+    Column("backbone_id", _Key, ForeignKey("backbones.id"), primary_key=True),
+    Column("content_sha256", LargeBinary(32), primary_key=True, index=True),
+    Column("precision", Text, nullable=False),
 )
 
 thumbnails = Table(

@@ -202,6 +202,7 @@ _SHARES: Final = frozenset(
         "label_probability",
         "macro_accuracy",
         "mean_probability",
+        "min_mean_cosine",
         "min_precision",
         "precision",
         "probability",
@@ -224,6 +225,7 @@ _RENAMED: Final[Mapping[tuple[type, str], str]] = {
 
 _BUILT: Final[Mapping[tuple[type, str], Callable[[Any], Any]]] = {
     (Dataset, "classes"): lambda message: _counts(message.classes),
+    (Dataset, "precisions"): lambda message: {entry.precision: entry.example_count for entry in message.precisions},
     (Evaluation, "unknown_labels"): lambda message: _counts(message.unknown_labels),
     (Explanation, "contributions"): lambda message: _matrix(message.contributions, message.height, message.width),
     (Head, "taps"): lambda message: tuple(tap.name for tap in message.taps),

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lastlayer.featurizer.backbones.hashed_file import HashedFile
-from lastlayer.featurizer.config import EngineName, Precision
+from lastlayer.featurizer.config import Precision
 from lastlayer.featurizer.errors import BackboneError
 
 _BUILTIN: Final = "lastlayer.featurizer.backbones.builtin"
@@ -118,11 +118,23 @@ class BackboneSpec(_Declared):
             raise ValueError("more than one tap is marked as `class_scores`")
         return self
 
-    def digest(self, weights: HashedFile, precision: Precision = "float32", engine: EngineName = "tensorflow") -> str:
+    def digest(self, weights: HashedFile) -> str:
         """Return the SHA-256, 64 hexadecimal digits, over the bytes of the weights and all that shapes features.
 
-        It is the same with and without taps whose `in_digest` is false.
+        It is the same with and without taps whose `in_digest` is false, and in every precision: how far features are
+        from those in float32 is measured and told (see `lastlayer.featurizer.network.tuning`).
         """
+        return self._digest(weights)
+
+    def former_digests(self, weights: HashedFile) -> dict[str, Precision]:
+        """Return the digests of earlier releases, which had a precision below float32 in them, and which that was."""
+        return {
+            self._digest(weights, precision="bfloat16"): "bfloat16",
+            self._digest(weights, precision="bfloat16", engine="openvino"): "bfloat16",
+            self._digest(weights, precision="float16"): "float16",
+        }
+
+    def _digest(self, weights: HashedFile, **further: str) -> str:
         declared = {
             "application": self.application,
             "format": self.format,
@@ -130,13 +142,8 @@ class BackboneSpec(_Declared):
             "preprocessing": self.preprocessing.model_dump(),
             "preprocessing_version": PREPROCESSING_VERSION,
             "taps": [tap.model_dump(exclude={"in_digest"}) for tap in self.taps if tap.in_digest],
+            **further,
         }
-        if precision != "float32":
-            # Features of another precision are others, if only a little: see `lastlayer.featurizer.network.precision`.
-            declared["precision"] = precision
-            # In float32 engines agree to the last digits; where they round to 16 bits, they do so at other places.
-            if engine != "tensorflow":
-                declared["engine"] = engine
         digest = weights.sha256.copy()
         digest.update(json.dumps(declared, sort_keys=True).encode())
         found: str = digest.hexdigest()

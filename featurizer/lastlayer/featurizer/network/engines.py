@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from lastlayer.featurizer.config import EngineName, Precision
 from lastlayer.featurizer.errors import BackboneError
+from lastlayer.featurizer.network.quantization import Quantized
 from lastlayer.featurizer.system.cpu_quota import available_processors
 
 Function = Callable[[npt.NDArray[np.uint8]], list[npt.NDArray[np.float32]]]
@@ -84,37 +85,52 @@ def _options(precision: Precision) -> tf.compat.v1.ConfigProto:
 class OpenVinoEngine:
     """Runs a graph with OpenVINO, on the processors."""
 
-    def __init__(self, graph: tf.Graph, images: tf.Tensor, precision: Precision) -> None:
-        """`images` is the placeholder of `graph` that is fed. Raises BackboneError where OpenVINO is not installed."""
-        openvino = _openvino()
+    def __init__(
+        self, graph: tf.Graph, images: tf.Tensor, precision: Precision, quantized: Quantized | None = None
+    ) -> None:
+        """`images` is the placeholder of `graph` that is fed, and `quantized` the same network in int8.
+
+        Raises BackboneError where OpenVINO is not installed, and EngineError where it cannot read the graph.
+        """
+        self._openvino = _openvino()
         self._core = _core()
-        # It reads graphs of TensorFlow from files alone.
-        with tempfile.NamedTemporaryFile(suffix=".pb") as file:
-            file.write(graph.as_graph_def().SerializeToString())
-            file.flush()
-            try:
-                self._model = self._core.read_model(file.name)
-            except RuntimeError as error:
-                raise EngineError(_reason(error)) from error
-        self._make_model = openvino.Model
+        try:
+            if quantized is None:
+                self._model = self._read(graph)
+            else:
+                weights = self._openvino.Tensor(np.frombuffer(quantized.weights, np.uint8))
+                self._model = self._core.read_model(quantized.xml, weights)
+        except RuntimeError as error:
+            raise EngineError(_reason(error)) from error
         self._images = images.name
         self._options = {
-            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+            # What is not in int8 there, such as LRN, gains nothing from 16 bits.
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
             "INFERENCE_NUM_THREADS": available_processors(),
             "NUM_STREAMS": 1,
             # The decoders want processors too, and the scheduler knows best which.
             "ENABLE_CPU_PINNING": False,
         }
 
-    def function(self, outputs: Sequence[tf.Tensor]) -> Function:
-        """Return what computes some tensors of the graph."""
+    def _read(self, graph: tf.Graph) -> Any:
+        # It reads graphs of TensorFlow from files alone.
+        with tempfile.NamedTemporaryFile(suffix=".pb") as file:
+            file.write(graph.as_graph_def().SerializeToString())
+            file.flush()
+            return self._core.read_model(file.name)
+
+    def part(self, outputs: Sequence[tf.Tensor]) -> Any:
+        """Return the part of the network that computes some tensors of the graph, as a model of OpenVINO."""
         # A copy, as compiling changes it.
         model = self._model.clone()
         ports = {name: port for node in model.get_ops() for port in node.outputs() for name in port.get_names()}
         images = ports[self._images].get_node()
+        return self._openvino.Model([ports[output.name] for output in outputs], [images])
+
+    def function(self, outputs: Sequence[tf.Tensor]) -> Function:
+        """Return what computes some tensors of the graph."""
         try:
-            part = self._make_model([ports[output.name] for output in outputs], [images])
-            compiled = self._core.compile_model(part, "CPU", self._options)
+            compiled = self._core.compile_model(self.part(outputs), "CPU", self._options)
         except RuntimeError as error:
             raise EngineError(_reason(error)) from error
         # A request serves one thread at a time; as many are made as threads come at once.
@@ -139,10 +155,12 @@ class OpenVinoEngine:
         del self._model
 
 
-def make_engine(name: EngineName, graph: tf.Graph, images: tf.Tensor, precision: Precision) -> Engine:
+def make_engine(
+    name: EngineName, graph: tf.Graph, images: tf.Tensor, precision: Precision, quantized: Quantized | None = None
+) -> Engine:
     """Return an engine for a graph whose placeholder `images` is fed. Raises BackboneError or EngineError."""
     if name == "openvino":
-        return OpenVinoEngine(graph, images, precision)
+        return OpenVinoEngine(graph, images, precision, quantized)
     return TensorFlowEngine(graph, images, precision)
 
 

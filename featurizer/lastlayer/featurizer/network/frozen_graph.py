@@ -35,7 +35,7 @@ class GraphCache:
 
     folder: Path
     digest: str
-    """The backbone's, in float32."""
+    """The backbone's."""
 
 
 def read_graph(path: Path) -> tf.compat.v1.GraphDef:

@@ -17,10 +17,11 @@ import tensorflow as tf
 from lastlayer.featurizer.backbones.spec import BackboneSpec
 from lastlayer.featurizer.config import EngineName, Precision
 from lastlayer.featurizer.errors import BackboneError
-from lastlayer.featurizer.network.engines import EngineError, Function, make_engine
+from lastlayer.featurizer.network.engines import EngineError, Function, OpenVinoEngine, make_engine
 from lastlayer.featurizer.network.feature_maps import feature_map
 from lastlayer.featurizer.network.frozen_graph import Frozen, GraphCache, load_or_make, needed_part, read_graph
 from lastlayer.featurizer.network.lrn import replace_normalisations
+from lastlayer.featurizer.network.quantization import Quantized, quantize
 from lastlayer.featurizer.system.cpu_quota import available_processors
 
 TapKind = Literal["spatial_mean", "vector", "class_scores"]
@@ -38,10 +39,10 @@ class Tap:
     """d: an image's vector is float32 [d]."""
 
 
-def configure_tensorflow(engine: EngineName = "tensorflow") -> str:
+def configure_tensorflow(engine: EngineName | Literal["auto"] = "tensorflow") -> str:
     """Set TensorFlow's threads and memory for this process, before its first use.
 
-    Returns the device on which the engine will run graphs.
+    Returns the device on which the engine will run graphs, and TensorFlow where it is not decided yet.
     """
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of deprecations that are not the user's
     # Of what Keras runs where it loads a network; graphs have `_options`.
@@ -72,17 +73,18 @@ class Graph:
         precision: Precision = "float32",
         engine: EngineName = "tensorflow",
         cache: GraphCache | None = None,
+        quantized: Quantized | None = None,
     ) -> None:
         """Load the network; `group` names the group of an HDF5 file that holds its weights.
 
-        Without a `cache` the graph of a Keras network is made each time. Raises BackboneError where the file is damaged
+        `quantized` is the network in int8, which that precision needs. Without a `cache` the graph of a Keras network is made each time. Raises BackboneError where the file is damaged
         or has not what the declaration says.
         """
         self._spec = spec
         frozen = _freeze(spec, weights, group, cache)
         definition, images, self._outputs, self._maps = _import(spec, frozen, weights, engine)
         try:
-            self._engine = make_engine(engine, definition, images, precision)
+            self._engine = make_engine(engine, definition, images, precision, quantized)
         except EngineError as error:
             raise BackboneError(f"`{weights}` cannot be loaded by {engine}: {error}") from error
         self._runs: dict[int, Function] = {}
@@ -152,6 +154,22 @@ class Graph:
             kind = "class_scores" if declared.class_scores else kind
             taps.append(Tap(declared.name, kind, vectors[declared.name].shape[1]))
         return tuple(taps)
+
+
+def quantize_network(
+    spec: BackboneSpec, weights: Path, group: str, cache: GraphCache, images: npt.NDArray[np.uint8]
+) -> tuple[bytes, bytes]:
+    """Return the topology and the weights of a network in int8, with all that `Graph` runs of it.
+
+    It is calibrated on the images, uint8 [n, height, width, 3]. Raises BackboneError.
+    """
+    frozen = _freeze(spec, weights, group, cache)
+    definition, placeholder, outputs, maps = _import(spec, frozen, weights, "openvino")
+    try:
+        model = OpenVinoEngine(definition, placeholder, "float32").part([*outputs.values(), *maps.values()])
+    except EngineError as error:
+        raise BackboneError(f"`{weights}` cannot be loaded by openvino: {error}") from error
+    return quantize(model, images)
 
 
 def _freeze(spec: BackboneSpec, weights: Path, group: str, cache: GraphCache | None) -> Frozen:

@@ -25,3 +25,9 @@ GRAPH_BUSY_SECONDS: Final = Counter("featurizer_graph_busy_seconds", "For how lo
 BACKBONE: Final = Gauge(
     "featurizer_backbone_info", "The backbone that is served; always 1", ["name", "digest", "device", "precision"]
 )
+MEAN_COSINE: Final = Gauge(
+    "featurizer_mean_cosine", "How near features are to those in float32: the mean cosine, as it was measured", ["tap"]
+)
+LEAST_COSINE: Final = Gauge(
+    "featurizer_least_cosine", "The least cosine of features to those in float32, as it was measured", ["tap"]
+)

@@ -44,7 +44,7 @@ class ResolvedBackbone:
 
     @property
     def digest(self) -> str:
-        """Its digest where it computes in float32."""
+        """Its digest, see `BackboneSpec.digest`."""
         return self.spec.digest(self.hashed)
 
 

@@ -1,4 +1,4 @@
-"""Networks made ready by the settings: precision and what is remembered of it, and graphs of Keras that are kept."""
+"""Networks made ready by the settings: what runs them and what is remembered of it, and graphs of Keras that are kept."""
 
 import hashlib
 import logging
@@ -16,10 +16,12 @@ from lastlayer.featurizer.backbones.hashed_file import hash_file
 from lastlayer.featurizer.backbones.spec import read_backbone
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.errors import BackboneError
-from lastlayer.featurizer.network import loading
+from lastlayer.featurizer.network import loading, tuning
 from lastlayer.featurizer.network.frozen_graph import GraphCache
 from lastlayer.featurizer.network.graph import Graph
 from lastlayer.featurizer.network.loading import Loaded, load
+from lastlayer.featurizer.network.tuning import Distance, Measurement
+from lastlayer.featurizer.network.variants import FULL, Variant
 from tests.integration.featurizer.network.test_keras_graph import SIZE, declared
 from tests.tiny_backbone import TAPS, write_tiny_backbone
 
@@ -31,6 +33,7 @@ def declaration(tmp_path: Path) -> Path:
 
 def loaded(declaration: Path, **changes: Any) -> Loaded:
     values = {"home": declaration.parent.parent / "home", "backbone": str(declaration)}
+    values |= {"engine": "tensorflow", "precision": "float32"}
     return load(FeaturizerSettings.model_validate(values | changes), lambda *_: None)
 
 
@@ -45,23 +48,48 @@ def float32_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "reduced_precision", lambda *, gpu: None)
 
 
-def test_float32_is_the_default_and_leaves_the_digest_alone(declaration: Path) -> None:
+def script_speeds(monkeypatch: pytest.MonkeyPatch, fastest: Variant) -> list[list[Variant]]:
+    """Let all variants be near float32, and one the fastest; returns what is measured, in order."""
+    measured: list[list[Variant]] = []
+
+    def measure(make: Any, variants: list[Variant], images: Any, taps: list[str], known: Any) -> dict[Variant, Any]:
+        measured.append(list(variants))
+        make(variants[0]).close()
+        return {
+            variant: Measurement(2.0 if variant == fastest else 1.0, dict.fromkeys(taps, Distance(0.995, 0.99)))
+            for variant in {*variants, FULL}
+        }
+
+    monkeypatch.setattr(tuning, "measure", measure)
+    return measured
+
+
+def cosines(got: Any, expected: Any) -> Any:
+    return (got * expected).sum(1) / np.linalg.norm(got, axis=1) / np.linalg.norm(expected, axis=1)
+
+
+def test_float32_of_tensorflow_is_what_others_are_compared_with(declaration: Path) -> None:
     ready = loaded(declaration)
-    assert ready.precision == "float32"
+    assert ready.variant == FULL
     assert ready.digest == read_backbone(declaration).digest(hash_file(declaration.with_name("graph.pb")))
+    assert ready.distances == dict.fromkeys(TAPS, (1, 1))
+    assert not (declaration.parent.parent / "home/weights/tuned").exists()  # there was nothing to measure
 
 
 @pytest.mark.usefixtures("bfloat16_processor")
-def test_another_precision_is_another_backbone(declaration: Path) -> None:
-    full, reduced = loaded(declaration, precision="float32"), loaded(declaration, precision="bfloat16")
-    assert reduced.precision == "bfloat16"
-    assert reduced.digest != full.digest
+def test_another_precision_is_the_same_backbone_at_a_measured_distance(declaration: Path) -> None:
+    full = loaded(declaration)
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
-    for tap, expected in full.graph.run(images, list(TAPS)).items():
-        got = reduced.graph.run(images, list(TAPS))[tap]
-        cosines = (got * expected).sum(1) / np.linalg.norm(got, axis=1) / np.linalg.norm(expected, axis=1)
-        assert got.dtype == np.float32
-        assert cosines.min() > 0.999
+    for engine in ("tensorflow", "openvino"):
+        reduced = loaded(declaration, precision="bfloat16", engine=engine)
+        assert reduced.variant == (engine, "bfloat16")
+        assert reduced.digest == full.digest
+        assert reduced.digest not in reduced.former_digests
+        for tap, expected in full.graph.run(images, list(TAPS)).items():
+            got = reduced.graph.run(images, list(TAPS))[tap]
+            assert got.dtype == np.float32
+            assert cosines(got, expected).min() > 0.999
+            assert 0.999 < reduced.distances[tap].least_cosine <= reduced.distances[tap].mean_cosine <= 1
 
 
 @pytest.mark.usefixtures("float32_processor")
@@ -70,27 +98,54 @@ def test_bfloat16_that_the_processor_has_not_is_refused(declaration: Path) -> No
         loaded(declaration, precision="bfloat16")
 
 
-@pytest.mark.usefixtures("float32_processor")
-def test_auto_is_float32_where_there_is_nothing_to_choose(declaration: Path) -> None:
-    assert loaded(declaration, precision="auto").precision == "float32"
+@pytest.mark.usefixtures("bfloat16_processor")
+def test_what_was_measured_at_the_first_start_holds(
+    declaration: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    measured = script_speeds(monkeypatch, Variant("tensorflow", "bfloat16"))
+    first = loaded(declaration, precision="auto", engine="auto")
+    assert first.variant == ("tensorflow", "bfloat16")
+    assert "measured bfloat16 by tensorflow 2.0 images/s, " in caplog.text
+    assert "computing in bfloat16 by tensorflow" in caplog.text
+    script_speeds(monkeypatch, FULL)  # it would be measured otherwise on a busy machine
+    again = loaded(declaration, precision="auto", engine="auto")
+    assert (again.variant, again.digest, again.distances) == (first.variant, first.digest, first.distances)
+    assert "computing in bfloat16 by tensorflow, as measured before" in caplog.text
+    images = np.zeros((1, 32, 32, 3), np.uint8)
+    assert first.graph.run(images, ["pool"])["pool"].shape == (1, 16)
+    assert len(measured) == 1
+    assert len(measured[0]) == 4
 
 
 @pytest.mark.usefixtures("bfloat16_processor")
-@pytest.mark.parametrize("faster", [True, False])
-def test_what_auto_has_measured_once_holds(
-    declaration: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, faster: bool
+def test_auto_chooses_among_what_is_insisted_on(declaration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script_speeds(monkeypatch, Variant("openvino", "float32"))
+    assert loaded(declaration, precision="auto").variant == FULL
+    assert loaded(declaration, precision="auto", engine="openvino").variant == ("openvino", "float32")
+    assert loaded(declaration, precision="float32", engine="auto").variant == ("openvino", "float32")
+    assert loaded(declaration, precision="auto", engine="auto").variant == ("openvino", "float32")
+
+
+def test_a_first_start_really_measures(declaration: Path) -> None:
+    ready = loaded(declaration, precision="auto", engine="auto")
+    assert min(distance.least_cosine for distance in ready.distances.values()) > 0.999
+    (kept,) = (declaration.parent.parent / "home/weights/tuned").iterdir()
+    found = tuning.recall(kept, "")
+    assert found[FULL].images_per_second > 0
+    assert set(found) >= {FULL, Variant("openvino", "float32")}
+
+
+def test_what_is_far_from_float32_is_served_where_it_is_insisted_on(
+    declaration: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
-    monkeypatch.setattr(loading, "compare", lambda *_, **__: (faster, "measured"))
-    first = loaded(declaration, precision="auto")
-    assert first.precision == ("bfloat16" if faster else "float32")
-    assert "bfloat16 is measured" in caplog.text
-    monkeypatch.setattr(loading, "compare", lambda *_, **__: (not faster, "measured on a busy machine"))
-    again = loaded(declaration, precision="auto")
-    assert (again.precision, again.digest) == (first.precision, first.digest)
-    assert f"computing in {first.precision}, as before" in caplog.text
-    images = np.zeros((1, 32, 32, 3), np.uint8)
-    assert first.graph.run(images, ["pool"])["pool"].shape == (1, 16)  # the other one was closed
+    monkeypatch.setattr(tuning, "compare", lambda expected, got: dict.fromkeys(expected, Distance(0.9, 0.5)))
+    assert loaded(declaration, precision="auto", engine="auto").variant == FULL
+    assert "far" not in caplog.text
+    ready = loaded(declaration, engine="openvino")
+    assert ready.variant == ("openvino", "float32")
+    assert "float32 by openvino is far from float32 (mean cosine 0.9000), so that heads refuse" in caplog.text
+    assert set(ready.distances.values()) == {(0.9, 0.5)}
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -157,33 +212,21 @@ print("keras" in sys.modules, *(tap.name for tap in graph.taps))
     assert done.stdout.splitlines() == ["set()", "True middle last"]
 
 
-@pytest.mark.usefixtures("bfloat16_processor")
-def test_engines_agree_in_float32_and_are_told_apart_in_16_bits(declaration: Path) -> None:
+def test_engines_agree_in_float32(declaration: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
     ours, other = loaded(declaration), loaded(declaration, engine="openvino")
     assert (ours.device, other.device) == ("CPU", "CPU, by OpenVINO")
     assert other.digest == ours.digest
     for tap, expected in ours.graph.run(images, list(TAPS)).items():
         np.testing.assert_allclose(other.graph.run(images, list(TAPS))[tap], expected, rtol=1e-4, atol=1e-5)
-
-    rounded = [loaded(declaration, precision="bfloat16", engine=engine) for engine in ("tensorflow", "openvino")]
-    assert len({ready.digest for ready in (ours, *rounded)}) == 3
-    assert [ready.precision for ready in rounded] == ["bfloat16", "bfloat16"]
-
-
-@pytest.mark.usefixtures("bfloat16_processor")
-def test_auto_chooses_for_each_engine(declaration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "compare", lambda *_, **__: (True, "measured"))
-    assert loaded(declaration, precision="auto").precision == "bfloat16"
-    monkeypatch.setattr(loading, "compare", lambda *_, **__: (False, "measured"))
-    assert loaded(declaration, precision="auto", engine="openvino").precision == "float32"
-    assert loaded(declaration, precision="auto").precision == "bfloat16"
+    assert min(distance.least_cosine for distance in other.distances.values()) > 0.99999
 
 
 def test_an_engine_that_is_not_installed_is_refused(declaration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(BackboneError, match=r"OpenVINO is not installed: `pip install 'lastlayer\[featurizer-openvino"):
         loaded(declaration, engine="openvino")
+    assert loaded(declaration, engine="auto", precision="float32").variant == FULL
 
 
 def test_weights_are_hashed_once_at_a_start(tmp_path: Path) -> None:

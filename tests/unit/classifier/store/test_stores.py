@@ -43,6 +43,14 @@ def version(model: str = "m", request_id: str = "", request: bytes = b"1" * 32) 
     return NewVersion(model, "d", "tiny", "a" * 64, ["x", "y"], b"description", b"head", request_id, request)
 
 
+def make_older(connection: sa.Connection, revision: str) -> None:
+    """Take away what the migrations after a revision add, as far as tests do not do that themselves."""
+    connection.execute(sa.text("ALTER TABLE backbones DROP COLUMN precision"))
+    connection.execute(sa.text("DROP TABLE feature_precisions"))
+    connection.execute(sa.text("DROP TABLE perceptual_hashes"))
+    connection.execute(sa.text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+
+
 def test_an_acknowledgement_means_on_disk(database: Database) -> None:
     with database.reading() as connection:
         assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
@@ -323,9 +331,8 @@ def test_examples_of_before_labels_of_people_were_known(tmp_path: Path) -> None:
     older = Database(url)
     DatasetStore(older).add("d", BACKBONE, [example(1, "x"), example(2, "x")])
     with older.writing() as connection:
-        connection.execute(sa.text("DROP TABLE perceptual_hashes"))
         connection.execute(sa.text("ALTER TABLE examples DROP COLUMN relabelled"))
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
+        make_older(connection, "0003")
     older.close()
     database = Database(url)
     datasets = DatasetStore(database)
@@ -343,8 +350,7 @@ def test_a_migration_makes_one_class_of_labels_that_look_the_same(
     datasets.add("d", BACKBONE, [example(2, decomposed, stored=True), example(3, decomposed, stored=True)])
     assert datasets.get("d").conflict_count == 2
     with database.writing() as connection:
-        connection.execute(sa.text("DROP TABLE perceptual_hashes"))
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0004'"))
+        make_older(connection, "0004")
     migrated = Database(f"sqlite:///{tmp_path}/store.db")
     found = DatasetStore(migrated).get("d")
     assert (found.class_counts, found.conflict_count) == ({composed: 2}, 1)  # the third is a cup of both
@@ -384,8 +390,7 @@ def test_a_store_of_before_perceptual_hashes(tmp_path: Path) -> None:
     older = Database(url)
     DatasetStore(older).add("d", BACKBONE, [example(1, "x")])
     with older.writing() as connection:
-        connection.execute(sa.text("DROP TABLE perceptual_hashes"))
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0005'"))
+        make_older(connection, "0005")
     older.close()
     database = Database(url)
     datasets = DatasetStore(database)

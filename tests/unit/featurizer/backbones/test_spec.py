@@ -1,6 +1,7 @@
 """Declarations of backbones: what is built in, what is refused and how it is said, and what a digest is over."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,31 @@ def test_a_digest_stays_from_one_release_to_the_next(tmp_path: Path) -> None:
         '"name": "deep", "tensor": "deep:0"}, {"class_scores": true, "name": "scores", "tensor": "scores:0"}]}'
     )
     assert digest(tmp_path) == hashlib.sha256(b"weights" + declared.encode()).hexdigest()
+
+
+def test_the_digests_of_earlier_releases_are_known(tmp_path: Path) -> None:
+    """They had the precision in them, and in 16 bits the engine unless that was TensorFlow."""
+    declared = {
+        **{"application": "", "format": "frozen_graph", "input": "input:0"},
+        "preprocessing": {"height": 24, "mean": [1.0, 2.5, 3.0], "scale": 0.5, "width": 32},
+        "preprocessing_version": 1,
+        "taps": [
+            {"class_scores": False, "name": "deep", "tensor": "deep:0"},
+            {"class_scores": True, "name": "scores", "tensor": "scores:0"},
+        ],
+    }
+    former = [
+        ({"precision": "bfloat16"}, "bfloat16"),
+        ({"precision": "bfloat16", "engine": "openvino"}, "bfloat16"),
+        ({"precision": "float16"}, "float16"),
+    ]
+    declaration = tmp_path / "tiny.toml"
+    declaration.write_text(DECLARATION)
+    (tmp_path / "weights").write_bytes(b"weights")
+    assert read_backbone(declaration).former_digests(hash_file(tmp_path / "weights")) == {
+        hashlib.sha256(b"weights" + json.dumps(declared | further, sort_keys=True).encode()).hexdigest(): precision
+        for further, precision in former
+    }
 
 
 def test_a_tap_that_was_declared_later_leaves_the_digest_as_it_was(tmp_path: Path) -> None:

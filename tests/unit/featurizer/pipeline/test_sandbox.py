@@ -39,7 +39,9 @@ def structure_of(content: bytes) -> Structure:
 
 
 def decoded(sandbox: Sandbox, content: bytes, structure: Structure | None = None) -> Decoded:
-    return sandbox.decode(structure or structure_of(content), content, width=SIZE, height=SIZE, thumbnail=True, hashes=True)
+    return sandbox.decode(
+        structure or structure_of(content), content, width=SIZE, height=SIZE, thumbnail=True, hashes=True
+    )
 
 
 def picture(kind: str) -> bytes:

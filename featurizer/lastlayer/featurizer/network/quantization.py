@@ -1,0 +1,111 @@
+"""The network in int8: made once from its frozen graph by NNCF, kept in one file beside the weights, run by OpenVINO.
+
+Post-training quantisation: the range of each activation is found on some images, and the shift that rounding gives to
+each layer's outputs is taken back out of its biases. NNCF is needed for that alone, and never to serve.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lastlayer.featurizer.errors import BackboneError
+from lastlayer.featurizer.network.tuning import Distance
+from lastlayer.rpc.system.files import write_whole
+
+_log = logging.getLogger(__name__)
+
+_MAGIC: Final = b"lastlayer int8 1\n"
+_CHECKSUM_BYTES: Final = 32
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A network in int8, as OpenVINO's intermediate representation."""
+
+    xml: bytes
+    """Its topology."""
+    weights: bytes
+    distances: Mapping[str, Distance]
+    """By tap, measured on images that did not calibrate."""
+    calibrated_on: str
+    """What it was calibrated on, such as `200 images`."""
+
+    @property
+    def checksum(self) -> str:
+        """Tells it apart from others, 64 hexadecimal digits."""
+        return hashlib.sha256(self.xml + self.weights).hexdigest()
+
+
+def path_of(folder: Path, digest: str) -> Path:
+    """Return where the network of a backbone is kept in int8, in the folder of weights."""
+    return folder / "int8" / f"{digest[:32]}.openvino"
+
+
+def read(path: Path) -> Quantized | None:
+    """Return the network that was kept; None where there is none, or where it is damaged."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _log.warning("`%s` cannot be read: %s", path, error.strerror)
+        return None
+    checksum, content = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+    if hashlib.sha256(content).digest() != checksum or not content.startswith(_MAGIC):
+        _log.warning("`%s` is damaged, and not used; `featurizer quantize` makes it again", path)
+        return None
+    line, _, parts = content.removeprefix(_MAGIC).partition(b"\n")
+    header = json.loads(line)
+    size = header["xml_bytes"]
+    distances = {tap: Distance(*values) for tap, values in header["distances"].items()}
+    return Quantized(parts[:size], parts[size:], distances, header["calibrated_on"])
+
+
+def keep(path: Path, quantized: Quantized) -> None:
+    """Write a network; raises OSError."""
+    header = {
+        "xml_bytes": len(quantized.xml),
+        "distances": quantized.distances,
+        "calibrated_on": quantized.calibrated_on,
+    }
+    content = _MAGIC + json.dumps(header).encode() + b"\n" + quantized.xml + quantized.weights
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_whole(path) as unfinished:
+        unfinished.write_bytes(hashlib.sha256(content).digest() + content)
+
+
+def quantize(model: Any, images: npt.NDArray[np.uint8]) -> tuple[bytes, bytes]:
+    """Return the topology and the weights of a network in int8, calibrated on images, uint8 [n, height, width, 3].
+
+    `model` is OpenVINO's, in float32. Raises BackboneError where NNCF is not installed, or cannot do it.
+    """
+    os.environ["NNCF_CI"] = "1"  # else it tells its makers over the network that it is used
+    try:
+        import nncf
+        import openvino
+    except ImportError as error:
+        raise BackboneError(
+            "Making a network in int8 needs NNCF: `pip install 'lastlayer[quantize]'` brings it. Serving it does not."
+        ) from error
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    dataset = nncf.Dataset([images[index : index + 1] for index in range(len(images))])
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # its bars
+            made = nncf.quantize(model, dataset, subset_size=len(images))
+    except Exception as error:
+        raise BackboneError(f"NNCF cannot make the network in int8: {str(error).splitlines()[0]}") from error
+    with tempfile.TemporaryDirectory() as folder:
+        xml = Path(folder) / "network.xml"
+        openvino.save_model(made, xml, compress_to_fp16=False)
+        return xml.read_bytes(), xml.with_suffix(".bin").read_bytes()
