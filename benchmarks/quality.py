@@ -28,7 +28,8 @@ from rich.table import Table
 
 from benchmarks.load.processes import machine
 from benchmarks.taps import featurize
-from lastlayer.classifier.evaluation.metrics import CROSS_VALIDATION_INFLATION, evaluate
+from lastlayer.classifier.evaluation.intervals import inflate
+from lastlayer.classifier.evaluation.metrics import evaluate
 from lastlayer.classifier.evaluation.rejection import PrecisionNotReachedError, choose_threshold
 from lastlayer.classifier.training.recipes import Preference, Recipe, TapFeatures
 from lastlayer.classifier.training.trainer import Trained, train
@@ -149,7 +150,7 @@ def _measure(
             continue
         try:
             threshold = choose_threshold(
-                held_out.probabilities, held_out.y, min_precision, CROSS_VALIDATION_INFLATION
+                held_out.probabilities, held_out.y, min_precision, inflate(held_out.y)
             ).threshold
         except PrecisionNotReachedError:
             continue
