@@ -13,24 +13,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lastlayer.classifier.evaluation.intervals import Interval, log_loss_interval, wilson_interval
+
 _LEAST_PROBABILITY: Final = 1e-15
 """ML.NET clamps the true class's probability to this before it takes the logarithm."""
 
 _BINS: Final = 10
-_SURE: Final = 1.959963984540054
-"""How many standard errors a 95 % interval has to either side."""
-
-CROSS_VALIDATION_INFLATION: Final = 1.8
-"""How many times the variance of a cross-validated mean is that of as many independent predictions by one head.
-
-The folds' heads share most of their examples, and none of them is the head that is kept: intervals that leave this out
-hold the truth in 83 to 89 of 100 trainings. Nadeau and Bengio (Inference for the Generalization Error, 2003) derive
-1 + k / (k - 1) for k folds, about 2.1. In experiments on thumbnails, digits and drawn signs the squared error was
-1.3 to 1.6 times the naive variance for accuracy, 1.2 to 2.7 times for log-loss. `benchmarks/quality.py` counts how
-often the intervals hold the truth: on few photos in less than 95 % of trainings (benchmarks/results/quality.txt)."""
-
-Interval = tuple[float, float]
-"""The lower and the upper end of a range in which a number lies with 95 % confidence."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +70,7 @@ class Metrics:
     reliability: tuple[ReliabilityBin, ...] = ()
     """The bins that have examples, by rising probability."""
     interval_inflation: float = 1.0
-    """How many times fewer independent examples would be as sure: see `CROSS_VALIDATION_INFLATION`."""
+    """How many times fewer independent examples would be as sure: see `evaluation.intervals.inflate`."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +104,8 @@ def evaluate(
     """Return the metrics of predictions.
 
     `probabilities` is float64 [n, c], a row an example; `y` is [n], the index into `classes` of each one's label. A
-    tie between classes is won by the first of them. Intervals are those of `inflation` times fewer examples: 1 for new
-    images, `CROSS_VALIDATION_INFLATION` for those of a cross-validation.
+    tie between classes is won by the first of them. `inflation` is 1 for new images; for those of a cross-validation it
+    makes intervals wider (see `evaluation.intervals.inflate`).
     """
     return evaluate_outcomes(Outcomes.of(probabilities, y), classes, inflation=inflation)
 
@@ -138,7 +126,7 @@ def evaluate_outcomes(outcomes: Outcomes, classes: Sequence[str], *, inflation: 
     bins = _reliability(outcomes.predicted_probability, predicted == y)
     return Metrics(
         micro_accuracy_interval=wilson_interval(int(correct.sum()), len(y), inflation),
-        log_loss_interval=_mean_interval(losses, inflation),
+        log_loss_interval=log_loss_interval(losses, inflation),
         interval_inflation=inflation,
         expected_calibration_error=calibration_error(bins),
         reliability=bins,
@@ -159,31 +147,6 @@ def evaluate_outcomes(outcomes: Outcomes, classes: Sequence[str], *, inflation: 
         ),
         confusion_matrix=tuple(tuple(int(cell) for cell in row) for row in confusion),
     )
-
-
-def wilson_interval(correct: int, count: int, inflation: float = 1.0) -> Interval | None:
-    """Return the 95 % interval of a share, `correct` of `count` (Wilson, 1927), sound for few examples too.
-
-    The share's variance is taken to be `inflation` times that of `count` independent examples.
-    """
-    if not count:
-        return None
-    share, squared, effective = correct / count, _SURE**2, count / inflation
-    centre = (share + squared / (2 * effective)) / (1 + squared / effective)
-    reach = _SURE / (1 + squared / effective) * np.sqrt(share * (1 - share) / effective + squared / (4 * effective**2))
-    return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
-
-
-def _mean_interval(losses: npt.NDArray[np.float64], inflation: float) -> Interval | None:
-    """Return the 95 % interval of a mean loss, as wide as that of its logarithm (by the delta method).
-
-    Losses are above 0 and skewed to the right: their mean errs further upwards than downwards.
-    """
-    mean = float(losses.mean()) if len(losses) else 0.0
-    if len(losses) < 2 or mean <= 0:
-        return None if len(losses) < 2 else (mean, mean)
-    factor = float(np.exp(_SURE * losses.std(ddof=1) * np.sqrt(inflation / len(losses)) / mean))
-    return mean / factor, mean * factor
 
 
 def reliability(probabilities: npt.NDArray[np.float64], y: npt.NDArray[np.intp]) -> tuple[ReliabilityBin, ...]:

@@ -15,7 +15,8 @@ from lastlayer.classifier.domain.errors import StoreCorruptError
 from lastlayer.classifier.domain.types import Version
 from lastlayer.classifier.evaluation.calibration import Calibration
 from lastlayer.classifier.evaluation.evaluation import EvaluationReport
-from lastlayer.classifier.evaluation.metrics import Interval, Metrics
+from lastlayer.classifier.evaluation.intervals import Interval
+from lastlayer.classifier.evaluation.metrics import Metrics
 from lastlayer.classifier.evaluation.rejection import Rejection
 from lastlayer.classifier.service.messages import to_timestamp
 from lastlayer.classifier.service.stored_facts import read_facts

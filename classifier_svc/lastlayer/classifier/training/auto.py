@@ -193,7 +193,9 @@ class SearchedAuto:
         """Cross-validate the recipe, the choosing included (see `NESTED_EXAMPLES`)."""
         self._progress.stage("cross-validating the recipe auto", 0.45, 0.75)
         many = len(self._y) * self._class_count > MANY_LOGITS
-        fold_count = min(choose_fold_count(self._y), MANY_LOGITS_FOLDS if many else 10)
+        fold_count = choose_fold_count(self._y, fine=not self._nested)
+        if many:
+            fold_count = min(fold_count, MANY_LOGITS_FOLDS)
         assigned = assign_folds(self._y, fold_count, SEED)
         folds = np.unique(assigned[assigned >= 0])
         logits = np.zeros((len(self._y), self._class_count))

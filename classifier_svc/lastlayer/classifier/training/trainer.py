@@ -16,7 +16,8 @@ from lastlayer.classifier.domain.familiarity import Familiarity
 from lastlayer.classifier.domain.head import Head, softmax
 from lastlayer.classifier.domain.types import Backbone
 from lastlayer.classifier.evaluation.calibration import LEAST_EXAMPLES, Calibration, calibrate_folds, fit_temperature
-from lastlayer.classifier.evaluation.metrics import CROSS_VALIDATION_INFLATION, Metrics, evaluate
+from lastlayer.classifier.evaluation.intervals import inflate
+from lastlayer.classifier.evaluation.metrics import Metrics, evaluate
 from lastlayer.classifier.evaluation.rejection import (
     PrecisionNotReachedError,
     Rejection,
@@ -242,7 +243,7 @@ class _Validated:
         """Return how the probabilities were calibrated; None where they are as fitted."""
         if self.temperature == 1:
             return None
-        before = evaluate(self._uncalibrated, self.y, classes, inflation=CROSS_VALIDATION_INFLATION)
+        before = evaluate(self._uncalibrated, self.y, classes)
         return Calibration(self.temperature, before.log_loss, before.expected_calibration_error)
 
     def _losses(self, probabilities: Array) -> Array:
@@ -292,7 +293,7 @@ def _choose_rejection(validated: _Validated, min_precision: float) -> Rejection 
             "examples, or leave out `min_precision`."
         )
     try:
-        return choose_threshold(validated.probabilities, validated.y, min_precision, CROSS_VALIDATION_INFLATION)
+        return choose_threshold(validated.probabilities, validated.y, min_precision, inflate(validated.y))
     except PrecisionNotReachedError as error:
         more = f"add examples, of which about {error.needed} would do" if error.needed else "add other examples"
         raise DatasetNotTrainableError(
@@ -338,7 +339,7 @@ def _estimate(validated: _Validated, classes: Sequence[str]) -> Metrics | None:
     """Return what to expect of a recipe; None where the examples are too few to tell."""
     if len(validated.y) < LEAST_ESTIMATED:
         return None
-    metrics = evaluate(validated.probabilities, validated.y, classes, inflation=CROSS_VALIDATION_INFLATION)
+    metrics = evaluate(validated.probabilities, validated.y, classes, inflation=inflate(validated.y))
     if len(validated.y) < _LEAST_BELOW_CHANCE and metrics.micro_accuracy < 1 / len(np.unique(validated.y)):
         return None
     return metrics

@@ -9,11 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from lastlayer.classifier.evaluation.metrics import Metrics, calibration_error, evaluate, reliability, wilson_interval
-
-_GRID = np.linspace(0.5, 1, 100_002)[1:-1]
-TRUE_LOSS = float(-(_GRID * np.log(_GRID) + (1 - _GRID) * np.log(1 - _GRID)).mean())
-"""The mean entropy of two classes of which the first has a probability from 0.5 to 1."""
+from lastlayer.classifier.evaluation.metrics import Metrics, calibration_error, evaluate, reliability
 
 CLASSES = ("food", "toy", "appliance")
 
@@ -119,53 +115,6 @@ def test_the_frequencies_as_prediction_reduce_nothing(examples: int, classes: in
     frequencies = np.bincount(truth, minlength=classes) / examples
     metrics = evaluate(np.tile(frequencies, (examples, 1)), truth, [str(number) for number in range(classes)])
     assert metrics.log_loss_reduction == pytest.approx(0, abs=1e-12)
-
-
-def test_wilsons_interval_by_the_book() -> None:
-    # 81 of 263: Newcombe, Two-sided confidence intervals for the single proportion (1998), table I, method 3.
-    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson_interval(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
-    assert wilson_interval(29, 29) == pytest.approx((0.8830, 1), abs=5e-5)
-    assert wilson_interval(0, 0) is None
-
-
-def test_the_intervals_hold_the_numbers_and_shrink_with_examples() -> None:
-    few, many = (evaluate(*predictions(3, examples, 4), list("abcd")) for examples in (30, 3000))
-    for metrics in (few, many):
-        for value, interval in (
-            (metrics.micro_accuracy, metrics.micro_accuracy_interval),
-            (metrics.log_loss, metrics.log_loss_interval),
-        ):
-            assert interval is not None
-            assert interval[0] < value < interval[1]
-    assert many.log_loss_interval is not None
-    assert few.log_loss_interval is not None
-    assert np.ptp(many.log_loss_interval) < np.ptp(few.log_loss_interval) / 5
-    assert evaluate(np.array([[0.9, 0.1]]), np.array([0]), ["a", "b"]).log_loss_interval is None
-
-
-def test_intervals_of_a_cross_validation_are_those_of_fewer_examples() -> None:
-    assert wilson_interval(90, 180, 1.8) == pytest.approx(wilson_interval(50, 100))
-    probabilities, y = predictions(3, 180, 4)
-    plain, wider = (evaluate(probabilities, y, list("abcd"), inflation=inflation) for inflation in (1.0, 4.0))
-    assert (plain.log_loss, plain.interval_inflation, wider.interval_inflation) == (wider.log_loss, 1.0, 4.0)
-    assert plain.log_loss_interval is not None
-    assert wider.log_loss_interval is not None
-    lower, upper = (np.log(end / plain.log_loss) for end in plain.log_loss_interval)
-    assert lower == pytest.approx(-upper)
-    assert np.log(wider.log_loss_interval[1] / wider.log_loss) == pytest.approx(2 * upper)
-
-
-def test_the_interval_of_a_log_loss_holds_it_in_95_of_100() -> None:
-    random = np.random.default_rng(3)
-    held = 0
-    for _ in range(400):
-        best = random.uniform(0.5, 1, 60)
-        y = (random.random(60) > best).astype(np.intp)
-        interval = evaluate(np.stack([best, 1 - best], 1), y, ["a", "b"]).log_loss_interval
-        assert interval is not None
-        held += interval[0] <= TRUE_LOSS <= interval[1]
-    assert held / 400 == pytest.approx(0.95, abs=0.03)
 
 
 def test_the_calibration_error_by_hand() -> None:

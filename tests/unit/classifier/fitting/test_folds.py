@@ -37,6 +37,8 @@ def test_the_seed_decides() -> None:
 def test_small_datasets_get_more_folds() -> None:
     counts = [choose_fold_count(np.arange(count) % 2) for count in (40, 400, 401)]
     assert counts == [10, 10, 5]
+    fine = [choose_fold_count(np.arange(count) % 2, fine=True) for count in (6, 40, 400, 401, 1000, 1001)]
+    assert fine == [3, 20, 20, 10, 10, 5]
 
 
 @pytest.mark.parametrize(("each", "folds"), [(2, 2), (3, 3), (7, 7), (30, 10)])

@@ -1,0 +1,89 @@
+"""Writes sets of images for `benchmarks.quality`, where there are few photos: `python -m benchmarks.sets OUT`.
+
+Each is a folder with one sub-folder a class:
+
+- `digits`: scikit-learn's 1,797 handwritten digits, 64 pixels wide;
+- `glyphs`: 2,000 of eight letters, drawn in the fonts of this machine, turned, in colours, with noise and lines;
+- `emoji`: with `--emoji`, the unpacked npm package `emoji-datasource-google`, its 1,600 drawings by category.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from sklearn.datasets import load_digits
+
+_LETTERS = "OQGCDBEF"
+_GLYPHS = 2000
+_SIZE = 96
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the sets."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="the folder that they are written to")
+    parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"), help="where `glyphs` finds its fonts")
+    parser.add_argument("--emoji", type=Path, help="the package that `emoji` is made of")
+    options = parser.parse_args(arguments)
+    write_digits(options.out / "digits")
+    fonts = sorted(options.fonts.rglob("DejaVu*.ttf"))
+    if not fonts:
+        parser.error(f"no fonts named DejaVu in {options.fonts}; name another folder with --fonts")
+    write_glyphs(options.out / "glyphs", fonts)
+    if options.emoji is not None:
+        write_emoji(options.out / "emoji", options.emoji)
+
+
+def write_digits(folder: Path) -> None:
+    """Write scikit-learn's digits."""
+    digits = load_digits()
+    for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+        image = Image.fromarray((pixels * 255 / 16).astype(np.uint8)).resize((64, 64), Image.Resampling.BICUBIC)
+        _save(image.convert("RGB"), folder / str(label), f"{number}.png")
+
+
+def write_glyphs(folder: Path, fonts: Sequence[Path]) -> None:
+    """Draw letters that are easily mistaken for each other."""
+    random = np.random.default_rng(5)
+    for number in range(_GLYPHS):
+        letter = _LETTERS[number % len(_LETTERS)]
+        background, colour = random.uniform(0, 1, (2, 3))
+        while np.abs(background - colour).sum() < 0.5:
+            colour = random.uniform(0, 1, 3)
+        font = ImageFont.truetype(str(fonts[random.integers(len(fonts))]), int(random.integers(22, 64)))
+        mask = Image.new("L", (_SIZE, _SIZE))
+        place = tuple(float(offset) for offset in _SIZE / 2 + random.normal(0, 8, 2))
+        ImageDraw.Draw(mask).text(place, letter, fill=255, font=font, anchor="mm")
+        share = np.asarray(mask.rotate(float(random.normal(0, 30)), Image.Resampling.BICUBIC))[..., None] / 255
+        pixels = background * (1 - share) + colour * share
+        pixels += random.normal(0, random.uniform(0.02, 0.3), (_SIZE, _SIZE, 1))
+        image = Image.fromarray((np.clip(pixels, 0, 1) * 255).astype(np.uint8))
+        for _ in range(random.integers(0, 4)):
+            ends = [tuple(float(end) for end in random.uniform(0, _SIZE, 2)) for _ in range(2)]
+            line = tuple(int(part) for part in random.integers(0, 255, 3))
+            ImageDraw.Draw(image).line(ends, fill=line, width=int(random.integers(1, 4)))
+        _save(image, folder / letter, f"{number}.png")
+
+
+def write_emoji(folder: Path, package: Path) -> None:
+    """Write the emoji of a package on white, those without flags and without tones of skin."""
+    for emoji in json.loads((package / "emoji.json").read_text()):
+        drawing = package / "img/google/64" / emoji["image"]
+        if emoji["category"] in ("Component", "Flags") or not drawing.exists():
+            continue
+        pixels = Image.open(drawing).convert("RGBA")
+        image = Image.new("RGBA", pixels.size, "white")
+        image.alpha_composite(pixels)
+        _save(image.convert("RGB"), folder / emoji["category"].replace(" & ", " and "), emoji["image"])
+
+
+def _save(image: Image.Image, folder: Path, name: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    image.save(folder / name)
+
+
+if __name__ == "__main__":
+    main()
