@@ -71,7 +71,7 @@ def test_a_store_without_precisions_is_known_to_be_in_float32(tmp_path: Path) ->
     with older.writing() as connection:
         connection.execute(sa.text("ALTER TABLE backbones DROP COLUMN precision"))
         connection.execute(sa.text("DROP TABLE feature_precisions"))
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0005'"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0006'"))
     older.close()
     migrated = Database(url)
     datasets = DatasetStore(migrated)
