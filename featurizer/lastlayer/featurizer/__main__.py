@@ -143,8 +143,8 @@ def _actors(_: click.Context, __: click.Parameter, value: str | None) -> tuple[i
     """Return the least and the most actors that `MIN:MAX` or `N` means."""
     if value is None:
         return None
-    least, _, most = value.partition(":")
-    most = most or least
+    least, colon, most = value.partition(":")
+    most = most if colon else least
     if not (least.isdigit() and most.isdigit() and 1 <= int(least) <= int(most)):
         raise click.BadParameter(f"`{value}` is no MIN:MAX; `2:8` would be one, or `4` for neither more nor fewer.")
     return int(least), int(most)
