@@ -61,7 +61,7 @@ def test_photos_of_a_bucket_become_shards_in_another(
     tmp_path: Path, environment: dict[str, str], store: tuple[str, Refusing]
 ) -> None:
     address, refusing = store
-    environment |= {name: "testing" for name in KEYS}
+    environment |= dict.fromkeys(KEYS, "testing")
     checksums = make_images(tmp_path / "images", IMAGES)
     client = boto3.client("s3", endpoint_url=address)
     for bucket in ("photos", "features"):
