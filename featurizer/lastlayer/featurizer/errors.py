@@ -11,6 +11,10 @@ class FetchError(Exception):
     """Weights cannot be had. Its text is one sentence."""
 
 
+class BulkError(Exception):
+    """Stored images cannot be featurized: a source, a folder or an option is wrong. Its text says how."""
+
+
 class ImageUndecodableError(ImageError):
     """The bytes are no image of a supported format, or are damaged or cut short."""
 

@@ -14,7 +14,6 @@ from lastlayer.featurizer.network.loading import Loaded, load
 from lastlayer.featurizer.pipeline import monitoring
 from lastlayer.featurizer.pipeline.pipeline import Pipeline
 from lastlayer.featurizer.servicer import FeaturizerServicer
-from lastlayer.featurizer.system.cpu_quota import available_processors
 from lastlayer.featurizer.weights.progress import progress_lines
 from lastlayer.featurizer.weights.store import WeightStore
 from lastlayer.rpc.channel import FEATURIZER_SERVICE, MAX_MESSAGE_BYTES
@@ -122,14 +121,7 @@ async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
         exports.enter_context(export_metrics(settings.metrics_address))
         loaded = await asyncio.to_thread(_load, settings, stopping)
         backbone = _describe(loaded, settings)
-        pipeline = Pipeline(
-            loaded.graph,
-            loaded.spec.preprocessing,
-            max_batch_images=settings.max_batch_images,
-            max_queued_images=settings.max_queued_images,
-            max_image_pixels=settings.max_image_pixels,
-            decode_threads=settings.decode_threads or available_processors(),
-        )
+        pipeline = Pipeline.from_settings(loaded.graph, loaded.spec.preprocessing, settings)
         servicer = FeaturizerServicer(backbone, pipeline)
         server.register(
             featurizer_pb2_grpc.add_FeaturizerServicer_to_server,

@@ -7,12 +7,13 @@ import time
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from lastlayer.featurizer.backbones.spec import Preprocessing
+from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.pipeline import monitoring
 from lastlayer.featurizer.pipeline.admission import Admission
 from lastlayer.featurizer.pipeline.batcher import Batcher
@@ -22,6 +23,7 @@ from lastlayer.featurizer.pipeline.decoding import Decoded, Region, decode_whole
 from lastlayer.featurizer.pipeline.idle import Idle
 from lastlayer.featurizer.pipeline.sandbox.pool import Sandbox
 from lastlayer.featurizer.pipeline.waiting import WaitEstimate
+from lastlayer.featurizer.system.cpu_quota import available_processors
 from lastlayer.rpc.errors import DeadlinePassedError, ImageError, LastlayerError, NotReadyError
 from lastlayer.rpc.system.memory import give_back_free_memory
 
@@ -152,6 +154,18 @@ class Pipeline:
         self._last_end = 0.0
         """When the last batch ended, of `time.monotonic()`."""
         self._accounting = threading.Lock()
+
+    @classmethod
+    def from_settings(cls, network: Network, preprocessing: Preprocessing, settings: FeaturizerSettings) -> Self:
+        """Return a pipeline as the settings have it. To be made where a loop runs."""
+        return cls(
+            network,
+            preprocessing,
+            max_batch_images=settings.max_batch_images,
+            max_queued_images=settings.max_queued_images,
+            max_image_pixels=settings.max_image_pixels,
+            decode_threads=settings.decode_threads or available_processors(),
+        )
 
     async def featurize(
         self,

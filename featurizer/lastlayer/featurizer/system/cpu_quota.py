@@ -5,6 +5,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+_limit: int | None = None
+
+
+def limit_processors(count: int) -> None:
+    """Have this process use at most so many processors, whatever else there are; before TensorFlow is configured."""
+    global _limit
+    _limit = count
+
 
 def available_processors(cgroup: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> int:
     """Return the number of processors, at least 1; a quota of one and a half counts as two.
@@ -17,7 +25,8 @@ def available_processors(cgroup: Path = Path("/sys/fs/cgroup"), membership: Path
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = [quota for folder in _folders(cgroup, membership) if (quota := _quota(folder)) is not None]
     quotas += [quota for quota in [_quota_of_version_1(cgroup)] if quota is not None]
-    return max(1, min(affinity, math.ceil(min(quotas, default=affinity))))
+    found = max(1, min(affinity, math.ceil(min(quotas, default=affinity))))
+    return found if _limit is None else min(found, _limit)
 
 
 def _folders(cgroup: Path, membership: Path) -> Iterator[Path]:

@@ -1,0 +1,1 @@
+"""Features of stored images by the million: images in files, vectors out as Parquet, in shards that are done once."""
