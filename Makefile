@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-faults fuzz test-compose lint audit protos protos-check docs lock rivals
+.PHONY: help install demo up down test test-faults test-scale fuzz test-compose lint audit protos protos-check docs lock rivals
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ test: install .venv-protos/installed ## run all tests that need no container eng
 
 test-faults: install ## kill, starve and overload the services for ten minutes (SOAK_SECONDS=600: for longer)
 	$(BIN)/pytest tests/faults
+
+test-scale: .venv-scale/installed ## featurize in bulk: killed ten times, from an object store that refuses, over Ray with a node lost
+	.venv-scale/bin/pytest tests/scale
 
 fuzz: install ## decode broken and hostile images for ten minutes, each within limits (FUZZ_SECONDS=60: for less)
 	$(BIN)/python -m tests.fuzz
@@ -82,6 +85,8 @@ lock: ## resolve the lock files anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml requirements/build.in -c requirements/dev.txt \
 	  --extra all -o requirements/all.txt
+	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml requirements/scale.in \
+	  --extra ray -o requirements/scale.txt
 	for rival in mlserver bentoml; do \
 	  uv pip compile -q --universal --generate-hashes --no-header benchmarks/rivals/$$rival/requirements.in \
 	    -o benchmarks/rivals/$$rival/requirements.txt; \
@@ -105,6 +110,12 @@ lock: ## resolve the lock files anew (needs uv)
 # And what tests and checks it.
 .venv/installed: .venv/runs requirements/dev.txt
 	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	touch $@
+
+.venv-scale/installed: requirements/scale.txt pyproject.toml
+	$(PYTHON) -m venv .venv-scale
+	.venv-scale/bin/pip install --quiet --require-hashes -r requirements/scale.txt
+	.venv-scale/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 .venv-audit/installed: requirements/audit.txt
