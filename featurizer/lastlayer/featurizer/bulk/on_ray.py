@@ -35,14 +35,14 @@ class Cluster:
 def on_ray(cluster: Cluster, loaded: Loaded, settings: FeaturizerSettings, wanted: Wanted) -> Featurize:
     """Return what featurizes shards over Ray. The sources and the folder must be within reach of all nodes.
 
-    Actors take their settings from this process, except for the precision, which is settled: shards of one run are all
-    computed in the same. Raises BulkError where Ray cannot be used.
+    Actors take their settings from this process, with the engine and the precision that it has settled on: shards of one
+    run are all computed in the same. Raises BulkError where Ray cannot be used.
     """
     import ray
     from ray.data import ActorPoolStrategy, DataContext
 
     environment = {name: value for name, value in os.environ.items() if name.startswith(("LASTLAYER_", "FEATURIZER_"))}
-    environment["FEATURIZER_PRECISION"] = loaded.precision
+    environment["FEATURIZER_ENGINE"], environment["FEATURIZER_PRECISION"] = loaded.variant
     environment["LASTLAYER_BACKBONE"] = settings.backbone
     if settings.mirror is not None:
         environment["LASTLAYER_MIRROR"] = str(settings.mirror)

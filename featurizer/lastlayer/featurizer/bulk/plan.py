@@ -42,6 +42,7 @@ class Run:
     """`float32` or `float16`."""
     backbone: str
     digest: str
+    engine: str
     precision: str
 
 

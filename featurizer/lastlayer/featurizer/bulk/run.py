@@ -123,7 +123,8 @@ def _plan(wanted: Wanted, loaded: Loaded, files: Files, output: Output) -> Plan:
         dtype=wanted.dtype,
         backbone=loaded.spec.name,
         digest=loaded.digest,
-        precision=loaded.precision,
+        engine=loaded.variant.engine,
+        precision=loaded.variant.precision,
     )
     if (plan := read_plan(output.plan, files)) is not None:
         check_same(run, plan.run)
@@ -148,9 +149,21 @@ def _check_failed(progress: Progress, wanted: Wanted) -> None:
 def _facts(plan: Plan, loaded: Loaded) -> dict[str, Any]:
     run = plan.run
     return {
-        "backbone": {"name": run.backbone, "digest": run.digest, "precision": run.precision, "device": loaded.device},
+        "backbone": {
+            "name": run.backbone,
+            "digest": run.digest,
+            "engine": run.engine,
+            "precision": run.precision,
+            "device": loaded.device,
+        },
         "taps": [
-            {"name": tap.name, "kind": tap.kind, "dimension": tap.dimension}
+            {
+                "name": tap.name,
+                "kind": tap.kind,
+                "dimension": tap.dimension,
+                # To float32, see `lastlayer.featurizer.network.tuning`.
+                "mean_cosine": loaded.distances[tap.name].mean_cosine,
+            }
             for tap in loaded.graph.taps
             if tap.name in run.taps
         ],

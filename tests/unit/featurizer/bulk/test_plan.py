@@ -11,7 +11,7 @@ from lastlayer.featurizer.bulk.items import Item
 from lastlayer.featurizer.bulk.plan import Run, check_same, read_plan, read_shard, write_plan
 from lastlayer.featurizer.errors import BulkError
 
-RUN = Run(("photos",), None, None, 3, ("pool", "scores"), "float32", "tiny", "0" * 64, "float32")
+RUN = Run(("photos",), None, None, 3, ("pool", "scores"), "float32", "tiny", "0" * 64, "tensorflow", "float32")
 
 
 def items(count: int) -> Iterator[Item]:
