@@ -22,7 +22,7 @@ from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
 from tests.attacks.half_sent import MESSAGE_BYTES, HalfSent, half_sent
 
 PREDICT = f"/{CLASSIFIER_SERVICE}/Predict"
-LOOKAHEAD_BYTES = 128 * 1024
+LOOKAHEAD_BYTES = 300 * 1024
 """More than what gRPC takes of a message that nobody reads."""
 
 FOREVER_S = 1e6

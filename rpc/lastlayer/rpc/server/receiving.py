@@ -1,7 +1,7 @@
 """Receives requests: no more at once than there is memory for, and none before its call may be made.
 
 gRPC holds of a message what has arrived, and asks its sender for all of it once somebody reads it. What nobody reads
-stays with its sender, but for the first 64 KiB (see `lastlayer.rpc.server.lifecycle.OPTIONS`). So whoever is to read
+stays with its sender, but for the first 256 KiB (see `lastlayer.rpc.server.lifecycle.OPTIONS`). So whoever is to read
 waits for a place first. Methods that take a single request read it as those do that take a stream of them: else gRPC
 would read it by itself. On the wire both are the same.
 """
