@@ -5,6 +5,7 @@ import asyncio
 import grpc
 import pytest
 
+from lastlayer.classifier.features import client
 from lastlayer.rpc.errors import OverloadedError
 from lastlayer.rpc.status import read_status
 from lastlayer.v1 import classifier_pb2, types_pb2
@@ -224,6 +225,22 @@ async def test_the_deadline_and_the_end_of_a_call_reach_the_featurizer(stub, fak
     [remaining] = fake.deadlines
     assert remaining is not None
     assert 30 < remaining < 41  # gRPC rounds what it sends
+
+
+async def test_a_call_without_a_deadline_has_none_at_the_featurizer_either(
+    stub, fake: FakeFeaturizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the featurizer refuses it where it would wait for long; it is given up all the same where nothing comes."""
+    await train_anew(stub)
+    fake.deadlines.clear()
+    assert best(await predict(stub, [b"cat-1"])) == ["cat"]
+    assert fake.deadlines == [None]
+    monkeypatch.setattr(client, "DEFAULT_TIMEOUT_S", 0.2)
+    hang = Hang()
+    fake.script = [hang]
+    details = await failure(predict(stub, [b"cat-1"]))
+    assert (details.code, details.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_PASSED")
+    await hang.cancelled.wait()
 
 
 async def test_a_deadline_that_passes(stub, fake: FakeFeaturizer) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
@@ -22,7 +23,7 @@ from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
 from tests.attacks.half_sent import MESSAGE_BYTES, HalfSent, half_sent
 
 PREDICT = f"/{CLASSIFIER_SERVICE}/Predict"
-LOOKAHEAD_BYTES = 128 * 1024
+LOOKAHEAD_BYTES = 300 * 1024
 """More than what gRPC takes of a message that nobody reads."""
 
 FOREVER_S = 1e6
@@ -203,6 +204,33 @@ async def test_a_stream_that_is_silent_gives_its_place_to_one_that_waits(monkeyp
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await silent.read()
     assert read_error(caught.value).reason == "OVERLOADED"
+
+
+async def test_a_stream_whose_answers_nobody_takes_makes_room(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(receiving, "_TAKING_S", 0.5)
+    large = "x" * 2_000_000
+
+    async def send(call: Any) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            for _ in range(20):
+                await call.write(classifier_pb2.PredictStreamRequest(request_id=large))
+
+    async with (
+        serving(Counting(), ReceiveLimits(stream_bytes=3_000_000)) as address,
+        connect(address) as greedy,
+        connect(address) as stub,
+    ):
+        stuck = greedy.PredictStream()
+        sending = asyncio.create_task(send(stuck))
+        while "has not taken an answer" not in caplog.text:
+            answers = stub.PredictStream(iter([classifier_pb2.PredictStreamRequest(request_id=large)]), timeout=60)
+            assert [len(answer.request_id) async for answer in answers] == [len(large)]
+        stuck.cancel()  # before it could be told
+        await sending
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_large_requests_for_health_are_refused() -> None:

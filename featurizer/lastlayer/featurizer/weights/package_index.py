@@ -14,7 +14,7 @@ from typing import Final
 from lastlayer.featurizer.backbones.hashed_file import hash_file
 from lastlayer.featurizer.errors import FetchError
 from lastlayer.featurizer.weights.background import POLL_S
-from lastlayer.featurizer.weights.download import Progress, explain_write_errors, land
+from lastlayer.featurizer.weights.download import DEFAULT_LIMITS, Progress, explain_write_errors, land, too_large
 from lastlayer.rpc.observability.escape import escape
 
 _PROGRESS: Final = re.compile(r"Progress (\d+) of (\d+)")
@@ -37,12 +37,18 @@ _GOT: Final = re.compile(r"Got\s+([0-9a-f]{64})$")
 
 
 def fetch_wheel(
-    requirement: str, checksum: str, folder: Path, progress: Progress, *, silence_s: float = _SILENCE_S
+    requirement: str,
+    checksum: str,
+    folder: Path,
+    progress: Progress,
+    *,
+    silence_s: float = _SILENCE_S,
+    max_bytes: int = DEFAULT_LIMITS.max_bytes,
 ) -> Path:
     """Return the path of the wheel of a pinned requirement in `folder`, fetched unless it is there already.
 
     `checksum` is its `sha256:…`; pip itself refuses a file with another. No code of the package is run. It may
-    say nothing for `silence_s`. Raises FetchError.
+    say nothing for `silence_s`, and fetch no more than `max_bytes`. Raises FetchError.
     """
     target = folder / f"{requirement.replace('==', '-')}.whl"
     if target.exists() and hash_file(target).has(checksum):
@@ -53,7 +59,13 @@ def fetch_wheel(
             scratch = Path(name)
             pinned = scratch / "requirements.txt"
             pinned.write_text(f"{requirement} --hash={checksum}\n")
-            _run_pip(requirement, checksum, scratch, pinned, progress, silence_s)
+
+            def watch(what: str, done: int, total: int | None) -> None:
+                if max(done, total or 0) > max_bytes:
+                    raise too_large(requirement, max_bytes)
+                progress(what, done, total)
+
+            _run_pip(requirement, checksum, scratch, pinned, watch, silence_s)
             wheels = list(scratch.glob("*.whl"))
             if len(wheels) != 1:
                 raise FetchError(f"The package index has no wheel of {requirement}.")

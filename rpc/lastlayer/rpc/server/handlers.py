@@ -1,5 +1,6 @@
 """Makes handlers of calls, for all four shapes of call alike: one that wraps another, and one that refuses."""
 
+import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -88,6 +89,9 @@ def _make(handler: Handler, function: Callable[..., object]) -> Handler:
 
 
 async def abort(context: Context, status: status_pb2.Status) -> NoReturn:
-    """End a call with a status and all its details."""
+    """End a call with a status and all its details; as cancelled where its caller goes before it can be told."""
     rich = rpc_status.to_status(status)
-    await context.abort(rich.code, rich.details or "", rich.trailing_metadata or ())
+    try:
+        await context.abort(rich.code, rich.details or "", rich.trailing_metadata or ())
+    except grpc.aio.InternalError as error:  # gRPC would log it, with its trace
+        raise asyncio.CancelledError from error

@@ -33,9 +33,10 @@ OPTIONS: Final = [
     ("grpc.keepalive_permit_without_calls", 1),
     # The least that HTTP/2 recommends (RFC 9113, 6.5.2): more calls than that wait in the client.
     ("grpc.max_concurrent_streams", 100),
-    # What nobody reads yet stays with its sender, but for its first 64 KiB. Else gRPC measures how much it could take,
-    # and takes megabytes of each message.
+    # What nobody reads yet stays with its sender, but for so many bytes, in which most photos fit. Else gRPC measures
+    # how much it could take, and takes megabytes of each message.
     ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 256 * 1024),
     # Clients look up new replicas when a connection ends, so each ends some time; calls in flight are left to finish.
     ("grpc.max_connection_age_ms", 5 * 60 * 1000),
 ]

@@ -1,7 +1,7 @@
 """Receives requests: no more at once than there is memory for, and none before its call may be made.
 
 gRPC holds of a message what has arrived, and asks its sender for all of it once somebody reads it. What nobody reads
-stays with its sender, but for the first 64 KiB (see `lastlayer.rpc.server.lifecycle.OPTIONS`). So whoever is to read
+stays with its sender, but for the first 256 KiB (see `lastlayer.rpc.server.lifecycle.OPTIONS`). So whoever is to read
 waits for a place first. Methods that take a single request read it as those do that take a stream of them: else gRPC
 would read it by itself. On the wire both are the same.
 """
@@ -39,6 +39,9 @@ _PATIENCE_S: Final = 5.0
 
 _ARRIVAL_S: Final = 60.0
 """How long a single request may take to arrive."""
+
+_TAKING_S: Final = 60.0
+"""How long an answer of a stream may wait for its caller to take it."""
 
 _CONTENDED_S: Final = 5.0
 """How long one may be waited for while others wait for its place."""
@@ -250,7 +253,7 @@ def _receive_each(handler: Handler, gate: ReceiveGate) -> Handler:
             del raw
             yield requests.pop()  # kept here no longer than there
 
-    async def answer_many(_requests: object, context: Context) -> AsyncIterator[object]:
+    async def answer_many(_requests: object, context: Context) -> None:
         connection = context.peer()
         inside: deque[int] = deque()
         try:
@@ -260,12 +263,24 @@ def _receive_each(handler: Handler, gate: ReceiveGate) -> Handler:
                     # Each message of a stream is answered by one. Which one it was makes no difference for long.
                     if inside:
                         gate.done(connection, inside.popleft())
-                    yield response
+                    await _write(response, context)
         finally:
             while inside:
                 gate.done(connection, inside.popleft())
 
     return grpc.stream_stream_rpc_method_handler(answer_many, response_serializer=handler.response_serializer)
+
+
+async def _write(response: object, context: Context) -> None:
+    """Send an answer of a stream; raises DeadlinePassedError where its caller does not take it.
+
+    Messages of the stream are inside meanwhile, and others may wait for the room.
+    """
+    try:
+        async with asyncio.timeout(_TAKING_S):
+            await context.write(response)
+    except TimeoutError as error:
+        raise DeadlinePassedError(f"The caller has not taken an answer of the stream for {_TAKING_S:g} s.") from error
 
 
 def _parse(handler: Handler, raw: bytes) -> object:

