@@ -1,7 +1,7 @@
 """Prints how good heads are, and whether what is said of them holds: `python -m benchmarks.quality DATA`.
 
 Of a folder of images, one sub-folder a class, some of each class are drawn at random and trained on; the rest is what
-is true, each class with the share that it has in training, up to 1,500 images. Each row is of one way to train and one
+is true, each class with the share that it has in training, up to 1,000 images. Each row is of one way to train and one
 number of images a class, over several draws:
 
 - accuracy, log-loss, expected calibration error and Brier score on the rest, with their standard errors over the draws;
@@ -36,7 +36,7 @@ from lastlayer.classifier.training.trainer import Trained, train
 from lastlayer.client.data.labelled import read_data
 
 _UNFAMILIAR = 0.05
-_MOST_TRUE = 1500
+_MOST_TRUE = 1000
 _SURE = 1.96
 
 

@@ -68,7 +68,7 @@ def fit_logistic(
     y: Indices,
     class_count: int,
     sample_weight: Array,
-    l2: float,
+    l2: float | Array,
     *,
     tolerance: float,
     start: Array | None = None,
@@ -78,6 +78,7 @@ def fit_logistic(
 
     `features` is [n, r], rotated (see `fitting.pca`); the solutions have their precision. `y` is [n], the classes'
     indices. `sample_weight`, [n, p], is how much each example counts in each regression, 0 for those that are left out.
+    `l2` is the penalty of all regressions, or of each, [p].
 
     A regression is done once the Euclidean length of its gradient, in the scaled coordinates, is at most `tolerance`.
     Its objective is then about half the square of that above the minimum, as the curvature is about 1. Single precision
@@ -163,7 +164,7 @@ class _Objective:
         y: Indices,
         class_count: int,
         sample_weight: Array,
-        l2: float,
+        l2: float | Array,
         callback: Callable[[], None],
     ) -> None:
         total = sample_weight.sum(0)
@@ -181,7 +182,7 @@ class _Objective:
         for _, block in features.blocks(1):
             callback()
             squares += np.einsum("nr,nr->r", block, block, dtype=np.float64)
-        scale = np.append(1 / np.sqrt(curvature * squares / count + l2 / total.mean()), 1 / np.sqrt(curvature))
+        scale = np.append(1 / np.sqrt(curvature * squares / count + np.mean(l2) / total.mean()), 1 / np.sqrt(curvature))
         self.scale = scale.astype(features.dtype)[:, None, None]
         """[r + 1, 1, 1]: what scaled weights and biases are multiplied by."""
         self._penalty = (l2 / total).astype(features.dtype)[:, None]

@@ -199,11 +199,11 @@ class SearchedAuto:
         assigned = assign_folds(self._y, fold_count, SEED)
         folds = np.unique(assigned[assigned >= 0])
         logits = np.zeros((len(self._y), self._class_count))
-        groups: dict[tuple[tuple[str, ...], float], tuple[Choice, list[int]]] = {}
+        groups: dict[tuple[str, ...], list[tuple[int, Choice]]] = {}
         for fold, choice in zip(folds, self._choose_without(assigned, folds), strict=True):
-            groups.setdefault((choice.candidate.taps, choice.l2), (choice, []))[1].append(fold)
-        for done, (choice, members) in enumerate(groups.values()):
-            self._fill_logits(choice, members, assigned, logits)
+            groups.setdefault(choice.candidate.taps, []).append((int(fold), choice))
+        for done, members in enumerate(groups.values()):
+            self._fill_logits(members, assigned, logits)
             self._progress.tell(0.7 + 0.3 * (done + 1) / len(groups))
         rows = np.flatnonzero(assigned >= 0)
         return Validation(rows, logits[rows], assigned[rows])
@@ -255,17 +255,18 @@ class SearchedAuto:
         )
         return [choose(of_fold, self._sample_weight) for of_fold in scans]
 
-    def _fill_logits(self, choice: Choice, folds: Sequence[int], assigned: Indices, logits: Array) -> None:
-        """Write the logits, [n, c], of the examples of some folds for which the choice is the same."""
-        features = choice.candidate.values(_ALL, np.float32)
+    def _fill_logits(self, members: Sequence[tuple[int, Choice]], assigned: Indices, logits: Array) -> None:
+        """Write the logits, [n, c], of the examples of some folds, whose choices differ in the penalty alone."""
+        features = members[0][1].candidate.values(_ALL, np.float32)
         everything = np.ones(len(self._y), bool)
-        kept = [weigh_fitted(self._y, assigned != fold, everything) for fold in folds]
+        kept = [weigh_fitted(self._y, assigned != fold, everything) for fold, _ in members]
         sample_weight = np.stack(kept, 1) * self._sample_weight[:, None]
         many = len(self._y) * self._class_count > MANY_LOGITS
         tolerance = _MANY_TOLERANCE if many else _VALIDATION_TOLERANCE
-        solutions = self._search.fit(features, self._y, sample_weight, choice.l2, tolerance)
+        l2 = np.array([choice.l2 for _, choice in members])
+        solutions = self._search.fit(features, self._y, sample_weight, l2, tolerance)
         for rows, of_all in iterate_logits(features, solutions, self._progress):
-            for number, fold in enumerate(folds):
+            for number, (fold, _) in enumerate(members):
                 own = assigned[rows] == fold
                 logits[rows][own] = of_all[own, number]
 

@@ -138,11 +138,35 @@ class Scan:
         """Return the place in the path of the best penalty, and of the validated examples the losses there, and the
         weights, both [validated]. `sample_weight` is [n]. The best has the least loss, the prior of penalties included.
         """
-        validated = ~np.isnan(self.losses[0, 0])
-        losses, weights = self.losses[:, 0, validated], sample_weight[validated]
-        decades = np.log10(np.array(self.path) / _LIKELY_L2)
-        step = int((losses @ weights + _DECADE_COST * np.square(decades)).argmin())
+        losses, weights = self._validated(sample_weight)
+        step = int(self._objectives(losses, weights).argmin())
         return step, losses[step], weights
+
+    def choose_l2(self, sample_weight: Array) -> float:
+        """Return about the best penalty, between those that were tried. `sample_weight` is [n].
+
+        It is where the parabola through the best and its neighbours is least. The best alone would change by a factor of
+        3 over a few examples. A fold of an estimate, whose own examples have no say, would then often get the penalty
+        that suits it worse: with 200 photos the log-loss was estimated as 0.41, with the parabola as 0.40.
+        """
+        objectives = self._objectives(*self._validated(sample_weight))
+        step = int(objectives.argmin())
+        if not 0 < step < len(self.path) - 1:
+            return self.path[step]
+        before, least, after = objectives[step - 1 : step + 2]
+        offset = (before - after) / max(2 * (before - 2 * least + after), np.finfo(float).tiny)
+        return float(self.path[step] * (self.path[step + 1] / self.path[step]) ** offset)
+
+    def _validated(self, sample_weight: Array) -> tuple[Array, Array]:
+        """Return the losses [penalties, validated] and weights [validated] of the validated examples."""
+        validated = ~np.isnan(self.losses[0, 0])
+        return self.losses[:, 0, validated], sample_weight[validated]
+
+    def _objectives(self, losses: Array, weights: Array) -> Array:
+        """Return what is to be least, [penalties]: the sum of losses and of what the prior adds."""
+        decades = np.log10(np.array(self.path) / _LIKELY_L2)
+        objectives: Array = losses @ weights + _DECADE_COST * np.square(decades)
+        return objectives
 
 
 def mean_and_error(losses: Array, weights: Array) -> tuple[float, float]:
@@ -175,8 +199,8 @@ def choose(scans: Sequence[Scan], sample_weight: Array) -> Choice:
             if mean <= max(error, _NEGLIGIBLE):
                 chosen = number
                 break
-    scan, step, _, _ = best[chosen]
-    return Choice(scan.candidate, scan.path[step])
+    scan = scans[chosen]
+    return Choice(scan.candidate, scan.choose_l2(sample_weight))
 
 
 class Search:
@@ -232,7 +256,8 @@ class Search:
                 continue
             mean, error = mean_and_error(losses, weights)
             chosen = scan.candidate is choice.candidate
-            trials.append(Trial(scan.candidate.taps, scan.path[step], mean, error, len(losses), chosen))
+            l2 = choice.l2 if chosen else scan.path[step]
+            trials.append(Trial(scan.candidate.taps, l2, mean, error, len(losses), chosen))
         return tuple(trials)
 
     def _fold_count(self, rows: Indices | slice) -> int:
@@ -337,7 +362,7 @@ class Search:
         features: FeatureBlocks,
         y: Indices,
         sample_weight: Array,
-        l2: float,
+        l2: float | Array,
         tolerance: float,
         start: Array | None = None,
     ) -> Array:

@@ -39,6 +39,20 @@ def test_no_more_than_the_stated_share_of_new_images_is_lost(share: float) -> No
     assert 0.3 * share < np.mean(lost) < 1.2 * share  # less, as held-out images are farther from fewer others
 
 
+@pytest.mark.parametrize("count", [20, 25])
+def test_the_stated_share_holds_with_few_examples_of_many_features(count: int) -> None:
+    basis = np.random.default_rng(0).normal(size=(60, 400))
+    lost = []
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        own = np.square(random.normal(size=(count + 300, 60))) @ basis + random.normal(size=(count + 300, 400))
+        known, new = own[:count], own[count:]
+        distance = choose_max_distance(known, assign_folds(np.arange(count) % 5, 5, seed), 0.05)
+        assert distance is not None
+        lost.append((measure_distances(new, *fit_subspace(known)) > distance).mean())
+    assert 0.005 < np.mean(lost) <= 0.05
+
+
 def test_too_few_examples_tell_nothing() -> None:
     folds = assign_folds(np.arange(18) % 2, 9, 1)
     assert choose_max_distance(features(18), folds, 0.05) is None

@@ -122,6 +122,15 @@ def test_regressions_side_by_side_do_not_meet() -> None:
         assert together[:, number] == pytest.approx(alone[:, 0], abs=1e-6)
 
 
+def test_regressions_side_by_side_have_penalties_of_their_own() -> None:
+    features, y = problem(50, 6, 3)
+    penalties = np.array([0.01, 0.1, 10.0])
+    together = fit(features, y, 3, np.ones((50, 3)), penalties, tolerance=1e-7)
+    for number, l2 in enumerate(penalties):
+        alone = fit(features, y, 3, np.ones((50, 1)), l2, tolerance=1e-7)
+        assert together[:, number] == pytest.approx(alone[:, 0], abs=1e-4)
+
+
 def test_examples_can_count_more_than_once() -> None:
     features, y = problem(30, 8, 3)
     features = features.astype(np.float64)

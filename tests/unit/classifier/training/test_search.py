@@ -100,6 +100,26 @@ def test_examples_that_count_more_decide_more() -> None:
     assert choose(scans, np.where(rare, 9.0, 1.0)).candidate.taps == ("rare",)
 
 
+def path_of(*means: float, count: int = 40) -> Scan:
+    """Return a scan whose penalties fall by half decades from 1, each with the same loss for all examples."""
+    losses = np.repeat(np.array(means)[:, None, None], count, 2)
+    return Scan(Candidate(("tap",), ()), tuple(10 ** (-step / 2) for step in range(len(means))), losses)
+
+
+def test_the_penalty_is_the_least_of_a_parabola_through_the_best_three() -> None:
+    many = 10**6  # of which the prior does not matter
+    steps = np.arange(5) - 2.3
+    found = path_of(*(1 + 0.1 * steps**2), count=many).choose_l2(np.ones(many))
+    assert np.log10(found) == pytest.approx(-2.3 / 2, abs=1e-4)
+    assert path_of(1.0, 2.0, 3.0, count=many).choose_l2(np.ones(many)) == 1.0
+
+
+def test_few_examples_hardly_move_a_likely_penalty_and_many_do() -> None:
+    means = (0.95, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    assert path_of(*means, count=4).choose_l2(np.ones(4)) == pytest.approx(0.01)
+    assert path_of(*means, count=400).choose_l2(np.ones(400)) == 1.0
+
+
 def test_the_standard_error_of_a_mean() -> None:
     losses = np.random.default_rng(5).random(50)
     mean, error = mean_and_error(losses, np.ones(50))
