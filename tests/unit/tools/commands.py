@@ -113,7 +113,8 @@ def _find_mistake_of_compose(arguments: list[str]) -> str | None:
         scaled = [word.partition("=")[0] for word in arguments if re.fullmatch(r"\w+=\d+", word)]
         named = arguments[1:] if arguments[:1] in (["build"], ["logs"], ["start"], ["stop"]) else []
         return next((f"there is no service {name}" for name in (*scaled, *named) if name not in services), None)
-    index = next((index for index, word in enumerate(arguments) if word in services), None)
+    known = services | ({"postgres"} if arguments[0] == "exec" else set())  # which an overlay adds
+    index = next((index for index, word in enumerate(arguments) if word in known), None)
     if index is None:
         return "it names no service"
     rest = arguments[index + 1 :]
