@@ -1,6 +1,6 @@
 """Writes the parts of README.md and CONTRIBUTING.md that are made from the code, or checks that they are up to date.
 
-A generated part stands between `<!-- NAME -->` and `<!-- /NAME -->`. The tags of our images are made of the version, too.
+A generated part stands between `<!-- NAME -->` and `<!-- /NAME -->`. So are the tags of our images, from the version.
 """
 
 import argparse

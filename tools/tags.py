@@ -1,4 +1,4 @@
-"""The version of pyproject.toml in the files that cannot read it: the tags of our images in Compose's and Kubernetes'."""
+"""Puts the version of pyproject.toml where it cannot be read from there: into the tags of our images."""
 
 import re
 import tomllib

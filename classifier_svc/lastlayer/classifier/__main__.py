@@ -1,5 +1,7 @@
 """The command `classifier-svc`: serves datasets and models."""
 
+from pathlib import Path
+
 import click
 
 # The rest is imported where it is used, so that --help answers at once.
@@ -44,6 +46,28 @@ def serve(address: str | None, featurizer: str | None, store_url: str | None) ->
         raise click.UsageError(str(error)) from error
     except (BindError, StoreOpenError) as error:
         raise click.ClickException(str(error)) from error
+
+
+@main.command(epilog="Example: classifier-svc backup lastlayer-monday.db")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--store-url", help="SQLAlchemy URL of the store.  [CLASSIFIER_STORE_URL]")
+def backup(file: Path, store_url: str | None) -> None:
+    """Copy the store to FILE, while it is served or not.
+
+    FILE is new, and holds all that was acknowledged before. This is for SQLite; PostgreSQL has pg_dump.
+    """
+    from lastlayer.classifier.service.config import ClassifierSettings
+    from lastlayer.classifier.store.backup import BackupError, back_up
+    from lastlayer.classifier.store.database import StoreUrlError
+    from lastlayer.rpc.settings import SettingsError, load_settings
+
+    try:
+        size = back_up(load_settings(ClassifierSettings, store_url=store_url).store, file)
+    except (SettingsError, StoreUrlError) as error:
+        raise click.UsageError(str(error)) from error
+    except BackupError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"Written: {file} ({size / 1e6:.1f} MB)")
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def running_world(folder: Path) -> Iterator[World]:
         stand_in = tools / "grpcurl"
         stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("grpcurl.py")}" "$@"\n')
         stand_in.chmod(0o755)
-    state = folder / "home"
+    state = folder / ".lastlayer"
     featurizer, classifier = (f"127.0.0.1:{free_port()}" for _ in range(2))
     environment = {
         **os.environ,

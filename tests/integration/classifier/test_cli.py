@@ -1,11 +1,16 @@
 """The command `classifier-svc`: help, wrong use, and what cannot be started."""
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from lastlayer.classifier.store.database import Database
+from tests.markdown import blocks
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
@@ -42,6 +47,19 @@ def test_a_service_that_trains_nothing_does_without_scipy() -> None:
     program = "import sys, lastlayer.classifier.server; print({'sklearn', 'scipy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_store_of_a_newer_version_is_refused_as_the_page_on_upgrading_shows(tmp_path: Path) -> None:
+    store = tmp_path / "store.db"
+    Database(f"sqlite:///{store}").close()
+    with contextlib.closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = store.read_bytes()
+    done = run("serve", "--store-url", f"sqlite:///{store}", CLASSIFIER_LOG_LEVEL="ERROR")
+    [shown] = [block.text for block in blocks("docs/upgrading.md") if block.language == "text"]
+    assert done.returncode == 1
+    assert done.stderr.endswith(shown.replace("/home/you/.lastlayer/store/lastlayer.db", str(store)))
+    assert store.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import yaml
 
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.featurizer.config import FeaturizerSettings
+from tests.markdown import blocks
 from tests.programs import CommandError, can_use_debian, debian_package, run
 from tools import tags
 
@@ -89,6 +90,20 @@ def test_images_have_the_version(manifests: list[Manifest]) -> None:
         assert template["metadata"]["labels"]["app.kubernetes.io/version"] == tags.version()
         # Which never changes, so that a new version can be applied over the old one.
         assert set(deployment["spec"]["selector"]["matchLabels"]) == {"app.kubernetes.io/name"}
+
+
+def test_an_overlay_of_ones_own_takes_the_version_from_the_base(kustomize: tuple[str, ...], tmp_path: Path) -> None:
+    """The one that deploy/README.md shows."""
+    shutil.copytree(FOLDER, tmp_path / "k8s")
+    [shown] = [block for block in blocks("deploy/README.md") if block.language == "yaml"]
+    own = tmp_path / "k8s/overlays/mine"
+    own.mkdir()
+    (own / "kustomization.yaml").write_text(shown.text)
+    rendered = run([*kustomize, str(own)])
+    images = {line.split()[-1] for line in rendered.splitlines() if line.strip().startswith("image:")}
+    assert images == {
+        f"registry.example.org/lastlayer-{service}:{tags.version()}" for service in ("featurizer", "classifier")
+    }
 
 
 def test_all_that_is_mounted_is_there(manifests: list[Manifest]) -> None:

@@ -52,6 +52,8 @@ def find_mistake(words: Sequence[str]) -> str | None:
         return f"there is no module `{module}`" if ours and importlib.util.find_spec(module) is None else None
     if program == "docker-compose" or (program == "docker" and arguments[:1] == ["compose"]):
         return _find_mistake_of_compose(arguments[program == "docker" :])
+    if program == "kubectl" and "--" in arguments:
+        return find_mistake(arguments[arguments.index("--") + 1 :])
     if program == "kubectl" and "-k" in arguments:
         folder = arguments[arguments.index("-k") + 1]
         return None if (ROOT / folder / "kustomization.yaml").exists() else f"there is no {folder}"
@@ -107,13 +109,15 @@ def _find_mistake_of_compose(arguments: list[str]) -> str | None:
     if missing := [file for file in files if not (ROOT / file).exists()]:
         return f"there is no {missing[0]}"
     services = {name for file in files for name in yaml.safe_load((ROOT / file).read_text())["services"]}
-    if not arguments or arguments[0] != "run":
+    if not arguments or arguments[0] not in ("run", "exec"):
         scaled = [word.partition("=")[0] for word in arguments if re.fullmatch(r"\w+=\d+", word)]
-        named = arguments[1:] if arguments[:1] in (["build"], ["logs"]) else []
+        named = arguments[1:] if arguments[:1] in (["build"], ["logs"], ["start"], ["stop"]) else []
         return next((f"there is no service {name}" for name in (*scaled, *named) if name not in services), None)
-    index = next((index for index, word in enumerate(arguments) if word in services), None)
+    known = services | ({"postgres"} if arguments[0] == "exec" else set())  # which an overlay adds
+    index = next((index for index, word in enumerate(arguments) if word in known), None)
     if index is None:
-        return "it runs no service"
-    if arguments[index] != "client":
-        return None
-    return find_mistake_of_ours("client", arguments[index + 1 :])
+        return "it names no service"
+    rest = arguments[index + 1 :]
+    if arguments[0] == "exec":
+        return find_mistake(rest)
+    return find_mistake_of_ours("client", rest) if arguments[index] == "client" else None

@@ -40,10 +40,8 @@ def test_images_are_tagged_with_it(file: Path) -> None:
 
 
 def test_an_old_or_missing_tag_is_replaced() -> None:
-    old = "image: lastlayer-client\nimage: lastlayer-featurizer-gpu:0.1.0\nimage: postgres:17\n    newTag: latest\n"
-    new = (
-        "image: lastlayer-client:9.8.7\nimage: lastlayer-featurizer-gpu:9.8.7\nimage: postgres:17\n    newTag: 9.8.7\n"
-    )
+    old = "image: lastlayer-client\nimage: lastlayer-x-gpu:0.1.0\nimage: postgres:17\n    newTag: latest\n"
+    new = "image: lastlayer-client:9.8.7\nimage: lastlayer-x-gpu:9.8.7\nimage: postgres:17\n    newTag: 9.8.7\n"
     assert tags.set_tags(old, "9.8.7") == new
 
 

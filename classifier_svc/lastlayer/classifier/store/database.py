@@ -43,7 +43,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         """Open the database, which is created or brought up to date; raises StoreOpenError or StoreUrlError."""
-        parsed = _parse(url)
+        parsed = parse_url(url)
         self.location = parsed.database or "" if parsed.drivername == "sqlite" else parsed.host or "postgresql"
         try:
             self._engine = _make_engine(parsed)
@@ -133,7 +133,8 @@ def _make_way(file: Path) -> None:
         raise StoreOpenError(f"The store `{file}` cannot be opened: it is no file; name another path.")
 
 
-def _parse(url: str) -> URL:
+def parse_url(url: str) -> URL:
+    """Return the parts of the URL of a store, its driver `sqlite` or `postgresql+psycopg`; raises StoreUrlError."""
     accepted = "`sqlite:///PATH` and `postgresql://USER@HOST/DATABASE` are accepted"
     try:
         parsed = make_url(url)

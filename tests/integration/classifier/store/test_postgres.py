@@ -22,6 +22,8 @@ from lastlayer.classifier.store.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore, NewVersion
 from lastlayer.v1 import classifier_pb2
 from tests.integration.classifier.calls import add, connected, examples, failure, kinds, predict, train, train_anew
+from tests.integration.classifier.store.test_backup import back_up_and_restore
+from tests.markdown import blocks
 
 PROGRAMS = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 
@@ -120,6 +122,26 @@ async def test_the_main_job(settings: ClassifierSettings, url: str) -> None:
         versions = await asyncio.gather(*(train(stub) for _ in range(3)))
         assert sorted(entry.version for entry in versions) == [2, 3, 4]
         assert (await failure(predict(stub, [b"cat-1"], model="no"))).reason == "RESOURCE_NOT_FOUND"
+
+
+async def test_backup_under_load_and_restore(settings: ClassifierSettings, url: str, tmp_path: Path) -> None:
+    """By the commands of docs/backup.md."""
+    stored = settings.model_copy(update={"store_url": url})
+    dump, restore = [
+        block.text
+        for block in blocks("docs/backup.md")
+        if block.not_run and block.text.startswith(("pg_dump", "pg_restore"))
+    ]
+
+    def in_shell(script: str) -> None:
+        environment = {**os.environ, "DATABASE": url, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
+        subprocess.run(["sh", "-euc", script], cwd=tmp_path, env=environment, check=True)
+
+    def restored() -> ClassifierSettings:
+        in_shell(restore)
+        return stored
+
+    await back_up_and_restore(stored, lambda: in_shell(dump), restored)
 
 
 def test_many_processes_may_open_an_empty_database_at_once(url: str) -> None:
