@@ -1,6 +1,8 @@
 """Reports as a browser shows them: without a network, an error, or anything that is wider than the screen."""
 
+import functools
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +39,12 @@ REPORTS: dict[str, Report] = {
     ),
     "nothing-validated": Report(plain_version(notes=("One image each.",)), None, EMPTY, EMPTY),
 }
+
+
+@functools.cache
+def rendered(name: str) -> str:
+    """Return a report's page, which takes seconds to draw."""
+    return render(REPORTS[name])
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +101,7 @@ def look(browser: Browser, page: Path, width: int, scheme: str = "light") -> Non
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_fits_every_screen(browser: Browser, tmp_path: Path, name: str, width: int) -> None:
     page = tmp_path / f"{name}.html"
-    page.write_text(render(REPORTS[name]), encoding="utf-8")
+    page.write_text(rendered(name), encoding="utf-8")
     look(browser, page, width)
     look(browser, page, width, "dark")
 
@@ -110,5 +118,50 @@ def test_a_real_report(browser: Browser, tiny_services: tuple[Service, Service],
     [written] = json_lines(run_client(server, "report", "colours", "-o", str(page), "--json"))
     assert (written["model"], written["version"], written["bytes"]) == ("colours", 1, page.stat().st_size)
     assert 'alt="where in it' in page.read_text("utf-8")
-    for width in (1280, 400):
-        look(browser, page, width)
+    look(browser, page, 400)
+    with browser.new_context(viewport={"width": 1280, "height": 900}, offline=True) as context:
+        shown = context.new_page()
+        shown.goto(page.as_uri())
+        cells = shown.locator(".confusion a").all()
+        told = [cell.get_attribute("aria-label") or "" for cell in cells]
+        assert {text.partition(":")[0] for text in told} >= {"blue predicted as red", "red predicted as red"}
+        panel = shown.locator(".cell:visible")
+        assert panel.count() == 0
+        cells[0].click()
+        assert panel.locator("img").count() > 0
+        first = panel.get_attribute("id")
+        cells[1].focus()  # as Tab does
+        shown.keyboard.press("Enter")
+        assert panel.count() == 1
+        assert panel.get_attribute("id") != first
+        assert shown.locator(".confusion").is_visible()
+        panel.get_by_text("close").click()
+        assert panel.count() == 0
+
+
+@pytest.mark.parametrize(("name", "most"), [("everything", 3), ("fifty-classes", 4), ("two-classes", 3)])
+def test_a_report_prints_on_few_pages(browser: Browser, tmp_path: Path, name: str, most: int) -> None:
+    page = tmp_path / "report.html"
+    page.write_text(rendered(name), encoding="utf-8")
+    with browser.new_context(color_scheme="dark") as context:
+        shown = context.new_page()
+        shown.goto(page.as_uri())
+        printed = shown.pdf(format="A4")
+        shown.emulate_media(media="print")
+        background = shown.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= most
+    assert background == "rgb(255, 255, 255)"  # on paper, whatever the screen has
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_matrix_begins_below_its_text(browser: Browser, tmp_path: Path, width: int) -> None:
+    page = tmp_path / "report.html"
+    page.write_text(rendered("everything"), encoding="utf-8")
+    with browser.new_context(viewport={"width": width, "height": 900}) as context:
+        shown = context.new_page()
+        shown.goto(page.as_uri())
+        text = shown.locator("#matrix .aside").bounding_box()
+        matrix = shown.locator("#matrix svg").bounding_box()
+    assert text is not None
+    assert matrix is not None
+    assert 0 <= matrix["y"] - (text["y"] + text["height"]) < 40

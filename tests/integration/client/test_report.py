@@ -56,7 +56,8 @@ def test_a_report(run: Run, fake: FakeClassifier, here: Path) -> None:
     assert result.stdout.startswith("Written: default-1.html (")
     assert [path.name for path in here.iterdir()] == ["default-1.html"]
     page = (here / "default-1.html").read_text("utf-8")
-    assert page.count("data:image/jpeg") == 8  # two kinds, of two examples thumbnail and map
+    assert page.count("data:image/jpeg") == 10  # two kinds, of two examples thumbnail and map; two in a cell
+    assert 'id="confusion-photos-0-1"' in page
     assert "&lt;b&gt;2&lt;/b&gt;.jpg" in page
     assert "The worst 3 of 7 are shown." in page
     assert "The class dog has few examples." in page
@@ -81,7 +82,7 @@ def test_a_version_that_cannot_be_explained(run: Run, fake: FakeClassifier, here
     assert run("report").exit_code == 0
     page = (here / "default-1.html").read_text("utf-8")
     assert "There are no activation maps: It was trained on class scores." in page
-    assert page.count("data:image/jpeg") == 4
+    assert page.count("data:image/jpeg") == 6
     assert fake.count("Explain") == 1
 
 

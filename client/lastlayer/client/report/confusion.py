@@ -1,6 +1,6 @@
 """Draws the confusion matrix of a report with matplotlib, as SVG for the page: readable with 2 classes and with 50."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from matplotlib.axes import Axes
@@ -24,6 +24,8 @@ from lastlayer.client.report.svg import (
 from lastlayer.client.results import Metrics
 from lastlayer.rpc.observability.escape import escape
 
+_NAME: Final = "confusion"
+
 NAMED_CLASSES: Final = 60
 """With more classes the confusion matrix has no room for their names."""
 
@@ -31,8 +33,11 @@ _SIDES: Final = ((8, 300), (24, 480), (NAMED_CLASSES, 620))
 """How many pixels the matrix takes across up to a number of classes. Up to the first it shares its row of the page."""
 
 
-def draw_confusion(metrics: Metrics) -> str:
-    """Return the confusion matrix: a row for each true class, blue on the diagonal, the darker the more of the row."""
+def draw_confusion(metrics: Metrics, pictured: Collection[tuple[str, str]] = ()) -> str:
+    """Return the confusion matrix: a row for each true class, blue on the diagonal, the darker the more of the row.
+
+    Cells that are `pictured`, by the true and the predicted class, are links to the element `cell_id` of theirs.
+    """
     labels = [entry.label for entry in metrics.classes]
     n = len(labels)
     named = n <= NAMED_CLASSES
@@ -55,7 +60,7 @@ def draw_confusion(metrics: Metrics) -> str:
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set(visible=True, color=GRID)
-        titles = _cells(axes, metrics, labels, numbers=cell >= 30)
+        titles = _cells(axes, metrics, labels, pictured, numbers=cell >= 30)
         gap = 5 / cell
         for number, text in enumerate(texts):
             axes.text(-gap, number + 0.5, text, ha="right", va="center", fontsize=size)
@@ -87,10 +92,17 @@ def draw_confusion(metrics: Metrics) -> str:
             ha="center",
             va="bottom",
         )
-        return to_svg(figure, "confusion", f"Confusion matrix of {n} classes", titles)
+        return to_svg(figure, _NAME, f"Confusion matrix of {n} classes", titles)
 
 
-def _cells(axes: Axes, metrics: Metrics, labels: Sequence[str], *, numbers: bool) -> dict[str, str]:
+def cell_id(row: int, column: int) -> str:
+    """Return the id of the page's element that shows the photos of a cell."""
+    return f"{_NAME}-photos-{row}-{column}"
+
+
+def _cells(
+    axes: Axes, metrics: Metrics, labels: Sequence[str], pictured: Collection[tuple[str, str]], *, numbers: bool
+) -> dict[str, str]:
     """Draw the cells that are not 0, and return what each says to the mouse."""
     titles = {}
     for row, counts in enumerate(metrics.confusion_matrix):
@@ -102,6 +114,8 @@ def _cells(axes: Axes, metrics: Metrics, labels: Sequence[str], *, numbers: bool
             patch = Rectangle((column, row), 1, 1, facecolor=RIGHT if row == column else WRONG, linewidth=0)
             patch.set_alpha(0.08 + 0.92 * share if row == column else 0.22 + 0.78 * share)
             patch.set_gid(f"cell-{row}-{column}")
+            if (labels[row], labels[column]) in pictured:
+                patch.set_url(f"#photos-{row}-{column}")
             axes.add_artist(patch)  # `add_patch` also looks for the limits, which are known
             titles[f"cell-{row}-{column}"] = (
                 f"{escape(labels[row])} predicted as {escape(labels[column])}: {count} of {total} ({share:.0%})"

@@ -1,17 +1,28 @@
 """Gathers what a report shows from the classifier; computes the activation maps of thumbnails."""
 
 import io
+from collections import defaultdict
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from lastlayer.client.api import Client
 from lastlayer.client.errors import ClientError, FailedPreconditionError, NotFoundError, ServerError
 from lastlayer.client.output.heatmap import PictureError, overlay, upright
 from lastlayer.client.report.model import Gallery, Pictured, Report
-from lastlayer.client.results import Dataset, ModelVersion, Review, ReviewedExample
+from lastlayer.client.results import Dataset, ModelVersion, Review, ReviewedExample, StoredExample
 
 SHOWN_EXAMPLES: Final = 12
 """How many mistakes, and how many suspicious labels, a report shows."""
+
+CELL_EXAMPLES: Final = 8
+"""How many photos a cell of the confusion matrix has at most."""
+
+_MISTAKES: Final = 200
+"""From how many mistakes, the most confident ones, the photos of cells are taken."""
+
+_PICTURED_CLASSES: Final = 20
+"""With more classes, only what was taken for another class has photos: each class is a call, of up to 1,000 of them."""
 
 _MAX_THUMBNAIL_PIXELS: Final = 1024 * 1024
 
@@ -22,22 +33,42 @@ def gather(client: Client, model: str, version: int, *, say: Callable[[str], Non
     known = client.get_version(model, version)
     dataset = _dataset(client, known.dataset)
     say("reading the worst examples")
-    mistakes = _worst(client, known, "mistakes")
-    suspicious = _worst(client, known, "suspicious")
+    mistakes = _worst(client, known, "mistakes", _MISTAKES)
+    suspicious = _worst(client, known, "suspicious", SHOWN_EXAMPLES)
+    cells = _cells(client, known, dataset, mistakes)
     heatmaps = _Heatmaps(client, known, say)
     return Report(
         known,
         dataset,
-        Gallery(tuple(map(heatmaps.picture, mistakes.examples)), mistakes.total_count),
+        Gallery(tuple(map(heatmaps.picture, mistakes.examples[:SHOWN_EXAMPLES])), mistakes.total_count),
         Gallery(tuple(map(heatmaps.picture, suspicious.examples)), suspicious.total_count),
+        cells,
         heatmaps.why_none,
     )
 
 
-def _worst(client: Client, version: ModelVersion, kind: str) -> Review:
-    return client.review_examples(
-        version.model, version=version.version, kind=kind, limit=SHOWN_EXAMPLES, thumbnails=True
+def _worst(client: Client, version: ModelVersion, kind: str, limit: int) -> Review:
+    return client.review_examples(version.model, version=version.version, kind=kind, limit=limit, thumbnails=True)
+
+
+def _cells(
+    client: Client, version: ModelVersion, dataset: Dataset | None, mistakes: Review
+) -> dict[tuple[str, str], tuple[StoredExample, ...]]:
+    """Return photos of the cells of the confusion matrix, as far as it is known in which cell a photo is."""
+    found: defaultdict[tuple[str, str], list[StoredExample]] = defaultdict(list)
+    for reviewed in mistakes.examples:
+        found[reviewed.label, reviewed.suggested_label].append(reviewed.example)
+    all_known = (
+        len(mistakes.examples) == mistakes.total_count and dataset and dataset.update_time <= version.create_time
     )
+    if version.cross_validation and all_known and len(version.classes) <= _PICTURED_CLASSES:
+        wrong = {reviewed.example.sha256 for reviewed in mistakes.examples}
+        for label in version.classes:
+            examples = client.list_examples(version.dataset, label=label, thumbnails=True)
+            correct = (example for example in examples if example.sha256 not in wrong and len(example.labels) == 1)
+            found[label, label] += islice(correct, CELL_EXAMPLES)
+    shown = {cell: [example for example in examples if example.thumbnail] for cell, examples in found.items()}
+    return {cell: tuple(examples[:CELL_EXAMPLES]) for cell, examples in shown.items() if examples}
 
 
 def _dataset(client: Client, name: str) -> Dataset | None:

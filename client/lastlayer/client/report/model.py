@@ -1,8 +1,9 @@
 """What a report is made of."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from lastlayer.client.results import Dataset, ModelVersion, ReviewedExample
+from lastlayer.client.results import Dataset, ModelVersion, ReviewedExample, StoredExample
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +33,7 @@ class Report:
     """What it was trained on, as it is now. None where that has been deleted."""
     mistakes: Gallery
     suspicious: Gallery
+    cells: Mapping[tuple[str, str], tuple[StoredExample, ...]] = field(default_factory=dict)
+    """Photos of cells of the confusion matrix, by the true and the predicted class."""
     no_heatmaps: str = ""
     """Why there are no activation maps, in a sentence; empty where there are or nothing could have one."""

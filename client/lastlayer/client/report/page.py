@@ -1,6 +1,7 @@
 """Renders a report as one page of HTML that needs nothing else: no network, no scripts, no fonts."""
 
 import base64
+import shlex
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -8,9 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lastlayer.client.report import charts
-from lastlayer.client.report.confusion import draw_confusion
+from lastlayer.client.report.confusion import cell_id, draw_confusion
 from lastlayer.client.report.model import Report
-from lastlayer.client.results import ClassMetrics, Metrics
+from lastlayer.client.results import ClassMetrics, Metrics, ReviewedExample, StoredExample
 from lastlayer.rpc.observability.escape import escape
 
 _CHARTED_CLASSES: Final = 30
@@ -29,6 +30,16 @@ class Confusion(NamedTuple):
     """Of the examples of the true class."""
 
 
+class Cell(NamedTuple):
+    """A cell of the confusion matrix that has photos."""
+
+    id: str
+    true: str
+    predicted: str
+    images: int
+    examples: tuple[StoredExample, ...]
+
+
 def render(report: Report) -> str:
     """Return the page."""
     environment = Environment(
@@ -39,12 +50,14 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(shown=escape, percent=_percent, image=_image)
+    environment.globals.update(relabel=_relabel_command)
     metrics = report.version.cross_validation
     return environment.get_template("template.html.j2").render(
         report=report,
         version=report.version,
         metrics=metrics,
         charts=_charts(report),
+        cells=_cells(report),
         confusions=_confusions(metrics) if metrics else (),
         weakest=_weakest(metrics) if metrics else (),
         baseline=_baseline(metrics) if metrics else 0.0,
@@ -58,7 +71,7 @@ def _charts(report: Report) -> dict[str, Markup]:
     version, metrics = report.version, report.version.cross_validation
     drawn = dict.fromkeys(("confusion", "per_class", "reliability", "rejection", "trials"), "")
     if metrics is not None and metrics.example_count:
-        drawn["confusion"] = draw_confusion(metrics)
+        drawn["confusion"] = draw_confusion(metrics, report.cells)
         predicted = _predicted(metrics)
         weakest = _weakest(metrics)
         drawn["per_class"] = charts.per_class(
@@ -73,6 +86,26 @@ def _charts(report: Report) -> dict[str, Markup]:
         drawn["trials"] = charts.trials(version.trials)
     # matplotlib's own, in which names are escaped.
     return {name: Markup(chart) for name, chart in drawn.items()}  # noqa: S704
+
+
+def _cells(report: Report) -> Sequence[Cell]:
+    """Return the cells that have photos, row after row."""
+    metrics = report.version.cross_validation
+    if metrics is None:
+        return ()
+    labels = [entry.label for entry in metrics.classes]
+    return [
+        Cell(cell_id(row, column), labels[row], labels[column], count, report.cells[labels[row], labels[column]])
+        for row, counts in enumerate(metrics.confusion_matrix)
+        for column, count in enumerate(counts)
+        if count and (labels[row], labels[column]) in report.cells
+    ]
+
+
+def _relabel_command(reviewed: ReviewedExample, dataset: str) -> str:
+    """Return what to type, in a shell of POSIX, for an example to get its suggested label."""
+    known_by = reviewed.example.sha256.hex()[:16]
+    return escape(shlex.join(["client", "relabel", known_by, "--to", reviewed.suggested_label, "--dataset", dataset]))
 
 
 def _predicted(metrics: Metrics) -> dict[str, int]:

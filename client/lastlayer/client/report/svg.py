@@ -122,7 +122,12 @@ def to_svg(figure: Figure, name: str, described: str, titles: Mapping[str, str] 
             element.set("style", _COLOUR.sub(lambda found: _VARIABLES[found[0]], sized))
     for key in ("width", "height", "version"):
         root.attrib.pop(key, None)
-    root.attrib.update({"role": "img", "aria-label": described, "class": name})
+    linked = [(parent, link) for parent in root.iter() for link in parent.findall(f"{{{_SVG}}}a")]
+    for parent, link in linked:
+        link.attrib.pop("target")  # a new window
+        link.set("aria-label", parent.findtext(f"{{{_SVG}}}title", ""))
+    # What is inside of an image cannot be reached, links included.
+    root.attrib.update({"role": "group" if linked else "img", "aria-label": described, "class": name})
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
     return ElementTree.tostring(root, encoding="unicode")

@@ -134,6 +134,19 @@ def gallery(count: int = 6, *, heatmaps: bool = True) -> Gallery:
     return Gallery(tuple(Pictured(reviewed(number), drawn) for number in range(count)), 2 * count)
 
 
+def cells(found: Metrics) -> dict[tuple[str, str], tuple[StoredExample, ...]]:
+    """Return photos of the cells of a matrix that are not 0, but the last one."""
+    labels = [entry.label for entry in found.classes]
+    full = [
+        (labels[row], labels[column])
+        for row, counts in enumerate(found.confusion_matrix)
+        for column, count in enumerate(counts)
+        if count
+    ]
+    examples = [reviewed(number).example for number in range(8)]
+    return {cell: tuple(examples[: 1 + place % 8]) for place, cell in enumerate(full[:-1])}
+
+
 def report(**changes: Any) -> Report:
     """Return a report that has everything."""
     fields: dict[str, Any] = {
@@ -141,5 +154,6 @@ def report(**changes: Any) -> Report:
         "dataset": None,
         "mistakes": gallery(8),
         "suspicious": gallery(3),
+        "cells": cells(metrics()),
     }
     return Report(**{**fields, **changes})

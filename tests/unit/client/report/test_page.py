@@ -84,10 +84,33 @@ def test_ids_are_unique_and_everything_that_is_referred_to_is_there() -> None:
     page = read()
     ids = page.values("id")
     assert len(set(ids)) == len(ids)
-    referred = {value[1:] for value in page.values("xlink:href")} | set(
+    referred = {value[1:] for value in page.values("xlink:href") + page.values("href")} | set(
         re.findall(r"url\(#([^)]+)\)", " ".join(value for _, value in page.attributes))
     )
     assert referred == set(ids)
+
+
+def test_each_cell_with_photos_leads_to_them() -> None:
+    report = samples.report()
+    page = Elements(render(report))
+    links = [value for value in page.values("xlink:href") if value.startswith("#confusion-photos-")]
+    panels = [value for value in page.values("id") if value.startswith("confusion-photos-")]
+    assert [f"#{panel}" for panel in panels] == links
+    assert len(links) == len(report.cells)
+    said = [value for value in page.values("aria-label") if "predicted as" in value]
+    assert len(said) == len(links)
+    assert "target" not in dict(page.attributes)
+    assert "a click, or Enter, shows its photos" in headings(page)
+    without = read(cells={})
+    assert "a" not in without.tags
+    assert "a click, or Enter" not in headings(without)
+
+
+def test_a_wrong_label_comes_with_the_command_that_mends_it() -> None:
+    worst = Pictured(samples.reviewed(1, label="roses", suggested="it's a tulip"))
+    text = headings(read(version=samples.version(dataset="garden"), suspicious=Gallery((worst,), 1)))
+    [command] = re.findall(r"client relabel (.*?) --dataset garden", text)
+    assert command == """0101010101010101 --to 'it'"'"'s a tulip'"""
 
 
 def test_colours_are_those_of_the_style() -> None:
@@ -158,7 +181,7 @@ def test_a_metric_without_intervals_and_bins() -> None:
 
 def test_examples_without_pictures() -> None:
     bare = Gallery((Pictured(samples.reviewed(thumbnail=b"")),), 1)
-    page = read(mistakes=bare, suspicious=bare, no_heatmaps="Its taps are <no> means.")
+    page = read(mistakes=bare, suspicious=bare, cells={}, no_heatmaps="Its taps are <no> means.")
     assert "img" not in page.tags
     assert "There are no activation maps: Its taps are <no> means." in headings(page)
 
