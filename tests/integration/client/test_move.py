@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lastlayer.classifier.domain.errors import FeaturizerUnavailableError
-from lastlayer.client import Client, NotFoundError
+from lastlayer.client import Client
 from lastlayer.client.data.images import LabelledImage
 from lastlayer.client.data.search import ImageSearch
 from tests.integration.client.conftest import Photos, Run
@@ -108,9 +108,14 @@ def test_a_person_is_asked_for_another_folder(
     assert sorted(sent(filled)) == ["cat-0", "cat-1", "dog-0", "dog-1"]
 
 
-def test_a_dataset_that_is_not_there(client: Client, photos: Photos) -> None:
-    with pytest.raises(NotFoundError):
-        client.get_dataset("other")
+def test_what_is_not_there(filled: FakeClassifier, run: Run, photos: Photos, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    done = run("move", "default", nowhere)
+    assert (done.exit_code, done.stderr) == (2, f"Error: There is no folder `{nowhere}` to look for images in.\n")
+    done = run("move", "other", photos.folder)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Error: There is no dataset `other`.")
+    assert sent(filled) == []
 
 
 def test_an_image_that_is_not_what_it_was_is_not_sent(fake: FakeClassifier, client: Client, photos: Photos) -> None:

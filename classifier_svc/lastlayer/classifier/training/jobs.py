@@ -5,9 +5,12 @@ import contextlib
 import importlib.metadata
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from typing import Final
+
+import numpy as np
+from threadpoolctl import threadpool_limits
 
 from lastlayer.classifier.domain.types import TrainingSet, Version
 from lastlayer.classifier.domain.workers import Workers
@@ -199,7 +202,7 @@ class TrainingJobs:
             classes=trained.head.classes,
             description=self._describe(report),
             head=trained.head.to_bytes(),
-            held_out=_pack_out_of_fold(trained, examples.contents),
+            held_out=_pack_out_of_fold(trained, examples),
             request_id=request.request_id,
             request_sha256=request.request_sha256,
         )
@@ -213,12 +216,17 @@ def _tell_lacking(examples: TrainingSet) -> str:
     )
 
 
-def _pack_out_of_fold(trained: Trained, contents: Sequence[bytes]) -> bytes | None:
+def _pack_out_of_fold(trained: Trained, examples: TrainingSet) -> bytes | None:
     predictions = trained.out_of_fold
     if predictions is None:
         return None
-    validated = [contents[row] for row in predictions.rows]
-    return OutOfFold.of(validated, predictions.y, predictions.probabilities).to_bytes()
+    validated = [examples.contents[row] for row in predictions.rows]
+    # By the deepest tap, where what is alike shows the same kind of thing.
+    vectors = examples.features[trained.head.taps[-1]]
+    if not np.array_equal(predictions.rows, np.arange(len(vectors))):  # else a copy of them all would be for nothing
+        vectors = vectors[predictions.rows]
+    with threadpool_limits(1):  # as in training: the service goes on answering meanwhile
+        return OutOfFold.of(validated, predictions.y, predictions.probabilities, vectors).to_bytes()
 
 
 def _read_library_versions() -> dict[str, str]:

@@ -7,18 +7,20 @@ from pathlib import Path
 
 from lastlayer.client.data.folders import find_all_images
 from lastlayer.client.data.images import MAX_IMAGE_BYTES, read_chunks
-from lastlayer.client.errors import ImageError
+from lastlayer.client.errors import DataError, ImageError
 
 
 class ImageSearch:
     """Searches folders, and those within them, for image files. Each file is read at most once."""
 
     def __init__(self, folders: Iterable[str | os.PathLike[str]]) -> None:
-        """Raises `DataError` where a folder cannot be read."""
+        """Raises `DataError` where a folder is not there or cannot be read."""
         self._unread: dict[Path, None] = {}  # an ordered set
         self._by_name: dict[str, list[Path]] = {}
-        for folder in folders:
-            found = find_all_images(Path(folder))
+        for folder in map(Path, folders):
+            if not folder.is_dir():
+                raise DataError([f"There is no folder `{folder}` to look for images in."])
+            found = find_all_images(folder)
             # What does not look like an image is read only where its name is that of an image which is sought.
             self._unread.update(dict.fromkeys(found.classes[0][1]))
             for file in (*found.classes[0][1], *found.skipped):

@@ -1,6 +1,7 @@
 """Held-out results: mistakes and suspicious labels, and their bytes, whole and damaged."""
 
 import hashlib
+import zlib
 
 import numpy as np
 import pytest
@@ -43,6 +44,53 @@ def test_planted_wrong_labels_are_found() -> None:
     names = [number.to_bytes(32, "big") for number in range(300)]
     found = OutOfFold.of(names, labels, probabilities).suspicious()
     assert {int.from_bytes(example.content_sha256, "big") for example in found[:6]} == set(range(0, 300, 50))
+
+
+def test_neighbours_tell_a_wrong_label_from_a_hard_image() -> None:
+    """Two images are as improbable; the neighbours of one have another label, those of the other have its own."""
+    random = np.random.default_rng(0)
+    truth = np.arange(40) % 2
+    vectors = (np.eye(2)[truth] @ random.uniform(1, 2, (2, 8)) ** 4 + random.uniform(0, 0.1, (40, 8))).astype(np.float32)
+    labels = truth.copy()
+    labels[7] = 0  # wrong
+    probabilities = np.where(np.eye(2)[labels] > 0, 0.9, 0.1)
+    probabilities[[7, 8]] = [0.3, 0.7]
+    found = OutOfFold.of(contents(40), labels, probabilities, vectors)
+    assert [example.content_sha256 for example in found.suspicious()] == [contents(40)[7]]
+    assert [example.content_sha256 for example in found.mistakes()] == [contents(40)[7], contents(40)[8]]
+    read = OutOfFold.from_bytes(found.to_bytes())
+    assert read.suspicious() == found.suspicious()
+
+
+def test_more_planted_labels_are_found_with_neighbours_than_without() -> None:
+    random = np.random.default_rng(3)
+    truth = np.arange(300) % 3
+    vectors = np.abs(np.repeat(np.eye(3), 8, axis=1)[truth] + random.normal(0, 0.7, (300, 24))).astype(np.float32)
+    labels = truth.copy()
+    planted = random.choice(300, 30, replace=False)
+    labels[planted] = (labels[planted] + 1) % 3
+    scores = 1.2 * np.eye(3)[truth] + 0.8 * np.eye(3)[labels] + random.normal(0, 0.7, (300, 3))
+    probabilities = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    names = [number.to_bytes(32, "big") for number in range(300)]
+
+    def correct(vectors_given: object) -> int:
+        found = OutOfFold.of(names, labels, probabilities, vectors_given).suspicious()[:30]  # type: ignore[arg-type]
+        return len({int.from_bytes(example.content_sha256, "big") for example in found} & set(planted.tolist()))
+
+    assert correct(vectors) >= correct(None) + 5
+
+
+def test_what_earlier_releases_stored_is_read() -> None:
+    probabilities = [("label_probability", "<f4"), ("predicted_probability", "<f4")]
+    names = [("content_sha256", "u1", 32), ("label", "<u4"), ("predicted", "<u4")]
+    entries = np.zeros(2, np.dtype([*names, *probabilities, ("suspicious", "u1")]))
+    entries["label"], entries["predicted"] = [0, 1], [1, 0]
+    entries["label_probability"], entries["predicted_probability"] = [0.4, 0.1], [0.6, 0.9]
+    entries["suspicious"] = 1
+    content = b"lastlayer held out 1\n" + entries.tobytes()
+    read = OutOfFold.from_bytes(content + zlib.crc32(content).to_bytes(4, "little"))
+    assert [example.label for example in read.suspicious()] == [1, 0]
+    assert [example.label for example in read.mistakes()] == [1, 0]
 
 
 def test_they_are_read_as_they_were_written() -> None:
