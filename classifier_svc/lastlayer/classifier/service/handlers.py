@@ -6,12 +6,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
-from lastlayer.classifier.domain.workers import Pools
 from lastlayer.classifier.evaluation.evaluation import Evaluation
 from lastlayer.classifier.evaluation.review import Review
 from lastlayer.classifier.features.ingest import Ingest
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.predictor import Predictor
+from lastlayer.classifier.service.pools import Pools
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
