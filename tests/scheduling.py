@@ -18,7 +18,7 @@ _TOGETHER: Final = (
 """Files that share what takes seconds to start: an import of TensorFlow, or services."""
 
 
-class Together(LoadScopeScheduling):
+class Together(LoadScopeScheduling):  # type: ignore[misc] # it has no types
     """Gives a process whole files, and files that share something to the same process."""
 
     def _split_scope(self, nodeid: str) -> str:

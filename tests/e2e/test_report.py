@@ -82,7 +82,7 @@ def look(browser: Browser, page: Path, width: int, scheme: str = "light") -> Non
         excess = shown.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         broken = shown.evaluate("[...document.images].filter(image => !image.naturalWidth).length")
         found = (excess, broken, shown.locator("h1").count(), troubles, requests)
-        in_order = (0, 0, 1, [], [page.as_uri()])
+        in_order: tuple[object, ...] = (0, 0, 1, [], [page.as_uri()])
         if found != in_order:
             shown.screenshot(path=page.with_name(f"{page.stem}-{width}-{scheme}.png"), full_page=True)
     assert found == in_order

@@ -18,8 +18,7 @@ from lastlayer.classifier.features.watch import watch_featurizer
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.predictor import Predictor
 from lastlayer.classifier.service.config import ClassifierSettings
-from lastlayer.classifier.service.handlers import Handlers
-from lastlayer.classifier.service.pools import Pools
+from lastlayer.classifier.service.handlers import Handlers, Pools
 from lastlayer.classifier.service.servicer import ClassifierServicer
 from lastlayer.classifier.service.version_messages import describe
 from lastlayer.classifier.store.database import Database

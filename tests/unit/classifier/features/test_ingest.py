@@ -12,7 +12,7 @@ import pytest
 from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample, Tap
 from lastlayer.classifier.features.client import Featurized
 from lastlayer.classifier.features.ingest import Ingest, Offered, sha256
-from lastlayer.classifier.service.pools import Pools
+from lastlayer.classifier.service.handlers import Pools
 from lastlayer.rpc.errors import ImageEmptyError, LastlayerError
 
 BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 2),))
