@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-faults test-scale fuzz test-compose lint audit protos protos-check docs lock rivals
+.PHONY: help install demo up down test test-long test-faults test-scale fuzz test-compose lint audit protos protos-check docs lock rivals
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,9 +22,16 @@ up: .venv/runs ## run both services in the background (state: ~/.lastlayer)
 down: .venv/runs ## stop them
 	$(BIN)/lastlayer down
 
-test: install .venv-protos/installed ## run all tests that need no container engine
-	# The longest first, so that no process is left alone with them at the end. Threads of BLAS would fight for the processors.
-	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/attacks tests/integration tests/unit
+# Threads of BLAS would fight for the processors. Without bytecode each of a hundred processes would compile all anew.
+# The longest tests come first, so that no process is left alone with them at the end.
+PYTEST := PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
+TESTS := tests/e2e tests/attacks tests/integration tests/unit
+
+test: install .venv-protos/installed ## run the tests that need no container engine, but for the long ones
+	$(PYTEST) -m 'not long' $(TESTS)
+
+test-long: install .venv-protos/installed ## run the long ones: faults, slow attacks, programs of other projects
+	$(PYTEST) -m long $(TESTS)
 
 test-faults: install ## kill, starve and overload the services for ten minutes (SOAK_SECONDS=600: for longer)
 	$(BIN)/pytest tests/faults

@@ -1,14 +1,31 @@
 """What holds for all tests."""
 
+import fcntl
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
 
-# What runs networks is measured by default, at the first start in each home: here the same everywhere, and without that.
+from tests.tiny_backbone import write_tiny_backbone
+
+if TYPE_CHECKING:
+    from tests.scheduling import Together
+
+# TensorFlow would import Keras, which few tests need; the featurizer sets this for itself.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+# What runs networks is measured by default, at the first start in each home: here all the same, and without that.
 os.environ.setdefault("FEATURIZER_ENGINE", "tensorflow")
 os.environ.setdefault("FEATURIZER_PRECISION", "float32")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "Together":
+    from tests.scheduling import Together
+
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True)
@@ -17,3 +34,18 @@ def pillows_limit() -> Iterator[None]:
     before = Image.MAX_IMAGE_PIXELS
     yield
     Image.MAX_IMAGE_PIXELS = before
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The declaration of a tiny network, beside its graph; made once by one of the processes of the run."""
+    run = tmp_path_factory.getbasetemp()
+    folder = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "tiny-backbone"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        declaration = folder / "made" / "tiny.toml"
+        if not declaration.exists():
+            write_tiny_backbone(folder / "new")
+            (folder / "new").rename(declaration.parent)
+    return declaration

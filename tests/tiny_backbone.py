@@ -1,9 +1,12 @@
 """A real frozen TensorFlow graph that is tiny: 32 x 32 pixels, three taps, random weights, loaded in a moment."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 TAPS = {"conv": 8, "pool": 16, "scores": 5}
 """The taps and their dimensions, from the shallowest to the deepest; `conv` is a feature map, `scores` class scores."""
@@ -52,8 +55,10 @@ def write_tiny_backbone(folder: Path, *, seed: int = 0) -> Path:
     return declaration
 
 
-def tiny_graph(seed: int = 0) -> tf.compat.v1.GraphDef:
+def tiny_graph(seed: int = 0) -> "tf.compat.v1.GraphDef":
     """Return the graph: two convolutions, the mean over space, class scores."""
+    import tensorflow as tf
+
     kernels = tiny_weights(seed)
     graph = tf.Graph()
     with graph.as_default():

@@ -22,6 +22,8 @@ from tests.e2e.conftest import run_client
 from tests.e2e.test_processes import write_photos
 from tests.programs import can_use_debian, debian_package
 
+pytestmark = pytest.mark.long
+
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "lastlayer.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]

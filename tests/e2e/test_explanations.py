@@ -1,13 +1,11 @@
 """Explanations of real photos: what speaks for a toaster lies on the toaster."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lastlayer.local.services import running_services
 from tests.e2e.conftest import json_lines, run_client
 from tests.shared import SHARED, needs_shared
 
@@ -24,16 +22,9 @@ BOXES = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("services")
-    environment = {
-        "LASTLAYER_BACKBONE": "googlenet",
-        "LASTLAYER_MIRROR": str(SHARED / "models"),
-        "LASTLAYER_HOME": str(folder / "home"),
-    }
-    with running_services(folder, environment=environment) as (_, classifier):
-        json_lines(run_client(classifier.address, "train", str(TUTORIAL / "tags.tsv"), "--json"))
-        yield classifier.address
+def server(googlenet: str) -> str:
+    json_lines(run_client(googlenet, "train", str(TUTORIAL / "tags.tsv"), "--json"))
+    return googlenet
 
 
 @pytest.mark.parametrize("name", BOXES)

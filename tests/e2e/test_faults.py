@@ -23,9 +23,11 @@ from lastlayer.local.services import Service, free_port, running_services
 from lastlayer.rpc.probe import is_serving
 from lastlayer.rpc.status import read_error
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
-from tests.e2e.conftest import client_command, json_lines, run_client
+from tests.e2e.conftest import client_command, json_lines, run_client, running_classifier
 from tests.e2e.test_processes import COLOURS, write_photos
 from tests.programs import can_use_debian, debian_package, until
+
+pytestmark = pytest.mark.long
 
 
 def metric(address: str, name: str) -> float:
@@ -79,12 +81,11 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     mounted.remove()
 
 
-def test_a_full_disk_is_said_and_with_room_all_goes_on(disk: Disk, tmp_path: Path, tiny_backbone: Path) -> None:
+def test_a_full_disk_is_said_and_with_room_all_goes_on(disk: Disk, tmp_path: Path, featurizer: Service) -> None:
     write_photos(tmp_path / "photos", each=150)
     photos = labelled(tmp_path / "photos")
-    environment = {"LASTLAYER_BACKBONE": str(tiny_backbone), "LASTLAYER_HOME": str(tmp_path / "home")}
     with (
-        running_services(disk.folder, environment=environment) as (_, classifier),
+        running_classifier(featurizer, disk.folder) as classifier,
         Client(classifier.address, timeout_s=60) as client,
     ):
         client.add_examples(photos[::50])
@@ -109,14 +110,13 @@ def test_a_full_disk_is_said_and_with_room_all_goes_on(disk: Disk, tmp_path: Pat
 
 
 def test_a_disk_that_becomes_read_only_is_said_and_with_it_mended_all_goes_on(
-    disk: Disk, tmp_path: Path, tiny_backbone: Path
+    disk: Disk, tmp_path: Path, featurizer: Service
 ) -> None:
     write_photos(tmp_path / "photos", each=6)
     photos = labelled(tmp_path / "photos")
-    environment = {"LASTLAYER_BACKBONE": str(tiny_backbone), "LASTLAYER_HOME": str(tmp_path / "home")}
     disk.become("size=64m")
     store = tmp_path / "disk" / "store"
-    with running_services(disk.folder, environment=environment) as (_, classifier):
+    with running_classifier(featurizer, disk.folder) as classifier:
         with Client(classifier.address, timeout_s=60) as client:
             client.add_examples(photos[::2])
             client.train()
@@ -143,10 +143,7 @@ def wait_for_end(service: Service) -> int:
     return service.process.wait(60)
 
 
-def test_a_damaged_head_is_never_served_and_other_models_are(
-    tiny_services: tuple[Service, Service], tmp_path: Path
-) -> None:
-    classifier = tiny_services[1]
+def test_a_damaged_head_is_never_served_and_other_models_are(classifier: Service, tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", each=3)
     photos = labelled(tmp_path / "photos")
     with Client(classifier.address) as client:
@@ -168,8 +165,7 @@ def test_a_damaged_head_is_never_served_and_other_models_are(
         assert prediction.label == photos[0].label
 
 
-def test_a_damaged_store_ends_the_start_or_is_said(tiny_services: tuple[Service, Service], tmp_path: Path) -> None:
-    classifier = tiny_services[1]
+def test_a_damaged_store_ends_the_start_or_is_said(classifier: Service, tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", each=20)
     with Client(classifier.address) as client:
         client.add_examples(labelled(tmp_path / "photos"))
@@ -185,19 +181,14 @@ def test_a_damaged_store_ends_the_start_or_is_said(tiny_services: tuple[Service,
     assert "Traceback" not in log
 
 
-def test_sigterm_under_load_lets_calls_in_flight_finish_and_refuses_others(tmp_path: Path, tiny_backbone: Path) -> None:
+def test_sigterm_under_load_lets_calls_in_flight_finish_and_refuses_others(tmp_path: Path, featurizer: Service) -> None:
     """The featurizer's calls, which take a while: the images are large."""
     Image.new("RGB", (6000, 6000), "red").save(tmp_path / "large.png")
     content = (tmp_path / "large.png").read_bytes()
     metrics = f"127.0.0.1:{free_port()}"
-    environment = {
-        "LASTLAYER_BACKBONE": str(tiny_backbone),
-        "LASTLAYER_HOME": str(tmp_path / "home"),
-        "CLASSIFIER_METRICS_ADDRESS": metrics,
-    }
     write_photos(tmp_path / "photos", each=2)
     calls = 12
-    with running_services(tmp_path / "state", environment=environment) as (_, classifier):
+    with running_classifier(featurizer, tmp_path / "state", CLASSIFIER_METRICS_ADDRESS=metrics) as classifier:
         json_lines(run_client(classifier.address, "train", str(tmp_path / "photos"), "--json"))
         with open_channel(classifier.address) as channel, ThreadPoolExecutor(calls) as threads:
             stub = classifier_pb2_grpc.ClassifierStub(channel)
@@ -217,20 +208,15 @@ def test_sigterm_under_load_lets_calls_in_flight_finish_and_refuses_others(tmp_p
 
 
 def test_a_client_that_stalls_or_vanishes_neither_swells_the_service_nor_slows_others(
-    tmp_path: Path, tiny_backbone: Path
+    tmp_path: Path, featurizer: Service
 ) -> None:
     random = np.random.default_rng(3)
     Image.fromarray(random.integers(0, 256, (600, 600, 3)).astype(np.uint8)).save(tmp_path / "photo.png")
     content = (tmp_path / "photo.png").read_bytes()
     metrics = f"127.0.0.1:{free_port()}"
-    environment = {
-        "LASTLAYER_BACKBONE": str(tiny_backbone),
-        "LASTLAYER_HOME": str(tmp_path / "home"),
-        "CLASSIFIER_METRICS_ADDRESS": metrics,
-    }
     write_photos(tmp_path / "photos", each=2)
     offered = 400  # of 1 MB each
-    with running_services(tmp_path / "state", environment=environment) as (_, classifier):
+    with running_classifier(featurizer, tmp_path / "state", CLASSIFIER_METRICS_ADDRESS=metrics) as classifier:
         json_lines(run_client(classifier.address, "train", str(tmp_path / "photos"), "--json"))
         taken = 0
         stopped = threading.Event()
@@ -261,7 +247,7 @@ def test_a_client_that_stalls_or_vanishes_neither_swells_the_service_nor_slows_o
             until(lambda: metric(metrics, "grpc_server_in_flight") == 0)
 
         # A client that is killed in the middle of a stream: what it left is dropped.
-        write_photos(tmp_path / "many", each=150, side=600)
+        write_photos(tmp_path / "many", each=30, side=600)
         command = client_command(classifier.address, "add", str(tmp_path / "many"), "--dataset", "many")
         with subprocess.Popen(**command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as vanishing:
             until(lambda: metric(metrics, "grpc_server_in_flight") > 0)
@@ -309,7 +295,7 @@ def test_the_client_waits_for_a_busy_featurizer(tmp_path: Path, tiny_backbone: P
         assert is_serving(featurizer.address)
 
 
-def test_a_clock_that_jumps_changes_nothing(tiny_services: tuple[Service, Service], tmp_path: Path) -> None:
+def test_a_clock_that_jumps_changes_nothing(classifier: Service, tmp_path: Path) -> None:
     """The classifier's, by ten years, forwards and backwards, while it runs; the featurizer asks for no date."""
     if not can_use_debian():
         pytest.skip("NO CLOCK WAS MOVED: libfaketime comes out of a Debian package")
@@ -317,7 +303,6 @@ def test_a_clock_that_jumps_changes_nothing(tiny_services: tuple[Service, Servic
     [library] = package.rglob("libfaketimeMT.so.1")
     clock = tmp_path / "clock"
     clock.write_text("+0")
-    classifier = tiny_services[1]
     assert classifier.stop() == 0
     classifier.environment = {
         **classifier.environment,

@@ -11,7 +11,6 @@ import pytest
 from playwright.sync_api import Browser, Request, Route, sync_playwright
 
 from lastlayer.client.report.model import Gallery, Report
-from lastlayer.client.report.page import render
 from lastlayer.local.services import Service
 from tests.e2e.conftest import json_lines, run_client
 from tests.e2e.test_processes import write_photos
@@ -60,7 +59,7 @@ def browser() -> Iterator[Browser]:
 
 
 def look(browser: Browser, page: Path, width: int, scheme: str = "light") -> None:
-    """Show the page and assert that it is in order; leave a picture of it beside it."""
+    """Show the page and assert that it is in order; leave a picture of one that is not beside it."""
     troubles: list[str] = []
     requests: list[str] = []
 
@@ -90,24 +89,26 @@ def look(browser: Browser, page: Path, width: int, scheme: str = "light") -> Non
             summary.click()
         excess = shown.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         broken = shown.evaluate("[...document.images].filter(image => !image.naturalWidth).length")
-        shown.screenshot(path=page.with_name(f"{page.stem}-{width}-{scheme}.png"), full_page=True)
-        assert shown.locator("h1").count() == 1
-    assert troubles == []
-    assert requests == [page.as_uri()]
-    assert (excess, broken) == (0, 0)
+        found = (excess, broken, shown.locator("h1").count(), troubles, requests)
+        in_order: tuple[object, ...] = (0, 0, 1, [], [page.as_uri()])
+        if found != in_order:
+            shown.screenshot(path=page.with_name(f"{page.stem}-{width}-{scheme}.png"), full_page=True)
+    assert found == in_order
 
 
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_fits_every_screen(browser: Browser, tmp_path: Path, name: str, width: int) -> None:
+    from lastlayer.client.report.page import render  # with Matplotlib
+
     page = tmp_path / f"{name}.html"
     page.write_text(rendered(name), encoding="utf-8")
     look(browser, page, width)
     look(browser, page, width, "dark")
 
 
-def test_a_real_report(browser: Browser, tiny_services: tuple[Service, Service], tmp_path: Path) -> None:
-    server = tiny_services[1].address
+def test_a_real_report(browser: Browser, classifier: Service, tmp_path: Path) -> None:
+    server = classifier.address
     write_photos(tmp_path / "train", each=12)
     for number in range(2):  # labels that are wrong
         (tmp_path / f"train/red/00{number}.{'png' if number else 'jpg'}").rename(

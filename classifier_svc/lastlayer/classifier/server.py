@@ -10,7 +10,6 @@ from typing import Final
 
 from prometheus_client import Gauge
 
-from lastlayer.classifier.domain.workers import Pools
 from lastlayer.classifier.evaluation.evaluation import Evaluation
 from lastlayer.classifier.evaluation.review import Review
 from lastlayer.classifier.features.client import FeaturizerClient, FeaturizerSecurity
@@ -19,7 +18,7 @@ from lastlayer.classifier.features.watch import watch_featurizer
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.predictor import Predictor
 from lastlayer.classifier.service.config import ClassifierSettings
-from lastlayer.classifier.service.handlers import Handlers
+from lastlayer.classifier.service.handlers import Handlers, Pools
 from lastlayer.classifier.service.servicer import ClassifierServicer
 from lastlayer.classifier.service.version_messages import describe
 from lastlayer.classifier.store.database import Database
@@ -114,7 +113,7 @@ def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pool
         review=Review(models, examples),
         head_export=HeadExport(models),
         featurizer=featurizer,
-        begin_ingest=functools.partial(Ingest, datasets, featurizer, pools),
+        begin_ingest=functools.partial(Ingest, datasets, featurizer, reads=pools.reads, writes=pools.writes),
         begin_evaluation=functools.partial(Evaluation, predictor, datasets, models, pools.evaluations),
     )
 

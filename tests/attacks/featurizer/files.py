@@ -209,8 +209,10 @@ def tiff_of_strips(strips: int, *, compression: int = 1) -> bytes:
 
 def tiff_of_a_tile(side: int) -> bytes:
     """Return a TIFF of one pixel with a tile of side x side, deflated."""
-    packer = zlib.compressobj(9)
-    data = b"".join(packer.compress(bytes(side)) for _ in range(side)) + packer.flush()
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    row = packer.compress(bytes(side)) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = struct.pack(">HH", side * side % 65_521, 1)  # Adler-32 of that many zeros
+    data = b"\x78\xda" + row * side + b"\x03\0" + checksum
     tags = [*_tiff_size(1, 1, 8), (322, 4, 1, side), (323, 4, 1, side), (324, 4, 1, 8), (325, 4, 1, len(data))]
     return tiff(*tags, data=data)
 

@@ -49,6 +49,7 @@ def test_what_costs_next_to_nothing(name: str) -> None:
     check(name, *files.CHEAP[name])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", files.DEAR)
 def test_what_is_ended_or_finished_in_a_process_of_its_own(name: str) -> None:
     check(name, *files.DEAR[name])

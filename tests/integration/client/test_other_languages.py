@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "protos" / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_a_node_program(server: str, tmp_path: Path) -> None:
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:

@@ -15,6 +15,8 @@ from tests.markdown import blocks
 from tests.programs import CommandError, can_use_debian, debian_package, run
 from tools import tags
 
+pytestmark = pytest.mark.long
+
 FOLDER = Path(__file__).resolve().parents[3] / "deploy" / "k8s"
 KUSTOMIZATIONS = sorted(path.parent.relative_to(FOLDER).as_posix() for path in FOLDER.glob("**/kustomization.yaml"))
 KUBERNETES_VERSIONS = ("1.30", "1.37")

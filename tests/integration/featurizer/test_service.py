@@ -6,7 +6,7 @@ import io
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import numpy as np
@@ -17,7 +17,6 @@ from PIL import Image
 from lastlayer.featurizer.backbones.spec import read_backbone
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.errors import BackboneError
-from lastlayer.featurizer.network.graph import Graph
 from lastlayer.featurizer.pipeline.decoding import decode
 from lastlayer.featurizer.server import running
 from lastlayer.rpc.channel import MAX_MESSAGE_BYTES, channel_options
@@ -26,8 +25,14 @@ from lastlayer.rpc.probe import is_serving
 from lastlayer.rpc.status import ErrorDetails, read_error, read_status
 from lastlayer.rpc.vectors import unpack
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
+from tests.lazy import LazyModule
 from tests.shared import SHARED, needs_shared
 from tests.tiny_backbone import TAPS, write_tiny_backbone
+
+if TYPE_CHECKING:
+    from lastlayer.featurizer.network import graph as network
+else:
+    network = LazyModule("lastlayer.featurizer.network.graph")
 
 LONG_S = 60.0
 """How long a test waits for what must come; nothing waits for this to pass."""
@@ -129,7 +134,7 @@ async def test_the_backbone_is_described(stub: Stub) -> None:
 async def test_the_vectors_are_those_of_the_graph(stub: Stub, declaration: Path) -> None:
     contents = [photo(seed) for seed in range(20)]
     response = await stub.Featurize(request(contents))
-    graph = Graph(read_backbone(declaration), declaration.with_name("graph.pb"))
+    graph = network.Graph(read_backbone(declaration), declaration.with_name("graph.pb"))
     crops = np.stack([decode(content, width=32, height=32, max_pixels=10_000) for content in contents])
     expected = graph.run(crops, list(TAPS))
     assert [result.id for result in response.results] == [f"image {index}" for index in range(20)]

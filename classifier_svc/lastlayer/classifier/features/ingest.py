@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample
-from lastlayer.classifier.domain.workers import Pools
 from lastlayer.classifier.features.client import Featurized, FeaturizerClient
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.rpc.errors import LastlayerError
+from lastlayer.rpc.system.workers import Workers
 
 _Features = Mapping[bytes, Featurized | LastlayerError]
 
@@ -65,13 +65,19 @@ class Ingest:
     """
 
     def __init__(
-        self, store: DatasetStore, featurizer: FeaturizerClient, pools: Pools, *, deadline: float | None
+        self,
+        store: DatasetStore,
+        featurizer: FeaturizerClient,
+        *,
+        reads: Workers,
+        writes: Workers,
+        deadline: float | None,
     ) -> None:
-        """`deadline` is of `time.monotonic()`."""
+        """`reads` and `writes` call the store; `deadline` is of `time.monotonic()`."""
         self._thumbnails: bool | None = None
         self._store = store
         self._featurizer = featurizer
-        self._pools = pools
+        self._reads, self._writes = reads, writes
         self._deadline = deadline
         self._backbone: asyncio.Task[Backbone] | None = None
         self._underway: dict[bytes, asyncio.Task[_Features]] = {}  # by sha256: what featurizes the image
@@ -98,7 +104,7 @@ class Ingest:
         """
         backbone = await self._served()
         wanted = {example.content_sha256: example.content for example in offered if example.content}
-        stored = await self._pools.reads.run(self._store.find_featurized, backbone, wanted.keys())
+        stored = await self._reads.run(self._store.find_featurized, backbone, wanted.keys())
         missing = wanted.keys() - stored
         new = [content for content in wanted if content in missing and content not in self._underway]
         if new:
@@ -116,7 +122,7 @@ class Ingest:
         """Store prepared examples; those that are not refused are on disk when this returns."""
         taken = [example for example in prepared.offered if _refusal(example, prepared.features) is None]
         new = [self._new(example, prepared.features) for example in taken]
-        added = await self._pools.writes.run(self._store.add, dataset, await self._served(), new)
+        added = await self._writes.run(self._store.add, dataset, await self._served(), new)
         for content in prepared.features:  # of refused images too: a task keeps the features of its whole message
             if content in self._underway and self._underway[content].done():
                 del self._underway[content]

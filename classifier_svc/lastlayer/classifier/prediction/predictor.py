@@ -16,12 +16,12 @@ from prometheus_client import Counter
 from lastlayer.classifier.domain.head import Head
 from lastlayer.classifier.domain.labels import normalize_classes
 from lastlayer.classifier.domain.types import Predicted, Region, ServedVersion
-from lastlayer.classifier.domain.workers import Workers
 from lastlayer.classifier.features.client import Featurized, FeaturizerClient
 from lastlayer.classifier.features.load_shedding import CongestionWindow
 from lastlayer.classifier.prediction.activation_map import ActivationMap, activation_map, check_explainable
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.rpc.errors import BackboneMismatchError, FeaturesTooFarError, LastlayerError
+from lastlayer.rpc.system.workers import Workers
 
 _PREDICTIONS: Final = Counter("classifier_predictions", "Images that were predicted, or failed", ["outcome"])
 

@@ -1,12 +1,12 @@
 """What the methods of the Classifier service call, and what they share."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final, Protocol, TypeVar
 
-from lastlayer.classifier.domain.workers import Pools
 from lastlayer.classifier.evaluation.evaluation import Evaluation
 from lastlayer.classifier.evaluation.review import Review
 from lastlayer.classifier.features.client import FeaturizerClient
@@ -18,6 +18,7 @@ from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.classifier.training.jobs import TrainingJobs
 from lastlayer.rpc.server.streams import answer_each
+from lastlayer.rpc.system.workers import Workers
 from lastlayer.v1 import classifier_pb2_grpc
 
 _IN_FLIGHT: Final = 3
@@ -37,6 +38,37 @@ class BeginEvaluation(Protocol):
     """Begins the evaluation of one stream; `deadline` is of `time.monotonic()`."""
 
     def __call__(self, *, deadline: float | None) -> Evaluation: ...  # noqa: D102 - as above
+
+
+@dataclass(frozen=True)
+class Pools:
+    """The workers of a service, by the kind of their work."""
+
+    predictions: Workers
+    """Look versions up and compute heads: quick, and waited for by somebody."""
+    reads: Workers
+    """Read the store for all else."""
+    writes: Workers
+    """Write to the store; all may wait for as long as another process holds its lock."""
+    evaluations: Workers
+    """Search for near duplicates and compute metrics: seconds each."""
+    trainings: Workers
+    """Train: minutes."""
+
+    @classmethod
+    def open(cls) -> "Pools":
+        """Return workers with numbers of threads that suit a service of any size."""
+        return cls(
+            predictions=Workers("predictions", 4),
+            reads=Workers("reads", 4),
+            writes=Workers("writes", 4),
+            evaluations=Workers("evaluations", 2),
+            trainings=Workers("trainings", 1),
+        )
+
+    async def close(self) -> None:
+        """Close all of them."""
+        await asyncio.gather(*(getattr(self, field.name).close() for field in fields(self)))
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
-from lastlayer.classifier.domain.workers import Workers
 from lastlayer.classifier.service.validation import check_name
 from lastlayer.rpc.errors import InvalidFieldError
+from lastlayer.rpc.system.workers import Workers
 from lastlayer.v1 import classifier_pb2
 
 Message = TypeVar(

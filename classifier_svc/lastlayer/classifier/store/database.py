@@ -25,7 +25,7 @@ BUSY_TIMEOUT_S: Final = 30
 
 _MORE_CONNECTIONS: Final = 20
 """How many connections there are besides the 5 that are kept open: one for each thread that uses the store (see
-`lastlayer.classifier.domain.workers`), so that a reader never waits for a writer's connection."""
+`lastlayer.classifier.service.handlers.Pools`), so that a reader never waits for a writer's connection."""
 
 _MIGRATION_LOCK: Final = 0x6C6173746C  # any number that nobody else locks in the same database
 

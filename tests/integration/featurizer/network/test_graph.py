@@ -3,19 +3,26 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-import tensorflow as tf
 
 from lastlayer.featurizer.backbones.spec import BackboneSpec, TapSpec, builtin, read_backbone
 from lastlayer.featurizer.config import EngineName
 from lastlayer.featurizer.errors import BackboneError
-from lastlayer.featurizer.network.graph import Graph, configure_tensorflow
+from tests.lazy import LazyModule
 from tests.shared import SHARED, needs_shared
 from tests.tiny_backbone import MEAN, SCALE, TAPS, tiny_graph, tiny_weights, write_tiny_backbone
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from lastlayer.featurizer.network import graph as network
+else:
+    tf = LazyModule("tensorflow")
+    network = LazyModule("lastlayer.featurizer.network.graph")
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +42,9 @@ def engine(request: pytest.FixtureRequest) -> EngineName:
 
 
 @pytest.fixture(scope="module")
-def graph(declaration: Path, spec: BackboneSpec, engine: EngineName) -> Graph:
-    configure_tensorflow()
-    return Graph(spec, declaration.with_name("graph.pb"), engine=engine)
+def graph(declaration: Path, spec: BackboneSpec, engine: EngineName) -> "network.Graph":
+    network.configure_tensorflow()
+    return network.Graph(spec, declaration.with_name("graph.pb"), engine=engine)
 
 
 def images(count: int, size: int = 32) -> npt.NDArray[np.uint8]:
@@ -51,7 +58,7 @@ def convolved(values: npt.NDArray[Any], kernel: npt.NDArray[Any]) -> npt.NDArray
     return sums.clip(min=0)
 
 
-def test_the_numbers_are_those_of_the_definition(graph: Graph) -> None:
+def test_the_numbers_are_those_of_the_definition(graph: "network.Graph") -> None:
     pixels = images(5)
     vectors = graph.run(pixels, list(TAPS))
     kernels = tiny_weights()
@@ -64,7 +71,7 @@ def test_the_numbers_are_those_of_the_definition(graph: Graph) -> None:
         np.testing.assert_allclose(vectors[tap], expected[tap], rtol=1e-4, atol=1e-5)
 
 
-def test_the_taps_are_described_in_their_order(graph: Graph) -> None:
+def test_the_taps_are_described_in_their_order(graph: "network.Graph") -> None:
     kinds = {"conv": "spatial_mean", "pool": "spatial_mean", "scores": "class_scores"}
     assert [(tap.name, tap.kind, tap.dimension) for tap in graph.taps] == [
         (name, kinds[name], dimension) for name, dimension in TAPS.items()
@@ -72,7 +79,7 @@ def test_the_taps_are_described_in_their_order(graph: Graph) -> None:
 
 
 @pytest.mark.parametrize("taps", [["conv"], ["pool"], ["scores", "conv"], ["pool", "conv", "scores"]])
-def test_some_taps_are_the_same_as_among_all(graph: Graph, taps: list[str]) -> None:
+def test_some_taps_are_the_same_as_among_all(graph: "network.Graph", taps: list[str]) -> None:
     every = graph.run(images(3), list(TAPS))
     some = graph.run(images(3), taps)
     assert list(some) == taps
@@ -80,7 +87,7 @@ def test_some_taps_are_the_same_as_among_all(graph: Graph, taps: list[str]) -> N
         np.testing.assert_array_equal(some[tap], every[tap])
 
 
-def test_an_image_has_the_same_vector_in_any_batch(graph: Graph) -> None:
+def test_an_image_has_the_same_vector_in_any_batch(graph: "network.Graph") -> None:
     pixels = images(16)
     together = graph.run(pixels, list(TAPS))
     for index in (0, 7, 15):
@@ -89,9 +96,9 @@ def test_an_image_has_the_same_vector_in_any_batch(graph: Graph) -> None:
             np.testing.assert_allclose(alone[tap][0], together[tap][index], rtol=1e-5, atol=1e-6)
 
 
-def test_tensorflow_can_be_configured_again_once_it_is_used(graph: Graph) -> None:
+def test_tensorflow_can_be_configured_again_once_it_is_used(graph: "network.Graph") -> None:
     graph.run(images(1), ["conv"])
-    assert configure_tensorflow() == configure_tensorflow()
+    assert network.configure_tensorflow() == network.configure_tensorflow()
 
 
 FREED_IN_A_THREAD = """
@@ -139,7 +146,7 @@ def with_tap(spec: BackboneSpec, tensor: str) -> BackboneSpec:
 )
 def test_a_tap_that_does_not_fit_is_named(declaration: Path, spec: BackboneSpec, tensor: str, said: str) -> None:
     with pytest.raises(BackboneError, match=said):
-        Graph(with_tap(spec, tensor), declaration.with_name("graph.pb"))
+        network.Graph(with_tap(spec, tensor), declaration.with_name("graph.pb"))
 
 
 @pytest.mark.parametrize(
@@ -151,23 +158,23 @@ def test_a_tap_that_does_not_fit_is_named(declaration: Path, spec: BackboneSpec,
 )
 def test_an_input_that_does_not_fit_is_named(declaration: Path, spec: BackboneSpec, tensor: str, said: str) -> None:
     with pytest.raises(BackboneError, match=said):
-        Graph(spec.model_copy(update={"input": tensor}), declaration.with_name("graph.pb"))
+        network.Graph(spec.model_copy(update={"input": tensor}), declaration.with_name("graph.pb"))
 
 
-@pytest.mark.parametrize("content", [b"", b"no graph at all", tiny_graph().SerializeToString()[:-40]])
-def test_a_damaged_file_is_named(tmp_path: Path, spec: BackboneSpec, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"no graph at all", None], ids=["empty", "no graph", "cut short"])
+def test_a_damaged_file_is_named(tmp_path: Path, spec: BackboneSpec, content: bytes | None) -> None:
     path = tmp_path / "graph.pb"
-    path.write_bytes(content)
+    path.write_bytes(tiny_graph().SerializeToString()[:-40] if content is None else content)
     with pytest.raises(BackboneError, match=r"graph\.pb` (holds no graph|is no frozen TensorFlow graph)"):
-        Graph(spec, path)
+        network.Graph(spec, path)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, spec: BackboneSpec) -> None:
     with pytest.raises(BackboneError, match=r"absent\.pb` cannot be read: No such file"):
-        Graph(spec, tmp_path / "absent.pb")
+        network.Graph(spec, tmp_path / "absent.pb")
 
 
-def written(graph: tf.Graph, path: Path) -> Path:
+def written(graph: "tf.Graph", path: Path) -> Path:
     path.write_bytes(graph.as_graph_def().SerializeToString())
     return path
 
@@ -178,7 +185,7 @@ def test_a_graph_for_one_image_alone_is_refused(tmp_path: Path, spec: BackboneSp
         pixels = tf.compat.v1.placeholder(tf.float32, [1, 32, 32, 3], name="input")
         tf.reshape(pixels, [1, 32 * 32 * 3], name="flat")
     with pytest.raises(BackboneError, match="does not take 2 images of 32 x 32"):
-        Graph(with_tap(spec, "flat:0"), written(graph, tmp_path / "one.pb"), engine=engine)
+        network.Graph(with_tap(spec, "flat:0"), written(graph, tmp_path / "one.pb"), engine=engine)
 
 
 def test_a_graph_for_another_size_is_refused(tmp_path: Path, spec: BackboneSpec, engine: EngineName) -> None:
@@ -187,7 +194,7 @@ def test_a_graph_for_another_size_is_refused(tmp_path: Path, spec: BackboneSpec,
         pixels = tf.compat.v1.placeholder(tf.float32, [None, 8, 8, 3], name="input")
         tf.matmul(tf.reshape(pixels, [-1, 192]), tf.ones([192, 4]), name="scores")
     with pytest.raises(BackboneError, match="does not yield one vector an image"):
-        Graph(with_tap(spec, "scores:0"), written(graph, tmp_path / "other.pb"), engine=engine)
+        network.Graph(with_tap(spec, "scores:0"), written(graph, tmp_path / "other.pb"), engine=engine)
 
 
 def test_a_second_input_is_named(tmp_path: Path, spec: BackboneSpec) -> None:
@@ -197,7 +204,7 @@ def test_a_second_input_is_named(tmp_path: Path, spec: BackboneSpec) -> None:
         keep = tf.compat.v1.placeholder(tf.float32, [], name="keep_probability")
         tf.multiply(pixels, keep, name="dropped")
     with pytest.raises(BackboneError, match="need a second input, `keep_probability`"):
-        Graph(with_tap(spec, "dropped:0"), written(graph, tmp_path / "two.pb"))
+        network.Graph(with_tap(spec, "dropped:0"), written(graph, tmp_path / "two.pb"))
 
 
 def test_a_graph_that_is_not_frozen_is_refused(tmp_path: Path, spec: BackboneSpec) -> None:
@@ -207,7 +214,7 @@ def test_a_graph_that_is_not_frozen_is_refused(tmp_path: Path, spec: BackboneSpe
         weights = tf.compat.v1.get_variable("weights", [3], use_resource=True)
         tf.multiply(pixels, weights, name="scaled")
     with pytest.raises(BackboneError, match="is not frozen: `weights` is a variable"):
-        Graph(with_tap(spec, "scaled:0"), written(graph, tmp_path / "variables.pb"))
+        network.Graph(with_tap(spec, "scaled:0"), written(graph, tmp_path / "variables.pb"))
 
 
 def test_vectors_that_are_not_finite_are_refused(tmp_path: Path, spec: BackboneSpec, engine: EngineName) -> None:
@@ -216,7 +223,7 @@ def test_vectors_that_are_not_finite_are_refused(tmp_path: Path, spec: BackboneS
         pixels = tf.compat.v1.placeholder(tf.float32, [None, 32, 32, 3], name="input")
         tf.math.log(pixels - 1000.0, name="logarithm")
     with pytest.raises(BackboneError, match="the tap `mine` yields numbers that are not finite"):
-        Graph(with_tap(spec, "logarithm:0"), written(graph, tmp_path / "nan.pb"), engine=engine)
+        network.Graph(with_tap(spec, "logarithm:0"), written(graph, tmp_path / "nan.pb"), engine=engine)
 
 
 def test_a_graph_that_openvino_cannot_run_is_refused(tmp_path: Path, spec: BackboneSpec) -> None:
@@ -229,14 +236,14 @@ def test_a_graph_that_openvino_cannot_run_is_refused(tmp_path: Path, spec: Backb
         BackboneError,
         match=r"odd\.pb` cannot be loaded by openvino: .*No conversion rule found for operations: Igamma$",
     ):
-        Graph(with_tap(spec, "gamma:0"), path, engine="openvino")
+        network.Graph(with_tap(spec, "gamma:0"), path, engine="openvino")
 
 
 @needs_shared
 def test_googlenet_yields_the_golden_vectors(engine: EngineName) -> None:
     golden = np.load(SHARED / "models/googlenet/golden.npz")
-    configure_tensorflow()
-    graph = Graph(builtin("googlenet"), SHARED / "models/googlenet/graph.pb", engine=engine)
+    network.configure_tensorflow()
+    graph = network.Graph(builtin("googlenet"), SHARED / "models/googlenet/graph.pb", engine=engine)
     assert [(tap.name, tap.dimension) for tap in graph.taps] == [
         ("mixed3b", 480),
         ("mixed4b", 512),
@@ -253,7 +260,7 @@ def test_googlenet_yields_the_golden_vectors(engine: EngineName) -> None:
         assert ((got * expected).sum(1) / lengths).min() > 0.99999
 
 
-def test_the_mean_of_a_map_is_the_vector(graph: Graph) -> None:
+def test_the_mean_of_a_map_is_the_vector(graph: "network.Graph") -> None:
     taps = ["pool", "conv"]
     maps, vectors = graph.maps(images(3), taps), graph.run(images(3), taps)
     assert {tap: values.shape for tap, values in maps.items()} == {"pool": (3, 7, 7, 16), "conv": (3, 15, 15, 8)}
@@ -298,7 +305,7 @@ def test_the_map_behind_the_network_s_own_pooling_is_found(
     path = tmp_path / "graph.pb"
     path.write_bytes(definition.as_graph_def().SerializeToString())
     spec = read_backbone(declaration).model_copy(update={"taps": (TapSpec(name="pooled", tensor="pooled:0"),)})
-    graph = Graph(spec, path, engine=engine)
+    graph = network.Graph(spec, path, engine=engine)
     assert [tap.kind for tap in graph.taps] == [kind]
     if kind == "spatial_mean":
         mapped = graph.maps(images(2), ["pooled"])["pooled"]
@@ -309,7 +316,7 @@ def test_the_map_behind_the_network_s_own_pooling_is_found(
 
 @needs_shared
 def test_the_mean_of_a_map_of_googlenet_is_the_vector(engine: EngineName) -> None:
-    graph = Graph(builtin("googlenet"), SHARED / "models/googlenet/graph.pb", engine=engine)
+    graph = network.Graph(builtin("googlenet"), SHARED / "models/googlenet/graph.pb", engine=engine)
     taps = [tap.name for tap in graph.taps if tap.kind == "spatial_mean"]
     assert taps == ["mixed3b", "mixed4b", "mixed4d", "mixed4e", "avgpool0"]
     pixels = images(2, 224)

@@ -6,9 +6,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 import pytest
 
@@ -17,13 +16,22 @@ from lastlayer.featurizer.backbones.spec import read_backbone
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.errors import BackboneError
 from lastlayer.featurizer.network import loading, tuning
-from lastlayer.featurizer.network.frozen_graph import GraphCache
-from lastlayer.featurizer.network.graph import Graph
 from lastlayer.featurizer.network.loading import Loaded, load
 from lastlayer.featurizer.network.tuning import Distance, Measurement
 from lastlayer.featurizer.network.variants import FULL, Variant
 from tests.integration.featurizer.network.test_keras_graph import SIZE, declared
+from tests.lazy import LazyModule
 from tests.tiny_backbone import TAPS, write_tiny_backbone
+
+if TYPE_CHECKING:
+    import keras
+
+    from lastlayer.featurizer.network import frozen_graph
+    from lastlayer.featurizer.network import graph as network
+else:
+    keras = LazyModule("keras")
+    frozen_graph = LazyModule("lastlayer.featurizer.network.frozen_graph")
+    network = LazyModule("lastlayer.featurizer.network.graph")
 
 
 @pytest.fixture
@@ -148,20 +156,22 @@ def test_what_is_far_from_float32_is_served_where_it_is_insisted_on(
     assert set(ready.distances.values()) == {(0.9, 0.5)}
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_graph_of_a_keras_network_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    spec, weights, cache = declared(), tmp_path / "model.weights.h5", GraphCache(tmp_path / "frozen", "digest")
+    spec, weights = declared(), tmp_path / "model.weights.h5"
+    cache = frozen_graph.GraphCache(tmp_path / "frozen", "digest")
     keras.utils.set_random_seed(0)
     keras.applications.MobileNet(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3)).save_weights(weights)
     images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
     taps = [tap.name for tap in spec.taps]
-    expected = Graph(spec, weights, "", cache=cache).run(images, taps)
+    expected = network.Graph(spec, weights, "", cache=cache).run(images, taps)
     (kept,) = cache.folder.iterdir()
 
     def assert_same() -> None:
-        for tap, values in Graph(spec, weights, "", cache=cache).run(images, taps).items():
+        for tap, values in network.Graph(spec, weights, "", cache=cache).run(images, taps).items():
             np.testing.assert_array_equal(values, expected[tap])
 
     def assert_kept() -> None:
@@ -178,15 +188,17 @@ def test_the_graph_of_a_keras_network_is_kept(
     assert_kept()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_cache_that_cannot_be_written_costs_time_alone(tmp_path: Path) -> None:
     spec, weights = declared(), tmp_path / "model.weights.h5"
     keras.applications.MobileNet(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3)).save_weights(weights)
     (tmp_path / "file").touch()
-    graph = Graph(spec, weights, "", cache=GraphCache(tmp_path / "file" / "frozen", "digest"))
+    graph = network.Graph(spec, weights, "", cache=frozen_graph.GraphCache(tmp_path / "file" / "frozen", "digest"))
     assert [tap.name for tap in graph.taps] == [tap.name for tap in spec.taps]
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_keras_is_imported_only_where_the_network_is_of_keras(declaration: Path, tmp_path: Path) -> None:
     # In a process of its own, where nothing has imported it.

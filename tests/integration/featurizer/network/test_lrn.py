@@ -1,15 +1,25 @@
 """Local response normalisation without TensorFlow's slow kernel for it."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from lastlayer.featurizer.network.lrn import replace_normalisations
+from tests.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from lastlayer.featurizer.network import lrn
+else:
+    tf = LazyModule("tensorflow")
+    lrn = LazyModule("lastlayer.featurizer.network.lrn")
+
 
 SHAPE = (6, 5, 20)
 
 
-def normalising_graph(channels: int = SHAPE[-1], **attributes: float) -> tf.compat.v1.GraphDef:
+def normalising_graph(channels: int = SHAPE[-1], **attributes: float) -> "tf.compat.v1.GraphDef":
     with tf.Graph().as_default() as graph:
         images = tf.compat.v1.placeholder(tf.float32, [None, None, None, channels], name="input")
         first = tf.nn.relu(tf.nn.local_response_normalization(images, name="first", **attributes))
@@ -17,7 +27,7 @@ def normalising_graph(channels: int = SHAPE[-1], **attributes: float) -> tf.comp
     return graph.as_graph_def()
 
 
-def run(graph_def: tf.compat.v1.GraphDef, images: np.ndarray) -> np.ndarray:
+def run(graph_def: "tf.compat.v1.GraphDef", images: np.ndarray) -> np.ndarray:
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
         with tf.compat.v1.Session(graph=graph) as session:
@@ -38,7 +48,7 @@ def test_same_numbers_without_the_slow_kernel(attributes: dict[str, float], chan
     slow = normalising_graph(channels, **attributes)
     shape = (*SHAPE[:2], channels)
 
-    fast = replace_normalisations(slow, "input:0", shape)
+    fast = lrn.replace_normalisations(slow, "input:0", shape)
 
     assert not [node for node in fast.node if node.op == "LRN"]
     images = np.random.default_rng(0).normal(0, 50, (3, *shape)).astype(np.float32)
@@ -48,7 +58,7 @@ def test_same_numbers_without_the_slow_kernel(attributes: dict[str, float], chan
 def test_other_exponents_stay() -> None:
     graph_def = normalising_graph(beta=0.5)
 
-    assert replace_normalisations(graph_def, "input:0", SHAPE) is graph_def
+    assert lrn.replace_normalisations(graph_def, "input:0", SHAPE) is graph_def
 
 
 def test_unknown_channels_stay() -> None:
@@ -59,6 +69,6 @@ def test_unknown_channels_stay() -> None:
         )
     graph_def = graph.as_graph_def()
 
-    replaced = replace_normalisations(graph_def, "input:0", SHAPE)
+    replaced = lrn.replace_normalisations(graph_def, "input:0", SHAPE)
 
     assert [node.op for node in replaced.node] == [node.op for node in graph_def.node]

@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
 
 from lastlayer.classifier.domain.head import softmax
 from lastlayer.classifier.evaluation.calibration import LEAST_EXAMPLES, calibrate_folds, fit_temperature
@@ -56,6 +53,10 @@ def test_a_fold_has_no_say_in_its_own_temperature() -> None:
 
 @pytest.mark.parametrize("factor", [0.5, 2.5])
 def test_scikit_learn_finds_the_same_temperature(factor: float) -> None:
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.frozen import FrozenEstimator
+    from sklearn.linear_model import LogisticRegression
+
     logits, y = drawn(500)
     logits = factor * (logits - logits.max(1, keepdims=True))  # it takes rows that sum to 1 for probabilities
     unchanged = LogisticRegression()

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample, Tap
-from lastlayer.classifier.domain.workers import Pools
 from lastlayer.classifier.features.client import Featurized
 from lastlayer.classifier.features.ingest import Ingest, Offered, sha256
+from lastlayer.classifier.service.handlers import Pools
 from lastlayer.rpc.errors import ImageEmptyError, LastlayerError
 
 BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 2),))
@@ -77,7 +77,7 @@ def offered(*contents: bytes) -> list[Offered]:
 
 
 def begin(featurizer: FakeFeaturizer, pools: Pools) -> Ingest:
-    ingest = Ingest(FakeStore(), featurizer, pools, deadline=None)  # type: ignore[arg-type]
+    ingest = Ingest(FakeStore(), featurizer, reads=pools.reads, writes=pools.writes, deadline=None)  # type: ignore[arg-type]
     ingest.decide_thumbnails(wanted=True)
     return ingest
 

@@ -3,15 +3,20 @@
 import datetime
 import re
 from html.parser import HTMLParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lastlayer.client.report.model import Gallery, Pictured, Report
-from lastlayer.client.report.page import render
 from lastlayer.client.results import Dataset
+from tests.lazy import LazyModule
 from tests.unit.client.report import samples
 from tests.unit.client.samples import version as plain_version
+
+if TYPE_CHECKING:
+    from lastlayer.client.report import page as page_of
+else:
+    page_of = LazyModule("lastlayer.client.report.page")  # which imports Matplotlib
 
 EMPTY = Gallery((), 0)
 HOSTILE = (
@@ -49,7 +54,7 @@ class Elements(HTMLParser):
 
 
 def read(**changes: Any) -> Elements:
-    return Elements(render(samples.report(**changes)))
+    return Elements(page_of.render(samples.report(**changes)))
 
 
 def headings(page: Elements) -> str:
@@ -75,7 +80,7 @@ def test_it_needs_nothing_else() -> None:
     assert "link" not in page.tags
     assert {value[:22] for value in page.values("src")} == {"data:image/jpeg;base64"}
     assert all(value.startswith("#") for value in page.values("href") + page.values("xlink:href"))
-    assert not re.search(r"url\((?!#)", render(samples.report()))
+    assert not re.search(r"url\((?!#)", page_of.render(samples.report()))
     [policy] = [value for value in page.values("content") if "default-src" in value]
     assert policy.startswith("default-src 'none'")
 
@@ -114,13 +119,13 @@ def test_a_wrong_label_comes_with_the_command_that_mends_it() -> None:
 
 
 def test_colours_are_those_of_the_style() -> None:
-    page = render(samples.report())
+    page = page_of.render(samples.report())
     assert "#0101" not in page
     assert "var(--right)" in page
 
 
 def test_the_same_numbers_make_the_same_page() -> None:
-    assert render(samples.report()) == render(samples.report())
+    assert page_of.render(samples.report()) == page_of.render(samples.report())
 
 
 @pytest.mark.parametrize("label", HOSTILE)
@@ -203,7 +208,7 @@ def test_no_mistakes_at_all() -> None:
         }
     )
     report = Report(samples.version(("a", "b"), cross_validation=sure), None, EMPTY, EMPTY)
-    text = headings(Elements(render(report)))
+    text = headings(Elements(page_of.render(report)))
     assert "Nothing was taken for anything else." in text
     assert "The most confident mistakes" not in text
     assert "None was found among the images" in text
