@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
-# What runs networks is measured by default, at the first start in each home: here the same everywhere, and without that.
+# By default what runs networks is measured at the first start in each home. Here it is the same everywhere.
 os.environ.setdefault("FEATURIZER_ENGINE", "tensorflow")
 os.environ.setdefault("FEATURIZER_PRECISION", "float32")
 

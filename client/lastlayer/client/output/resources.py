@@ -79,7 +79,9 @@ def print_dataset(
         grid.add_row(Text(escape(label)), str(count))
     out.print(grid)
     if dataset.precisions:
-        named = {escape(name) or "a precision that was not recorded": count for name, count in dataset.precisions.items()}
+        named = {
+            escape(name) or "a precision that was not recorded": count for name, count in dataset.precisions.items()
+        }
         line(out, f"Featurized in {', '.join(f'{name} ({count})' for name, count in named.items())}")
     if dataset.conflict_count:
         line(out, f"{dataset.conflict_count} with several labels, not trained on; `client relabel` puts them right:")

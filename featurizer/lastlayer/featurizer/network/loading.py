@@ -65,8 +65,8 @@ def load(settings: FeaturizerSettings, progress: Progress) -> Loaded:
     variant = tuning.choose(measured, candidates)
     if measured[variant].farthest < TOLERATED_MEAN_COSINE:
         _log.warning(
-            "%s is far from float32 (mean cosine %.4f), so that heads refuse its features: FEATURIZER_PRECISION=float32 "
-            "works",
+            "%s is far from float32 (mean cosine %.4f), so that heads refuse its features; "
+            "FEATURIZER_PRECISION=float32 works",
             variant,
             measured[variant].farthest,
         )
@@ -74,9 +74,7 @@ def load(settings: FeaturizerSettings, progress: Progress) -> Loaded:
     give_back_free_memory()
     device = "CPU, by OpenVINO" if variant.engine == "openvino" else backbone.device
     former = backbone.spec.former_digests(backbone.resolved.hashed)
-    return Loaded(
-        backbone.spec, backbone.resolved.digest, former, graph, device, variant, measured[variant].distances
-    )
+    return Loaded(backbone.spec, backbone.resolved.digest, former, graph, device, variant, measured[variant].distances)
 
 
 class LocalBackbone:
@@ -185,7 +183,9 @@ class LocalBackbone:
 
     @property
     def _tuned(self) -> Path:
-        name = f"{self.resolved.digest[:32]}-{machine_key('CPU' if self.device.startswith('CPU') else self.device)}.json"
+        name = (
+            f"{self.resolved.digest[:32]}-{machine_key('CPU' if self.device.startswith('CPU') else self.device)}.json"
+        )
         return self._settings.weights_folder / "tuned" / name
 
     def _cache(self) -> "GraphCache":
