@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-long test-faults test-scale fuzz test-compose lint audit protos protos-check docs lock rivals
+.PHONY: help install demo up down test test-long test-faults test-scale test-install fuzz test-compose lint audit protos protos-check docs lock rivals
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ test-faults: install ## kill, starve and overload the services for ten minutes (
 
 test-scale: .venv-scale/installed ## featurize in bulk: killed ten times, from an object store that refuses, over Ray with a node lost
 	.venv-scale/bin/pytest tests/scale
+
+test-install: install ## install the wheel into fresh environments, with all extras and with none, and use it
+	$(BIN)/pytest tests/install
 
 fuzz: install ## decode broken and hostile images for ten minutes, each within limits (FUZZ_SECONDS=60: for less)
 	$(BIN)/python -m tests.fuzz

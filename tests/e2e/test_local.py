@@ -120,4 +120,4 @@ def test_what_is_missing_is_said(command: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "Error: The featurizer is not installed; pip install 'lastlayer[all]' installs everything." in done.stderr
+    assert "Error: The featurizer is not installed; pip install 'lastlayer[all]' installs it." in done.stderr

@@ -11,6 +11,10 @@ import click
 @click.version_option(package_name="lastlayer", prog_name="classifier-svc", message="%(prog)s %(version)s")
 def main() -> None:
     """Train and serve image classifiers on the features of a frozen network."""
+    from lastlayer.rpc.system.extras import explain_missing
+
+    if sentence := explain_missing("classifier"):
+        raise click.ClickException(sentence)
 
 
 @main.command(epilog="Example: classifier-svc serve --featurizer dns:///featurizer:50051")
@@ -57,8 +61,8 @@ def backup(file: Path, store_url: str | None) -> None:
     FILE is new, and holds all that was acknowledged before. This is for SQLite; PostgreSQL has pg_dump.
     """
     from lastlayer.classifier.service.config import ClassifierSettings
-    from lastlayer.classifier.store.backup import BackupError, back_up
     from lastlayer.classifier.store.database import StoreUrlError
+    from lastlayer.classifier.store.operation.backup import BackupError, back_up
     from lastlayer.rpc.settings import SettingsError, load_settings
 
     try:

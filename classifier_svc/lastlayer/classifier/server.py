@@ -25,7 +25,7 @@ from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
-from lastlayer.classifier.store.sizes import export_sizes
+from lastlayer.classifier.store.operation.sizes import export_sizes
 from lastlayer.classifier.training.jobs import TrainingJobs
 from lastlayer.rpc.channel import CLASSIFIER_SERVICE, FEATURES_HEALTH
 from lastlayer.rpc.credentials.tls import CertificateFiles, read_token

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 @click.version_option(package_name="lastlayer", prog_name="featurizer", message="%(prog)s %(version)s")
 def main() -> None:
     """Turn images into feature vectors with a frozen network."""
+    from lastlayer.rpc.system.extras import explain_missing
+
+    if sentence := explain_missing("featurizer"):
+        raise click.ClickException(sentence)
 
 
 def _settings(**overrides: object) -> "FeaturizerSettings":

@@ -7,9 +7,6 @@ import click
 
 # The rest is imported where it is used, so that --help answers at once.
 
-_NEEDED: Final = {"tensorflow": "featurizer", "sqlalchemy": "classifier"}
-"""What the services are known by to be installed, and the extra that installs them."""
-
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -92,14 +89,10 @@ def demo() -> None:
 
 
 def _check_installed() -> None:
-    import importlib.util
+    from lastlayer.rpc.system.extras import explain_missing
 
-    missing = [extra for module, extra in _NEEDED.items() if importlib.util.find_spec(module) is None]
-    if missing:
-        raise click.ClickException(
-            f"The {' and the '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed; "
-            "pip install 'lastlayer[all]' installs everything."
-        )
+    if sentence := explain_missing("featurizer", "classifier"):
+        raise click.ClickException(sentence)
 
 
 if __name__ == "__main__":

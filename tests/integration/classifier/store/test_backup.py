@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lastlayer.classifier.service.config import ClassifierSettings
-from lastlayer.classifier.store.backup import BackupError, back_up
+from lastlayer.classifier.store.operation.backup import BackupError, back_up
 from lastlayer.v1 import classifier_pb2
 from tests.integration.classifier.calls import add, connected, examples, kinds, predict, train, train_anew
 

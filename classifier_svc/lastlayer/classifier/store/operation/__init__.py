@@ -1,0 +1,1 @@
+"""What operators need of the store: backups, and its sizes as metrics."""
