@@ -26,8 +26,9 @@ def _generate(random: np.random.Generator, height: int, width: int) -> npt.NDArr
     most = max(height, width) / 2
     # As many shapes of a size as there are in a photo that is scaled: in proportion to the radius to the power of -3.
     shares = random.uniform(0, 1, count)
-    radii = (_LEAST_RADIUS**-2 + shares * (most**-2 - _LEAST_RADIUS**-2)) ** -0.5
-    radii = np.where(random.uniform(size=count) < 0.3, random.uniform(20, most, count), radii)
+    least = min(_LEAST_RADIUS, most / 8)
+    radii = (least**-2 + shares * (most**-2 - least**-2)) ** -0.5
+    radii = np.where(random.uniform(size=count) < 0.3, random.uniform(most / 6, most, count), radii)
     for radius, colour in zip(radii, _colours(random, count), strict=True):
         _draw(random, image, float(radius), colour)
     grain = random.normal(0, random.uniform(1, 12), (height, width, 1)).astype(np.float32)

@@ -1,6 +1,9 @@
 """Networks in int8: made, kept, served, and how far from float32 they are."""
 
+import io
+import json
 import logging
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from lastlayer.featurizer.__main__ import main
 from lastlayer.featurizer.config import FeaturizerSettings
@@ -16,10 +20,17 @@ from lastlayer.featurizer.network import quantization
 from lastlayer.featurizer.network.loading import Loaded, LocalBackbone, load
 from lastlayer.featurizer.network.quantization import path_of
 from lastlayer.featurizer.network.variants import Variant
-from tests.images import jpeg
 from tests.tiny_backbone import TAPS, write_tiny_backbone
 
 INT8 = Variant("openvino", "int8")
+
+
+def jpeg(number: int) -> bytes:
+    """Return a photo, each another one."""
+    pixels = np.random.default_rng(number).integers(0, 256, (6, 8, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).resize((80, 60), Image.Resampling.BICUBIC).save(file, "jpeg")
+    return file.getvalue()
 
 
 @pytest.fixture
@@ -100,8 +111,6 @@ def test_int8_is_refused_where_it_cannot_be_made(declaration: Path, monkeypatch:
 
 def test_nobody_is_told_that_a_network_is_made(declaration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """NNCF's telemetry is off: it would call home."""
-    import subprocess
-
     program = """
 import sys
 from lastlayer.featurizer.config import FeaturizerSettings
@@ -149,8 +158,6 @@ def test_photos_calibrate_and_others_of_them_measure(
 
 
 def test_tune_shows_what_is_taken(declaration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import json
-
     monkeypatch.setenv("LASTLAYER_HOME", str(declaration.parent.parent / "home"))
     monkeypatch.setenv("FEATURIZER_ENGINE", "auto")
     monkeypatch.setenv("FEATURIZER_PRECISION", "auto")

@@ -21,3 +21,8 @@ def test_images_have_edges_and_areas_as_photos_do() -> None:
     far = ((images[:, :, 48:] - images[:, :, :-48]) ** 2).mean()
     assert near < 0.5 * spread
     assert far > 1.2 * spread
+
+
+def test_images_can_have_any_size() -> None:
+    assert generate_images(3, width=1, height=1, seed=0).shape == (3, 1, 1, 3)
+    assert generate_images(3, width=7, height=90, seed=0).shape == (3, 90, 7, 3)
