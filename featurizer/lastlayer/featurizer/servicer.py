@@ -116,7 +116,10 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
         )
 
     def _check(self, request: featurizer_pb2.FeaturizeRequest) -> list[str]:
-        """Return the taps that are asked for; raises InvalidFieldError, BackboneMismatchError or FeaturesTooFarError."""
+        """Return the taps that are asked for.
+
+        Raises InvalidFieldError, BackboneMismatchError or FeaturesTooFarError.
+        """
         most = self._backbone.max_images_per_request
         if not 1 <= len(request.images) <= most:
             raise InvalidFieldError(

@@ -17,7 +17,14 @@ import numpy as np
 
 from lastlayer.featurizer.errors import ImageUndecodableError
 from lastlayer.rpc.channel import FEATURIZER_SERVICE, MAX_MESSAGE_BYTES
-from lastlayer.rpc.errors import BackboneMismatchError, ImageEmptyError, ImageError, InvalidFieldError, LastlayerError
+from lastlayer.rpc.errors import (
+    BackboneMismatchError,
+    FeaturesTooFarError,
+    ImageEmptyError,
+    ImageError,
+    InvalidFieldError,
+    LastlayerError,
+)
 from lastlayer.rpc.server.lifecycle import GrpcServer
 from lastlayer.rpc.status import to_status
 from lastlayer.rpc.vectors import pack
@@ -53,6 +60,10 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
     name: str = "fake"
     digest: str = "a" * 64
     class_scores: bool = True
+    former_digests: dict[str, str] = field(default_factory=dict)
+    precision: str = "float32"
+    mean_cosine: float = 1.0
+    """How near the features of all taps are to those in float32."""
     max_images: int = 64
     thumbnail: bytes = b""
     """That of every image; where empty, each has its own."""
@@ -71,10 +82,12 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
 
     @property
     def taps(self) -> list[types_pb2.Tap]:
-        kind = types_pb2.TAP_KIND_CLASS_SCORES if self.class_scores else types_pb2.TAP_KIND_VECTOR
+        scores = types_pb2.TAP_KIND_CLASS_SCORES if self.class_scores else types_pb2.TAP_KIND_VECTOR
         return [
-            types_pb2.Tap(name="conv", kind=types_pb2.TAP_KIND_SPATIAL_MEAN, dimension=8),
-            types_pb2.Tap(name="scores", kind=kind, dimension=6),
+            types_pb2.Tap(
+                name=name, kind=kind, dimension=dimension, mean_cosine=self.mean_cosine, least_cosine=self.mean_cosine
+            )
+            for name, kind, dimension in (("conv", types_pb2.TAP_KIND_SPATIAL_MEAN, 8), ("scores", scores, 6))
         ]
 
     async def GetBackbone(self, request, context):
@@ -84,6 +97,12 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
             taps=self.taps,
             max_images_per_request=self.max_images,
             max_message_bytes=MAX_MESSAGE_BYTES,
+            engine="tensorflow",
+            precision=self.precision,
+            former_digests=[
+                types_pb2.FormerDigest(digest=digest, precision=precision)
+                for digest, precision in self.former_digests.items()
+            ],
         )
 
     async def Featurize(self, request, context):
@@ -101,6 +120,7 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
         if not request.taps:
             raise InvalidFieldError("taps", "No tap is asked for.")
         self._check_taps(request.taps, kinds={types_pb2.TAP_KIND_SPATIAL_MEAN})
+        self._check_distance(request.min_mean_cosine)
         _check_image(request.image.content)
         if request.image.content.startswith(b"huge"):
             raise InvalidFieldError("taps", "The maps are too large.")
@@ -144,16 +164,25 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
             _check_id(f"images[{index}].id", image.id)
         self._check_digest(request.backbone_digest)
         self._check_taps(request.taps, kinds=set(types_pb2.TapKind.values()))
+        self._check_distance(request.min_mean_cosine)
         taps = list(dict.fromkeys(request.taps)) or [tap.name for tap in self.taps]
         results = [self._features(image.content, taps) for image in request.images]
         for image, result in zip(request.images, results, strict=True):
             result.id = image.id
             if request.thumbnails and not result.HasField("error"):
                 result.thumbnail = self.thumbnail or b"small " + image.content
-        return featurizer_pb2.FeaturizeResponse(results=results, backbone_digest=self.digest)
+        return featurizer_pb2.FeaturizeResponse(results=results, backbone_digest=self.digest, precision=self.precision)
+
+    def _check_distance(self, least: float) -> None:
+        if not 0 <= least <= 1:
+            raise InvalidFieldError("min_mean_cosine", f"It is {least}.")
+        if self.mean_cosine < least:
+            raise FeaturesTooFarError(
+                f"The features have a mean cosine of {self.mean_cosine}.", metadata={"tap": "conv"}
+            )
 
     def _check_digest(self, digest: str) -> None:
-        if digest and digest != self.digest:
+        if digest and digest not in (self.digest, *self.former_digests):
             raise BackboneMismatchError("Another backbone is served.", expected=digest, actual=self.digest)
 
     def _check_taps(self, asked, kinds: set[int]) -> None:

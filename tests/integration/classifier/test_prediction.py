@@ -16,6 +16,7 @@ from tests.integration.classifier.calls import (
     examples,
     failure,
     images,
+    kinds,
     known,
     predict,
     train,
@@ -177,6 +178,44 @@ async def test_another_backbone_is_refused_with_both_digests(stub, fake: FakeFea
     assert (details.code, details.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "BACKBONE_MISMATCH")
     assert details.metadata == {"expected": "a" * 64, "actual": "b" * 64}
     assert details.message.startswith("Version 1 of the model `m` takes features of fake (aaaa")
+
+
+async def test_features_that_are_too_far_from_float32_are_refused(stub, fake: FakeFeaturizer) -> None:
+    """A version states what it tolerates; features of another precision that are near enough are as good."""
+    version = await train_anew(stub)
+    assert version.min_mean_cosine == 0.99
+    fake.precision, fake.mean_cosine = "int8", 0.994
+    [result] = (await predict(stub, [b"cat-1"])).results
+    assert result.prediction.scores[0].label == "cat"
+    fake.mean_cosine = 0.98
+    details = await failure(predict(stub, [b"cat-1"]))
+    assert (details.code, details.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "FEATURES_TOO_FAR")
+    assert details.message.startswith("Version 1 of the model `m` cannot use the featurizer: The features have a mean")
+    details = await failure(
+        stub.Explain(classifier_pb2.ExplainRequest(model="m", image=types_pb2.Image(content=b"cat-1")))
+    )
+    assert details.reason == "FEATURES_TOO_FAR"
+
+
+async def test_a_version_of_a_former_digest_predicts(stub, fake: FakeFeaturizer) -> None:
+    """In earlier releases each precision had a digest of its own."""
+    fake.digest, fake.precision = "b" * 64, ""
+    await train_anew(stub)
+    fake.digest, fake.precision, fake.former_digests = "a" * 64, "int8", {"b" * 64: "bfloat16"}
+    [result] = (await predict(stub, [b"cat-1"])).results
+    assert result.prediction.scores[0].label == "cat"
+    request = classifier_pb2.ExplainRequest(model="m", image=types_pb2.Image(content=b"cat-1"))
+    assert (await stub.Explain(request)).label == "cat"
+    # Adding an example puts the dataset and its version under the digest of now.
+    outcomes = await add(stub, "m", [*examples("dog", 1, start=6), *examples("cat", 1)])
+    assert kinds(outcomes) == ["added", "present"]
+    dataset = await stub.GetDataset(classifier_pb2.GetDatasetRequest(name="m"))
+    assert (dataset.backbone_digest, dataset.stale_count) == ("a" * 64, 0)
+    assert {entry.precision: entry.example_count for entry in dataset.precisions} == {"bfloat16": 12, "int8": 1}
+    fake.former_digests = {}
+    [result] = (await predict(stub, [b"dog-1"])).results
+    assert result.prediction.scores[0].label == "dog"
+    assert (await train(stub)).backbone_digest == "a" * 64
 
 
 async def test_a_busy_featurizer_is_passed_on(stub, fake: FakeFeaturizer) -> None:

@@ -107,6 +107,7 @@ def refused_requests(backbone: types_pb2.Backbone) -> dict[str, tuple[featurizer
         "an id that is too long": (long_id, "INVALID_FIELD", "images[1].id"),
         "an unknown tap": (request(photo(1), taps=[backbone.taps[0].name, "none"]), "INVALID_FIELD", "taps[1]"),
         "another backbone": (request(photo(1), digest=OTHER_DIGEST), "BACKBONE_MISMATCH", ""),
+        "a tolerance that is none": (request(photo(1), min_mean_cosine=1.5), "INVALID_FIELD", "min_mean_cosine"),
         # Another backbone has other taps: that it is another one is what the caller must know.
         "another backbone and its tap": (
             request(photo(1), taps=["none"], digest=OTHER_DIGEST),
@@ -122,6 +123,7 @@ REFUSED = (
     "an id that is too long",
     "an unknown tap",
     "another backbone",
+    "a tolerance that is none",
     "another backbone and its tap",
 )
 CODES = {"INVALID_FIELD": grpc.StatusCode.INVALID_ARGUMENT, "BACKBONE_MISMATCH": grpc.StatusCode.FAILED_PRECONDITION}

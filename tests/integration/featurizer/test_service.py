@@ -17,6 +17,8 @@ from PIL import Image
 from lastlayer.featurizer.backbones.spec import read_backbone
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.errors import BackboneError
+from lastlayer.featurizer.network.graph import Graph
+from lastlayer.featurizer.network.tuning import Distance
 from lastlayer.featurizer.pipeline.decoding import decode
 from lastlayer.featurizer.server import running
 from lastlayer.rpc.channel import MAX_MESSAGE_BYTES, channel_options
@@ -126,7 +128,9 @@ async def test_the_backbone_is_described(stub: Stub) -> None:
     ]
     assert len(bytes.fromhex(backbone.digest)) == hashlib.sha256().digest_size
     assert backbone.device.startswith(("CPU", "GPU"))
-    assert backbone.precision == "float32"
+    assert (backbone.engine, backbone.precision) == ("tensorflow", "float32")
+    assert [(tap.mean_cosine, tap.least_cosine) for tap in backbone.taps] == [(1, 1)] * 3
+    assert {former.precision for former in backbone.former_digests} == {"bfloat16", "float16"}
     assert (backbone.max_images_per_request, backbone.max_image_pixels) == (32, 1_000_000)
     assert backbone.max_message_bytes == MAX_MESSAGE_BYTES
 
@@ -186,6 +190,58 @@ async def test_another_backbone_is_refused(stub: Stub) -> None:
     details = await failure(stub.Featurize(request([photo(0)], digest="0" * 64)))
     assert (details.code, details.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "BACKBONE_MISMATCH")
     assert details.metadata == {"expected": "0" * 64, "actual": backbone.digest}
+
+
+async def test_the_digests_of_earlier_releases_are_taken_for_the_backbone(stub: Stub) -> None:
+    """They had the precision in them, which heads of theirs still name."""
+    backbone = await stub.GetBackbone(featurizer_pb2.GetBackboneRequest())
+    assert len(backbone.former_digests) == 3
+    for former in backbone.former_digests:
+        answer = await stub.Featurize(request([photo(0)], digest=former.digest))
+        assert (answer.backbone_digest, answer.precision) == (backbone.digest, "float32")
+        mapped = featurizer_pb2.GetFeatureMapsRequest(
+            image=types_pb2.Image(content=photo(0)), taps=["conv"], backbone_digest=former.digest
+        )
+        assert (await stub.GetFeatureMaps(mapped)).backbone_digest == backbone.digest
+
+
+async def test_features_that_are_farther_than_is_tolerated_are_refused(
+    tmp_path: Path, declaration: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compare(expected: dict[str, Any], got: dict[str, Any]) -> dict[str, Distance]:
+        return {tap: Distance(0.995, 0.98) if tap == "conv" else Distance(0.9, 0.5) for tap in expected}
+
+    monkeypatch.setattr("lastlayer.featurizer.network.tuning.compare", compare)
+    async with calling(settings(tmp_path, declaration, engine="openvino")) as stub:
+        backbone = await stub.GetBackbone(featurizer_pb2.GetBackboneRequest())
+        assert backbone.engine == "openvino"
+        assert [round(tap.mean_cosine, 3) for tap in backbone.taps] == [0.995, 0.9, 0.9]
+        asked = request([photo(0)], taps=["conv"])
+        asked.min_mean_cosine = 0.99
+        answer = await stub.Featurize(asked)
+        assert vectors(answer.results[0]).keys() == {"conv"}
+        asked.taps.append("pool")
+        details = await failure(stub.Featurize(asked))
+        assert (details.code, details.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "FEATURES_TOO_FAR")
+        assert details.message == (
+            "The features of tiny at the tap `pool` in float32 by openvino have a mean cosine of 0.9000 to those in "
+            "float32, but 0.9900 was asked for; FEATURIZER_PRECISION=float32 serves those themselves."
+        )
+        assert (details.metadata["tap"], details.metadata["mean_cosine"]) == ("pool", "0.900000")
+        mapped = featurizer_pb2.GetFeatureMapsRequest(
+            image=types_pb2.Image(content=photo(0)), taps=["pool"], min_mean_cosine=0.99
+        )
+        assert (await failure(stub.GetFeatureMaps(mapped))).reason == "FEATURES_TOO_FAR"
+        asked.min_mean_cosine = 0.0
+        assert (await stub.Featurize(asked)).precision == "float32"
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
+async def test_a_tolerance_that_is_none_is_refused(stub: Stub, value: float) -> None:
+    bad = request([photo(0)])
+    bad.min_mean_cosine = value
+    details = await failure(stub.Featurize(bad))
+    assert (details.reason, details.field) == ("INVALID_FIELD", "min_mean_cosine")
 
 
 async def test_more_than_the_queue_holds_is_refused_with_a_time_to_come_again(stub: Stub) -> None:

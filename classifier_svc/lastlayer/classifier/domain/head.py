@@ -114,9 +114,9 @@ class Head:
         """Return the head as bytes.
 
         A line that names the format, a line of JSON (`taps`, `unit_length`, `classes`, `dimension`, `l1`, `l2`,
-        `threshold`, `square_root`, `directions`, `max_distance`, `min_mean_cosine`), the weights [dimension, classes] and the biases
-        [classes] as float32, little-endian, row by row; where `directions` is not 0, the directions [dimension,
-        directions] and the mean [dimension] likewise; and the sha256 of all that.
+        `threshold`, `square_root`, `directions`, `max_distance`, `min_mean_cosine`), the weights [dimension, classes]
+        and the biases [classes] as float32, little-endian, row by row; where `directions` is not 0, the directions
+        [dimension, directions] and the mean [dimension] likewise; and the sha256 of all that.
         """
         header = _Header(
             self.taps,

@@ -123,7 +123,7 @@ def describe(connection: Connection, row: Any) -> Dataset:
 
 
 def _count_precisions(connection: Connection, row: Any, featurized: int) -> dict[str, int]:
-    """Return how many of the `featurized` images of a dataset have features in each precision (`Dataset.precisions`)."""
+    """Return how many of the `featurized` images of a dataset have features in each precision."""
     if not featurized:
         return {}
     told = connection.execute(
@@ -132,7 +132,7 @@ def _count_precisions(connection: Connection, row: Any, featurized: int) -> dict
         .where(examples.c.dataset_id == row.id, feature_precisions.c.backbone_id == row.backbone_id)
         .group_by(feature_precisions.c.precision)
     ).all()
-    counts = {precision: count for precision, count in told}
+    counts = dict(told)
     if rest := featurized - sum(counts.values()):
         before = connection.scalar(sa.select(backbones.c.precision).where(backbones.c.id == row.backbone_id)) or ""
         counts[before] = counts.get(before, 0) + rest

@@ -1,7 +1,7 @@
 """Made-up images that have what networks look for in photos, for measuring where there are no photos.
 
-Leaves that fall on each other (Lee, Mumford and Huang, "Occlusion models for natural images", 2001): shapes of all sizes
-that hide each other have the edges and the spectrum of natural images; shades, stripes and grain are added.
+Leaves that fall on each other (Lee, Mumford and Huang, "Occlusion models for natural images", 2001): shapes of all
+sizes that hide each other have the edges and the spectrum of natural images. Shades, stripes and grain are added.
 """
 
 from typing import Final

@@ -77,8 +77,8 @@ class Graph:
     ) -> None:
         """Load the network; `group` names the group of an HDF5 file that holds its weights.
 
-        `quantized` is the network in int8, which that precision needs. Without a `cache` the graph of a Keras network is made each time. Raises BackboneError where the file is damaged
-        or has not what the declaration says.
+        `quantized` is the network in int8, which that precision needs. Without a `cache` the graph of a Keras network
+        is made each time. Raises BackboneError where the file is damaged or has not what the declaration says.
         """
         self._spec = spec
         frozen = _freeze(spec, weights, group, cache)

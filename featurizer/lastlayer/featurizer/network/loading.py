@@ -65,8 +65,8 @@ def load(settings: FeaturizerSettings, progress: Progress) -> Loaded:
     variant = tuning.choose(measured, candidates)
     if measured[variant].farthest < TOLERATED_MEAN_COSINE:
         _log.warning(
-            "%s is far from float32 (mean cosine %.4f), so that heads refuse its features: FEATURIZER_PRECISION=float32 "
-            "works",
+            "%s is far from float32 (mean cosine %.4f), so that heads refuse its features; "
+            "FEATURIZER_PRECISION=float32 works",
             variant,
             measured[variant].farthest,
         )

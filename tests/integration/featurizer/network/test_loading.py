@@ -1,4 +1,4 @@
-"""Networks made ready by the settings: what runs them and what is remembered of it, and graphs of Keras that are kept."""
+"""Networks made ready by the settings: what runs them, what is remembered of it, and graphs of Keras that are kept."""
 
 import hashlib
 import logging

@@ -176,7 +176,9 @@ def test_a_digest_stays_from_one_release_to_the_next(tmp_path: Path) -> None:
 def test_the_digests_of_earlier_releases_are_known(tmp_path: Path) -> None:
     """They had the precision in them, and in 16 bits the engine unless that was TensorFlow."""
     declared = {
-        **{"application": "", "format": "frozen_graph", "input": "input:0"},
+        "application": "",
+        "format": "frozen_graph",
+        "input": "input:0",
         "preprocessing": {"height": 24, "mean": [1.0, 2.5, 3.0], "scale": 0.5, "width": 32},
         "preprocessing_version": 1,
         "taps": [

@@ -149,8 +149,10 @@ def test_measurements_are_remembered(tmp_path: Path) -> None:
         "",
         "[]",
         '{"variants": [{}], "int8": ""}',
-        '{"int8": "", "variants": [{"engine": "a", "precision": "int8", "images_per_second": 1, "distances": {}, '
-        '"error": ""}]}',
+        (
+            '{"int8": "", "variants": [{"engine": "a", "precision": "int8", "images_per_second": 1, "distances": {}, '
+            '"error": ""}]}'
+        ),
     ],
 )
 def test_measurements_that_are_damaged_are_made_again(tmp_path: Path, content: str) -> None:
