@@ -22,7 +22,7 @@ from rich.table import Table
 from benchmarks.load.calls import Callers
 from benchmarks.load.photos import chosen_photos, read_photos
 from benchmarks.load.processes import machine, usage
-from lastlayer.featurizer.network.precision import reduced_precision
+from lastlayer.featurizer.network.variants import reduced_precision
 from lastlayer.local.services import Service, free_port
 from lastlayer.rpc.channel import FEATURIZER_SERVICE, channel_options
 from lastlayer.v1 import featurizer_pb2_grpc

@@ -28,7 +28,7 @@ from rich.table import Table
 from benchmarks.load.photos import chosen_photos, read_photos
 from benchmarks.load.processes import machine, usage
 from lastlayer.client import Client, read_data
-from lastlayer.featurizer.network.precision import reduced_precision
+from lastlayer.featurizer.network.variants import reduced_precision
 from lastlayer.local.services import SCRIPTS, Service, free_port, running_services
 from lastlayer.rpc.channel import channel_options
 from lastlayer.rpc.probe import is_serving

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # TensorFlow would import Keras, which few tests need; the featurizer sets this for itself.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-# What runs networks is measured by default, at the first start in each home: here all the same, and without that.
+# By default what runs networks is measured at the first start in each home. Here it is the same everywhere.
 os.environ.setdefault("FEATURIZER_ENGINE", "tensorflow")
 os.environ.setdefault("FEATURIZER_PRECISION", "float32")
 

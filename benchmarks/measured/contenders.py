@@ -16,7 +16,7 @@ from benchmarks.load.processes import Usage, usage
 from benchmarks.load.workers import Worker, worker
 from benchmarks.measured.ceiling import Ceiling, Measured, ceiling
 from benchmarks.rivals.servers import Running
-from lastlayer.featurizer.network.precision import reduced_precision
+from lastlayer.featurizer.network.variants import reduced_precision
 from lastlayer.local.services import Service, free_port
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc
 

@@ -382,6 +382,8 @@ async def test_a_store_of_the_first_release_is_brought_up(settings: ClassifierSe
     engine = sa.create_engine(settings.store)
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE thumbnails")
+        connection.exec_driver_sql("DROP TABLE feature_precisions")
+        connection.exec_driver_sql("ALTER TABLE backbones DROP COLUMN precision")
         connection.exec_driver_sql("ALTER TABLE examples DROP COLUMN relabelled")
         connection.exec_driver_sql("ALTER TABLE versions DROP COLUMN held_out")
         connection.exec_driver_sql("ALTER TABLE versions DROP COLUMN description")

@@ -18,7 +18,7 @@ from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.servicer import FeaturizerServicer
 from lastlayer.rpc.settings import load_settings
 from lastlayer.v1 import classifier_pb2
-from tests.integration.classifier.calls import Example, add, connected, kinds, predict, train
+from tests.integration.classifier.calls import Add, Example, connected, kinds, predict, train
 from tests.tiny_backbone import write_tiny_backbone
 
 _OTHER = "int8" if importlib.util.find_spec("nncf") else "float32"
@@ -85,9 +85,10 @@ async def stub(tmp_path: Path, answered: Counter[str]) -> AsyncIterator[Any]:
 
 
 async def test_replicas_of_different_kinds_answer_alike(stub: Any, answered: Counter[str]) -> None:
-    for start in range(0, 16, 2):
-        outcomes = await add(stub, "m", examples(2, start))
-        assert set(kinds(outcomes)) == {"added"}
+    # In one stream, as each begins with a question: of single messages the same replica would get all images.
+    sent = [Add(dataset="m", examples=examples(2, start)) for start in range(0, 16, 2)]
+    async for answer in stub.AddExamples(iter(sent)):
+        assert set(kinds(answer.outcomes)) == {"added"}
     dataset = await stub.GetDataset(classifier_pb2.GetDatasetRequest(name="m"))
     found = {entry.precision: entry.example_count for entry in dataset.precisions}
     assert sum(found.values()) == 32

@@ -140,7 +140,7 @@ _KEYS: Final[Mapping[type, _Keys]] = {
     Model: _keys("model=name default_version versions=version_count classes create_time update_time"),
     Dataset: _keys(
         "dataset=name examples=example_count classes conflicts=conflict_count stale=stale_count backbone"
-        " backbone_digest precisions create_time update_time"
+        " backbone_digest create_time update_time precisions"
     ),
     MovedDataset: {
         **_within("dataset", _keys("dataset=name backbone backbone_digest")),

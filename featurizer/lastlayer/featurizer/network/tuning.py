@@ -159,12 +159,9 @@ def choose(measured: Measurements, candidates: Sequence[Variant]) -> Variant:
 
 
 def describe(measured: Measurements) -> str:
-    """Return the measurements in one line, the fastest first."""
-    by_speed = sorted(measured.items(), key=lambda entry: -entry[1].images_per_second)
-    return ", ".join(
-        f"{variant} not" if entry.error else f"{variant} {entry.images_per_second:.1f} images/s"
-        for variant, entry in by_speed
-    )
+    """Return what could be measured in one line, the fastest first."""
+    able = {variant: entry.images_per_second for variant, entry in measured.items() if not entry.error}
+    return ", ".join(f"{variant} {able[variant]:.1f} images/s" for variant in sorted(able, key=lambda one: -able[one]))
 
 
 def recall(path: Path, quantized: str) -> dict[Variant, Measurement]:
