@@ -77,7 +77,9 @@ class Guard:
             self._check(headers, scope["path"])
             known = _token_of(headers)
         except RefusedError as error:
-            await to_response(error.problem)(scope, receive, send_bound)
+            answer = to_response(error.problem)
+            answer.headers["Connection"] = "close"  # whatever else it was going to send is not read
+            await answer(scope, receive, send_bound)
             return
         reset = token.set(known)
         try:
