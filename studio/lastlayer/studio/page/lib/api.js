@@ -57,7 +57,8 @@ const query = (known) => new URLSearchParams(known).toString();
 export const access = () => json("GET", "access");
 export const contract = () => json("GET", "openapi.json");
 export const datasets = () => json("GET", "datasets");
-export const dataset = (name) => json("GET", `datasets/${part(name)}`);
+// null where there is none: asked for by name, the browser would tell of an error.
+export const dataset = async (name) => (await datasets()).find((entry) => entry.name === name) ?? null;
 export const deleteDataset = (name) => json("DELETE", `datasets/${part(name)}`);
 export const examples = (name, known) => json("GET", `datasets/${part(name)}/examples?${query(known)}`);
 export const relabel = (name, shas, label) =>
@@ -67,10 +68,11 @@ export const remove = (name, shas, options) =>
 export const renameClass = (name, label, newLabel) =>
   json("POST", `datasets/${part(name)}/classes:rename`, { label, new_label: newLabel });
 export const models = () => json("GET", "models");
-export const model = (name) => json("GET", `models/${part(name)}`);
+export const model = async (name) => (await models()).find((entry) => entry.name === name) ?? null;
 export const deleteModel = (name) => json("DELETE", `models/${part(name)}`);
 export const versions = (name) => json("GET", `models/${part(name)}/versions`);
-export const version = (name, number = 0) => json("GET", `models/${part(name)}/versions/${number}`);
+const version = (name, number) => json("GET", `models/${part(name)}/versions/${number}`);
+export const defaultVersion = async (name) => ((await model(name)) ? version(name, 0) : null);
 export const deleteVersion = (name, number) => json("DELETE", `models/${part(name)}/versions/${number}`);
 export const setDefault = (name, number) => json("POST", `models/${part(name)}:setDefault`, { version: number });
 export const advice = (name, number) => json("GET", `models/${part(name)}/versions/${number}/advice`);

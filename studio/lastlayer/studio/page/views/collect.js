@@ -47,12 +47,8 @@ class Collect {
 
   async load() {
     await settle();
-    let dataset = { classes: {}, conflict_count: 0, stale_count: 0, example_count: 0 };
-    try {
-      dataset = await api.dataset(this.project);
-    } catch (error) {
-      if (error.code !== "NOT_FOUND") throw error;
-    }
+    const empty = { classes: {}, conflict_count: 0, stale_count: 0 };
+    const dataset = (await api.dataset(this.project)) ?? empty;
     const labels = [...new Set([...Object.keys(dataset.classes), ...(drafts.get(this.project) ?? [])])];
     for (const column of this.columns.values()) column.leave();
     this.columns.clear();

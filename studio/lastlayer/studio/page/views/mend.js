@@ -9,11 +9,8 @@ import { beside } from "./numbers.js";
 import { Trainer } from "./trainer.js";
 
 export async function show(root, { project }) {
-  let version;
-  try {
-    version = await api.version(project);
-  } catch (error) {
-    if (error.code !== "NOT_FOUND") throw error;
+  const version = await api.defaultVersion(project);
+  if (!version) {
     replace(
       root,
       h("div", { class: "title" }, h("h1", {}, "Mend")),
@@ -52,7 +49,8 @@ class Mending {
     this.queue = examples;
     this.total = total;
     this.index = 0;
-    this.labels = Object.keys((await api.dataset(this.version.dataset)).classes);
+    const dataset = await api.dataset(this.version.dataset);
+    this.labels = Object.keys(dataset?.classes ?? {});
     replace(this.root, h("div", { class: "title" }, h("h1", {}, "Mend"), h("p", { class: "summary" }, total ? `${count(total, "label")} of version ${this.version.version} ${total === 1 ? "looks" : "look"} wrong` : "")), this.place);
     this.present();
   }

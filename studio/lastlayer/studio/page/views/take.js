@@ -9,11 +9,8 @@ import { beside, brief } from "./numbers.js";
 import { snippets } from "./snippets.js";
 
 export async function show(root, { project, refresh }) {
-  let known;
-  try {
-    known = await Promise.all([api.model(project), api.versions(project)]);
-  } catch (error) {
-    if (error.code !== "NOT_FOUND") throw error;
+  const model = await api.model(project);
+  if (!model) {
     replace(
       root,
       h("div", { class: "title" }, h("h1", {}, "Take")),
@@ -21,7 +18,7 @@ export async function show(root, { project, refresh }) {
     );
     return;
   }
-  const [model, versions] = known;
+  const versions = await api.versions(project);
   const compared = h("div");
   const again = () => show(root, { project, refresh }).catch(tellProblem);
   replace(

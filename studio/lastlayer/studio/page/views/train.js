@@ -14,9 +14,7 @@ const MISTAKES = 1000;
 const SHOWN = 60;
 
 export async function show(root, { project, refresh }) {
-  let version = null;
-  let dataset = null;
-  [version, dataset] = await Promise.all([missing(api.version(project)), missing(api.dataset(project))]);
+  const [version, dataset] = await Promise.all([api.defaultVersion(project), api.dataset(project)]);
   const classes = Object.keys(dataset?.classes ?? {}).length;
   const result = h("div", { class: "result" });
   const options = settings();
@@ -76,15 +74,6 @@ function settings() {
   };
 }
 
-async function missing(asked) {
-  try {
-    return await asked;
-  } catch (error) {
-    if (error.code === "NOT_FOUND") return null;
-    throw error;
-  }
-}
-
 async function results(project, version) {
   const metrics = version.cross_validation;
   const advice = await api.advice(project, version.version).catch(() => []);
@@ -92,25 +81,24 @@ async function results(project, version) {
   const head = headline(version);
   head.querySelector("h2").tabIndex = -1;
   return [
-    head,
-    next(project, version, advice),
-    metrics && [
-      h(
-        "section",
-        { class: "panel" },
-        h("h2", {}, "What is taken for what"),
-        h("p", { class: "hint" }, "Each photo was predicted by a model that had not seen it. A number opens its photos."),
-        confusion(metrics, (label, other) => openCell(opened, project, version, label, other).catch(tellProblem)),
-        opened,
-      ),
+    h("div", { class: "first" }, head, next(project, version, advice)),
+    metrics &&
       h(
         "div",
         { class: "pair" },
+        h(
+          "section",
+          { class: metrics.classes.length > 6 ? "panel full" : "panel" },
+          h("h2", {}, "What is taken for what"),
+          h("p", { class: "hint" }, "Each photo was predicted by a model that had not seen it. A number opens its photos."),
+          confusion(metrics, (label, other) => openCell(opened, project, version, label, other).catch(tellProblem)),
+          opened,
+        ),
         h("section", { class: "panel" }, h("h2", {}, "Class by class"), perClass(metrics)),
         h("section", { class: "panel" }, h("h2", {}, "Can its probabilities be believed?"), reliability(metrics)),
+        details(version),
       ),
-    ],
-    details(version),
+    !metrics && details(version),
   ];
 }
 
@@ -176,7 +164,7 @@ function details(version) {
     ["features", version.taps.join(" + ")],
     ["says unknown", version.rejection ? `below ${percent(version.rejection.threshold)}` : "never"],
   ];
-  return h("details", { class: "panel" }, h("summary", {}, `How version ${version.version} was trained`), h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
+  return h("section", { class: "panel" }, h("h2", {}, `How version ${version.version} was trained`), h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
 }
 
 // The photos of one cell of the confusion matrix.

@@ -13,10 +13,7 @@ const LIVE_SIDE = 320; // more than the network sees
 const SIDE = 1024;
 
 export async function show(root, { project, access }) {
-  try {
-    await api.model(project);
-  } catch (error) {
-    if (error.code !== "NOT_FOUND") throw error;
+  if (!(await api.model(project))) {
     replace(
       root,
       h("div", { class: "title" }, h("h1", {}, "Try")),
@@ -48,9 +45,7 @@ class Try {
       "div",
       { class: "stage", on: { dragover: (event) => { event.preventDefault(); this.stage.classList.add("over"); }, dragleave: () => this.stage.classList.remove("over") } },
       this.invite,
-      this.still,
-      this.video,
-      this.map,
+      h("div", { class: "seen" }, this.still, this.video, this.map),
     );
     root.addEventListener("dragover", (event) => event.preventDefault());
     root.addEventListener("drop", (event) => { event.preventDefault(); this.stage.classList.remove("over"); this.take(fromDrop(event.dataTransfer)); });
