@@ -22,7 +22,7 @@ Box = tuple[float, float, float]
 
 def draw(kind: str, seed: int) -> Image.Image:
     """Return a picture of a thing, RGB, 256 x 256; the same for the same seed."""
-    chance = random.Random(f"{kind} {seed}")  # noqa: S311 - no secret
+    chance = random.Random(f"{kind} {seed}")
     side = SIDE * _SCALE
     picture = _ground(chance, side)
     pen = ImageDraw.Draw(picture)
@@ -65,7 +65,9 @@ def _fish(pen: ImageDraw.ImageDraw, box: Box, chance: random.Random) -> None:
     x, y, r = box
     body, fin = chance.sample(_COLOURS, 2)
     way = chance.choice((-1, 1))
-    pen.polygon([(x - way * 0.6 * r, y), (x - way * 1.15 * r, y - 0.5 * r), (x - way * 1.15 * r, y + 0.5 * r)], fill=fin)
+    pen.polygon(
+        [(x - way * 0.6 * r, y), (x - way * 1.15 * r, y - 0.5 * r), (x - way * 1.15 * r, y + 0.5 * r)], fill=fin
+    )
     pen.polygon([(x - 0.3 * r, y - 0.4 * r), (x, y - 0.8 * r), (x + 0.3 * r, y - 0.4 * r)], fill=fin)
     pen.ellipse((x - r * 0.95, y - 0.52 * r, x + r * 0.95, y + 0.52 * r), fill=body)
     eye = x + way * 0.6 * r
@@ -90,9 +92,8 @@ def _flower(pen: ImageDraw.ImageDraw, box: Box, chance: random.Random) -> None:
 def _boat(pen: ImageDraw.ImageDraw, box: Box, chance: random.Random) -> None:
     x, y, r = box
     hull, sail, flag = chance.sample(_COLOURS, 3)
-    pen.polygon(
-        [(x - r, y + 0.45 * r), (x + r, y + 0.45 * r), (x + 0.65 * r, y + 0.9 * r), (x - 0.65 * r, y + 0.9 * r)], fill=hull
-    )
+    deck, keel = y + 0.45 * r, y + 0.9 * r
+    pen.polygon([(x - r, deck), (x + r, deck), (x + 0.65 * r, keel), (x - 0.65 * r, keel)], fill=hull)
     pen.line((x, y + 0.45 * r, x, y - r), fill="#5b4a3a", width=max(2, round(0.07 * r)))
     pen.polygon([(x + 0.06 * r, y - 0.9 * r), (x + 0.8 * r, y + 0.3 * r), (x + 0.06 * r, y + 0.3 * r)], fill=sail)
     pen.polygon([(x - 0.06 * r, y - 0.6 * r), (x - 0.6 * r, y + 0.3 * r), (x - 0.06 * r, y + 0.3 * r)], fill=flag)

@@ -1,5 +1,6 @@
 """The studio behind a real socket, in front of a classifier that follows a script."""
 
+import contextlib
 import http.client
 import json
 import threading
@@ -65,6 +66,22 @@ class Door:
         return self("POST", path, body, kind=kind)
 
 
+@contextlib.contextmanager
+def serving(classifier: str) -> Iterator[str]:
+    """Run the studio in front of a classifier while the block lasts; yields its address."""
+    with listen("127.0.0.1:0") as sock:
+        settings = StudioSettings(classifier=classifier, hosts="studio.example", grace_seconds=1)
+        running_server = server(settings)
+        thread = threading.Thread(target=running_server.run, args=([sock],))
+        thread.start()
+        until(lambda: running_server.started)
+        try:
+            yield f"127.0.0.1:{sock.getsockname()[1]}"
+        finally:
+            running_server.should_exit = True
+            thread.join()
+
+
 @pytest.fixture(scope="module")
 def shared_fake() -> FakeClassifier:
     return FakeClassifier()
@@ -72,17 +89,8 @@ def shared_fake() -> FakeClassifier:
 
 @pytest.fixture(scope="module")
 def studio(shared_fake: FakeClassifier) -> Iterator[Door]:
-    with running(shared_fake) as classifier, listen("127.0.0.1:0") as sock:
-        settings = StudioSettings(classifier=classifier, hosts="studio.example", grace_seconds=1)
-        running_server = server(settings)
-        thread = threading.Thread(target=running_server.run, args=([sock],))
-        thread.start()
-        until(lambda: running_server.started)
-        try:
-            yield Door(f"127.0.0.1:{sock.getsockname()[1]}")
-        finally:
-            running_server.should_exit = True
-            thread.join()
+    with running(shared_fake) as classifier, serving(classifier) as address:
+        yield Door(address)
 
 
 @pytest.fixture

@@ -243,6 +243,8 @@ def test_every_reason_of_the_contract_has_a_status() -> None:
     from lastlayer.rpc.status import CODES
     from lastlayer.studio.web.problems import HTTP_STATUSES
 
-    reasons = {name.removeprefix("ERROR_REASON_") for name in types_pb2.ErrorReason.DESCRIPTOR.values_by_name} - {"UNSPECIFIED"}
+    reasons = {name.removeprefix("ERROR_REASON_") for name in types_pb2.ErrorReason.DESCRIPTOR.values_by_name} - {
+        "UNSPECIFIED"
+    }
     assert reasons == set(CODES)
     assert {code.name for code in CODES.values()} <= set(HTTP_STATUSES)

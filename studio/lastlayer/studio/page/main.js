@@ -39,13 +39,21 @@ function frame({ project, view }) {
   );
   replace(
     top,
-    h("a", { class: "brand", href: "#/" }, h("img", { src: "/page/icon.svg", alt: "", width: 28, height: 28 }), h("span", {}, "Lastlayer")),
+    h("a", { class: "brand", href: "#/", "aria-label": "Lastlayer" }, h("img", { src: "/page/icon.svg", alt: "", width: 28, height: 28 }), h("span", {}, "Lastlayer")),
     options.length > 0 && h("div", { class: "project" }, chooser),
     h(
       "nav",
       { "aria-label": "Views" },
       visible.map((name) =>
-        h("a", { href: state.link(project, name), "aria-current": name === view ? "page" : null }, TITLES[name]),
+        h(
+          "a",
+          {
+            href: state.link(project, name),
+            "aria-current": name === view ? "page" : null,
+            on: { click: () => name === view && route() }, // again, although the address stays
+          },
+          TITLES[name],
+        ),
       ),
     ),
     (access.token_needed || api.token()) &&
