@@ -154,7 +154,7 @@ class Ingest:
     async def _find_backbone(self) -> Backbone:
         backbone = await self._featurizer.backbone(self._deadline)
         if backbone.former_digests:
-            await self._pools.writes.run(self._store.adopt, backbone)
+            await self._writes.run(self._store.adopt, backbone)
         return backbone
 
     async def _featurize(self, backbone: Backbone, contents: Mapping[bytes, bytes]) -> _Features:
