@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from lastlayer.client import Client
-from lastlayer.local.services import running_services
+from tests.e2e.conftest import running_classifier
 from tests.e2e.test_processes import COLOURS
 from tests.integration.studio.conftest import serving
 from tests.shared import SHARED
@@ -65,17 +65,14 @@ def write_colours(folder: Path, each: int, labels: tuple[str, ...] = ("red", "bl
 
 
 @pytest.fixture(scope="package")
-def classifier(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Path) -> Iterator[str]:
+def classifier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Real services: with the real network where the folder beside the project has it."""
-    folder = tmp_path_factory.mktemp("services")
-    backbone = "googlenet" if SHARED.is_dir() else str(tiny_backbone)
-    environment = {
-        "LASTLAYER_BACKBONE": backbone,
-        "LASTLAYER_MIRROR": str(SHARED / "models"),
-        "LASTLAYER_HOME": str(folder / "home"),
-    }
-    with running_services(folder, environment=environment) as (_, service):
-        yield service.address
+    if SHARED.is_dir():
+        yield request.getfixturevalue("googlenet")
+    else:
+        featurizer = request.getfixturevalue("featurizer")
+        with running_classifier(featurizer, tmp_path_factory.mktemp("studio")) as service:
+            yield service.address
 
 
 @pytest.fixture(scope="package")

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from lastlayer.client import Client
 from tests.e2e.studio.conftest import Opened, drop, pixels, text_of, write_colours
@@ -27,7 +27,7 @@ def test_from_an_empty_store_to_a_label_and_its_map(opened: Opened, tmp_path: Pa
             shutil.copy(photo, tmp_path / folder.name)
     new = sorted(chosen[1].iterdir())[20]
 
-    page = opened("flowers/collect")
+    page = opened("blossoms/collect")
     drop(page, ".drop", *(tmp_path / folder.name for folder in chosen))
     expect(page.locator(".summary")).to_have_text("24 photos in 2 classes")
     expect(page.locator(".toast.good")).to_contain_text("24 photos added")
@@ -168,20 +168,23 @@ def test_classes_are_collected_in_all_ways(opened: Opened, classifier: str, tmp_
 def test_a_training_is_cancelled(opened: Opened, classifier: str, tmp_path: Path) -> None:
     with Client(classifier) as client:
         client.add_examples(write_colours(tmp_path / "photos", each=3), dataset="cancelled")
+    held: list[Route] = []
     page = opened("cancelled/train")
-    page.route("**/v1/models/cancelled:train", lambda route: None)  # it never begins
+    page.route("**/v1/models/cancelled:train", lambda route: held.append(route))  # it never begins
     page.get_by_role("button", name="Train", exact=True).click()
     expect(page.get_by_role("progressbar", name="Training")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Train", exact=True)).to_be_focused()
+    assert len(held) == 1
+    page.unroute_all(behavior="ignoreErrors")
 
 
-def test_versions_are_compared_rolled_back_and_taken(
-    opened: Opened, colours: str, classifier: str, studio: str
-) -> None:
+def test_versions_are_compared_rolled_back_and_taken(opened: Opened, classifier: str, tmp_path: Path) -> None:
     with Client(classifier) as client:
-        client.train(colours)
-    page = opened(f"{colours}/take")
+        client.add_examples(write_colours(tmp_path / "photos", each=6), dataset="taken")
+        client.train("taken")
+        client.train("taken")
+    page = opened("taken/take")
     expect(page.locator(".summary")).to_have_text("Version 2 is in use")
     page.get_by_label("Compare version 1").check()
     page.get_by_label("Compare version 2").check()
@@ -193,7 +196,7 @@ def test_versions_are_compared_rolled_back_and_taken(
     for name, ending in (("Report", "html"), ("Head for NumPy", "npz")):
         with page.expect_download() as download:
             page.get_by_role("button", name=name).click()
-        assert download.value.suggested_filename == f"{colours}-1.{ending}"
+        assert download.value.suggested_filename == f"taken-1.{ending}"
         assert Path(download.value.path()).stat().st_size > 1000
     page.get_by_role("link", name="All of the HTTP interface").click()
     expect(page.locator("h1")).to_have_text("HTTP interface")
