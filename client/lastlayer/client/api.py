@@ -20,6 +20,7 @@ from lastlayer.client.results import (
     Evaluation,
     ExampleEvaluation,
     ExampleOutcome,
+    ExamplePage,
     Explanation,
     Head,
     Model,
@@ -337,16 +338,51 @@ class Client:
         >>> [example.id for example in client.list_examples("pets", label="dog")]
         ['dog/dog0.jpg', 'dog/dog1.jpg']
         """
+        token = ""
+        while True:
+            page = self.list_example_page(
+                dataset,
+                label=label,
+                conflicts_only=conflicts_only,
+                stale_only=stale_only,
+                thumbnails=thumbnails,
+                page_size=_PAGE_SIZE,
+                page_token=token,
+            )
+            yield from page.examples
+            if not (token := page.next_page_token):
+                return
+
+    def list_example_page(
+        self,
+        dataset: str,
+        *,
+        label: str = "",
+        conflicts_only: bool = False,
+        stale_only: bool = False,
+        thumbnails: bool = False,
+        page_size: int = 100,
+        page_token: str = "",
+    ) -> ExamplePage:
+        """Return some of what `list_examples` yields: at most `page_size`, from 1 to 1000, and where to go on.
+
+        `page_token` is the `next_page_token` of the page before, empty for the first page. Raises `InvalidInputError`
+        for a size or token that is none, `NotFoundError` where there is no such dataset, and `ServerError`.
+
+        >>> page = client.list_example_page("pets", page_size=2)
+        >>> [example.id for example in page.examples], bool(page.next_page_token)
+        (['cat/cat0.jpg', 'cat/cat1.jpg'], True)
+        """
         request = classifier_pb2.ListExamplesRequest(
             dataset=dataset,
-            page_size=_PAGE_SIZE,
+            page_size=page_size,
+            page_token=page_token,
             label=label,
             conflicts_only=conflicts_only,
             stale_only=stale_only,
             thumbnails=thumbnails,
         )
-        for page in self._pages(self._stub.ListExamples, request):
-            yield from (wire.read(StoredExample, entry) for entry in page.examples)
+        return wire.read(ExamplePage, self._call(self._stub.ListExamples, request))
 
     def relabel_examples(self, dataset: str, examples: Iterable[ExampleKey], label: str) -> tuple[int, Dataset]:
         """Give examples a label in place of all that they have; return how many changed, and the dataset.

@@ -425,6 +425,15 @@ class Backbone:
 
 
 @dataclass(frozen=True, slots=True)
+class ExamplePage:
+    """Some examples of a dataset, in order of arrival."""
+
+    examples: tuple[StoredExample, ...]
+    next_page_token: str
+    """What to ask for the next page with; empty on the last."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewedExample:
     """A training example that is worth a look."""
 

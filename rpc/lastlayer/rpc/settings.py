@@ -99,7 +99,7 @@ class ServiceSettings(BaseSettings):
         return self.home.expanduser()
 
 
-Settings = TypeVar("Settings", bound=ServiceSettings)
+Settings = TypeVar("Settings", bound=BaseSettings)
 
 
 def load_settings(kind: type[Settings], **overrides: object) -> Settings:
@@ -121,7 +121,7 @@ def load_settings(kind: type[Settings], **overrides: object) -> Settings:
         raise SettingsError(f"{variable} is `{first['input']}`, but {message}.") from error
 
 
-def _misspelt(kind: type[ServiceSettings]) -> str:
+def _misspelt(kind: type[BaseSettings]) -> str:
     """Return which variable of the environment is nearly a setting of a service; empty where none is.
 
     What is like no setting is somebody else's, such as FEATURIZER_PORT, which Kubernetes sets for such a service.
@@ -137,7 +137,7 @@ def _misspelt(kind: type[ServiceSettings]) -> str:
     return ""
 
 
-def settings_table(kind: type[ServiceSettings]) -> str:
+def settings_table(kind: type[BaseSettings]) -> str:
     """Return the settings as a Markdown table: variable, default, meaning."""
     lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
     for name, field in kind.model_fields.items():
@@ -147,6 +147,6 @@ def settings_table(kind: type[ServiceSettings]) -> str:
     return "\n".join(lines)
 
 
-def _variable(kind: type[ServiceSettings], name: str) -> str:
+def _variable(kind: type[BaseSettings], name: str) -> str:
     alias = kind.model_fields[name].validation_alias
     return str(alias) if alias else f"{kind.model_config.get('env_prefix', '')}{name}".upper()

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -67,6 +68,11 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     calls: list[tuple[str, Any]] = field(default_factory=list)
     """The record: the name of each method that was called, and each message that came."""
     deadlines: dict[str, float] = field(default_factory=dict)
+    metadata: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    """The name of each method that was called, and the metadata of the call."""
+    endless: bool = False
+    """Whether trainings end only when they are cancelled."""
+    ended_trainings: int = 0
 
     def count(self, method: str) -> int:
         return sum(1 for name, message in self.calls if name == method and message is None)
@@ -115,6 +121,10 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
 
     def Train(self, request, context):
         messages = self._begin("Train", context, request)
+        context.add_callback(self._end_training)
+        while self.endless and context.is_active():
+            yield classifier_pb2.TrainResponse(progress=classifier_pb2.TrainProgress(message="on and on"))
+            time.sleep(0.02)
         for step in range(3):
             self._step(messages, context)
             yield classifier_pb2.TrainResponse(
@@ -125,6 +135,9 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
         version.dataset = request.dataset or request.model
         version.recipe = request.recipe
         yield classifier_pb2.TrainResponse(version=version)
+
+    def _end_training(self) -> None:
+        self.ended_trainings += 1
 
     def Predict(self, request, context):
         self._begin("Predict", context, request)
@@ -450,6 +463,7 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
         self.calls.append((method, None))
         if request is not None:
             self.calls.append((method, request))
+        self.metadata.append((method, {entry.key: entry.value for entry in context.invocation_metadata()}))
         self.deadlines[method] = context.time_remaining() or 0.0
         failure = self._scripted(method)
         if failure is not None:

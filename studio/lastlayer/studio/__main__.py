@@ -1,0 +1,42 @@
+"""The command `studio`: serves the page and its HTTP door."""
+
+import click
+
+# The rest is imported where it is used, so that --help answers at once.
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lastlayer", prog_name="studio", message="%(prog)s %(version)s")
+def main() -> None:
+    """Collect photos, train models and try them, in a browser."""
+
+
+@main.command(epilog="Example: studio serve --address 127.0.0.1:8080")
+@click.option("--address", help="HOST:PORT to listen on.  [STUDIO_ADDRESS]")
+@click.option("--classifier", help="HOST:PORT of the classifier.  [STUDIO_CLASSIFIER]")
+def serve(address: str | None, classifier: str | None) -> None:
+    """Serve over HTTP until SIGTERM or Ctrl-C.
+
+    The environment has the other settings; the README lists them.
+    """
+    from lastlayer.client.errors import InvalidInputError
+    from lastlayer.rpc.observability.logs import setup_logging
+    from lastlayer.rpc.settings import SettingsError, load_settings
+    from lastlayer.studio.config import StudioSettings
+    from lastlayer.studio.server import AddressError, run
+
+    try:
+        settings = load_settings(StudioSettings, address=address, classifier=classifier)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
+    setup_logging(settings.log_level, settings.log_format)
+    try:
+        run(settings)
+    except InvalidInputError as error:
+        raise click.UsageError(str(error)) from error
+    except AddressError as error:
+        raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

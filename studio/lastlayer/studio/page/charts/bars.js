@@ -1,0 +1,34 @@
+// Probabilities as bars that move: rows stay where they are, so that an eye can follow them.
+
+import { h, percent, replace } from "../lib/dom.js";
+
+const SHOWN = 8;
+
+export class Bars {
+  constructor() {
+    this.rows = new Map();
+    this.element = h("ul", { class: "bars", "aria-label": "Probabilities" });
+  }
+
+  show(prediction) {
+    const scores = prediction.scores.slice(0, SHOWN);
+    const known = new Set(this.rows.keys());
+    if (scores.some((entry) => !known.has(entry.label)) || scores.length < known.size) this.lay(scores);
+    for (const entry of scores) {
+      const row = this.rows.get(entry.label);
+      row.element.style.setProperty("--share", `${100 * entry.score}%`);
+      row.element.classList.toggle("best", entry.label === prediction.label && !prediction.rejected);
+      row.value.textContent = percent(entry.score);
+    }
+  }
+
+  lay(scores) {
+    this.rows.clear();
+    const ordered = [...scores].sort((one, other) => one.label.localeCompare(other.label));
+    for (const { label } of ordered) {
+      const value = h("span", { class: "value" });
+      this.rows.set(label, { value, element: h("li", {}, h("span", { class: "label" }, label), h("span", { class: "bar" }), value) });
+    }
+    replace(this.element, [...this.rows.values()].map((row) => row.element));
+  }
+}

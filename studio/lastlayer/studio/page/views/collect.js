@@ -1,0 +1,345 @@
+// Collect: photos into classes, which are columns; what is in two of them; moving, renaming, deleting with undo.
+
+import * as api from "../lib/api.js";
+import { ask } from "../lib/dialog.js";
+import { button, count, h, icon, replace } from "../lib/dom.js";
+import { fromDrop, fromInput } from "../lib/files.js";
+import * as state from "../lib/state.js";
+import { deferred, settle, tellProblem, toast } from "../lib/toast.js";
+import { Upload } from "../lib/upload.js";
+import { Column } from "./column.js";
+import { conflicts } from "./conflicts.js";
+import { shoot } from "./shoot.js";
+
+const drafts = new Map(); // classes that have no photo yet, by project
+const checkLabel = (label) => ([...label].length > 256 ? "A class has at most 256 characters." : "");
+
+export async function show(root, context) {
+  const view = new Collect(root, context);
+  await view.load();
+  return () => view.leave();
+}
+
+class Collect {
+  constructor(root, { project, refresh }) {
+    this.root = root;
+    this.project = project;
+    this.refresh = refresh;
+    this.columns = new Map();
+    this.selected = new Set(); // thumbs
+    this.upload = null;
+    this.board = h("div", { class: "board" });
+    this.conflicts = h("div");
+    this.progress = h("div", { class: "uploading", hidden: true });
+    this.bar = h("div", { class: "selection", hidden: true, role: "toolbar", "aria-label": "Selected photos" });
+    this.summary = h("p", { class: "summary" });
+    this.next = h("a", { class: "button primary", href: state.link(project, "train"), hidden: true }, "Train", icon("arrow"));
+    root.addEventListener("dragover", (event) => event.preventDefault());
+    root.addEventListener("drop", (event) => this.drop(event, null));
+    this.keys = (event) => event.key === "Escape" && this.clear();
+    addEventListener("keydown", this.keys);
+  }
+
+  leave() {
+    removeEventListener("keydown", this.keys);
+    for (const column of this.columns.values()) column.leave();
+  }
+
+  async load() {
+    await settle();
+    const empty = { classes: {}, conflict_count: 0, stale_count: 0 };
+    const dataset = (await api.dataset(this.project)) ?? empty;
+    const labels = [...new Set([...Object.keys(dataset.classes), ...(drafts.get(this.project) ?? [])])];
+    for (const column of this.columns.values()) column.leave();
+    this.columns.clear();
+    this.selected.clear();
+    for (const label of labels) this.column(label, dataset.classes[label] ?? 0);
+    replace(
+      this.root,
+      h("div", { class: "title" }, h("h1", {}, "Collect"), this.summary, this.next),
+      dataset.stale_count > 0 &&
+        h("p", { class: "notice" }, `${count(dataset.stale_count, "photo")} must be added again: another network looked at ${dataset.stale_count === 1 ? "it" : "them"}.`),
+      this.progress,
+      this.conflicts,
+      labels.length ? null : this.welcome(),
+      this.board,
+      this.bar,
+    );
+    this.lay();
+    await this.showConflicts(dataset.conflict_count);
+  }
+
+  welcome() {
+    return h(
+      "section",
+      { class: "drop hero", "aria-label": "Add photos" },
+      icon("folder"),
+      h("h2", {}, "Drop folders of photos here"),
+      h("p", {}, "Each folder becomes a class: ", h("b", {}, "cup"), ", ", h("b", {}, "plate"), ", whatever you like to tell apart. A zip of folders will do as well. A dozen photos of each are a good start."),
+      h("div", { class: "row centre" }, this.picker("Choose a folder", { webkitdirectory: true }, "primary"), this.picker("Choose a zip", { accept: ".zip" }), button("Make a class by hand", () => this.addClass(), { icon: "plus" })),
+    );
+  }
+
+  picker(label, properties, style = "") {
+    const input = h("input", {
+      type: "file",
+      class: "visually-hidden",
+      "aria-label": label,
+      ...properties,
+      on: { change: () => this.take(fromInput(input.files), null).then(() => { input.value = ""; }) },
+    });
+    return h("label", { class: `button ${style}` }, input, label);
+  }
+
+  lay() {
+    const columns = [...this.columns.values()].map((column) => column.element);
+    const add = h(
+      "section",
+      { class: "column new" },
+      button("Add a class", () => this.addClass(), { icon: "plus", class: "big" }),
+      h("div", { class: "row centre" }, this.picker("Add a folder", { webkitdirectory: true }), this.picker("Add a zip", { accept: ".zip" })),
+    );
+    replace(this.board, columns, this.columns.size > 0 && add);
+    this.summarise();
+  }
+
+  summarise() {
+    const known = [...this.columns.values()];
+    const photos = known.reduce((sum, column) => sum + column.count, 0);
+    const filled = known.filter((column) => column.count > 0).length;
+    this.summary.textContent = known.length ? `${count(photos, "photo")} in ${count(known.length, "class", "classes")}` : "";
+    this.next.hidden = filled < 2;
+  }
+
+  column(label, number) {
+    const column = new Column(this, label, number);
+    this.columns.set(label, column);
+    return column;
+  }
+
+  columnOf(label) {
+    const known = this.columns.get(label);
+    if (known) return known;
+    const made = this.column(label, 0);
+    this.root.querySelector(".hero")?.remove();
+    this.lay();
+    return made;
+  }
+
+  async addClass() {
+    const label = await ask("New class", {
+      label: "What is it called?",
+      action: "Add",
+      check: (given) => (this.columns.has(given) ? "There is this class already." : checkLabel(given)),
+    });
+    if (!label) return;
+    drafts.set(this.project, [...(drafts.get(this.project) ?? []), label]);
+    this.columnOf(label).focus();
+  }
+
+  async rename(column) {
+    const label = await ask(`Rename ${column.label}`, { label: "New name", value: column.label, action: "Rename", check: checkLabel });
+    if (!label || label === column.label) return;
+    const left = (drafts.get(this.project) ?? []).filter((draft) => draft !== column.label);
+    try {
+      await settle();
+      if (column.count) await api.renameClass(this.project, column.label, label);
+      drafts.set(this.project, column.count ? left : [...left, label]);
+      await this.load();
+    } catch (error) {
+      tellProblem(error);
+    }
+  }
+
+  async removeClass(column) {
+    drafts.set(this.project, (drafts.get(this.project) ?? []).filter((draft) => draft !== column.label));
+    const shas = column.count ? await this.shasOf(column.label).catch(tellProblem) : [];
+    if (!shas) return;
+    column.element.remove();
+    this.columns.delete(column.label);
+    this.summarise();
+    if (!shas.length) return;
+    deferred(`${column.label} deleted, with ${count(shas.length, "photo")}.`, {
+      commit: async (options) => {
+        for (let start = 0; start < shas.length; start += 800) await api.remove(this.project, shas.slice(start, start + 800), options);
+      },
+      undo: () => this.load().catch(tellProblem),
+    });
+  }
+
+  async shasOf(label) {
+    const found = [];
+    let token = "";
+    do {
+      const page = await api.examples(this.project, { label, thumbnails: false, page_size: 1000, page_token: token });
+      found.push(...page.examples.filter((entry) => entry.labels.length === 1).map((entry) => entry.sha256));
+      token = page.next_page_token;
+    } while (token);
+    return found;
+  }
+
+  // Photos that came: a drop on a column has its class, others that of their folder.
+
+  async drop(event, column) {
+    event.preventDefault();
+    event.stopPropagation();
+    const moved = event.dataTransfer.types.includes("application/x-lastlayer");
+    if (moved) {
+      if (column) this.move(column.label);
+      return;
+    }
+    await this.take(fromDrop(event.dataTransfer), column);
+  }
+
+  async take(coming, column) {
+    let photos;
+    let others;
+    try {
+      ({ photos, others } = await coming);
+    } catch (error) {
+      tellProblem(error);
+      return;
+    }
+    if (others) toast(`${count(others, "file")} left out: no JPEG, PNG, WebP, GIF, TIFF or BMP.`);
+    if (!photos.length) {
+      if (!others) toast("There are no photos in it.");
+      return;
+    }
+    if (column) photos.forEach((photo) => { photo.label = column.label; });
+    else if (photos.some((photo) => !photo.label)) {
+      const label = await ask("Which class?", { label: `${count(photos.filter((photo) => !photo.label).length, "photo")} without a folder`, action: "Add", check: checkLabel });
+      if (!label) return;
+      photos.forEach((photo) => { photo.label ||= label; });
+    }
+    await this.send(photos);
+  }
+
+  async send(photos) {
+    const fresh = !this.upload;
+    if (fresh) {
+      this.upload = new Upload(this.project, (item, outcome) => this.told(item, outcome));
+      this.rejected = [];
+    }
+    for (const photo of photos) this.columnOf(photo.label).expect(photo);
+    this.upload.add(photos);
+    this.showProgress();
+    if (!fresh) return;
+    const counts = await this.upload.finished;
+    this.upload = null;
+    this.progress.hidden = true;
+    const words = [
+      `${count(counts.added, "photo")} added`,
+      counts.present && `${counts.present} ${counts.present === 1 ? "was" : "were"} there already`,
+      counts.conflict && `${counts.conflict} in two classes`,
+      counts.failed && `${counts.failed} not taken: ${this.rejected[0]}`,
+    ].filter(Boolean);
+    toast(`${words.join(", ")}.`, { kind: counts.failed ? "bad" : "good", ms: counts.failed ? 15000 : 6000 });
+    await this.refresh().catch(tellProblem);
+    if (counts.conflict) await this.showConflicts(1);
+  }
+
+  told(item, outcome) {
+    if (outcome.status === "failed") this.rejected.push(outcome.error.detail.replace(/\.$/, ""));
+    this.columnOf(item.label).arrived(item, outcome);
+    if (outcome.status === "added") drafts.set(this.project, (drafts.get(this.project) ?? []).filter((draft) => draft !== item.label));
+    this.showProgress();
+    this.summarise();
+  }
+
+  showProgress() {
+    const upload = this.upload;
+    if (!upload) return;
+    if (this.progress.hidden) {
+      this.meter = h("progress", { "aria-label": "Adding photos" });
+      this.words = h("span");
+      replace(this.progress, this.words, this.meter, button("Stop", () => upload.cancel(), { class: "quiet" }));
+      this.progress.hidden = false;
+    }
+    this.meter.max = Math.max(1, upload.total);
+    this.meter.value = upload.done;
+    this.words.textContent = `Adding ${upload.done.toLocaleString("en")} of ${count(upload.total, "photo")}`;
+  }
+
+  camera(column) {
+    shoot(column.label, (blob, name) => this.send([{ file: blob, name, label: column.label }]));
+  }
+
+  // What is selected, by clicks or keys: moved by dragging or the list, or deleted.
+
+  toggle(thumb, on = !this.selected.has(thumb)) {
+    if (on) this.selected.add(thumb);
+    else this.selected.delete(thumb);
+    thumb.element.setAttribute("aria-pressed", String(on));
+    this.showBar();
+  }
+
+  clear() {
+    for (const thumb of [...this.selected]) this.toggle(thumb, false);
+  }
+
+  showBar() {
+    this.bar.hidden = this.selected.size === 0;
+    if (this.bar.hidden) return;
+    const target = h(
+      "select",
+      { "aria-label": "Move to", on: { change: () => target.value && this.move(target.value) } },
+      h("option", { value: "" }, "Move to…"),
+      [...this.columns.keys()].map((label) => h("option", { value: label }, label)),
+    );
+    replace(
+      this.bar,
+      h("b", {}, `${count(this.selected.size, "photo")} selected`),
+      target,
+      button("Delete", () => this.remove(), { icon: "trash" }),
+      button("", () => this.clear(), { class: "quiet", icon: "close", "aria-label": "Select none" }),
+    );
+  }
+
+  async move(label) {
+    const thumbs = [...this.selected].filter((thumb) => thumb.column.label !== label);
+    this.clear();
+    if (!thumbs.length) return;
+    const before = Map.groupBy ? Map.groupBy(thumbs, (thumb) => thumb.column.label) : group(thumbs);
+    try {
+      await api.relabel(this.project, thumbs.map((thumb) => thumb.sha), label);
+    } catch (error) {
+      tellProblem(error);
+      return;
+    }
+    for (const thumb of thumbs) thumb.column.give(thumb, this.columns.get(label));
+    this.summarise();
+    toast(`${count(thumbs.length, "photo")} moved to ${label}.`, {
+      actionLabel: "Undo",
+      action: async () => {
+        for (const [old, some] of before) {
+          await api.relabel(this.project, some.map((thumb) => thumb.sha), old).catch(tellProblem);
+        }
+        await this.load().catch(tellProblem);
+      },
+    });
+  }
+
+  remove() {
+    const thumbs = [...this.selected];
+    this.clear();
+    thumbs.forEach((thumb) => thumb.column.hide(thumb, true));
+    this.summarise();
+    deferred(`${count(thumbs.length, "photo")} deleted.`, {
+      commit: (options) => api.remove(this.project, thumbs.map((thumb) => thumb.sha), options),
+      undo: () => {
+        thumbs.forEach((thumb) => thumb.column.hide(thumb, false));
+        this.summarise();
+      },
+    });
+  }
+
+  async showConflicts(number) {
+    replace(this.conflicts, number ? await conflicts(this.project, () => this.load().catch(tellProblem)) : null);
+  }
+}
+
+function group(thumbs) {
+  const found = new Map();
+  for (const thumb of thumbs) found.set(thumb.column.label, [...(found.get(thumb.column.label) ?? []), thumb]);
+  return found;
+}

@@ -1,0 +1,188 @@
+// A class as a column: its photos, small, those that are on their way among them.
+
+import * as api from "../lib/api.js";
+import { button, count, h, icon, replace } from "../lib/dom.js";
+import { fromInput } from "../lib/files.js";
+import { drawSquare, fromBase64 } from "../lib/pictures.js";
+import { tellProblem } from "../lib/toast.js";
+
+const PAGE = 60;
+const THUMB = 112;
+const BADGES = { conflict: "in two classes", failed: "not taken", present: "already there" };
+
+export class Column {
+  constructor(view, label, number) {
+    this.view = view;
+    this.label = label;
+    this.count = number;
+    this.thumbs = new Map(); // by sha256
+    this.token = "";
+    this.grid = h("div", { class: "grid" });
+    this.more = button("Show more", () => this.load().catch(tellProblem), { class: "link", hidden: true });
+    this.number = h("span", { class: "count" });
+    this.name = h("h2", { tabindex: -1 }, label);
+    const files = h("input", {
+      type: "file",
+      multiple: true,
+      accept: "image/*",
+      class: "visually-hidden",
+      "aria-label": `Add photos to ${label}`,
+      on: { change: () => view.take(fromInput(files.files), this).then(() => { files.value = ""; }) },
+    });
+    this.element = h(
+      "section",
+      {
+        class: "column",
+        "aria-label": label,
+        on: {
+          dragover: (event) => { event.preventDefault(); this.element.classList.add("over"); },
+          dragleave: () => this.element.classList.remove("over"),
+          drop: (event) => { this.element.classList.remove("over"); view.drop(event, this); },
+        },
+      },
+      h(
+        "header",
+        {},
+        this.name,
+        this.number,
+        button("", () => view.rename(this), { class: "quiet", icon: "pen", "aria-label": `Rename ${label}` }),
+        button("", () => view.removeClass(this), { class: "quiet", icon: "trash", "aria-label": `Delete ${label}` }),
+      ),
+      this.grid,
+      this.more,
+      h(
+        "footer",
+        { class: "row" },
+        h("label", { class: "button" }, files, icon("photo"), "Photos"),
+        button("Camera", () => view.camera(this), { icon: "camera", "aria-label": `Camera for ${label}` }),
+      ),
+    );
+    this.tell();
+    // Photos are asked for when their column comes into sight.
+    this.sight = new IntersectionObserver((entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      this.sight.disconnect();
+      if (number) this.load().catch(tellProblem);
+    });
+    this.sight.observe(this.element);
+  }
+
+  leave() {
+    this.sight.disconnect();
+  }
+
+  focus() {
+    this.element.scrollIntoView({ block: "nearest", inline: "nearest" });
+    this.element.querySelector("input").focus();
+  }
+
+  tell() {
+    this.number.textContent = count(this.count, "photo");
+    this.grid.classList.toggle("empty", this.count === 0 && !this.grid.children.length);
+  }
+
+  async load() {
+    const known = { label: this.label, page_size: PAGE, page_token: this.token };
+    const page = await api.examples(this.view.project, known);
+    for (const example of page.examples) {
+      if (example.labels.length === 1 && !this.thumbs.has(example.sha256)) this.place(this.stored(example));
+    }
+    this.token = page.next_page_token;
+    this.more.hidden = !this.token;
+    this.tell();
+  }
+
+  stored(example) {
+    const picture = example.thumbnail
+      ? h("img", { src: fromBase64(example.thumbnail), alt: "", draggable: "false" })
+      : h("span", { class: "blank" });
+    return this.make(example.id, example.sha256, picture);
+  }
+
+  make(name, sha, picture) {
+    const thumb = { sha, column: this };
+    thumb.element = h(
+      "button",
+      {
+        type: "button",
+        class: "thumb",
+        draggable: "true",
+        title: name,
+        "aria-label": name,
+        "aria-pressed": "false",
+        on: {
+          click: () => thumb.column.view.toggle(thumb),
+          dragstart: (event) => {
+            thumb.column.view.toggle(thumb, true);
+            event.dataTransfer.setData("application/x-lastlayer", "moved");
+            event.dataTransfer.effectAllowed = "move";
+          },
+        },
+      },
+      picture,
+    );
+    return thumb;
+  }
+
+  place(thumb) {
+    this.thumbs.set(thumb.sha, thumb);
+    this.grid.append(thumb.element);
+  }
+
+  // A photo that is on its way: shown at once, out of the file itself.
+  expect(item) {
+    const canvas = h("canvas", { width: THUMB, height: THUMB });
+    item.waiting = h("div", { class: "thumb waiting", title: item.name }, canvas);
+    this.grid.append(item.waiting);
+    item.drawn = this.draw(item, canvas);
+    this.tell();
+  }
+
+  async draw(item, canvas) {
+    try {
+      item.blob ??= item.file.read ? await item.file.read() : item.file;
+      await drawSquare(canvas, item.blob);
+    } catch {
+      canvas.classList.add("blank");
+    }
+  }
+
+  arrived(item, outcome) {
+    const canvas = item.waiting.firstChild;
+    if (outcome.status === "added") {
+      const thumb = this.make(item.name, outcome.sha256, canvas);
+      this.thumbs.set(thumb.sha, thumb);
+      item.waiting.replaceWith(thumb.element);
+      this.count += 1;
+    } else if (outcome.status === "present" && this.thumbs.has(outcome.sha256)) {
+      const twin = this.thumbs.get(outcome.sha256).element;
+      item.waiting.remove();
+      twin.classList.add("seen");
+      setTimeout(() => twin.classList.remove("seen"), 2000);
+    } else {
+      const words = outcome.error?.detail ?? outcome.conflicting_labels?.join(", ");
+      item.waiting.className = `thumb ${outcome.status}`;
+      item.waiting.title = words ? `${item.name}: ${words}` : item.name;
+      replace(item.waiting, canvas, h("span", { class: "badge" }, BADGES[outcome.status]));
+      setTimeout(() => { item.waiting.remove(); this.tell(); }, 12000);
+    }
+    item.blob = null;
+    this.tell();
+  }
+
+  hide(thumb, hidden) {
+    thumb.element.hidden = hidden;
+    this.count += hidden ? -1 : 1;
+    this.tell();
+  }
+
+  give(thumb, other) {
+    this.thumbs.delete(thumb.sha);
+    this.count -= 1;
+    other.count += 1;
+    thumb.column = other;
+    other.place(thumb);
+    this.tell();
+    other.tell();
+  }
+}

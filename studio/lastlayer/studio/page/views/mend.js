@@ -1,0 +1,204 @@
+// Mend: labels that look wrong, one by one. A digit gives a label, the space bar keeps it, Delete removes the photo.
+
+import * as api from "../lib/api.js";
+import { button, count, h, percent, replace } from "../lib/dom.js";
+import * as state from "../lib/state.js";
+import { tellProblem } from "../lib/toast.js";
+import { Mapped } from "./mapped.js";
+import { beside } from "./numbers.js";
+import { Trainer } from "./trainer.js";
+
+export async function show(root, { project }) {
+  const version = await api.defaultVersion(project);
+  if (!version) {
+    replace(
+      root,
+      h("div", { class: "title" }, h("h1", {}, "Mend")),
+      h("section", { class: "hero" }, h("h2", {}, "Train first"), h("p", {}, "A model that has seen the photos can tell which labels look wrong."), h("a", { class: "button primary big", href: state.link(project, "train") }, "Train")),
+    );
+    return null;
+  }
+  const mending = new Mending(root, project, version);
+  await mending.load();
+  return () => mending.leave();
+}
+
+class Mending {
+  constructor(root, project, version) {
+    Object.assign(this, { root, project, version });
+    this.done = []; // what was decided, to be undone
+    this.place = h("div", { class: "mend" });
+    this.maps = false;
+    this.keys = (event) => this.key(event);
+    addEventListener("keydown", this.keys);
+    this.trainer = new Trainer(project, {
+      label: "Train again",
+      before: () => this.apply(),
+      done: (after) => this.compare(after),
+      failed: tellProblem,
+    });
+  }
+
+  leave() {
+    removeEventListener("keydown", this.keys);
+    this.trainer.leave();
+  }
+
+  async load() {
+    const { examples, total_count: total } = await api.review(this.project, this.version.version, { kind: "suspicious", limit: 200 });
+    this.queue = examples;
+    this.total = total;
+    this.index = 0;
+    const dataset = await api.dataset(this.version.dataset);
+    this.labels = Object.keys(dataset?.classes ?? {});
+    replace(this.root, h("div", { class: "title" }, h("h1", {}, "Mend"), h("p", { class: "summary" }, total ? `${count(total, "label")} of version ${this.version.version} ${total === 1 ? "looks" : "look"} wrong` : "")), this.place);
+    this.present();
+  }
+
+  present() {
+    const entry = this.queue[this.index];
+    if (!entry) {
+      this.finish();
+      return;
+    }
+    const { example, label, label_probability: given, suggested_label: suggested, suggested_probability: guessed } = entry;
+    this.photo = new Mapped(this.project, this.version.version, example, suggested);
+    this.trouble = h("p", { class: "hint", role: "status" });
+    const maps = h("input", { type: "checkbox", checked: this.maps, on: { change: () => { this.maps = maps.checked; this.showMap(); } } });
+    const ordered = [suggested, ...this.labels.filter((other) => other !== suggested)];
+    this.ordered = ordered;
+    replace(
+      this.place,
+      h("div", { class: "row spread" }, h("p", { class: "eyebrow", role: "status" }, `${this.index + 1} of ${this.queue.length}`), h("label", { class: "switch" }, maps, " Show what speaks for it")),
+      this.photo.element,
+      this.trouble,
+      h("h2", { tabindex: -1 }, "Labelled ", h("b", {}, label), `. Is it ${guessed >= 0.9 ? "not rather" : "perhaps"} `, h("b", {}, suggested), "?"),
+      h("p", { class: "hint" }, `${example.id} · the model gives ${suggested} ${percent(guessed)} and ${label} ${percent(given)}, without having seen this photo`),
+      h(
+        "div",
+        { class: "choices" },
+        ordered.map((other, number) =>
+          h(
+            "button",
+            { type: "button", class: other === suggested ? "primary" : other === label ? "current" : "", on: { click: () => this.decide(other) } },
+            number < 9 && h("kbd", {}, number + 1),
+            other,
+          ),
+        ),
+      ),
+      h(
+        "div",
+        { class: "row" },
+        h("button", { type: "button", on: { click: () => this.keep() } }, h("kbd", {}, "Space"), `Keep ${label}`),
+        h("button", { type: "button", class: "danger", on: { click: () => this.remove() } }, h("kbd", {}, "Del"), "Remove the photo"),
+        this.done.length > 0 && h("button", { type: "button", class: "quiet", on: { click: () => this.undo() } }, h("kbd", {}, "U"), "Back"),
+      ),
+    );
+    this.showMap();
+    this.place.querySelector("h2").focus();
+  }
+
+  async showMap() {
+    this.trouble.textContent = await this.photo.show(this.maps);
+  }
+
+  key(event) {
+    const typing = event.target.closest?.("input:not([type=checkbox]), select, textarea, dialog");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || !this.queue?.[this.index]) return;
+    const onButton = event.target.closest?.("button, a, input, summary");
+    if (/^[1-9]$/.test(event.key) && this.ordered[event.key - 1]) this.decide(this.ordered[event.key - 1]);
+    else if (event.key === " " && !onButton) this.keep();
+    else if (event.key === "Delete") this.remove();
+    else if (event.key.toLowerCase() === "u" && this.done.length) this.undo();
+    else return;
+    event.preventDefault();
+  }
+
+  keep() {
+    this.done.push({ kind: "kept" });
+    this.index += 1;
+    this.present();
+  }
+
+  // A removal waits until all is decided, so that it can be undone: the photo itself is not ours to add again.
+  remove() {
+    this.done.push({ kind: "removed", sha: this.queue[this.index].example.sha256 });
+    this.index += 1;
+    this.present();
+  }
+
+  async decide(label) {
+    const { example, label: before } = this.queue[this.index];
+    if (label === before) {
+      this.keep();
+      return;
+    }
+    this.done.push({ kind: "relabelled", sha: example.sha256, before });
+    this.index += 1;
+    this.present();
+    await this.change(example.sha256, label);
+  }
+
+  async undo() {
+    const { kind, sha, before } = this.done.pop();
+    this.index -= 1;
+    this.present();
+    if (kind === "relabelled") await this.change(sha, before);
+  }
+
+  async change(sha, label) {
+    try {
+      await api.relabel(this.version.dataset, [sha], label);
+    } catch (error) {
+      tellProblem(error);
+    }
+  }
+
+  // Removes what is to be removed, for good.
+  async apply() {
+    const shas = this.done.filter((entry) => entry.kind === "removed").map((entry) => entry.sha);
+    if (shas.length) await api.remove(this.version.dataset, shas);
+    this.done = [];
+    this.back.hidden = true;
+  }
+
+  finish() {
+    const removed = this.done.filter((entry) => entry.kind === "removed").length;
+    const relabelled = this.done.filter((entry) => entry.kind === "relabelled").length;
+    const words = [relabelled && `${relabelled} relabelled`, removed && `${removed} to be removed`].filter(Boolean).join(", ");
+    this.trainer.start.textContent = removed ? `Remove ${count(removed, "photo")} and train again` : "Train again";
+    this.back = button("Back", () => this.undo(), { class: "quiet", hidden: this.done.length === 0 });
+    const some = removed + relabelled > 0;
+    const [title, text] =
+      this.total === 0
+        ? ["No label looks wrong", "Each photo is where a model that has not seen it would put it, or near enough."]
+        : some
+          ? ["That was all of it", `${words}. Train again to see what it brought.`]
+          : ["All as it was", "You kept all labels; the model is not always right either."];
+    replace(
+      this.place,
+      h(
+        "section",
+        { class: "hero" },
+        h("h2", { tabindex: -1 }, title),
+        h("p", {}, text),
+        some ? this.trainer.element : h("a", { class: "button primary", href: state.link(this.project, "try") }, "Try it"),
+        this.back,
+      ),
+    );
+    this.place.querySelector("h2").focus();
+  }
+
+  async compare(after) {
+    const before = this.version;
+    this.version = after;
+    const { total_count: left } = await api.review(this.project, after.version, { kind: "suspicious", limit: 1, thumbnails: false });
+    replace(
+      this.place,
+      h("h2", { tabindex: -1 }, "Before and after"),
+      beside(before, after),
+      h("div", { class: "row centre" }, left > 0 && button(`${count(left, "label")} still to look at`, () => this.load().catch(tellProblem)), h("a", { class: "button primary", href: state.link(this.project, "try") }, "Try it")),
+    );
+    this.place.querySelector("h2").focus();
+  }
+}

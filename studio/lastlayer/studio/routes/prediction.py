@@ -1,0 +1,83 @@
+"""Predictions and explanations: a few at once, so that they do not crowd out the callers of gRPC."""
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+
+from lastlayer.client.errors import ImageError
+from lastlayer.studio.routes.needs import PROBLEMS, Classifier, ResourceName, image_body, read_images
+from lastlayer.studio.views import ExplanationView, Predictions, PredictionView
+from lastlayer.studio.web.problems import RefusedError
+
+router = APIRouter(prefix="/v1/models", tags=["predictions"], responses=PROBLEMS)
+
+AT_ONCE: Final = 2
+"""How many of them are at the classifier at once: one is computed while the next one is decoded. The others wait here,
+so that a hundred tabs with cameras weigh on the featurizer as two callers do."""
+
+Version = Annotated[int, Query(ge=0, le=2**31 - 1, description="the model's default where 0")]
+Threshold = Annotated[
+    float | None,
+    Query(ge=0, le=1, description="the least probability of the best class; the version's own where left out"),
+]
+
+
+@contextlib.asynccontextmanager
+async def _turn(request: Request) -> AsyncIterator[None]:
+    """Wait for one of the places; leave it when the block ends."""
+    places: asyncio.Semaphore = request.app.state.predictions
+    async with places:
+        yield
+
+
+@router.post("/{model}:predict", openapi_extra=image_body())
+async def predict(
+    request: Request,
+    client: Classifier,
+    model: ResourceName,
+    version: Version = 0,
+    top_k: Annotated[int, Query(ge=0, le=10_000, description="how many of the best classes; all where 0")] = 0,
+    threshold: Threshold = None,
+) -> Predictions:
+    """Predict the classes of some images. One that fails has an `error`; the others are predicted.
+
+    `curl -F image=@img.jpg http://127.0.0.1:8080/v1/models/default:predict`
+    """
+    pictures = await read_images(request)
+    contents = [picture.content for picture in pictures]
+    wanted: dict[str, Any] = {"model": model, "version": version, "top_k": top_k, "threshold": threshold}
+    async with _turn(request):
+        found = await run_in_threadpool(client.predict, contents, **wanted)
+    results = [
+        dataclasses.replace(PredictionView.of(entry), image=picture.name)
+        for entry, picture in zip(found, pictures, strict=True)
+    ]
+    return Predictions(found[0].model, max(entry.version for entry in found), results)
+
+
+@router.post("/{model}:explain", openapi_extra=image_body())
+async def explain(
+    request: Request,
+    client: Classifier,
+    model: ResourceName,
+    version: Version = 0,
+    label: Annotated[str, Query(max_length=256, description="the class to explain; the best one where empty")] = "",
+) -> ExplanationView:
+    """Say where in an image the score of a class comes from: its class activation map."""
+    [picture, *others] = await read_images(request)
+    if others:
+        raise RefusedError(
+            400, "INVALID_ARGUMENT", "Send one image to be explained.", reason="INVALID_FIELD", field="image"
+        )
+    async with _turn(request):
+        try:
+            found = await run_in_threadpool(client.explain, picture.content, model=model, version=version, label=label)
+        except ImageError as error:  # it is too large or empty, and was not sent
+            raise RefusedError(400, "INVALID_ARGUMENT", error.message, reason=error.reason, field="image") from error
+    view = ExplanationView.of(found)
+    return dataclasses.replace(view, prediction=dataclasses.replace(view.prediction, image=picture.name))

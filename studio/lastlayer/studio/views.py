@@ -1,0 +1,193 @@
+"""The client's results as they are told in JSON, where they differ: bytes, errors, names."""
+
+import base64
+import dataclasses
+from typing import Self
+
+from lastlayer.client.errors import ImageError
+from lastlayer.client.results import ExampleOutcome, Explanation, LabelScore, Prediction, Review, StoredExample
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one image failed."""
+
+    reason: str
+    """The name of the `lastlayer.v1.ErrorReason`."""
+    detail: str
+
+    @classmethod
+    def of(cls, error: ImageError) -> Self:
+        """Return what the client's error says."""
+        return cls(error.reason, error.message)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PredictionView:
+    """The classes that an image may be of, or why it has none."""
+
+    image: str
+    label: str | None
+    """The best class; null where the image failed."""
+    score: float | None
+    """Its probability, from 0 to 1."""
+    rejected: bool
+    """Whether what the image shows is unknown; `label` is then the best guess."""
+    unfamiliar: bool
+    """Whether it is unlike the training images, which is a reason for that."""
+    distance: float
+    scores: list[LabelScore]
+    """The classes, the best first."""
+    error: Failure | None
+
+    @classmethod
+    def of(cls, known: Prediction) -> Self:
+        """Return what the client's prediction says."""
+        best = known.scores[0] if known.scores else None
+        return cls(
+            known.image,
+            best.label if best else None,
+            best.score if best else None,
+            known.rejected,
+            known.unfamiliar,
+            known.distance,
+            list(known.scores),
+            Failure.of(known.error) if known.error else None,
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Predictions:
+    """What a version made of some images, in their order."""
+
+    model: str
+    version: int
+    results: list[PredictionView]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of an upright image, as shares of its width and height, from 0 to 1."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ExplanationView:
+    """Where in an image the score of a class comes from."""
+
+    model: str
+    version: int
+    label: str
+    probability: float
+    logit: float
+    bias: float
+    contributions: list[list[float]]
+    """What each cell of the region adds to the score, `[height][width]`: positive where it speaks for the class."""
+    region: Region
+    """The part of the upright image that the cells cover, in equal parts."""
+    prediction: PredictionView
+
+    @classmethod
+    def of(cls, known: Explanation) -> Self:
+        """Return what the client's explanation says."""
+        return cls(
+            known.prediction.model,
+            known.prediction.version,
+            known.label,
+            known.probability,
+            known.logit,
+            known.bias,
+            [list(row) for row in known.contributions],
+            Region(known.region.left, known.region.top, known.region.right, known.region.bottom),
+            PredictionView.of(known.prediction),
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OutcomeView:
+    """What became of one example."""
+
+    image: str
+    sha256: str
+    """64 hexadecimal digits: the example is known by them."""
+    label: str
+    """The label as stored."""
+    status: str
+    """`added`, `present` (it was there already), `conflict` (the image has several labels) or `failed`."""
+    conflicting_labels: list[str]
+    relabelled: bool
+    """Whether a person had given the image another label than the one that was sent; `label` is that one, and stays."""
+    error: Failure | None
+
+    @classmethod
+    def of(cls, known: ExampleOutcome, sha256: str) -> Self:
+        """Return what the client's outcome says."""
+        return cls(
+            known.image,
+            sha256,
+            known.label,
+            known.status,
+            list(known.conflicting_labels),
+            known.relabelled,
+            Failure.of(known.error) if known.error else None,
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ExampleView:
+    """An example of a dataset."""
+
+    id: str
+    sha256: str
+    labels: list[str]
+    """More than one is a conflict."""
+    stale: bool
+    """Whether its image must be added again, as another backbone featurized it."""
+    thumbnail: str
+    """A small JPEG in base64; empty where it was not asked for, or not kept."""
+
+    @classmethod
+    def of(cls, known: StoredExample) -> Self:
+        """Return what the client's example says."""
+        thumbnail = base64.b64encode(known.thumbnail).decode()
+        return cls(known.id, known.sha256.hex(), list(known.labels), known.stale, thumbnail)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReviewedView:
+    """A training example that is worth a look."""
+
+    example: ExampleView
+    label: str
+    label_probability: float
+    """The out-of-fold probability of its label, from 0 to 1: by a head that was trained without it."""
+    suggested_label: str
+    suggested_probability: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReviewView:
+    """Training examples that are worth a look, the worst first."""
+
+    examples: list[ReviewedView]
+    total_count: int
+    """How many there are, which may be more than were asked for."""
+
+    @classmethod
+    def of(cls, known: Review) -> Self:
+        """Return what the client's review says."""
+        entries = [
+            ReviewedView(
+                ExampleView.of(entry.example),
+                entry.label,
+                entry.label_probability,
+                entry.suggested_label,
+                entry.suggested_probability,
+            )
+            for entry in known.examples
+        ]
+        return cls(entries, known.total_count)

@@ -1,0 +1,116 @@
+"""Names that would be scripts, tokens and what they let see, and pages of strangers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, expect
+
+from lastlayer.client import Client
+from lastlayer.rpc.errors import PermissionDeniedError, UnauthenticatedError
+from tests.e2e.studio.conftest import Opened, excess, pixels
+from tests.integration.client.fake_classifier import FakeClassifier, running
+from tests.integration.studio.conftest import serving
+
+HOSTILE = ('<img src=x onerror="alert(1)">', "<script>alert(2)</script>", "javascript:alert(3)//" + "W" * 200)
+
+
+def test_labels_that_would_be_html_are_text_everywhere(opened: Opened, classifier: str, tmp_path: Path) -> None:
+    with Client(classifier) as client:
+        for label, colour in zip(HOSTILE, ("red", "blue", "green"), strict=True):
+            photos = [(Image.fromarray(pixels(colour, number)), label) for number in range(5)]
+            client.add_examples(photos, dataset="hostile")
+        wrong = Image.fromarray(pixels("red", 40))
+        client.add_examples([(wrong, HOSTILE[1])], dataset="hostile")
+        client.add_examples([(Image.fromarray(pixels("red", 0)), HOSTILE[1])], dataset="hostile")  # in two classes
+        client.train("hostile")
+    page = opened("hostile/collect", width=400)
+    expect(page.locator(".conflicts")).to_be_visible()
+    assert sorted(page.locator(".column h2").all_inner_texts()) == sorted(HOSTILE)
+    page.locator("button.thumb").first.click()
+    assert excess(page) == 0
+    page.get_by_role("button", name=f"Rename {HOSTILE[0]}").click()
+    page.get_by_label("New name").press("Escape")
+    for view in ("train", "mend", "try", "take"):
+        page.goto(page.url.rpartition("/")[0] + f"/{view}")
+        expect(page.locator("h1")).to_have_text(view.capitalize())
+        page.wait_for_load_state("networkidle")
+        if view == "train":
+            page.locator(".confusion .wrong").first.click()
+            expect(page.locator(".opened .mapped").first).to_be_visible()
+        if view == "try":
+            wrong.save(tmp_path / "<b>new.jpg")
+            page.get_by_label("Choose photos to try").set_input_files(tmp_path / "<b>new.jpg")
+            expect(page.locator(".answer")).to_have_text(HOSTILE[0])
+        assert excess(page) == 0, view
+        assert page.locator("main img[src=x], main script, main b b").count() == 0
+
+
+class Guarded(FakeClassifier):
+    """Asks for a token: `all` may do everything, `some` may predict."""
+
+    def _begin(self, method: str, context: grpc.ServicerContext, request: object = None) -> Iterator[bool]:
+        known = {entry.key: entry.value for entry in context.invocation_metadata()}.get("authorization", "")
+        if known not in ("Bearer all", "Bearer some"):
+            self._fail(UnauthenticatedError("The call has no valid token."), context)
+        if known == "Bearer some" and method == "ListDatasets":
+            self._fail(PermissionDeniedError("The token is not for this."), context)
+        return super()._begin(method, context, request)
+
+
+@pytest.fixture
+def guarded() -> Iterator[str]:
+    with running(Guarded()) as classifier, serving(classifier) as address:
+        yield f"http://{address}"
+
+
+def test_a_token_opens_what_its_scope_is_for_and_stays_in_the_tab(opened: Opened, guarded: str) -> None:
+    page = opened("default/collect", address=guarded)
+    expect(page.locator("h1")).to_have_text("A token, please")
+    assert page.locator("nav a").count() == 0
+    ask = page.get_by_role("button", name="Paste a token")
+    for token, views in (("wrong", 0), ("some", 1), ("all", 5)):
+        ask.click()
+        page.get_by_label("The classifier asks for a token").fill(token)
+        page.keyboard.press("Enter")
+        expect(page.locator("dialog")).to_have_count(0)
+        expect(page.locator("nav a")).to_have_count(views)
+        ask = page.get_by_role("button", name="Paste a token" if not views else "Token")
+    kept = page.evaluate("[JSON.stringify(sessionStorage), JSON.stringify(localStorage), document.cookie]")
+    assert '"lastlayer.token":"all"' in kept[0]
+    assert kept[1:] == ["{}", ""]
+    assert "all" not in page.url.partition("#")[2].split("/")
+    page.reload()
+    expect(page.locator("nav a")).to_have_count(5)  # in this tab it stays
+    other = opened("default/collect", address=guarded)
+    expect(other.locator("h1")).to_have_text("A token, please")
+
+
+def test_a_stranger_can_neither_send_nor_see_nor_frame(browser: Browser, studio: str, colours: str) -> None:
+    page = browser.new_page()
+    page.route("http://stranger.example/**", lambda route: route.fulfill(body="<p>", content_type="text/html"))
+    page.goto("http://stranger.example/")
+    sent = """async (url) => {
+      const body = new FormData();
+      body.append("label", "stolen");
+      body.append("image", new Blob(["x"]), "x.jpg");
+      const answers = [];
+      for (const mode of ["cors", "no-cors"]) {
+        answers.push(await fetch(url, {method: "POST", mode, body}).then((answer) => answer.type, () => "refused"));
+      }
+      const image = new Image();
+      image.src = url.replace("/v1/datasets/stolen/examples", "/page/icon.svg");
+      answers.push(await image.decode().then(() => "seen", () => "refused"));
+      return answers;
+    }"""
+    answers = page.evaluate(sent, f"{studio}/v1/datasets/stolen/examples")
+    page.set_content(f'<iframe src="{studio}/"></iframe>')
+    page.wait_for_timeout(300)
+    framed = [frame.url for frame in page.frames if frame.url.startswith(studio)]
+    page.close()
+    assert answers[0] == "refused"
+    assert answers[1] in ("refused", "opaque")
+    assert answers[2] == "refused"
+    assert framed == []
