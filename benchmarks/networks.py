@@ -1,10 +1,10 @@
 """Prints what each network makes of some datasets, and what it costs: `python -m benchmarks.networks DATA...`.
 
-Of each folder of photos, one sub-folder a class, `--each` images of each class are drawn at random and trained on by the
-recipe `auto`, and the rest is predicted: accuracy and log-loss with their standard errors over the draws, in which all
-networks see the same images. Each network has a process of its own. Its images a second are those of the network alone,
-on ready batches; the networks take turns, and the ratio is the median over the rounds, so that a busy machine slows all
-of them down alike. Memory is the most that the process has had by then, TensorFlow included.
+Of each folder of photos, one sub-folder a class, `--each` images of each class are drawn at random and trained on by
+the recipe `auto`, and the rest is predicted: accuracy and log-loss with their standard errors over the draws, in which
+all networks see the same images. Each network has a process of its own. Its images a second are those of the network
+alone, on ready batches; the networks take turns, and the ratio is the median over the rounds, so that a busy machine
+slows all of them down alike. Memory is the most that the process has had by then, TensorFlow included.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Near duplicates of real photos, through the real services: copies are found, other photos of the same things are not."""
+"""Near duplicates of real photos, through the real services: copies are found, other photos of the same are not."""
 
 import io
 from collections.abc import Callable

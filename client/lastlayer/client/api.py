@@ -421,13 +421,13 @@ class Client:
         *,
         on_outcome: Callable[[ExampleOutcome], None] | None = None,
     ) -> MovedDataset:
-        """Give all images of a dataset features of the network that is served now, by sending again those that lack them.
+        """Send again the images of a dataset that lack features of the network that is served now.
 
-        They are searched for in `folders`, and those within them, by the sha256 of their files, whatever they are called
-        now. `on_outcome` hears of each image. Labels stay. Where images are `missing`, the dataset cannot be trained on
-        until they are sent or removed. May be repeated without harm: what is done already is not sent again. Raises
-        `NotFoundError` where there is no such dataset, `DataError` where a folder is not there or cannot be read, and `ServerError`,
-        also where the store is full or damaged, or the featurizer is away.
+        They are searched for in `folders`, and those within them, by the sha256 of their files, whatever they are
+        called now. `on_outcome` hears of each image. Labels stay. Where images are `missing`, the dataset cannot be
+        trained on until they are sent or removed. May be repeated without harm: what is done already is not sent again.
+        Raises `NotFoundError` where there is no such dataset, `DataError` where a folder is not there or cannot be
+        read, and `ServerError`, also where the store is full or damaged, or the featurizer is away.
 
         >>> moved = client.move_dataset("pets", ["photos"])
         >>> moved.present, moved.sent, moved.missing

@@ -21,9 +21,9 @@ _BLOCK: Final = 4096
 def neighbour_margins(vectors: npt.NDArray[np.float32], y: Indices, rows: Indices, classes: int) -> Array:
     """Return by how much more of the neighbours of examples have their label than the best other one, float64 [m].
 
-    `vectors`, float32 [n, d], and `y`, intp [n], are of all n examples, and `rows`, intp [m], says which are judged. From
-    -1, where all neighbours have one other label, to 1, where all have the example's own. Neighbours are the nearest by
-    the cosine, the nearer the more they count, and never the example itself. 0 where there are no others.
+    `vectors`, float32 [n, d], and `y`, intp [n], are of all n examples, and `rows`, intp [m], says which are judged.
+    From -1, where all neighbours have one other label, to 1, where all have the example's own. Neighbours are the
+    nearest by the cosine, the nearer the more they count, and never the example itself. 0 where there are no others.
     """
     judged = _prepare(vectors[rows])
     count = min(NEIGHBOURS, len(vectors) - 1)

@@ -40,8 +40,8 @@ LOOKS_ALIKE: Final = 0.22
 """Up to this share of bits of their perceptual hashes, two images look the same."""
 
 LOOKS_RATIO: Final = 0.6
-"""And that is at most so much of the share of the least alike of the `RANK` nearest: where all images of a set look much
-the same, as hands before one wall do, only a copy stands out."""
+"""And that is at most so much of the share of the least alike of the `RANK` nearest: where all images of a set look
+much the same, as hands before one wall do, only a copy stands out."""
 
 BLOCK: Final = 2048
 """How many images of each side to compare at once, which bounds the memory: 16 MiB of cosines."""

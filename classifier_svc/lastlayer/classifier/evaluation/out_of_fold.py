@@ -30,13 +30,13 @@ _ENTRY_OF_BEFORE: Final = np.dtype(_FIELDS_OF_BEFORE)
 _ENTRY: Final = np.dtype([*_FIELDS_OF_BEFORE, ("agreement", "<f4")])
 
 _LEAST_AGREEMENT: Final = -0.25
-"""Up to this mean of both margins a label is suspicious. With 10 of 180 labels of flowers changed it lists 23 with 96 % of
-those, and with 20 changed 28 with 89 %; confident learning alone 14 with 76 % and 22 with 73 %. Of the 180 as they are it
-lists 16, and confident learning 4."""
+"""Up to this mean of both margins a label is suspicious. With 10 of 180 labels of flowers changed it lists 23 with 96 %
+of those, and with 20 changed 28 with 89 %; confident learning alone 14 with 76 % and 22 with 73 %. Of the 180 as they
+are it lists 16, and confident learning 4."""
 
 _MOST_ASKED: Final = 2000
-"""For how many examples the neighbours are looked for, those that the regression doubts most: they are compared with all
-of the others, and more of them are never listed."""
+"""For how many examples the neighbours are looked for, those that the regression doubts most: they are compared with
+all of the others, and more of them are never listed."""
 
 
 @dataclass(frozen=True)

@@ -145,9 +145,9 @@ class Scan:
     def choose_l2(self, sample_weight: Array) -> float:
         """Return about the best penalty, between those that were tried. `sample_weight` is [n].
 
-        It is where the parabola through the best and its neighbours is least. The best alone would change by a factor of
-        3 over a few examples. A fold of an estimate, whose own examples have no say, would then often get the penalty
-        that suits it worse: with 200 photos the log-loss was estimated as 0.41, with the parabola as 0.40.
+        It is where the parabola through the best and its neighbours is least. The best alone would change by a factor
+        of 3 over a few examples. A fold of an estimate, whose own examples have no say, would then often get the
+        penalty that suits it worse: with 200 photos the log-loss was estimated as 0.41, with the parabola as 0.40.
         """
         objectives = self._objectives(*self._validated(sample_weight))
         step = int(objectives.argmin())

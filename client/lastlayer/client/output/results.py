@@ -123,7 +123,7 @@ def print_added(out: Console, dataset: str, added: AddedExamples) -> None:
 
 
 def print_moved(out: Console, moved: MovedDataset, sent: int) -> None:
-    """Print how many images of a dataset have features of the network that is served now; `sent` were sent for that, in all."""
+    """Print how many images of a dataset have features of the network that is served now; `sent` were sent."""
     count = moved.sent + moved.present
     images = "1 image has" if count == 1 else f"{count:,} images have"
     line(

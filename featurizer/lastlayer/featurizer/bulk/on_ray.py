@@ -35,8 +35,8 @@ class Cluster:
 def on_ray(cluster: Cluster, loaded: Loaded, settings: FeaturizerSettings, wanted: Wanted) -> Featurize:
     """Return what featurizes shards over Ray. The sources and the folder must be within reach of all nodes.
 
-    Actors take their settings from this process, with the engine and the precision that it has settled on: shards of one
-    run are all computed in the same. Raises BulkError where Ray cannot be used.
+    Actors take their settings from this process, with the engine and the precision that it has settled on: shards of
+    one run are all computed in the same. Raises BulkError where Ray cannot be used.
     """
     import ray
     from ray.data import ActorPoolStrategy, DataContext

@@ -1,9 +1,9 @@
 """Hashes of what an image looks like, which its copies share: saved anew, smaller, mirrored, brighter or cropped.
 
 A hash has the signs of the low frequencies of the image's luminance: of its discrete cosine transform (DCT-II), those
-whose numbers across and down add up to at most 14, save the mean. That is pHash (Zauner, Implementation and Benchmarking
-of Perceptual Image Hash Functions, 2010) with 119 bits in place of 64. No copy that was cropped shares the frequencies of
-the whole, but it shares those of the part that is left: so parts of an image have hashes, too.
+whose numbers across and down add up to at most 14, save the mean. That is pHash (Zauner, Implementation and
+Benchmarking of Perceptual Image Hash Functions, 2010) with 119 bits in place of 64. No copy that was cropped shares the
+frequencies of the whole, but it shares those of the part that is left: so parts of an image have hashes, too.
 """
 
 import functools
@@ -21,9 +21,9 @@ HASH_BYTES: Final = 15
 _FREQUENCIES: Final = 15
 
 _PARTS: Final = ((1.0, 1), (0.92, 3), (0.85, 5), (0.77, 5), (0.7, 7))
-"""The share of the width and height that parts have, and in how many places across and down: 109 parts in all, the whole
-included. Further apart, what lies between two of them is missed: with 84 parts a crop by 15 % at one edge is found 46
-times of 100 in place of 80."""
+"""The share of the width and height that parts have, and in how many places across and down: 109 parts in all, the
+whole included. Further apart, what lies between two of them is missed: with 84 parts a crop by 15 % at one edge is
+found 46 times of 100 in place of 80."""
 
 _LEAST_CONTRAST: Final = 4.0
 """Below this standard deviation, of 255 levels, an image is so plain that its hashes would be those of its noise."""

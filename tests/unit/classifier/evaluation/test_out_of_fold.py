@@ -50,7 +50,9 @@ def test_neighbours_tell_a_wrong_label_from_a_hard_image() -> None:
     """Two images are as improbable; the neighbours of one have another label, those of the other have its own."""
     random = np.random.default_rng(0)
     truth = np.arange(40) % 2
-    vectors = (np.eye(2)[truth] @ random.uniform(1, 2, (2, 8)) ** 4 + random.uniform(0, 0.1, (40, 8))).astype(np.float32)
+    vectors = (np.eye(2)[truth] @ random.uniform(1, 2, (2, 8)) ** 4 + random.uniform(0, 0.1, (40, 8))).astype(
+        np.float32
+    )
     labels = truth.copy()
     labels[7] = 0  # wrong
     probabilities = np.where(np.eye(2)[labels] > 0, 0.9, 0.1)

@@ -97,7 +97,7 @@ def test_ids_are_unique_and_everything_that_is_referred_to_is_there() -> None:
 
 def test_each_cell_with_photos_leads_to_them() -> None:
     report = samples.report()
-    page = Elements(render(report))
+    page = Elements(page_of.render(report))
     links = [value for value in page.values("xlink:href") if value.startswith("#confusion-photos-")]
     panels = [value for value in page.values("id") if value.startswith("confusion-photos-")]
     assert [f"#{panel}" for panel in panels] == links

@@ -19,8 +19,8 @@ from lastlayer.rpc.observability.escape import escape
 
 BETTER: Final = 0.03
 """By how much more of ImageNet a network must tell to be called likely to be better. Over twelve data sets, what a
-network's features are good for follows that number closely (Kornblith, Shlens and Le, Do Better ImageNet Models Transfer
-Better?, 2019); docs/networks.md has ours."""
+network's features are good for follows that number closely (Kornblith, Shlens and Le, Do Better ImageNet Models
+Transfer Better?, 2019); docs/networks.md has ours."""
 
 SHOWN_PROBLEMS: Final = 10
 """How many things that are wrong are printed before the others are only counted."""
@@ -66,7 +66,7 @@ def tell_missing(dataset: str, missing: Sequence[StoredExample], folders: Sequen
 
 
 def tell_better(served: Backbone, version: ModelVersion) -> None:
-    """Print which network on the featurizer's disk is likely to be better than the one that a version was trained with."""
+    """Print which network on the featurizer's disk is likely to be better than the one that a version came of."""
     known = served.imagenet_accuracy
     if known is None or version.backbone_digest != served.digest:
         return
@@ -78,9 +78,9 @@ def tell_better(served: Backbone, version: ModelVersion) -> None:
     words = shlex.join(["client", "move", version.dataset, "FOLDER"])
     tell(
         "Note",
-        f"the featurizer also has {escape(best.name)} on disk, which is likely to be better: {best.imagenet_accuracy:.1%}"
-        f" of ImageNet, where {escape(served.name)} has {known:.1%}{speed}. To try it, serve it"
-        f" (LASTLAYER_BACKBONE={escape(best.name)}), then run `{escape(words)}` and train again.",
+        f"the featurizer also has {escape(best.name)} on disk, which is likely to be better: "
+        f"{best.imagenet_accuracy:.1%} of ImageNet, where {escape(served.name)} has {known:.1%}{speed}. To try it, "
+        f"serve it (LASTLAYER_BACKBONE={escape(best.name)}), then run `{escape(words)}` and train again.",
     )
 
 
