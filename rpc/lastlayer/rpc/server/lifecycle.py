@@ -31,8 +31,9 @@ OPTIONS: Final = [
     # By default a server drops clients that probe a silent connection more often than every five minutes.
     ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
     ("grpc.keepalive_permit_without_calls", 1),
-    # The least that HTTP/2 recommends (RFC 9113, 6.5.2): more calls than that wait in the client.
-    ("grpc.max_concurrent_streams", 100),
+    # More calls than that wait in the client, and where it begins the next before the server has forgotten the last,
+    # gRPC refuses it as UNAVAILABLE. So it is to be more than services take; what is received is bounded elsewhere.
+    ("grpc.max_concurrent_streams", 1000),
     # What nobody reads yet stays with its sender, but for so many bytes, in which most photos fit. Else gRPC measures
     # how much it could take, and takes megabytes of each message.
     ("grpc.http2.bdp_probe", 0),
