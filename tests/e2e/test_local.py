@@ -1,16 +1,18 @@
-"""The command `lastlayer`: both services in the background of this machine."""
+"""The command `lastlayer`: all services in the background of this machine."""
 
+import importlib.util
 import os
 import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from lastlayer.local.services import SCRIPTS, free_port
+from lastlayer.local.services import SCRIPTS, free_port, from_environment
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -23,6 +25,7 @@ def environment(tmp_path: Path, tiny_backbone: Path) -> dict[str, str]:
         "LASTLAYER_BACKBONE": str(tiny_backbone),
         "FEATURIZER_ADDRESS": f"127.0.0.1:{free_port()}",
         "CLASSIFIER_ADDRESS": f"127.0.0.1:{free_port()}",
+        "STUDIO_ADDRESS": f"127.0.0.1:{free_port()}",
     }
 
 
@@ -48,7 +51,11 @@ def test_up_returns_once_all_is_served(run: Run, environment: dict[str, str]) ->
     done = run("lastlayer", "up", CLASSIFIER_STORE_URL="mysql://nowhere/store")  # it chooses the store itself
     assert done.returncode == 0, done.stderr
     assert environment["CLASSIFIER_ADDRESS"] in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("Next: client train")
+    page = f"http://{environment['STUDIO_ADDRESS']}"
+    assert "Next: client train" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith(f"open {page} in a browser")
+    with urllib.request.urlopen(page) as answer:
+        assert b"<title>Lastlayer</title>" in answer.read()
     found = run("client", "status")
     assert found.returncode == 0, found.stdout + found.stderr
     assert "NOT_SERVING" not in found.stdout
@@ -56,16 +63,19 @@ def test_up_returns_once_all_is_served(run: Run, environment: dict[str, str]) ->
     assert again.returncode == 0, again.stderr
     shown = run("lastlayer", "status")
     assert shown.returncode == 0
-    assert shown.stdout.count(" serves at ") == 2
+    assert shown.stdout.count(" serves at ") == 3
     logs = run("lastlayer", "logs", "--lines", "3")
-    assert logs.stdout.count("==> ") == 2
+    assert logs.stdout.count("==> ") == 3
     assert "serving" in logs.stdout
     stopped = run("lastlayer", "down")
-    assert (stopped.returncode, stopped.stdout.splitlines()) == (0, ["classifier-svc stopped", "featurizer stopped"])
+    assert (stopped.returncode, stopped.stdout.splitlines()) == (
+        0,
+        ["studio stopped", "classifier-svc stopped", "featurizer stopped"],
+    )
     assert run("lastlayer", "status").returncode == 1
 
 
-@pytest.mark.parametrize("taken", ["FEATURIZER_ADDRESS", "CLASSIFIER_ADDRESS"])
+@pytest.mark.parametrize("taken", ["FEATURIZER_ADDRESS", "CLASSIFIER_ADDRESS", "STUDIO_ADDRESS"])
 def test_a_taken_port_is_named_with_its_holder(run: Run, environment: dict[str, str], taken: str) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", int(environment[taken].rpartition(":")[2])))
@@ -76,14 +86,14 @@ def test_a_taken_port_is_named_with_its_holder(run: Run, environment: dict[str, 
     assert f"set {taken} to another HOST:PORT" in done.stderr
     if sys.platform == "linux":
         assert f"process {os.getpid()} has the port" in done.stderr
-    assert run("lastlayer", "status").stdout.count("does not run") == 2  # nothing is left half
+    assert run("lastlayer", "status").stdout.count("does not run") == 3  # nothing is left half
 
 
 def test_a_service_that_does_not_start_leaves_nothing(run: Run) -> None:
     done = run("lastlayer", "up", CLASSIFIER_LOG_LEVEL="loud")
     assert done.returncode == 1
     assert "CLASSIFIER_LOG_LEVEL is `loud`" in done.stderr
-    assert run("lastlayer", "status").stdout.count("does not run") == 2
+    assert run("lastlayer", "status").stdout.count("does not run") == 3
 
 
 def test_a_stale_process_id_is_nobody_of_ours(run: Run, environment: dict[str, str]) -> None:
@@ -100,7 +110,7 @@ def test_a_service_that_nobody_waits_for_is_stopped_too(run: Run, environment: d
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "lastlayer.featurizer"]) as process:
         (folder / "featurizer.pid").write_text(str(process.pid))
         stopped = run("lastlayer", "down")
-        assert (stopped.returncode, stopped.stdout.splitlines()[1:]) == (0, ["featurizer stopped"]), stopped.stderr
+        assert (stopped.returncode, stopped.stdout.splitlines()[2:]) == (0, ["featurizer stopped"]), stopped.stderr
         assert process.wait() == -signal.SIGTERM
 
 
@@ -108,6 +118,12 @@ def test_help_imports_nothing_heavy() -> None:
     program = "import sys, lastlayer.local.__main__; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"tensorflow", "grpc", "psutil", "pydantic"} & set(done.stdout.split())
+
+
+def test_the_services_run_without_the_page_where_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "fastapi" else found(name))
+    assert [service.script for service in from_environment()] == ["featurizer", "classifier-svc"]
 
 
 @pytest.mark.parametrize("command", ["up", "demo"])

@@ -13,13 +13,13 @@ _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 1
 @click.group(context_settings=_CONTEXT, epilog="Example: lastlayer up && client train photos/")
 @click.version_option(package_name="lastlayer", prog_name="lastlayer", message="%(prog)s %(version)s")
 def main() -> None:
-    """Run Lastlayer on this machine: both services in the background, or a demonstration."""
+    """Run Lastlayer on this machine: its services in the background, or a demonstration."""
 
 
 @main.command(epilog="Example: lastlayer up")
 @click.option("--timeout", default=600.0, show_default=True, help="Seconds that each service may take to start.")
 def up(timeout: float) -> None:
-    """Fetch the network's weights and start both services.
+    """Fetch the network's weights and start the services: featurizer, classifier and studio.
 
     Returns once all is served. State lies in $LASTLAYER_HOME (~/.lastlayer); the services take their settings from the
     environment.
@@ -29,18 +29,23 @@ def up(timeout: float) -> None:
     from lastlayer.local.services import ServiceError, fetch_weights, from_environment
 
     try:
-        pair = from_environment()
-        if background.find_pid(pair[0]) is None:
+        services = from_environment()
+        if background.find_pid(services[0]) is None:
             fetch_weights()
-        background.up(pair, timeout, click.echo)
+        background.up(services, timeout, click.echo)
     except ServiceError as error:
         raise click.ClickException(str(error)) from error
+    page = next((service for service in services if service.script == "studio"), None)
+    if page is None:
+        click.echo("There is no page, as the studio is not installed: pip install 'lastlayer[studio]' does that.")
     click.echo("Next: client train photos/   (a folder with a sub-folder for each class)")
+    if page is not None:
+        click.echo(f"  or: open http://{page.address} in a browser")
 
 
 @main.command(epilog="Example: lastlayer down")
 def down() -> None:
-    """Stop both services; weights, data and models stay."""
+    """Stop the services; weights, data and models stay."""
     from lastlayer.local import background
     from lastlayer.local.services import ServiceError, from_environment
 
@@ -69,7 +74,7 @@ def status() -> None:
 @main.command(epilog="Example: lastlayer logs --lines 100")
 @click.option("--lines", default=20, show_default=True, help="How many of the last lines of each log.")
 def logs(lines: int) -> None:
-    """Show the end of both services' logs."""
+    """Show the end of the services' logs."""
     from lastlayer.local.services import from_environment
 
     for service in from_environment():

@@ -1,4 +1,4 @@
-"""Runs both services in the background: `up`, `down`, and how they are.
+"""Runs the services in the background: `up`, `down`, and how they are.
 
 A service is known by the file `run/SERVICE.pid`. It counts as running only while that process is still the service.
 """
@@ -14,7 +14,6 @@ import psutil
 
 from lastlayer.local.services import MODULES, STOP_TIMEOUT_S, Service, ServiceError
 from lastlayer.rpc.channel import FEATURES_HEALTH
-from lastlayer.rpc.probe import is_serving
 
 _POLL_S: Final = 0.2
 
@@ -31,22 +30,22 @@ class ServiceState:
     log: Path
 
 
-def up(pair: tuple[Service, Service], timeout_s: float, tell: Callable[[str], None]) -> None:
-    """Start the featurizer and the classifier unless they run; return once all that they offer is served.
+def up(services: tuple[Service, ...], timeout_s: float, tell: Callable[[str], None]) -> None:
+    """Start the featurizer, the classifier and what comes after them unless they run; return once all is served.
 
     Each may take `timeout_s`. `tell` is given a line for each service. Raises `ServiceError` where a port is taken by
     another program, or where a service does not start; what was started then is stopped again.
     """
-    starting = [service for service in pair if find_pid(service) is None]
+    starting = [service for service in services if find_pid(service) is None]
     for service in starting:
         _check_port(service)
     try:
         for service in starting:
             service.start()
             _pid_file(service).write_text(str(service.started.pid))
-        for service in pair:
+        for service in services:
             _wait(service, "", timeout_s)
-        featurizer, classifier = pair
+        featurizer, classifier, *_ = services
         _wait(classifier, FEATURES_HEALTH, timeout_s, f"does not reach the featurizer at {featurizer.address}")
     except BaseException:
         for service in reversed(starting):
@@ -54,13 +53,13 @@ def up(pair: tuple[Service, Service], timeout_s: float, tell: Callable[[str], No
                 service.stop()
                 _pid_file(service).unlink(missing_ok=True)
         raise
-    for service in pair:
+    for service in services:
         tell(f"{service.script} serves at {service.address}; its log is {service.log}")
 
 
-def down(pair: tuple[Service, Service], tell: Callable[[str], None]) -> None:
-    """Stop what `up` started: the classifier first, as it calls the featurizer. Raises `ServiceError`."""
-    for service in reversed(pair):
+def down(services: tuple[Service, ...], tell: Callable[[str], None]) -> None:
+    """Stop what `up` started: those first that call the others. Raises `ServiceError`."""
+    for service in reversed(services):
         process = _find(service)
         if process is None:
             tell(f"{service.script} does not run")
@@ -75,9 +74,7 @@ def down(pair: tuple[Service, Service], tell: Callable[[str], None]) -> None:
 def describe(service: Service) -> ServiceState:
     """Return how a service is now."""
     pid = find_pid(service)
-    return ServiceState(
-        service.script, service.address, pid, pid is not None and is_serving(service.address), service.log
-    )
+    return ServiceState(service.script, service.address, pid, pid is not None and service.is_serving(), service.log)
 
 
 def find_pid(service: Service) -> int | None:
@@ -112,7 +109,7 @@ def _pid_file(service: Service) -> Path:
 
 def _wait(service: Service, health: str, timeout_s: float, trouble: str = "does not serve") -> None:
     deadline = time.monotonic() + timeout_s
-    while not is_serving(service.address, health, timeout_s=1, credentials=service.credentials):
+    while not service.is_serving(health):
         if service.process is not None and service.process.poll() is not None:
             service.wait_until_serving(0)  # raises, with the end of the log
         if time.monotonic() > deadline:
@@ -132,7 +129,7 @@ def _check_port(service: Service) -> None:
         try:
             probe.bind((host, int(port)))
         except OSError as error:
-            setting = "FEATURIZER_ADDRESS" if service.script == "featurizer" else "CLASSIFIER_ADDRESS"
+            setting = f"{service.script.removesuffix('-svc').upper()}_ADDRESS"
             raise ServiceError(
                 f"{service.script} cannot listen at {service.address}: {_holder(int(port), error)}. "
                 f"Stop that program, or set {setting} to another HOST:PORT."

@@ -5,6 +5,8 @@ process ids in `run/`.
 """
 
 import contextlib
+import http.client
+import importlib.util
 import os
 import random
 import socket
@@ -21,7 +23,11 @@ import grpc
 from lastlayer.rpc.probe import is_serving
 
 SCRIPTS: Final = Path(sys.executable).parent
-MODULES: Final = {"featurizer": "lastlayer.featurizer", "classifier-svc": "lastlayer.classifier"}
+MODULES: Final = {
+    "featurizer": "lastlayer.featurizer",
+    "classifier-svc": "lastlayer.classifier",
+    "studio": "lastlayer.studio",
+}
 """What Python runs for each of the services."""
 
 STOP_TIMEOUT_S: Final = 30.0
@@ -83,10 +89,14 @@ class Service:
                 start_new_session=True,
             )
 
+    def is_serving(self, health: str = "") -> bool:
+        """Return whether it says within a second that it serves; `health` names a part of it."""
+        return is_serving(self.address, health, timeout_s=1, credentials=self.credentials)
+
     def wait_until_serving(self, timeout_s: float) -> None:
         """Return once health says SERVING; raises `ServiceError` with the end of the log where it does not."""
         deadline = time.monotonic() + timeout_s
-        while not is_serving(self.address, timeout_s=1, credentials=self.credentials):
+        while not self.is_serving():
             status = self.started.poll()
             if status is not None or time.monotonic() > deadline:
                 fate = "is not serving yet" if status is None else f"ended with status {status}"
@@ -106,6 +116,21 @@ class Service:
         """Kill the process (SIGKILL) and return its exit status."""
         self.started.kill()
         return self.started.wait()
+
+
+class WebService(Service):
+    """A service that is called by HTTP."""
+
+    def is_serving(self, health: str = "") -> bool:  # noqa: ARG002 - it has no parts
+        """Return whether it says within a second that it serves."""
+        connection = http.client.HTTPConnection(self.address, timeout=1)
+        try:
+            connection.request("GET", "/healthz", headers={"Host": "localhost"})
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
 
 def _end_of(log: Path) -> str:
@@ -167,13 +192,22 @@ def running_services(
         yield pair
 
 
-def from_environment() -> tuple[Service, Service]:
-    """Return the services as the environment says, neither started."""
-    return services(
+def from_environment() -> tuple[Service, ...]:
+    """Return the services as the environment says, none started: the featurizer, the classifier, then the studio.
+
+    The studio is left out where what it needs is not installed.
+    """
+    classifier_address = os.environ.get("CLASSIFIER_ADDRESS") or "127.0.0.1:50052"
+    pair = services(
         home(),
         featurizer_address=os.environ.get("FEATURIZER_ADDRESS") or "127.0.0.1:50051",
-        classifier_address=os.environ.get("CLASSIFIER_ADDRESS") or "127.0.0.1:50052",
+        classifier_address=classifier_address,
     )
+    if importlib.util.find_spec("fastapi") is None:
+        return pair
+    address = os.environ.get("STUDIO_ADDRESS") or "127.0.0.1:8080"
+    environment = {"STUDIO_ADDRESS": address, "STUDIO_CLASSIFIER": classifier_address}
+    return (*pair, WebService("studio", address, home() / "run" / "studio.log", environment))
 
 
 def fetch_weights() -> None:
