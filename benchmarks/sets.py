@@ -53,10 +53,10 @@ def write_glyphs(folder: Path, fonts: Sequence[Path]) -> None:
         background, colour = random.uniform(0, 1, (2, 3))
         while np.abs(background - colour).sum() < 0.5:
             colour = random.uniform(0, 1, 3)
-        font = ImageFont.truetype(str(fonts[random.integers(len(fonts))]), int(random.integers(22, 64)))
+        font = ImageFont.truetype(str(fonts[int(random.integers(len(fonts)))]), int(random.integers(22, 64)))
         mask = Image.new("L", (_SIZE, _SIZE))
-        place = tuple(float(offset) for offset in _SIZE / 2 + random.normal(0, 8, 2))
-        ImageDraw.Draw(mask).text(place, letter, fill=255, font=font, anchor="mm")
+        across, down = (float(offset) for offset in _SIZE / 2 + random.normal(0, 8, 2))
+        ImageDraw.Draw(mask).text((across, down), letter, fill=255, font=font, anchor="mm")
         share = np.asarray(mask.rotate(float(random.normal(0, 30)), Image.Resampling.BICUBIC))[..., None] / 255
         pixels = background * (1 - share) + colour * share
         pixels += random.normal(0, random.uniform(0.02, 0.3), (_SIZE, _SIZE, 1))

@@ -43,6 +43,8 @@ REPORTS: dict[str, Report] = {
 @functools.cache
 def rendered(name: str) -> str:
     """Return a report's page, which takes seconds to draw."""
+    from lastlayer.client.report.page import render  # with Matplotlib
+
     return render(REPORTS[name])
 
 
@@ -99,8 +101,6 @@ def look(browser: Browser, page: Path, width: int, scheme: str = "light") -> Non
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_fits_every_screen(browser: Browser, tmp_path: Path, name: str, width: int) -> None:
-    from lastlayer.client.report.page import render  # with Matplotlib
-
     page = tmp_path / f"{name}.html"
     page.write_text(rendered(name), encoding="utf-8")
     look(browser, page, width)

@@ -6,10 +6,11 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -37,10 +38,10 @@ LARGE = bytes(31 * MIB)
 
 MODEL = "flooded"
 Tally = Counter[str]
-Attack = Callable[[str], Awaitable[Tally]]
+Attack = Callable[[str], Coroutine[Any, Any, Tally]]
 
 
-def noise(width: int, height: int, path: Path, **options: object) -> bytes:
+def noise(width: int, height: int, path: Path, **options: Any) -> bytes:
     """Return an image of noise, which no format makes smaller."""
     pixels = np.random.default_rng(5).integers(0, 256, (height, width, 3), np.uint8)
     Image.fromarray(pixels).save(path, **options)

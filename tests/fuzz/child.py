@@ -26,8 +26,7 @@ def _decode(sandbox: Sandbox, content: bytes) -> str:
     try:
         structure = inspect_for(content, width=SIDE, height=SIDE, max_pixels=MAX_PIXELS)
         if structure.is_light:
-            size = {"width": SIDE, "height": SIDE, "max_pixels": MAX_PIXELS}
-            decode_whole(content, **size, thumbnail=True, structure=structure)
+            decode_whole(content, width=SIDE, height=SIDE, max_pixels=MAX_PIXELS, thumbnail=True, structure=structure)
         else:
             sandbox.decode(structure, content, width=SIDE, height=SIDE, thumbnail=True)
     except ImageError as error:

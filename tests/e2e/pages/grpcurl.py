@@ -4,7 +4,7 @@ grpcurl.py -plaintext [-d JSON] HOST:PORT list | SERVICE/METHOD
 """
 
 import argparse
-import sys
+from typing import Any
 
 import grpc
 from google.protobuf import json_format
@@ -28,7 +28,7 @@ def main() -> None:
         service, _, name = given.method.partition("/")
         method = DescriptorPool(database).FindServiceByName(service).FindMethodByName(name)
         request = json_format.Parse(given.data, GetMessageClass(method.input_type)())
-        call = channel.unary_unary(
+        call: Any = channel.unary_unary(
             f"/{given.method}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=GetMessageClass(method.output_type).FromString,
@@ -37,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
 
 from lastlayer.client import Client
 from tests.e2e.conftest import running_classifier
@@ -128,6 +128,10 @@ def opened(browser: Browser, studio: str) -> Iterator[Opened]:
         if message.type in ("error", "warning"):
             troubles.append(message.text)
 
+    def dismiss(dialog: Dialog) -> None:
+        troubles.append(dialog.message)
+        dialog.dismiss()
+
     def open_page(path: str, *, width: int = 1280, scheme: str = "light", address: str = "") -> Page:
         origin[0] = address or studio
         context = browser.new_context(
@@ -140,7 +144,7 @@ def opened(browser: Browser, studio: str) -> Iterator[Opened]:
         page.set_default_timeout(60_000)
         page.on("console", listen)
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("dialog", lambda dialog: (troubles.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", dismiss)
         page.on("request", record)
         page.goto(f"{origin[0]}/#/{path}")
         page.locator("h1").wait_for()

@@ -52,7 +52,7 @@ class Guarded(FakeClassifier):
     """Asks for a token: `all` may do everything, `some` may predict."""
 
     def _begin(self, method: str, context: grpc.ServicerContext, request: object = None) -> Iterator[bool]:
-        known = {entry.key: entry.value for entry in context.invocation_metadata()}.get("authorization", "")
+        known = dict(context.invocation_metadata()).get("authorization", "")
         if known not in ("Bearer all", "Bearer some"):
             self._fail(UnauthenticatedError("The call has no valid token."), context)
         if known == "Bearer some" and method == "ListDatasets":

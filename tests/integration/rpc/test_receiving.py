@@ -28,6 +28,8 @@ LOOKAHEAD_BYTES = 300 * 1024
 
 FOREVER_S = 1e6
 
+Stub = Any  # the generated types are of synchronous stubs
+
 
 class Counting(classifier_pb2_grpc.ClassifierServicer):
     """Counts the calls that are inside; while it is closed they stay."""
@@ -75,7 +77,7 @@ async def serving(
 
 
 @asynccontextmanager
-async def connect(address: str) -> AsyncIterator[classifier_pb2_grpc.ClassifierStub]:
+async def connect(address: str) -> AsyncIterator[Stub]:
     """Open a connection of its own."""
     options = [*channel_options(), ("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(address, options=options) as channel:
@@ -87,7 +89,7 @@ async def push(attack: HalfSent) -> None:
     await asyncio.to_thread(attack.push, 60)
 
 
-async def predict(stub: classifier_pb2_grpc.ClassifierStub, model: str = "m") -> str:
+async def predict(stub: Stub, model: str = "m") -> str:
     return str((await stub.Predict(classifier_pb2.PredictRequest(model=model), timeout=60)).model)
 
 
@@ -180,7 +182,7 @@ async def test_a_stream_waits_for_room_for_its_messages() -> None:
     servicer = Counting()
     servicer.open.clear()
 
-    async def follow(stub: classifier_pb2_grpc.ClassifierStub) -> list[str]:
+    async def follow(stub: Stub) -> list[str]:
         requests = [classifier_pb2.PredictStreamRequest(request_id=f"{number}" * 600) for number in range(3)]
         return [answer.request_id[0] async for answer in stub.PredictStream(iter(requests), timeout=60)]
 
@@ -236,7 +238,7 @@ async def test_a_stream_whose_answers_nobody_takes_makes_room(
 async def test_large_requests_for_health_are_refused() -> None:
     async with serving(Counting(), ReceiveLimits()) as address:
         async with grpc.aio.insecure_channel(address) as channel:
-            health = health_pb2_grpc.HealthStub(channel)
+            health: Stub = health_pb2_grpc.HealthStub(channel)
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await health.Check(health_pb2.HealthCheckRequest(service="s" * 70_000), timeout=60)
             assert "at most 65536 are accepted" in read_error(caught.value).message

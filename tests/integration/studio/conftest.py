@@ -70,7 +70,9 @@ class Door:
 def serving(classifier: str) -> Iterator[str]:
     """Run the studio in front of a classifier while the block lasts; yields its address."""
     with listen("127.0.0.1:0") as sock:
-        settings = StudioSettings(classifier=classifier, hosts="studio.example", grace_seconds=1)
+        settings = StudioSettings.model_validate(
+            {"classifier": classifier, "hosts": "studio.example", "grace_seconds": 1}
+        )
         running_server = server(settings)
         thread = threading.Thread(target=running_server.run, args=([sock],))
         thread.start()

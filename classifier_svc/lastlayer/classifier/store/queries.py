@@ -127,12 +127,12 @@ def _count_precisions(connection: Connection, row: Any, featurized: int) -> dict
     if not featurized:
         return {}
     told = connection.execute(
-        sa.select(feature_precisions.c.precision, sa.func.count(examples.c.content_sha256.distinct()))
+        sa.select(feature_precisions.c.precision, sa.func.count(examples.c.content_sha256.distinct()).label("examples"))
         .join(examples, examples.c.content_sha256 == feature_precisions.c.content_sha256)
         .where(examples.c.dataset_id == row.id, feature_precisions.c.backbone_id == row.backbone_id)
         .group_by(feature_precisions.c.precision)
     ).all()
-    counts = dict(told)
+    counts: dict[str, int] = {entry.precision: entry.examples for entry in told}
     if rest := featurized - sum(counts.values()):
         before = connection.scalar(sa.select(backbones.c.precision).where(backbones.c.id == row.backbone_id)) or ""
         counts[before] = counts.get(before, 0) + rest

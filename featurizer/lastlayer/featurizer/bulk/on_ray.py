@@ -55,7 +55,7 @@ def on_ray(cluster: Cluster, loaded: Loaded, settings: FeaturizerSettings, wante
         try:
             context = DataContext.get_current()
             context.enable_progress_bars = False
-            processors = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]
+            processors = ray.cluster_resources().get("CPU", 1)
             most = cluster.max_actors or max(1, int(processors // cluster.num_cpus))
             most = min(most, len(shards))
             # One block for each shard, so that a lost node costs no more than the shards that it had.

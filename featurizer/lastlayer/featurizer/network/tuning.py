@@ -109,7 +109,8 @@ def measure(
     try:
         expected = vectors_of(full, images, taps)
         batch = images[:_BATCH]
-        own, found = [_seconds(full, batch, taps)], {}
+        own = [_seconds(full, batch, taps)]
+        found: dict[Variant, Measurement] = {}
         for variant in variants:
             if variant == FULL:
                 continue

@@ -56,7 +56,7 @@ async def answers(stub: Any) -> list[Any]:
 
 
 async def back_up_and_restore(
-    settings: ClassifierSettings, copy: Callable[[], None], restore: Callable[[], ClassifierSettings]
+    settings: ClassifierSettings, copy: Callable[[], object], restore: Callable[[], ClassifierSettings]
 ) -> None:
     """Back up while a classifier is written to, restore, and compare what both say."""
     async with connected(settings) as stub:
@@ -86,7 +86,7 @@ async def test_sqlite(settings: ClassifierSettings, tmp_path: Path) -> None:
         assert [path.name for path in folder.iterdir()] == ["lastlayer.db"]
         return settings.model_copy(update={"store_url": f"sqlite:///{folder}/lastlayer.db"})
 
-    await back_up_and_restore(settings, lambda: back_up(settings.store, file) and None, restore)
+    await back_up_and_restore(settings, lambda: back_up(settings.store, file), restore)
 
 
 def command(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -7,7 +7,8 @@ from lastlayer.featurizer.network.generated_images import generate_images
 
 def test_images_are_the_same_for_a_seed_and_differ_among_each_other() -> None:
     images = generate_images(6, width=48, height=32, seed=3)
-    assert (images.shape, images.dtype) == ((6, 32, 48, 3), np.uint8)
+    assert images.shape == (6, 32, 48, 3)
+    assert images.dtype == np.uint8
     assert np.array_equal(images, generate_images(6, width=48, height=32, seed=3))
     assert not np.array_equal(images, generate_images(6, width=48, height=32, seed=4))
     assert len({image.tobytes() for image in images}) == 6
