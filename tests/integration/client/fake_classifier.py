@@ -463,7 +463,7 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
         self.calls.append((method, None))
         if request is not None:
             self.calls.append((method, request))
-        self.metadata.append((method, dict(context.invocation_metadata())))
+        self.metadata.append((method, {key: str(value) for key, value in context.invocation_metadata()}))
         self.deadlines[method] = context.time_remaining() or 0.0
         failure = self._scripted(method)
         if failure is not None:
