@@ -4,7 +4,8 @@ Of each folder of photos, one sub-folder a class, `--each` images of each class 
 the recipe `auto`, and the rest is predicted: accuracy and log-loss with their standard errors over the draws, in which
 all networks see the same images. Each network has a process of its own. Its images a second are those of the network
 alone, on ready batches; the networks take turns, and the ratio is the median over the rounds, so that a busy machine
-slows all of them down alike. Memory is the most that the process has had by then, TensorFlow included.
+slows all of them down alike. What processors spend on an image hardly depends on what else they do. Memory is the most
+that the process has had by then, TensorFlow included.
 """
 
 import argparse
@@ -40,7 +41,7 @@ _loaded: list[Any] = []
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, nargs="+", help="folders with one sub-folder a class")
+    parser.add_argument("data", type=Path, nargs="*", help="folders with one sub-folder a class")
     parser.add_argument("--backbones", nargs="+", help="built-in names, the one to compare with first; all on disk")
     parser.add_argument("--each", type=int, default=20, help="images of each class to train on")
     parser.add_argument("--most", type=int, default=100, help="images of each class to read")
@@ -89,14 +90,14 @@ def _load(backbone: str) -> None:
     _time_batch(0)  # what comes first takes longer
 
 
-def _time_batch(seed: int) -> float:
-    """Return how many seconds a batch of random pixels takes."""
+def _time_batch(seed: int) -> tuple[float, float]:
+    """Return how many seconds a batch of random pixels takes, by the clock and by the processors together."""
     graph, size = _loaded[0].graph, _loaded[0].spec.preprocessing
     pixels = np.random.default_rng(seed).integers(0, 256, (_BATCH, size.height, size.width, 3), np.uint8)
     names = [tap.name for tap in graph.taps]
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     graph.run(pixels, names)
-    return time.perf_counter() - started
+    return time.perf_counter() - started, time.process_time() - used
 
 
 def _peak_mb() -> float:
@@ -119,20 +120,25 @@ def _featurize(examples: Sequence[LabelledImage]) -> list[TapFeatures]:
 
 
 def _cost_table(workers: dict[str, ProcessPoolExecutor], rounds: int) -> Table:
-    seconds = {name: [] for name in workers}  # type: dict[str, list[float]]
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in workers}
     for number in range(rounds):
         for name, worker in workers.items():
             seconds[name].append(worker.submit(_time_batch, number).result())
     first = np.array(next(iter(seconds.values())))
-    table = Table("network", "ImageNet", "images a second", "of the first's", "memory, MB", title="Cost")
+    columns = "images a second", "of the first's", "processor ms an image", "of the first's", "memory, MB"
+    table = Table("network", "ImageNet", *columns, title="Cost")
     for name, worker in workers.items():
         taken = np.array(seconds[name])
+        clock, used = np.median(taken, 0) / _BATCH
+        slower, dearer = np.median(taken / first, 0)
         accuracy = builtin(name).imagenet_accuracy
         table.add_row(
             name,
             f"{accuracy:.1%}" if accuracy else "",
-            f"{_BATCH / np.median(taken):.1f}",
-            f"{np.median(first / taken):.2f}",
+            f"{1 / clock:.1f}",
+            f"{1 / slower:.2f}",
+            f"{1000 * used:.0f}",
+            f"{dearer:.1f}",
             f"{worker.submit(_peak_mb).result():.0f}",
         )
     return table

@@ -7,6 +7,7 @@ from xdist.scheduler import LoadScopeScheduling
 _TOGETHER: Final = (
     ("tests/integration/featurizer/network/", "TensorFlow"),
     ("tests/integration/featurizer/test_contract.py", "TensorFlow"),
+    ("tests/integration/featurizer/test_embed.py", "TensorFlow"),
     ("tests/integration/featurizer/test_service.py", "TensorFlow"),
     ("tests/e2e/bad_input/", "the services of bad input"),
     ("tests/e2e/studio/", "GoogLeNet"),

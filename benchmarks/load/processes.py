@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from lastlayer.featurizer.system.cpu_quota import available_processors
+from lastlayer.rpc.system.cpu_quota import available_processors
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _STATE, _PARENT, _USER, _SYSTEM, _STARTED = 0, 1, 11, 12, 19

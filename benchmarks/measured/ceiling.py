@@ -23,9 +23,9 @@ from benchmarks.load.workers import Worker, commands, tell, worker
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.network.loading import load
 from lastlayer.featurizer.pipeline.decoding import decode
-from lastlayer.featurizer.system.cpu_quota import available_processors
-from lastlayer.featurizer.system.malloc import keep_batches_on_heap
 from lastlayer.rpc.settings import load_settings
+from lastlayer.rpc.system.cpu_quota import available_processors
+from lastlayer.rpc.system.malloc import keep_batches_on_heap
 
 _BATCHES = (1, 2, 4, 8, 16, 32)
 _ROUNDS = 3

@@ -77,13 +77,13 @@ def list_command(as_json: bool) -> None:
             state = f"on disk ({size / 1e6:.0f} MB)" if size is not None else "not on disk"
             click.echo(f"{name:14}{state:18}{spec.description}")
             for title, text in (
-                ("accuracy", _accuracy_text(spec)),
+                ("top-1", _accuracy_text(spec)),
                 ("speed", _speed_text(spec)),
                 ("images", f"{spec.preprocessing.width} x {spec.preprocessing.height}"),
                 ("taps", ", ".join(tap.name for tap in spec.taps)),
                 ("from", ", ".join(urlsplit(source).hostname or source for source in sources)),
             ):
-                click.echo(f"{'':32}{title:10}{text}")
+                click.echo(f"{'':32}{title:8}{text}")
 
 
 def _accuracy_text(spec: "BackboneSpec") -> str:
@@ -183,12 +183,12 @@ def serve(backbone: str | None, address: str | None, mirror: Path | None) -> Non
     """
     import asyncio
 
-    from lastlayer.featurizer.system.malloc import keep_batches_on_heap
+    from lastlayer.rpc.system.malloc import keep_batches_on_heap
 
     keep_batches_on_heap()  # before threads begin, some of them when modules are imported
 
     from lastlayer.featurizer.errors import BackboneError, FetchError
-    from lastlayer.featurizer.server import running
+    from lastlayer.featurizer.service.server import running
     from lastlayer.rpc.credentials.tls import CredentialsError
     from lastlayer.rpc.errors import BindError
     from lastlayer.rpc.observability import traces
@@ -275,7 +275,7 @@ def embed(
     """
     if ray is None and (num_cpus is not None or num_gpus is not None or actors is not None):
         raise _InputError("--num-cpus, --num-gpus and --actors go with --ray.")
-    from lastlayer.featurizer.system.malloc import keep_batches_on_heap
+    from lastlayer.rpc.system.malloc import keep_batches_on_heap
 
     keep_batches_on_heap()  # before threads begin, some of them when modules are imported
     try:

@@ -103,6 +103,8 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
                 types_pb2.FormerDigest(digest=digest, precision=precision)
                 for digest, precision in self.former_digests.items()
             ],
+            imagenet_accuracy=0.7,
+            others=[types_pb2.AvailableBackbone(name="xception", imagenet_accuracy=0.79)],
         )
 
     async def Featurize(self, request, context):
@@ -171,6 +173,8 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
             result.id = image.id
             if request.thumbnails and not result.HasField("error"):
                 result.thumbnail = self.thumbnail or b"small " + image.content
+            if request.perceptual_hashes and not result.HasField("error"):
+                result.perceptual_hashes = hashes_of(image.content)
         return featurizer_pb2.FeaturizeResponse(results=results, backbone_digest=self.digest, precision=self.precision)
 
     def _check_distance(self, least: float) -> None:
@@ -206,6 +210,11 @@ def vector_of(content: bytes, tap: str, dimension: int) -> np.ndarray:
     kind = np.random.default_rng(_seed(content.partition(b"-")[0], tap)).normal(size=dimension)
     own = np.random.default_rng(_seed(content, tap)).normal(size=dimension)
     return (3 * kind + 0.3 * own).astype(np.float32)
+
+
+def hashes_of(content: bytes) -> bytes:
+    """Return the hashes of an image, the whole and mirrored; it looks like what its content names after a `~`."""
+    return hashlib.sha256(content.partition(b"~")[2] or content).digest()[:30]
 
 
 def map_of(content: bytes, tap: str, dimension: int) -> np.ndarray:

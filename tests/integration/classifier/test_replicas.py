@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from lastlayer.classifier.service.config import ClassifierSettings
-from lastlayer.featurizer import server
 from lastlayer.featurizer.config import FeaturizerSettings
-from lastlayer.featurizer.servicer import FeaturizerServicer
+from lastlayer.featurizer.service import server
+from lastlayer.featurizer.service.servicer import FeaturizerServicer
 from lastlayer.rpc.settings import load_settings
 from lastlayer.v1 import classifier_pb2
 from tests.integration.classifier.calls import Add, Example, connected, kinds, predict, train

@@ -53,6 +53,13 @@ async def test_datasets_are_listed_by_name_page_by_page(stub) -> None:
     assert len(whole) == 5
 
 
+async def test_the_network_that_is_served_is_described(stub, fake: FakeFeaturizer) -> None:
+    backbone = await stub.GetServedBackbone(classifier_pb2.GetServedBackboneRequest())
+    assert (backbone.name, backbone.digest) == (fake.name, fake.digest)
+    assert backbone.imagenet_accuracy == 0.7
+    assert [other.name for other in backbone.others] == ["xception"]
+
+
 async def test_models_and_versions_are_listed_page_by_page(stub) -> None:
     await add(stub, "d", examples("cat", 3) + examples("dog", 3))
     for model in ("y", "x", "x", "x"):

@@ -47,6 +47,7 @@ class TestContract:
         client.predict([b"cat-1"])
         list(client.predict_stream([b"cat-1"]))
         client.evaluate(labelled(1))
+        client.get_served_backbone()
         list(client.list_datasets())
         client.get_dataset("default")
         client.delete_dataset("default")

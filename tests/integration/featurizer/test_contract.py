@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from lastlayer.featurizer.config import FeaturizerSettings
-from lastlayer.featurizer.server import running
+from lastlayer.featurizer.service.server import running
 from lastlayer.rpc.channel import channel_options
 from lastlayer.rpc.status import ErrorDetails, read_error, read_status
 from lastlayer.rpc.vectors import unpack

@@ -19,7 +19,7 @@ from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.errors import BackboneError
 from lastlayer.featurizer.network.tuning import Distance
 from lastlayer.featurizer.pipeline.decoding import decode
-from lastlayer.featurizer.server import running
+from lastlayer.featurizer.service.server import running
 from lastlayer.rpc.channel import MAX_MESSAGE_BYTES, channel_options
 from lastlayer.rpc.errors import BindError
 from lastlayer.rpc.probe import is_serving
@@ -132,6 +132,31 @@ async def test_the_backbone_is_described(stub: Stub) -> None:
     assert {former.precision for former in backbone.former_digests} == {"bfloat16", "float16"}
     assert (backbone.max_images_per_request, backbone.max_image_pixels) == (32, 1_000_000)
     assert backbone.max_message_bytes == MAX_MESSAGE_BYTES
+
+
+async def test_other_networks_on_disk_are_told(tmp_path: Path, declaration: Path) -> None:
+    for name in ("xception/model.weights.h5", "googlenet/graph.pb"):
+        path = tmp_path / "home" / "weights" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"weights")
+    async with calling(settings(tmp_path, declaration)) as stub:
+        backbone = await stub.GetBackbone(featurizer_pb2.GetBackboneRequest())
+    assert not backbone.HasField("imagenet_accuracy")  # of a network of the user's own
+    assert [(other.name, other.imagenet_accuracy) for other in backbone.others] == [
+        ("googlenet", 0.687),
+        ("xception", 0.79),
+    ]
+    assert 0 < backbone.others[1].relative_speed < backbone.others[0].relative_speed
+
+
+async def test_hashes_come_where_they_are_asked_for(stub: Stub) -> None:
+    asked = request([photo(1), photo(1, "BMP"), photo(2)])
+    asked.perceptual_hashes = True
+    first, same, other = (await stub.Featurize(asked)).results
+    assert len(first.perceptual_hashes) == 110 * 15
+    assert first.perceptual_hashes == same.perceptual_hashes != other.perceptual_hashes
+    [without] = (await stub.Featurize(request([photo(1)]))).results
+    assert without.perceptual_hashes == b""
 
 
 async def test_the_vectors_are_those_of_the_graph(stub: Stub, declaration: Path) -> None:

@@ -9,8 +9,13 @@ from typing import Final, Protocol
 
 from lastlayer.classifier.domain.head import Head
 from lastlayer.classifier.domain.types import Predicted, ServedVersion, TapExamples, Version
+from lastlayer.classifier.evaluation.likeness.near_duplicates import (
+    BLOCK,
+    EvaluatedBlock,
+    NearDuplicate,
+    find_near_duplicates,
+)
 from lastlayer.classifier.evaluation.metrics import Metrics
-from lastlayer.classifier.evaluation.near_duplicates import BLOCK, EvaluatedBlock, NearDuplicate, find_near_duplicates
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 from lastlayer.classifier.evaluation.tally import EvaluationTally, select_trained_on
 from lastlayer.rpc.errors import InvalidFieldError, LastlayerError

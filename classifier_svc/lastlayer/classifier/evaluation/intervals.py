@@ -50,7 +50,9 @@ def wilson_interval(correct: int, count: int, inflation: float = 1.0) -> Interva
     share, squared, effective = correct / count, _SURE**2, count / inflation
     centre = (share + squared / (2 * effective)) / (1 + squared / effective)
     reach = _SURE / (1 + squared / effective) * np.sqrt(share * (1 - share) / effective + squared / (4 * effective**2))
-    return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
+    # At its ends a rounding error would say that what was seen each time cannot be.
+    lower = 0.0 if correct == 0 else max(0.0, float(centre - reach))
+    return lower, 1.0 if correct == count else min(1.0, float(centre + reach))
 
 
 def log_loss_interval(losses: npt.NDArray[np.float64], inflation: float = 1.0) -> Interval | None:

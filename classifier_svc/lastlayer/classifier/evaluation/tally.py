@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lastlayer.classifier.domain.types import Predicted, TapExamples
+from lastlayer.classifier.evaluation.likeness.near_duplicates import BLOCK, EvaluatedBlock
 from lastlayer.classifier.evaluation.metrics import Metrics, Outcomes, evaluate_outcomes
-from lastlayer.classifier.evaluation.near_duplicates import BLOCK, EvaluatedBlock
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 
 

@@ -15,8 +15,8 @@ from lastlayer.featurizer.bulk.run import Featurize, Wanted
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.errors import BulkError
 from lastlayer.featurizer.network.loading import Loaded, load
-from lastlayer.featurizer.system.cpu_quota import limit_processors
 from lastlayer.rpc.settings import load_settings
+from lastlayer.rpc.system.cpu_quota import limit_processors
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from lastlayer.featurizer.config import EngineName, Precision
 from lastlayer.featurizer.errors import BackboneError
 from lastlayer.featurizer.network.quantization import Quantized
-from lastlayer.featurizer.system.cpu_quota import available_processors
+from lastlayer.rpc.system.cpu_quota import available_processors
 
 Function = Callable[[npt.NDArray[np.uint8]], list[npt.NDArray[np.float32]]]
 """Images, uint8 [n, height, width, 3], in; an array for each output out. Raises EngineError."""

@@ -22,7 +22,7 @@ from lastlayer.featurizer.network.feature_maps import feature_map
 from lastlayer.featurizer.network.frozen_graph import Frozen, GraphCache, load_or_make, needed_part, read_graph
 from lastlayer.featurizer.network.lrn import replace_normalisations
 from lastlayer.featurizer.network.quantization import Quantized, quantize
-from lastlayer.featurizer.system.cpu_quota import available_processors
+from lastlayer.rpc.system.cpu_quota import available_processors
 
 TapKind = Literal["spatial_mean", "vector", "class_scores"]
 

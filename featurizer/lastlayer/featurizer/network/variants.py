@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from lastlayer.featurizer.config import EngineName, FeaturizerSettings, Precision
 from lastlayer.featurizer.errors import BackboneError
-from lastlayer.featurizer.system.cpu_quota import available_processors
+from lastlayer.rpc.system.cpu_quota import available_processors
 
 _CPUINFO: Final = Path("/proc/cpuinfo")
 

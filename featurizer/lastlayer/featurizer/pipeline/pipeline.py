@@ -23,8 +23,8 @@ from lastlayer.featurizer.pipeline.decoding import Decoded, Region, decode_whole
 from lastlayer.featurizer.pipeline.idle import Idle
 from lastlayer.featurizer.pipeline.sandbox.pool import Sandbox
 from lastlayer.featurizer.pipeline.waiting import WaitEstimate
-from lastlayer.featurizer.system.cpu_quota import available_processors
 from lastlayer.rpc.errors import DeadlinePassedError, ImageError, LastlayerError, NotReadyError
+from lastlayer.rpc.system.cpu_quota import available_processors
 from lastlayer.rpc.system.memory import give_back_free_memory
 
 _STREAM_BATCHES: Final = 3

@@ -11,8 +11,8 @@ import pytest
 from lastlayer.classifier.domain.head import Head
 from lastlayer.classifier.domain.types import Predicted, ServedVersion, TapExamples, Version
 from lastlayer.classifier.evaluation.evaluation import MOST_NAMED, Evaluation, EvaluationReport, LabelledImage
+from lastlayer.classifier.evaluation.likeness.near_duplicates import EvaluatedBlock, find_near_duplicates
 from lastlayer.classifier.evaluation.metrics import evaluate
-from lastlayer.classifier.evaluation.near_duplicates import EvaluatedBlock, find_near_duplicates
 from lastlayer.rpc.errors import ImageEmptyError, InvalidFieldError, LastlayerError
 from lastlayer.rpc.system.workers import Workers
 from tests.unit.classifier.evaluation.test_near_duplicates import random, stored

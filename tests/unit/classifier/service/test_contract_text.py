@@ -16,7 +16,7 @@ CONTRACT = " ".join((Path(__file__).resolve().parents[4] / "protos/lastlayer/v1/
 
 def test_limits_are_said_as_numbers_that_hold() -> None:
     """Callers of the classifier cannot read the featurizer's Backbone."""
-    assert "Backbone." not in CONTRACT
+    assert not re.search(r"[^d]Backbone\.", CONTRACT)  # GetServedBackbone is a method of the classifier
     limits = re.findall(r"(?:at most|from 1 to) (\d+) (?:a message|of them)", CONTRACT)
     assert limits.count(str(MAX_IMAGES)) == 3
 

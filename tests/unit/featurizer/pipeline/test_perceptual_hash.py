@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from lastlayer.classifier.evaluation.near_duplicates import LOOKS_ALIKE
-from lastlayer.classifier.evaluation.perceptual_hashes import difference
+from lastlayer.classifier.evaluation.likeness.near_duplicates import LOOKS_ALIKE
+from lastlayer.classifier.evaluation.likeness.perceptual_hashes import difference
 from lastlayer.featurizer.pipeline.decoding import decode_whole
 from lastlayer.featurizer.pipeline.perceptual_hash import HASH_BYTES, SIDE, perceptual_hashes
 

@@ -5,7 +5,7 @@ import { button, count, h, percent, replace } from "../lib/dom.js";
 import * as state from "../lib/state.js";
 import { tellProblem } from "../lib/toast.js";
 import { Mapped } from "./mapped.js";
-import { beside } from "./numbers.js";
+import { beside } from "../charts/numbers.js";
 import { Trainer } from "./trainer.js";
 
 export async function show(root, { project }) {

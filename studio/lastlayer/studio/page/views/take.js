@@ -5,7 +5,7 @@ import { confirm } from "../lib/dialog.js";
 import { button, h, replace } from "../lib/dom.js";
 import * as state from "../lib/state.js";
 import { tellProblem, toast } from "../lib/toast.js";
-import { beside, brief } from "./numbers.js";
+import { beside, brief } from "../charts/numbers.js";
 import { snippets } from "./snippets.js";
 
 export async function show(root, { project, refresh }) {

@@ -7,7 +7,7 @@ import { button, count, h, percent, replace } from "../lib/dom.js";
 import * as state from "../lib/state.js";
 import { tellProblem, toast } from "../lib/toast.js";
 import { Mapped } from "./mapped.js";
-import { headline } from "./numbers.js";
+import { headline } from "../charts/numbers.js";
 import { Trainer } from "./trainer.js";
 
 const MISTAKES = 1000;

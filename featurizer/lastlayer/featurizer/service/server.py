@@ -13,7 +13,7 @@ from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.network.loading import Loaded, load
 from lastlayer.featurizer.pipeline import monitoring
 from lastlayer.featurizer.pipeline.pipeline import Pipeline
-from lastlayer.featurizer.servicer import FeaturizerServicer
+from lastlayer.featurizer.service.servicer import FeaturizerServicer
 from lastlayer.featurizer.weights.progress import progress_lines
 from lastlayer.featurizer.weights.store import WeightStore
 from lastlayer.rpc.channel import FEATURIZER_SERVICE, MAX_MESSAGE_BYTES

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lastlayer.featurizer.system.cpu_quota import available_processors
+from lastlayer.rpc.system.cpu_quota import available_processors
 
 
 @pytest.fixture

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from lastlayer.classifier.evaluation import label_agreement
-from lastlayer.classifier.evaluation.label_agreement import NEIGHBOURS, margins, neighbour_margins
+from lastlayer.classifier.evaluation.likeness import label_agreement
+from lastlayer.classifier.evaluation.likeness.label_agreement import NEIGHBOURS, neighbour_margins, others_best
 
 
-def test_margins() -> None:
+def test_the_best_of_the_others() -> None:
     probabilities = np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1], [0.7, 0.2, 0.1]])
-    assert margins(probabilities, np.array([0, 1, 2])) == pytest.approx([0.5, -0.5, -0.6])
-    assert margins(np.zeros((0, 2)), np.zeros(0, np.intp)).shape == (0,)
+    assert others_best(probabilities, np.array([0, 1, 2])) == pytest.approx([0.2, 0.7, 0.7])
+    assert others_best(np.ones((2, 1)), np.array([0, 0])) == pytest.approx([0, 0])
+    assert others_best(np.zeros((0, 2)), np.zeros(0, np.intp)).shape == (0,)
 
 
 def test_all_neighbours_agree_or_none_does() -> None:

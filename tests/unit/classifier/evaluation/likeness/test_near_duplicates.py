@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from lastlayer.classifier.domain.types import TapExamples
-from lastlayer.classifier.evaluation.near_duplicates import (
+from lastlayer.classifier.evaluation.likeness.near_duplicates import (
     ALIKE,
     RANK,
     RATIO,
@@ -17,8 +17,8 @@ from lastlayer.classifier.evaluation.near_duplicates import (
     NearDuplicate,
     find_near_duplicates,
 )
+from lastlayer.classifier.evaluation.likeness.perceptual_hashes import HASH_BYTES
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
-from lastlayer.classifier.evaluation.perceptual_hashes import HASH_BYTES
 from lastlayer.classifier.evaluation.tally import select_trained_on
 
 

@@ -1,6 +1,6 @@
 // What to expect of a version, in one look: the sentence and its hundred dots.
 
-import { dots, sentence } from "../charts/dots.js";
+import { dots, sentence } from "./dots.js";
 import { h } from "../lib/dom.js";
 
 export function headline(version, heading = "h2") {

@@ -11,7 +11,7 @@ import ctypes
 import resource
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from lastlayer.featurizer.system.malloc import keep_batches_on_heap
+from lastlayer.rpc.system.malloc import keep_batches_on_heap
 from lastlayer.rpc.system.memory import give_back_free_memory
 
 MB = 2**20

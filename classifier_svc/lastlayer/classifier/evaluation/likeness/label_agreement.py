@@ -44,7 +44,9 @@ def neighbour_margins(vectors: npt.NDArray[np.float32], y: Indices, rows: Indice
     weights = np.exp(_SHARPNESS * (cosines.astype(np.float64) - cosines.max(1, keepdims=True)))
     shares = np.zeros((len(rows), classes))
     np.add.at(shares, (np.arange(len(rows))[:, None], labels), weights)
-    return margins(shares / shares.sum(1, keepdims=True), y[rows])
+    shares /= shares.sum(1, keepdims=True)
+    margins: Array = shares[np.arange(len(rows)), y[rows]] - others_best(shares, y[rows])
+    return margins
 
 
 def _prepare(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -52,10 +54,9 @@ def _prepare(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return unit_length(square_root(vectors))
 
 
-def margins(probabilities: Array, y: Indices) -> Array:
-    """Return by how much a class, intp [m], is more probable than the best other one, float64 [m]; from -1 to 1."""
-    own = np.arange(len(y)), y
+def others_best(probabilities: Array, y: Indices) -> Array:
+    """Return how probable the best class is that is not the own one, float64 [m]; 0 where there is no other."""
     others = probabilities.copy()
-    others[own] = -1
-    found: Array = probabilities[own] - others.max(1, initial=0)
-    return found
+    others[np.arange(len(y)), y] = 0
+    best: Array = others.max(1, initial=0)
+    return best

@@ -1,0 +1,1 @@
+"""Which images are alike: by features, and by what they look like."""
