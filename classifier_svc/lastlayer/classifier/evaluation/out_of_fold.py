@@ -116,9 +116,10 @@ class OutOfFold:
         How well a label agrees with the image is the sum of two numbers: the logarithm of how many times as probable as
         the best other class it is out of fold, and by how much more of the nearest examples have it, from -1 to 1. A
         wrong label pulls the regression to itself, but not its neighbours. Where there were no vectors, as in versions
-        of earlier releases, an example is suspicious by confident learning alone (Northcutt, Jiang and Chuang, Confident
-        Learning: Estimating Uncertainty in Dataset Labels, 2021: the off-diagonal of the confident joint): where a class
-        other than its label is its best, and is as probable as it is on average for the examples with that label.
+        of earlier releases, an example is suspicious by confident learning alone (Northcutt, Jiang and Chuang,
+        Confident Learning: Estimating Uncertainty in Dataset Labels, 2021: the off-diagonal of the confident joint):
+        where a class other than its label is its best, and is as probable as it is on average for the examples with
+        that label.
         """
         found = self._entries[self._entries["suspicious"] != 0]
         return _examples(found[np.argsort(found["agreement"], kind="stable")])

@@ -12,12 +12,12 @@ image is a near duplicate of the one whose perceptual hashes differ least from i
 99 % even of parts of 70 %, and few other images are there to be mistaken for it.
 
 Measured with GoogLeNet at avgpool0, by features alone / with hashes. Of 200 photos of five flowers it finds, as JPEG of
-quality 60 again, 96 % / 100 %; mirrored, 99 % / 100 %; at half the size, 42 % / 100 %; at a third, 7 % / 99 %; cropped by
-15 % of the width and height, 68 % / 100 %; by 15 % at each edge, 4 % / 100 %; a part of 70 % anywhere, 6 % / 84 %. Of
-these photos, evaluated a twentieth at a time against the rest, it takes 1 / 1 for near duplicates; at mixed4e 3 / 3, which
-do show the same plants, taken from a step aside. Of 1,000 thumbnails of 128 pixels it finds 93 % / 100 % at half the
-size and 19 % / 99 % cropped by 15 %, and takes 8 / 21 for near duplicates: all but one of the 13 more are of one shot or
-of one series.
+quality 60 again, 96 % / 100 %; mirrored, 99 % / 100 %; at half the size, 42 % / 100 %; at a third, 7 % / 99 %; cropped
+by 15 % of the width and height, 68 % / 100 %; by 15 % at each edge, 4 % / 100 %; a part of 70 % anywhere, 6 % / 84 %.
+Of these photos, evaluated a twentieth at a time against the rest, it takes 1 / 1 for near duplicates; at mixed4e 3 / 3,
+which do show the same plants, taken from a step aside. Of 1,000 thumbnails of 128 pixels it finds 93 % / 100 % at half
+the size and 19 % / 99 % cropped by 15 %, and takes 8 / 21 for near duplicates: all but one of the 13 more are of one
+shot or of one series.
 """
 
 from collections.abc import Callable, Iterable, Sequence
