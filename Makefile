@@ -107,6 +107,8 @@ lock: ## resolve the lock files anew (needs uv)
 	done
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt --extra report \
 	  -o requirements/client.txt
+	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt --extra studio \
+	  -o requirements/studio.txt
 
 # What runs. `tensorflow`, of which older environments have the files, would share them with `tensorflow-cpu`.
 .venv/runs: requirements/all.txt pyproject.toml tools/slim.py

@@ -28,14 +28,19 @@ def client_help() -> str:
 
 
 def settings() -> str:
-    """Return the tables of both services' settings."""
+    """Return the tables of the services' settings."""
     from lastlayer.classifier.service.config import ClassifierSettings
     from lastlayer.featurizer.config import FeaturizerSettings
     from lastlayer.rpc.settings import settings_table
+    from lastlayer.studio.config import StudioSettings
 
     return "\n\n".join(
         f"**{title}**\n\n{settings_table(kind)}"
-        for title, kind in (("featurizer", FeaturizerSettings), ("classifier-svc", ClassifierSettings))
+        for title, kind in (
+            ("featurizer", FeaturizerSettings),
+            ("classifier-svc", ClassifierSettings),
+            ("studio", StudioSettings),
+        )
     )
 
 

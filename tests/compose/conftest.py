@@ -49,6 +49,7 @@ def settings(photos: Photos) -> dict[str, str]:
         "LASTLAYER_BACKBONE": photos.backbone,
         "LASTLAYER_DATA": str(photos.folder),
         "LASTLAYER_PORT": str(free_port()),
+        "LASTLAYER_STUDIO_PORT": str(free_port()),
         **mirror,
     }
 
@@ -66,6 +67,12 @@ def project(container_engine: Engine, settings: dict[str, str]) -> Iterator[Proj
 def server(settings: dict[str, str]) -> str:
     """The classifier as this machine reaches it."""
     return f"127.0.0.1:{settings['LASTLAYER_PORT']}"
+
+
+@pytest.fixture(scope="session")
+def page(settings: dict[str, str]) -> str:
+    """The studio as this machine reaches it."""
+    return f"http://127.0.0.1:{settings['LASTLAYER_STUDIO_PORT']}"
 
 
 def pytest_configure() -> None:

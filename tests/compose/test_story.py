@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -39,7 +40,13 @@ def test_build(service: str, project: Project, record_property: Record) -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "foreign"), [("client", "tensorflow sklearn"), ("classifier", "tensorflow"), ("featurizer", "sklearn")]
+    ("service", "foreign"),
+    [
+        ("client", "tensorflow sklearn"),
+        ("classifier", "tensorflow"),
+        ("featurizer", "sklearn"),
+        ("studio", "tensorflow"),
+    ],
 )
 def test_image_holds_only_what_is_its_own(service: str, foreign: str, project: Project) -> None:
     program = (
@@ -54,6 +61,7 @@ def test_up(project: Project, photos: Photos, record_property: Record) -> None:
     project.compose("up", "--detach", timeout_s=1800)
     project.wait_until_healthy("featurizer")
     project.wait_until_healthy("classifier")
+    project.wait_until_healthy("studio")
     [featurizer], [classifier] = project.containers("featurizer"), project.containers("classifier")
     checks = project.inspect(featurizer)["State"]["Health"]["Log"]
     healthy = next(check["End"] for check in checks if check["ExitCode"] == 0)
@@ -62,7 +70,7 @@ def test_up(project: Project, photos: Photos, record_property: Record) -> None:
     record_property("result", f"with {project.version()}")
 
 
-@pytest.mark.parametrize("service", ["featurizer", "classifier"])
+@pytest.mark.parametrize("service", ["featurizer", "classifier", "studio"])
 def test_container_is_confined(service: str, project: Project) -> None:
     [container] = project.containers(service)
     found = project.inspect(container)
@@ -75,6 +83,13 @@ def test_container_is_confined(service: str, project: Project) -> None:
     assert host["RestartPolicy"]["Name"] == "unless-stopped"
     published = [entry for entries in found["NetworkSettings"]["Ports"].values() for entry in entries or ()]
     assert {entry["HostIp"] for entry in published} <= {"127.0.0.1"}
+
+
+def test_the_page_is_served(page: str) -> None:
+    with urllib.request.urlopen(page, timeout=60) as answer:
+        assert b"<title>Lastlayer</title>" in answer.read()
+    with urllib.request.urlopen(f"{page}/v1/status", timeout=60) as answer:
+        assert set(json.load(answer)["services"].values()) == {"SERVING"}
 
 
 def test_train_in_the_clients_container(project: Project, record_property: Record) -> None:
@@ -200,7 +215,7 @@ def test_tls_and_tokens(project: Project, server: str, photos: Photos, tmp_path:
 
 
 def test_stops_within_the_grace_period(project: Project) -> None:
-    for service in ("classifier", "featurizer"):
+    for service in ("studio", "classifier", "featurizer"):
         [container] = project.containers(service)
         project.compose("stop", service)
         state = project.inspect(container)["State"]

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import signal
 import socket
 from typing import Final
 
@@ -28,6 +29,9 @@ def run(settings: StudioSettings) -> None:
     cannot be used.
     """
     with listen(settings.address) as sock:
+        # uvicorn stops in its own way, and afterwards raises the signal for those who were to handle it before.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
         server(settings).run([sock])
 
 

@@ -22,13 +22,14 @@ class PageError(AssertionError):
 
 @dataclass(frozen=True)
 class World:
-    """Both services, and how what a page shows is run against them."""
+    """The services, and how what a page shows is run against them."""
 
     state: Path
     """What the pages call `~/.lastlayer`."""
     environment: Mapping[str, str]
     featurizer: str
     classifier: str
+    studio: str
 
     def client(self) -> Client:
         """Return a client of the classifier."""
@@ -73,7 +74,10 @@ class World:
 
     def _local(self, text: str) -> str:
         """Return a program or script with the usual ports replaced by those of our services."""
-        return text.replace("localhost:50051", self.featurizer).replace("localhost:50052", self.classifier)
+        ours = {"localhost:50051": self.featurizer, "localhost:50052": self.classifier, "127.0.0.1:8080": self.studio}
+        for usual, port in ours.items():
+            text = text.replace(usual, port)
+        return text
 
     def _run(self, block: Block, arguments: list[str], folder: Path) -> str:
         done = subprocess.run(
@@ -102,7 +106,7 @@ def running_world(folder: Path) -> Iterator[World]:
         stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("grpcurl.py")}" "$@"\n')
         stand_in.chmod(0o755)
     state = folder / ".lastlayer"
-    featurizer, classifier = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    featurizer, classifier, studio = (f"127.0.0.1:{free_port()}" for _ in range(3))
     environment = {
         **os.environ,
         "HOME": str(folder),
@@ -112,6 +116,7 @@ def running_world(folder: Path) -> Iterator[World]:
         "LASTLAYER_SERVER": classifier,
         "FEATURIZER_ADDRESS": featurizer,
         "CLASSIFIER_ADDRESS": classifier,
+        "STUDIO_ADDRESS": studio,
     }
 
     def lastlayer(command: str) -> None:
@@ -119,6 +124,6 @@ def running_world(folder: Path) -> Iterator[World]:
 
     try:
         lastlayer("up")
-        yield World(state, environment, featurizer, classifier)
+        yield World(state, environment, featurizer, classifier, studio)
     finally:
         lastlayer("down")

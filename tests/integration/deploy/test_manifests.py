@@ -11,6 +11,7 @@ import yaml
 
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.featurizer.config import FeaturizerSettings
+from lastlayer.studio.config import StudioSettings
 from tests.markdown import blocks
 from tests.programs import CommandError, can_use_debian, debian_package, run
 from tools import tags
@@ -72,7 +73,7 @@ def test_validator_finds_what_is_wrong(rendered: Path) -> None:
 def test_pods_are_restricted(manifests: list[Manifest]) -> None:
     """By the profile `restricted` of the Pod Security Standards, which the namespace enforces."""
     pods = [deployment["spec"]["template"]["spec"] for deployment in of_kind(manifests, "Deployment")]
-    assert len(pods) == 2
+    assert len(pods) == 3
     for pod in pods:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -104,7 +105,8 @@ def test_an_overlay_of_ones_own_takes_the_version_from_the_base(kustomize: tuple
     rendered = run([*kustomize, str(own)])
     images = {line.split()[-1] for line in rendered.splitlines() if line.strip().startswith("image:")}
     assert images == {
-        f"registry.example.org/lastlayer-{service}:{tags.version()}" for service in ("featurizer", "classifier")
+        f"registry.example.org/lastlayer-{service}:{tags.version()}"
+        for service in ("featurizer", "classifier", "studio")
     }
 
 
@@ -139,6 +141,7 @@ def test_only_the_classifier_reaches_the_featurizer(manifests: list[Manifest]) -
 SECRETS = {
     "featurizer": {"featurizer-tls", "featurizer-tokens"},
     "classifier": {"classifier-tls", "classifier-tokens", "featurizer-token"},
+    "studio": {"classifier-tls"},  # of which it sees the CA alone
 }
 
 
@@ -160,16 +163,27 @@ def test_tls_and_tokens_unless_opened(manifests: list[Manifest], is_open: bool) 
         assert bool(protected) is not is_open
         # Each file of a setting lies in a folder that is mounted.
         assert {str(Path(settings[key]).parent) for key in protected} <= set(mounts.values())
+        if name == "studio":  # called by HTTP
+            continue
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             assert ("grpc" in container[probe]) is is_open
             command = container[probe].get("exec", {}).get("command", [])
             assert is_open or "--tls-ca=/etc/lastlayer/tls/ca.crt" in command
 
 
+def test_the_studio_is_given_no_key_and_no_token(manifests: list[Manifest], is_open: bool) -> None:
+    [studio] = [one for one in of_kind(manifests, "Deployment") if one["metadata"]["name"] == "studio"]
+    secrets = [volume["secret"] for volume in studio["spec"]["template"]["spec"]["volumes"] if "secret" in volume]
+    assert [secret["items"] for secret in secrets] == ([] if is_open else [[{"key": "ca.crt", "path": "ca.crt"}]])
+    [service] = [one for one in of_kind(manifests, "Service") if one["metadata"]["name"] == "studio"]
+    assert service["spec"].get("type", "ClusterIP") == "ClusterIP"
+    assert service["spec"]["ports"][0]["appProtocol"] == "http"
+
+
 def test_settings_are_settings_of_the_services(manifests: list[Manifest]) -> None:
     known = {
         f"{kind.model_config['env_prefix']}{field}".upper()
-        for kind in (FeaturizerSettings, ClassifierSettings)
+        for kind in (FeaturizerSettings, ClassifierSettings, StudioSettings)
         for field in kind.model_fields
     }
     for deployment in of_kind(manifests, "Deployment"):
