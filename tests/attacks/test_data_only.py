@@ -13,6 +13,7 @@ from lastlayer.classifier.domain.head import Head
 from lastlayer.featurizer.backbones.spec import BackboneSpec, read_backbone
 from lastlayer.featurizer.errors import BackboneError
 from lastlayer.featurizer.network.frozen_graph import read_graph
+from lastlayer.featurizer.network.graph import configure_tensorflow
 from lastlayer.featurizer.network.keras_graph import freeze
 from tests.tiny_backbone import write_tiny_backbone
 
@@ -96,6 +97,7 @@ def test_a_head_that_is_a_pickle_is_damaged(bomb: bytes) -> None:
 
 
 def test_weights_that_are_a_pickle_are_none(tmp_path: Path, bomb: bytes) -> None:
+    configure_tensorflow()  # before its first use: other tests of this process load networks, too
     graph = tmp_path / "graph.pb"
     graph.write_bytes(bomb)
     with pytest.raises(BackboneError):

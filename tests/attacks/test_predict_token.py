@@ -67,14 +67,14 @@ async def guarded(tmp_path: Path) -> AsyncIterator[Guarded]:
 async def test_near_duplicates_name_no_training_image_and_no_label_to_a_token_for_predictions(guarded: Guarded) -> None:
     evaluation = await guarded.evaluate("reader")
     assert evaluation.near_duplicate_count >= 6  # that an evaluation is flattered is still said
-    assert {near.id for near in evaluation.likeness.near_duplicates} >= {"guess 0", "guess 5"}
-    assert {(near.training_id, near.training_label) for near in evaluation.likeness.near_duplicates} == {("", "")}
-    assert all(near.similarity > 0.9 for near in evaluation.likeness.near_duplicates)
+    assert {near.id for near in evaluation.near_duplicates} >= {"guess 0", "guess 5"}
+    assert {(near.training_id, near.training_label) for near in evaluation.near_duplicates} == {("", "")}
+    assert all(near.similarity > 0.9 for near in evaluation.near_duplicates)
 
 
 async def test_who_may_see_examples_is_told_which_ones_they_are(guarded: Guarded) -> None:
     evaluation = await guarded.evaluate("boss")
-    named = {near.id: (near.training_id, near.training_label) for near in evaluation.likeness.near_duplicates}
+    named = {near.id: (near.training_id, near.training_label) for near in evaluation.near_duplicates}
     assert named["guess 3"] == ("cat-3.jpg", "cat")
 
 

@@ -347,7 +347,7 @@ async def test_evaluated_training_images_are_told(stub) -> None:
     await train_anew(stub)
     evaluation = await evaluate(stub, *examples("cat", 2), Example(id="new", label="dog", content=b"owl-5"))
     assert evaluation.near_duplicate_count >= 2
-    found = {near.id: near for near in evaluation.likeness.near_duplicates}
+    found = {near.id: near for near in evaluation.near_duplicates}
     assert found["cat-0.jpg"].similarity == pytest.approx(1)
     assert (found["cat-0.jpg"].training_id, found["cat-0.jpg"].training_label) == ("cat-0.jpg", "cat")
     assert "new" not in found
@@ -360,7 +360,7 @@ async def test_what_was_added_after_the_training_is_no_near_duplicate(stub) -> N
     later = [Example(id="owl", label="dog", content=b"owl-5"), Example(id="elk", label="cat", content=b"elk-5")]
     await add(stub, "m", later)
     evaluation = await evaluate(stub, *later, *examples("cat", 1))
-    assert [near.id for near in evaluation.likeness.near_duplicates] == ["cat-0.jpg"]
+    assert [near.id for near in evaluation.near_duplicates] == ["cat-0.jpg"]
     await train(stub)
     assert (await evaluate(stub, *later)).near_duplicate_count == 2
 
@@ -370,7 +370,7 @@ async def test_what_looks_like_a_training_image_is_a_near_duplicate_of_it(stub, 
     copy = Example(id="copy", label="dog", content=b"owl-5~dog-3")
     other = Example(id="other", label="dog", content=b"owl-6~dog-33")
     evaluation = await evaluate(stub, copy, other)
-    [near] = evaluation.likeness.near_duplicates
+    [near] = evaluation.near_duplicates
     assert (near.id, near.training_id, near.training_label) == ("copy", "dog-3.jpg", "dog")
     assert near.similarity < 0.9
     asked = [request.perceptual_hashes for _, request in fake.requests]

@@ -327,7 +327,7 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
         evaluation = classifier_pb2.Evaluation(
             model=model, version=1, metrics=self._metrics(count), failed_count=failed
         )
-        evaluation.likeness.near_duplicates.extend(self.near_duplicates)
+        evaluation.near_duplicates.extend(self.near_duplicates)
         evaluation.near_duplicate_count = len(self.near_duplicates)
         for label in +unknown:
             evaluation.unknown_labels.add(label=label, example_count=unknown[label])

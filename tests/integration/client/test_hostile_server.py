@@ -84,7 +84,7 @@ class Hostile(Reviewed):
         for response in super().Evaluate(request_iterator, context):
             if response.HasField("evaluation"):
                 response.evaluation.unknown_labels.add(label=EVIL, example_count=1)
-                response.evaluation.likeness.near_duplicates.add(id=EVIL, training_id=EVIL, training_label=EVIL)
+                response.evaluation.near_duplicates.add(id=EVIL, training_id=EVIL, training_label=EVIL)
                 response.evaluation.near_duplicate_count = 1
             for result in response.progress.results:
                 result.predicted.label = EVIL

@@ -176,7 +176,7 @@ def print_evaluation(out: Console, evaluation: Evaluation, told: Sequence[Exampl
             f"Note: {evaluation.near_duplicate_count} of the images are, or nearly are, images that the model was"
             " trained on, which flatters these numbers; the most similar:",
         )
-        for near in evaluation.likeness.near_duplicates[:5]:
+        for near in evaluation.near_duplicates[:5]:
             # A token for predictions alone is not told which.
             like = f"{escape(near.training_id)} ({escape(near.training_label)})" if near.training_label else "one"
             line(out, f"  {escape(near.image)} is like {like}, similarity {near.similarity:.4f}")

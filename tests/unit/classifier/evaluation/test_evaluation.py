@@ -15,7 +15,7 @@ from lastlayer.classifier.evaluation.likeness.near_duplicates import EvaluatedBl
 from lastlayer.classifier.evaluation.metrics import evaluate
 from lastlayer.rpc.errors import ImageEmptyError, InvalidFieldError, LastlayerError
 from lastlayer.rpc.system.workers import Workers
-from tests.unit.classifier.evaluation.test_near_duplicates import random, stored
+from tests.unit.classifier.evaluation.likeness.test_near_duplicates import random, stored
 
 VERSION = ServedVersion(1, "m", 1, "tiny", "a" * 64)
 
