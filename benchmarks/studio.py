@@ -1,4 +1,4 @@
-"""What the page costs: predictions through the studio beside those of the client, and what open tabs cost other callers.
+"""What the page costs: predictions through the studio beside the client's, and what open tabs cost other callers.
 
 python -m benchmarks.studio [BACKBONE]     Chromium is needed for the camera; the weights where the services find them
 """
