@@ -35,7 +35,8 @@ def _generate(random: np.random.Generator, height: int, width: int) -> npt.NDArr
     image += grain
     image += np.roll(grain, 1, 0) + np.roll(grain, 1, 1)  # not white: neighbours are alike in photos
     if random.uniform() < 0.5:  # out of focus
-        image = (image + np.roll(image, 1, 0) + np.roll(image, 1, 1) + np.roll(image, (1, 1), (0, 1))) / 4
+        blurred = image + np.roll(image, 1, 0) + np.roll(image, 1, 1) + np.roll(image, (1, 1), (0, 1))
+        image = (blurred / 4).astype(np.float32)
     toned = (image - image.mean()) * random.uniform(0.5, 1.3) + random.uniform(60, 190)
     pixels: npt.NDArray[np.uint8] = toned.clip(0, 255).astype(np.uint8)
     return pixels
