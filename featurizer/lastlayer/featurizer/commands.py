@@ -21,7 +21,7 @@ _LEAST_PHOTOS: Final = 30
 _MOST_PHOTOS: Final = 300
 _MAX_PIXELS: Final = 64_000_000
 _MAX_BYTES: Final = 64 << 20
-_SUFFIXES: Final = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_SUFFIXES: Final = (".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def read_photos(folder: Path, size: Preprocessing) -> npt.NDArray[np.uint8]:

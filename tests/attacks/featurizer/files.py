@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
+import pillow_heif
 from PIL import Image
+
+pillow_heif.register_heif_opener()  # which also writes them
 
 TOO_LARGE: Final = "IMAGE_TOO_LARGE"
 TOO_COMPLEX: Final = "IMAGE_TOO_COMPLEX"
@@ -231,6 +234,30 @@ def tiff_of_scans() -> bytes:
     return tiff(*tags, data=data)
 
 
+def heic_that_says(width: int, height: int, *, really: tuple[int, int] = (64, 64)) -> bytes:
+    """Return a HEIC that says to be of another size than it is."""
+    told, lie = (b"ispe" + struct.pack(">III", 0, *size) for size in (really, (width, height)))
+    content = saved(Image.new("RGB", really, "red"), "HEIF")
+    assert content.count(told) == 1
+    return content.replace(told, lie)
+
+
+def heic_of_boxes(count: int) -> bytes:
+    """Return a HEIC with so many empty boxes before all others but the first."""
+    content = saved(Image.new("RGB", (64, 48), "red"), "HEIF")
+    first = int.from_bytes(content[:4], "big")
+    return content[:first] + struct.pack(">I4s", 8, b"free") * count + content[first:]
+
+
+def heic_of_sizes(count: int) -> bytes:
+    """Return what has a HEIC's boxes, with so many sizes of images."""
+    sizes = struct.pack(">I4sIII", 20, b"ispe", 0, 64, 48) * count
+    inner = struct.pack(">I4s", 8 + len(sizes), b"ipco") + sizes
+    middle = struct.pack(">I4s", 8 + len(inner), b"iprp") + inner
+    meta = struct.pack(">I4sI", 12 + len(middle), b"meta", 0) + middle
+    return struct.pack(">I4s4sI4s", 20, b"ftyp", b"heic", 0, b"mif1") + meta
+
+
 def webp_of_frames(width: int, height: int, frames: int = 1) -> bytes:
     """Return an animated WebP with a canvas of a size and frames of a pixel."""
     pixel = saved(Image.new("RGB", (1, 1)), "WEBP", lossless=True)[12:]
@@ -266,6 +293,10 @@ CHEAP: Final[Mapping[str, tuple[Make, str]]] = {
     "TIFF of tags that share bytes": (tiff_of_shared_tags, TOO_COMPLEX),
     "GIF of 16 million comments": (gif_of_comments, TOO_COMPLEX),
     "animated WebP 16383 x 3906": (lambda: webp_of_frames(16_383, 3_906), TOO_COMPLEX),
+    "HEIC that says to be 60,000 x 60,000": (lambda: heic_that_says(60_000, 60_000), TOO_LARGE),
+    "HEIC that says to be 66,000 x 10": (lambda: heic_that_says(66_000, 10), TOO_LARGE),
+    "HEIC of a million boxes": (lambda: heic_of_boxes(1_000_000), TOO_COMPLEX),
+    "HEIC of a million sizes": (lambda: heic_of_sizes(1_000_000), TOO_COMPLEX),
     "animated WebP of a million frames": (lambda: webp_of_frames(1, 1, 500_000), TOO_COMPLEX),
 }
 """What is refused by its structure, or decoded without what would make it dear (the reason is empty then)."""
@@ -284,6 +315,8 @@ DEAR: Final[Mapping[str, tuple[Make, str]]] = {
     ),
     "PNG of 64 megapixels, interlaced, cut": (lambda: png(8000, 8000, (b"IDAT", b""), lace=1), UNDECODABLE),
     "animated WebP 8000 x 5500": (lambda: webp_of_frames(8_000, 5_500), ""),
+    "HEIC that says to be 7,000 x 7,000": (lambda: heic_that_says(7_000, 7_000), UNDECODABLE),
+    "HEIC of 4000 x 3000 that says to be 8 x 8": (lambda: heic_that_says(8, 8, really=(4_000, 3_000)), UNDECODABLE),
     "GIF of 64 megapixels": (lambda: gif(8000, 8000), ""),
 }
 """What is decoded in a process of its own, or ended there once it has taken too much."""

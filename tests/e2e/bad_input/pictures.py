@@ -52,7 +52,7 @@ def gif(width: int, height: int) -> bytes:
 
 
 def _cut() -> Iterator[Picture]:
-    for kind in ("JPEG", "PNG", "WEBP"):
+    for kind in ("JPEG", "PNG", "WEBP", "HEIF"):
         whole = saved(noise(), kind)
         for percent in (1, 10, 30, 50, 70, 90, 97):
             yield Picture(f"{kind} cut at {percent} %", whole[: max(len(whole) * percent // 100, 1)], UNDECODABLE)

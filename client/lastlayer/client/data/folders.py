@@ -10,7 +10,9 @@ from lastlayer.client.errors import DataError
 _TRAIN_NAMES: Final = frozenset({"train", "training"})
 _HELD_OUT_NAMES: Final = frozenset({"test", "testing", "val", "valid", "validation", "holdout"})
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".dib"})
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".gif", ".tif", ".tiff", ".bmp", ".dib"}
+)
 """The ends of the names of image files, in lower case."""
 
 

@@ -17,7 +17,7 @@ from lastlayer.client.errors import DataError
 
 _MAX_LABEL_CHARACTERS = 256
 _ACCEPTED = "give pairs such as ('cat.jpg', 'cat'), or the path of a folder with one sub-folder a class"
-_FORMATS = "JPEG, PNG, WebP, GIF, TIFF or BMP"
+_FORMATS = "JPEG, PNG, WebP, HEIC, GIF, TIFF or BMP"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 Needs Pillow and NumPy, which come with the extra `report`; nothing imports this module before something is drawn.
 """
 
+import contextlib
+import functools
 import io
 import warnings
 from typing import Any, Final
@@ -15,7 +17,7 @@ from lastlayer.client.output.fonts import font_for
 from lastlayer.client.results import Explanation
 from lastlayer.rpc.observability.escape import escape
 
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "HEIF", "GIF", "BMP", "TIFF")
 """Those that are classified. Others are not opened: some of Pillow's start programs, such as Ghostscript."""
 
 MAX_PIXELS: Final = 64_000_000
@@ -73,11 +75,14 @@ def upright(content: bytes, *, formats: tuple[str, ...] = FORMATS, max_pixels: i
 
 def _upright(content: bytes, formats: tuple[str, ...], max_pixels: int) -> Image.Image:
     with warnings.catch_warnings():
+        if "HEIF" in formats:
+            _register_heif()
         warnings.simplefilter("ignore")  # we have a limit of our own, and a damaged tag is no matter of the user's
         file = Image.open(io.BytesIO(content), formats=formats)
     if file.width * file.height > max_pixels:
         raise PictureError(f"of {file.width} x {file.height} pixels, more than {max_pixels:,} in all")
-    file.draft("RGB", (_SIDE[1], _SIDE[1]))  # of a large JPEG no more is decoded than is shown
+    if file.format != "HEIF":  # which would give its thumbnail
+        file.draft("RGB", (_SIDE[1], _SIDE[1]))  # of a large JPEG no more is decoded than is shown
     image = ImageOps.exif_transpose(file)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # wide numbers, which Pillow's conversion clips
         values = np.nan_to_num(np.asarray(image, np.float64))
@@ -86,6 +91,15 @@ def _upright(content: bytes, formats: tuple[str, ...], max_pixels: int) -> Image
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
+
+
+@functools.cache
+def _register_heif() -> None:
+    """Let Pillow open the photos of telephones, where `pillow-heif` is installed."""
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 
 def overlay(photo: Image.Image, explanation: Explanation) -> Image.Image:

@@ -5,6 +5,7 @@ Colour profiles are not applied. Training and prediction both come through here;
 """
 
 import contextlib
+import functools
 import io
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -166,24 +167,44 @@ def _load(structure: Structure, longest: int, max_pixels: int) -> Image.Image:
     """Return the decoded image, of a JPEG at 1/2, 1/4 or 1/8 where at least `longest` pixels are left."""
     # Pillow only warns up to twice its limit. Ours is checked already; this one is there for where the two disagree.
     Image.MAX_IMAGE_PIXELS = max_pixels
+    if structure.format == "HEIF":
+        _register_heif()
     try:
         image = Image.open(io.BytesIO(structure.content), formats=[structure.format])
     except Exception as error:  # the decoders raise whatever comes to them on broken bytes
         raise damaged(structure.format) from error
     if image.width * image.height > max_pixels:
         raise ImageTooLargeError(width=image.width, height=image.height, max_pixels=max_pixels)
-    if sorted(image.size) != sorted((structure.width, structure.height)):
+    if not _is_as_told(image, structure):
         raise damaged(structure.format)  # what is inside contradicts itself, and the checks have seen another image
     try:
-        # By the image alone, so that it has the same features at all times.
-        image.draft(None, (longest, longest))
+        # By the image alone, so that it has the same features at all times. A HEIC would give its thumbnail, which may
+        # show something else.
+        if structure.format != "HEIF":
+            image.draft(None, (longest, longest))
         with _canvases_freed(image):
             image.load()
     except MemoryError:
         raise
     except Exception as error:
         raise damaged(structure.format) from error
+    if not _is_as_told(image, structure) and structure.format == "HEIF":  # of which only the decoder knows the size
+        raise damaged(structure.format)
     return image
+
+
+def _is_as_told(image: Image.Image, structure: Structure) -> bool:
+    """Return whether an image has the size that the checks found, on its side or not. A HEIC may show less of it."""
+    seen, told = sorted(image.size), sorted((structure.width, structure.height))
+    return seen == told or (structure.format == "HEIF" and seen[0] <= told[0] and seen[1] <= told[1])
+
+
+@functools.cache
+def _register_heif() -> None:
+    """Let Pillow open HEIC, once: the picture alone, without what belongs to it."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
 
 
 @contextlib.contextmanager

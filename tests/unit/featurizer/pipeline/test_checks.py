@@ -19,7 +19,7 @@ from lastlayer.rpc.errors import ImageError
 from tests.attacks.featurizer import files
 from tests.attacks.featurizer.files import saved
 
-KINDS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
+KINDS = ("JPEG", "PNG", "WEBP", "HEIF", "GIF", "TIFF", "BMP")
 
 
 def structure_of(content: bytes, *, max_pixels: int = 64_000_000) -> Structure:
@@ -46,6 +46,7 @@ def test_format_and_size_are_those_that_pillow_finds(kind: str) -> None:
         ("GIF", {}, True),
         ("BMP", {}, True),
         ("TIFF", {}, False),
+        ("HEIF", {}, False),
         ("WEBP", {"save_all": True, "append_images": [noise()]}, False),
     ],
 )

@@ -17,6 +17,7 @@ from lastlayer.featurizer.errors import ImageTooLargeError, ImageUndecodableErro
 from lastlayer.featurizer.pipeline.decoding import decode, decode_whole
 from lastlayer.rpc.errors import ImageEmptyError, ImageError
 from tests.attacks.featurizer import files
+from tests.attacks.featurizer.files import saved
 
 ORIENTATION = 0x0112
 
@@ -240,6 +241,38 @@ def test_a_large_jpeg_yields_nearly_what_its_full_decoding_yields() -> None:
     assert np.abs(reduced - full).mean() < 1
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+def test_a_heic_yields_nearly_what_was_written(mode: str) -> None:
+    gradient = Image.radial_gradient("L").resize((120, 90))
+    image = Image.merge("RGB", (gradient, gradient.transpose(Image.Transpose.ROTATE_180), gradient)).convert(mode)
+    assert np.abs(pixels(saved(image, "HEIF", quality=95), size=64) - pixels(encoded(image), size=64)).mean() < 2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_heic_is_turned_once(orientation: int) -> None:
+    image = Image.new("RGB", (96, 64), "red")
+    image.paste("blue", (0, 0, 48, 32))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.info["exif"] = exif.tobytes()  # as telephones do, it is written both as EXIF and as what HEIC itself has
+    found = pixels(saved(image, "HEIF", quality=95), size=64)
+    assert np.abs(found - pixels(encoded(image, "PNG", exif=exif), size=64)).mean() < 4
+
+
+def test_a_heic_with_odd_sides_is_cropped_to_them() -> None:
+    region = decode_whole(saved(Image.new("RGB", (99, 33)), "HEIF"), width=33, height=33, max_pixels=10_000).region
+    assert region == pytest.approx((1 / 3, 0, 2 / 3, 1), abs=1e-9)
+
+
+def test_the_thumbnail_of_a_heic_is_not_taken_for_it() -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8))
+    alone = saved(noise, "HEIF", quality=50)
+    noise.info["thumbnails"] = [192]
+    both = saved(noise, "HEIF", quality=50)
+    assert len(both) > 1.2 * len(alone)
+    assert (pixels(both, size=64) == pixels(alone, size=64)).all()
+
+
 def test_no_bytes() -> None:
     with pytest.raises(ImageEmptyError, match="no bytes"):
         pixels(b"")
@@ -251,7 +284,7 @@ def test_no_bytes() -> None:
         (b"\n<!DOCTYPE html><html>", "an HTML page"),
         (b'<svg xmlns="http://www.w3.org/2000/svg">', "an SVG drawing"),
         (b"%PDF-1.7\n", "a PDF document"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC image"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0", "a video"),
         (b"\0\0\0\x18ftypavif\0\0\0\0", "an AVIF image"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "no image"),
         (b"hello", "no image"),
@@ -261,10 +294,10 @@ def test_what_is_no_image_is_recognised(content: bytes, said: str) -> None:
     with pytest.raises(ImageUndecodableError) as caught:
         pixels(content)
     assert said in str(caught.value)
-    assert str(caught.value).endswith("JPEG, PNG, WebP, GIF, TIFF and BMP are accepted.")
+    assert str(caught.value).endswith("JPEG, PNG, WebP, HEIC, GIF, TIFF and BMP are accepted.")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "GIF", "TIFF", "BMP"])
 def test_an_image_cut_short_is_refused(kind: str) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
     content = encoded(noise, kind)

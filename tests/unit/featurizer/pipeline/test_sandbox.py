@@ -48,10 +48,12 @@ def picture(kind: str) -> bytes:
     noise = np.random.default_rng(0).integers(0, 256, (70, 90, 3)).astype(np.uint8)
     exif = Image.Exif()
     exif[0x0112] = 6
-    return saved(Image.fromarray(noise), kind, **({"exif": exif} if kind in ("JPEG", "TIFF", "PNG", "WEBP") else {}))
+    return saved(
+        Image.fromarray(noise), kind, **({"exif": exif} if kind in ("JPEG", "TIFF", "PNG", "WEBP", "HEIF") else {})
+    )
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "GIF", "TIFF", "BMP"])
 def test_what_is_decoded_apart_is_what_is_decoded_here(sandbox: Sandbox, kind: str) -> None:
     content = picture(kind)
     here = decode_whole(content, width=SIZE, height=SIZE, max_pixels=MAX_PIXELS, thumbnail=True, hashes=True)

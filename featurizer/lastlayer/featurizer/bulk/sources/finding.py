@@ -11,7 +11,7 @@ from lastlayer.featurizer.bulk.sources import lists, parquet, tars
 from lastlayer.featurizer.bulk.sources.paths import parent
 from lastlayer.featurizer.errors import BulkError
 
-IMAGE_SUFFIXES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+IMAGE_SUFFIXES: Final = frozenset({".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """The endings of the names of images; the same files decode whatever their names are."""
 
 _LIST_SUFFIXES: Final = frozenset({".csv", ".tsv", ".txt"})

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lastlayer.featurizer.errors import ImageUndecodableError
-from lastlayer.featurizer.pipeline.checks import bmp, gif, jpeg, png, tiff, webp
+from lastlayer.featurizer.pipeline.checks import bmp, gif, heif, jpeg, png, tiff, webp
 from lastlayer.featurizer.pipeline.checks.structure import Structure
 from lastlayer.rpc.errors import ImageEmptyError
 
@@ -39,6 +39,8 @@ def inspect(content: bytes, *, max_pixels: int, longest: int) -> Structure:
     for starts, check in _FORMATS:
         if content.startswith(starts) and (check is not webp.inspect or content[8:12] == b"WEBP"):
             return check(content, max_pixels)
+    if heif.is_heic(content):
+        return heif.inspect(content, max_pixels)
     raise ImageUndecodableError(_unrecognised(content))
 
 
@@ -53,6 +55,6 @@ def _unrecognised(content: bytes) -> str:
     }
     kind = next((name for magic, name in kinds.items() if start.startswith(magic)), "")
     if content[4:8] == b"ftyp":
-        kind = "an AVIF image" if content[8:12] == b"avif" else "a HEIC image or a video"
+        kind = "an AVIF image" if content[8:12] == b"avif" else "a video"
     what = f"The bytes look like {kind}" if kind else "The bytes are no image that can be decoded"
-    return f"{what}; JPEG, PNG, WebP, GIF, TIFF and BMP are accepted."
+    return f"{what}; JPEG, PNG, WebP, HEIC, GIF, TIFF and BMP are accepted."
