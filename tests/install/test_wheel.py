@@ -72,4 +72,5 @@ def test_all_of_it(installation: Install, settings: dict[str, str], tmp_path: Pa
     assert again != upgrade
     assert "before-upgrade.db (" in installed.run(again).stdout
     assert installed.run("client predict new.jpg").stdout == predicted
-    assert installed.run("lastlayer down").stdout.splitlines() == ["classifier-svc stopped", "featurizer stopped"]
+    stopped = installed.run("lastlayer down").stdout.splitlines()
+    assert stopped == ["studio stopped", "classifier-svc stopped", "featurizer stopped"]
