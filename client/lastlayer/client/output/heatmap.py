@@ -3,7 +3,6 @@
 Needs Pillow and NumPy, which come with the extra `report`; nothing imports this module before something is drawn.
 """
 
-import contextlib
 import functools
 import io
 import warnings
@@ -75,7 +74,7 @@ def upright(content: bytes, *, formats: tuple[str, ...] = FORMATS, max_pixels: i
 
 def _upright(content: bytes, formats: tuple[str, ...], max_pixels: int) -> Image.Image:
     with warnings.catch_warnings():
-        if "HEIF" in formats:
+        if "HEIF" in formats and content[4:8] == b"ftyp":
             _register_heif()
         warnings.simplefilter("ignore")  # we have a limit of our own, and a damaged tag is no matter of the user's
         file = Image.open(io.BytesIO(content), formats=formats)
@@ -95,11 +94,12 @@ def _upright(content: bytes, formats: tuple[str, ...], max_pixels: int) -> Image
 
 @functools.cache
 def _register_heif() -> None:
-    """Let Pillow open the photos of telephones, where `pillow-heif` is installed."""
-    with contextlib.suppress(ImportError):
+    """Let Pillow open the photos of telephones, by a package that is not small; raises `PictureError` without it."""
+    try:
         import pillow_heif
-
-        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+    except ImportError as error:
+        raise PictureError("a HEIC photo, which needs pillow-heif to be drawn: pip install pillow-heif") from error
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 
 def overlay(photo: Image.Image, explanation: Explanation) -> Image.Image:

@@ -1,6 +1,7 @@
 """Pictures of explanations: where they are coloured and how, what is below, and what the caption has room for."""
 
 import io
+import sys
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from lastlayer.client.output import heatmap
 from lastlayer.client.output.fonts import font_for
-from lastlayer.client.output.heatmap import draw, overlay, upright
+from lastlayer.client.output.heatmap import PictureError, draw, overlay, upright
 from lastlayer.client.results import Explanation, ImageRegion, LabelScore, Prediction
+from tests.attacks.featurizer.files import saved
 
 GREY = (128, 128, 128)
 
@@ -127,3 +130,12 @@ def test_a_font_is_found_for_what_pillow_s_own_has_not() -> None:
 def test_any_file_name_fits_the_caption(name: str) -> None:
     content = encoded(Image.new("RGB", (300, 200), GREY))
     assert draw(content, explanation((1.0,)), name).size == draw(content, explanation((1.0,)), "photo.png").size
+
+
+def test_a_heic_photo_is_drawn_where_what_opens_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = saved(Image.new("RGB", (64, 48), "red"), "HEIF")
+    assert upright(photo).size == (64, 48)
+    heatmap._register_heif.cache_clear()
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(PictureError, match="needs pillow-heif to be drawn: pip install pillow-heif"):
+        upright(photo)
