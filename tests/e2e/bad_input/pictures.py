@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import pillow_heif
 from PIL import Image, ImageCms
+
+pillow_heif.register_heif_opener()  # which also writes them
 
 UNDECODABLE: Final = "IMAGE_UNDECODABLE"
 TOO_LARGE: Final = "IMAGE_TOO_LARGE"
