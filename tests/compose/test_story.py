@@ -31,7 +31,7 @@ MB = 1e6
 MAX_BYTES_ON_TOP = {"client": 200 * MB, "classifier": 450 * MB}
 
 
-@pytest.mark.parametrize("service", ["client", "classifier", "featurizer"])
+@pytest.mark.parametrize("service", ["client", "classifier", "featurizer", "studio"])
 def test_build(service: str, project: Project, record_property: Record) -> None:
     project.compose("--profile", "client", "build", service, timeout_s=1800)
     size = bytes_on_top(project.engine, f"lastlayer-{service}:{tags.version()}")
@@ -215,6 +215,7 @@ def test_tls_and_tokens(project: Project, server: str, photos: Photos, tmp_path:
 
 
 def test_stops_within_the_grace_period(project: Project) -> None:
+    project.wait_until_healthy("studio")  # the last to start; before it handles signals, its status would be 143
     for service in ("studio", "classifier", "featurizer"):
         [container] = project.containers(service)
         project.compose("stop", service)

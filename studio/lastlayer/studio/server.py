@@ -29,10 +29,15 @@ def run(settings: StudioSettings) -> None:
     cannot be used.
     """
     with listen(settings.address) as sock:
-        # uvicorn stops in its own way, and afterwards raises the signal for those who were to handle it before.
+        serving = server(settings)
+
+        def stop(*_: object) -> None:
+            serving.should_exit = True
+
+        # For a signal that comes before uvicorn handles them, and for the one that it raises again when it has stopped.
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: None)
-        server(settings).run([sock])
+            signal.signal(number, stop)
+        serving.run([sock])
 
 
 def server(settings: StudioSettings) -> uvicorn.Server:
