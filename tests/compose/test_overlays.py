@@ -39,6 +39,12 @@ def test_postgres_needs_a_password(container_engine: Engine) -> None:
             project.compose("config", "--quiet")
 
 
+def test_several_classifiers_get_ports_of_a_range(container_engine: Engine) -> None:
+    environment = {"POSTGRES_PASSWORD": "x", "LASTLAYER_PORT": "50052-50053"}
+    for project in projects(container_engine, ("docker-compose.postgres.yml",), environment):
+        assert "50052-50053" in project.compose("config")
+
+
 def test_a_folder_can_be_the_mirror(container_engine: Engine) -> None:
     for project in projects(container_engine, (), {"LASTLAYER_MIRROR": "./deploy"}):
         assert str(ROOT / "deploy") in project.compose("config")

@@ -48,15 +48,21 @@ def googlenet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield classifier.address
 
 
-@contextmanager
-def running_classifier(featurizer: Service, state: Path, **settings: str) -> Iterator[Service]:
-    """Run a classifier with a store of its own below `state`; `settings` go into its environment."""
+def new_classifier(featurizer: Service, state: Path, **settings: str) -> Service:
+    """Return a classifier, not started, with a store of its own below `state`; `settings` go into its environment."""
     _, classifier = services(
         state,
         featurizer_address=featurizer.address,
         classifier_address=f"127.0.0.1:{free_port()}",
         environment={"LASTLAYER_HOME": str(state / "home"), **settings},
     )
+    return classifier
+
+
+@contextmanager
+def running_classifier(featurizer: Service, state: Path, **settings: str) -> Iterator[Service]:
+    """Run what `new_classifier` returns."""
+    classifier = new_classifier(featurizer, state, **settings)
     classifier.start()
     try:
         classifier.wait_until_serving(120)

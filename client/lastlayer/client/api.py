@@ -79,6 +79,9 @@ class Client:
     ) -> None:
         """Get ready to call `server`, which is `host:port`; it is connected to by the first call.
 
+        Several classifiers that share a store are given as IP addresses and ports between commas: calls go to each in
+        turn, and to the others while one is away.
+
         `timeout_s` is how many seconds to wait for an answer: to a call, or to one message of a stream of images. With
         `security` the server is called by TLS. `open_channel` makes the connection: for tests, and for channels with
         options of your own. Raises `InvalidInputError` where the server or the time is none, or the files of `security`

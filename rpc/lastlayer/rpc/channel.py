@@ -1,5 +1,6 @@
-"""Channels to our services: their names, message limits, keepalive and balancing, set once for every caller."""
+"""Channels to our services: their names and addresses, message limits, keepalive, balancing, once for every caller."""
 
+import ipaddress
 import json
 from typing import Final
 
@@ -15,6 +16,49 @@ MAX_MESSAGE_BYTES: Final = 32 * 1024 * 1024
 
 KEEPALIVE_MS: Final = 30_000
 """How often a silent connection is probed; servers permit it (see `lastlayer.rpc.server.lifecycle`)."""
+
+_DNS: Final = "dns:///"
+
+
+def is_host_port(text: str) -> bool:
+    """Return whether this is `HOST:PORT`."""
+    host, _, port = text.rpartition(":")
+    return bool(host and port.isascii() and port.isdigit() and int(port) <= 65535)
+
+
+def check_targets(text: str) -> str:
+    """Return what a user wrote without its spaces.
+
+    Raises ValueError, whose text says what is accepted, where it is neither HOST:PORT nor dns:///NAME:PORT nor a list
+    of IP addresses and ports.
+
+    >>> check_targets("10.0.0.1:50052, 10.0.0.2:50052")
+    '10.0.0.1:50052,10.0.0.2:50052'
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(is_host_port(part.removeprefix(_DNS)) for part in parts):
+        raise ValueError("HOST:PORT, dns:///NAME:PORT, or several addresses and ports between commas are needed")
+    if len(parts) > 1 and {_ip_version(part) for part in parts} not in ({4}, {6}):
+        raise ValueError("a list needs IP addresses, all IPv4 or all IPv6; for names use one dns:///NAME:PORT")
+    return ",".join(parts)
+
+
+def grpc_target(checked: str) -> str:
+    """Return what `check_targets` returned as gRPC names it.
+
+    >>> grpc_target("10.0.0.1:50052,10.0.0.2:50052")
+    'ipv4:10.0.0.1:50052,10.0.0.2:50052'
+    """
+    parts = checked.split(",")
+    return checked if len(parts) == 1 else f"ipv{_ip_version(parts[0])}:{checked}"
+
+
+def _ip_version(address: str) -> int:
+    """Return 4 or 6, or 0 for a name."""
+    try:
+        return ipaddress.ip_address(address.rpartition(":")[0].strip("[]")).version
+    except ValueError:
+        return 0
 
 
 def channel_options(*, watched_service: str | None = None) -> list[tuple[str, str | int]]:

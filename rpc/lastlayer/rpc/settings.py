@@ -10,18 +10,14 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lastlayer.rpc.channel import is_host_port
+
 _LIKENESS: Final = 0.8
 """How like a setting, by difflib's ratio, a variable is that is taken for one misspelt."""
 
 
 class SettingsError(Exception):
     """A setting is wrong. Its text is one sentence for the user."""
-
-
-def is_host_port(value: str) -> bool:
-    """Return whether this is `HOST:PORT`."""
-    host, _, port = value.rpartition(":")
-    return bool(host and port.isascii() and port.isdigit() and int(port) <= 65535)
 
 
 def host_port(example: str) -> AfterValidator:

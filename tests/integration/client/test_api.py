@@ -406,11 +406,15 @@ class TestServer:
             assert len(list(client.predict_stream([b"cat-1"]))) == 1
 
     def test_a_server_is_host_and_port(self) -> None:
-        for server in ("localhost", "", ":50052", "localhost:port"):
+        for server in ("localhost", "", ":50052", "localhost:port", "one:1,two:1", "10.0.0.1:1,"):
             with pytest.raises(InvalidInputError, match=f"`{re.escape(server)}` is no server; give it as HOST:PORT"):
                 Client(server)
         with pytest.raises(InvalidInputError, match="timeout"):
             Client(timeout_s=0)
+
+    def test_several_servers_have_no_certificate_in_common(self) -> None:
+        with pytest.raises(InvalidInputError, match="certificates are of names: give one NAME:PORT"):
+            Client("10.0.0.1:1,10.0.0.2:1", security=Security())
 
     def test_users_may_bring_their_own_channel(self, server: str) -> None:
         opened = []

@@ -131,6 +131,17 @@ def test_selectors_meet_the_pods(manifests: list[Manifest]) -> None:
         assert any(selector.items() <= labels.items() for labels in pods), selector
 
 
+def test_several_replicas_have_a_headless_service(manifests: list[Manifest]) -> None:
+    """By any other gRPC would keep to the one that it reached first."""
+    services = of_kind(manifests, "Service")
+    headless = {service["metadata"]["name"]: service["spec"].get("clusterIP") for service in services}
+        service["metadata"]["name"]: service["spec"].get("clusterIP") for service in of_kind(manifests, "Service")
+    }
+    for deployment in of_kind(manifests, "Deployment"):
+        if deployment["spec"].get("replicas") != 1:  # an autoscaler's Deployment says no number
+            assert headless[deployment["metadata"]["name"]] == "None"
+
+
 def test_only_the_classifier_reaches_the_featurizer(manifests: list[Manifest]) -> None:
     [policy] = [policy for policy in of_kind(manifests, "NetworkPolicy") if policy["metadata"]["name"] == "featurizer"]
     rule, metrics = policy["spec"]["ingress"]

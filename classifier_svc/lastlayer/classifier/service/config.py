@@ -1,31 +1,12 @@
 """What the classifier can be told, by its environment or its command line."""
 
-import ipaddress
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from lastlayer.rpc.settings import File, ServiceSettings, host_port, is_host_port
-
-_DNS: Final = "dns:///"
-
-
-def _addresses(value: str) -> str:
-    parts = [part.strip() for part in value.split(",")]
-    if not all(is_host_port(part.removeprefix(_DNS)) for part in parts):
-        raise ValueError("HOST:PORT, dns:///NAME:PORT, or several addresses and ports between commas are needed")
-    if len(parts) > 1 and {_ip_version(part) for part in parts} not in ({4}, {6}):
-        raise ValueError("a list needs IP addresses, all IPv4 or all IPv6; for names use one dns:///NAME:PORT")
-    return ",".join(parts)
-
-
-def _ip_version(address: str) -> int:
-    """Return 4 or 6, or 0 for a name."""
-    try:
-        return ipaddress.ip_address(address.rpartition(":")[0].strip("[]")).version
-    except ValueError:
-        return 0
+from lastlayer.rpc.channel import check_targets, grpc_target
+from lastlayer.rpc.settings import File, ServiceSettings, host_port
 
 
 class ClassifierSettings(ServiceSettings):
@@ -36,7 +17,7 @@ class ClassifierSettings(ServiceSettings):
     address: Annotated[str, host_port("127.0.0.1:50052")] = Field(
         "127.0.0.1:50052", description="HOST:PORT to listen on"
     )
-    featurizer: Annotated[str, AfterValidator(_addresses)] = Field(
+    featurizer: Annotated[str, AfterValidator(check_targets)] = Field(
         "127.0.0.1:50051",
         description="where the featurizer is: HOST:PORT, `dns:///NAME:PORT` to balance over all its addresses, or a "
         "list of IP addresses and ports between commas",
@@ -80,5 +61,4 @@ class ClassifierSettings(ServiceSettings):
     @property
     def featurizer_target(self) -> str:
         """The featurizer's address as gRPC names it."""
-        parts = self.featurizer.split(",")
-        return self.featurizer if len(parts) == 1 else f"ipv{_ip_version(parts[0])}:{self.featurizer}"
+        return grpc_target(self.featurizer)

@@ -11,7 +11,7 @@ import grpc
 
 from lastlayer.client.errors import InvalidInputError
 from lastlayer.client.transport.defaults import DEFAULT_SERVER
-from lastlayer.rpc.channel import channel_options
+from lastlayer.rpc.channel import CLASSIFIER_SERVICE, channel_options, check_targets, grpc_target
 from lastlayer.rpc.credentials.tls import (
     CertificateFiles,
     CredentialsError,
@@ -39,30 +39,47 @@ class Security:
 
 
 def check_server(server: str) -> None:
-    """Raise `InvalidInputError` where `server` is not `host:port`."""
+    """Raise `InvalidInputError` where `server` is neither `host:port` nor a list of IP addresses and ports."""
     scheme, separator, rest = server.partition("://")
     if separator:
         tls = ", and add --tls or --tls-ca FILE for TLS (`security` in Python)" if scheme.lower() == "https" else ""
         named = rest.rstrip("/")
         host = named if re.fullmatch(r".+:\d{1,5}", named) else f"{named.partition('/')[0]}:PORT"
         raise InvalidInputError(f"`{server}` has a scheme, which a gRPC server does not; give {host}{tls}.")
-    if not re.fullmatch(r".+:\d{1,5}", server):
-        raise InvalidInputError(f"`{server}` is no server; give it as HOST:PORT, such as {DEFAULT_SERVER}.")
+    try:
+        check_targets(server)
+    except ValueError:
+        raise InvalidInputError(
+            f"`{server}` is no server; give it as HOST:PORT, such as {DEFAULT_SERVER}, or several that share a store "
+            "as IP addresses and ports between commas."
+        ) from None
 
 
 def open_channel(server: str, security: Security | None = None) -> grpc.Channel:
-    """Return a channel to `host:port`, by TLS where there is `security`; it connects with the first call.
+    """Return a channel to `server`, see `check_server`, by TLS where there is `security`; the first call connects it.
+
+    Where there are several servers, each call goes to the next of those that serve.
 
     Raises `InvalidInputError` where the security's files cannot be used.
     """
     # gRPC waits a second before it connects again, longer than our attempts are apart.
-    options: list[tuple[str, str | int]] = [*channel_options(), ("grpc.initial_reconnect_backoff_ms", 100)]
+    several = "," in server
+    options: list[tuple[str, str | int]] = [
+        *channel_options(watched_service=CLASSIFIER_SERVICE if several else None),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+    ]
+    target = grpc_target(check_targets(server))
     if re.match(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\]):", server):
         options.append(("grpc.enable_http_proxy", 0))  # a proxy does not know this machine's own services
+    if security is not None and several:
+        raise InvalidInputError(
+            f"`{server}` cannot be called by TLS, as certificates are of names: give one NAME:PORT whose name has all "
+            "the addresses."
+        )
     if security is None:
-        channel = grpc.insecure_channel(server, options=options)
+        channel = grpc.insecure_channel(target, options=options)
     else:
-        channel = grpc.secure_channel(server, _credentials(security), options=options)
+        channel = grpc.secure_channel(target, _credentials(security), options=options)
     return grpc.intercept_channel(channel, _RequestIds())
 
 

@@ -2,10 +2,8 @@
 
 import asyncio
 import os
-import shutil
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,78 +22,16 @@ from lastlayer.v1 import classifier_pb2
 from tests.integration.classifier.calls import add, connected, examples, failure, kinds, predict, train, train_anew
 from tests.integration.classifier.store.test_backup import back_up_and_restore
 from tests.markdown import blocks
+from tests.postgres import PROGRAMS, needs_postgres
 
-PROGRAMS = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
-
-pytestmark = pytest.mark.skipif(
-    PROGRAMS is None or not (PROGRAMS / "initdb").exists(),
-    reason="PostgreSQL is not installed below /usr/lib/postgresql: its tests are skipped",
-)
+pytestmark = needs_postgres
 
 BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 2),))
 
 
-def _as_user(*command: object) -> list[str]:
-    """Return a command as a user under whom PostgreSQL agrees to run: not as root."""
-    words = [str(word) for word in command]
-    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *words] if os.getuid() == 0 else words
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[int]:
-    """Runs a cluster of its own on a free port; yields the port."""
-    assert PROGRAMS is not None
-    if os.getuid() == 0 and (shutil.which("setpriv") is None or not _has_user("postgres")):
-        pytest.skip("PostgreSQL does not run as root, and there is no user `postgres` to run it as")
-    folder = Path(tempfile.mkdtemp(prefix="lastlayer-postgres-"))
-    if os.getuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    data = folder / "data"
-    create = (
-        PROGRAMS / "initdb",
-        "-D",
-        data,
-        "-U",
-        "lastlayer",
-        "--auth=trust",
-        "-E",
-        "UTF8",
-        "--locale=C.UTF-8",
-        "-N",
-    )
-    subprocess.run(_as_user(*create), check=True, capture_output=True, cwd=folder)
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-    control = (PROGRAMS / "pg_ctl", "-D", data, "-l", folder / "log", "-w")
-    subprocess.run(_as_user(*control, "-o", options, "start"), check=True, stdout=subprocess.DEVNULL, cwd=folder)
-    try:
-        yield port
-    finally:
-        subprocess.run(_as_user(*control, "-m", "immediate", "stop"), check=True, capture_output=True, cwd=folder)
-        shutil.rmtree(folder)
-
-
-def _has_user(name: str) -> bool:
-    import pwd
-
-    return any(entry.pw_name == name for entry in pwd.getpwall())
-
-
 @pytest.fixture
-def url(cluster: int, request: pytest.FixtureRequest) -> str:
-    """The URL of an empty database."""
-    assert PROGRAMS is not None
-    name = f"d{abs(hash(request.node.name))}"
-    where = ["-h", "127.0.0.1", "-p", str(cluster), "-U", "lastlayer"]
-    subprocess.run([PROGRAMS / "createdb", *where, name], check=True)
-    return f"postgresql://lastlayer@127.0.0.1:{cluster}/{name}"
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    opened = Database(url)
+def database(postgres_url: str) -> Iterator[Database]:
+    opened = Database(postgres_url)
     yield opened
     opened.close()
 
@@ -113,20 +49,20 @@ def at_once(*calls):
         return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
-async def test_the_main_job(settings: ClassifierSettings, url: str) -> None:
-    async with connected(settings.model_copy(update={"store_url": url})) as stub:
+async def test_the_main_job(settings: ClassifierSettings, postgres_url: str) -> None:
+    async with connected(settings.model_copy(update={"store_url": postgres_url})) as stub:
         assert (await train_anew(stub)).version == 1
         assert (await predict(stub, [b"dog-50"])).results[0].prediction.scores[0].label == "dog"
-    async with connected(settings.model_copy(update={"store_url": url})) as stub:
+    async with connected(settings.model_copy(update={"store_url": postgres_url})) as stub:
         assert kinds(await add(stub, "m", examples("cat", 6))) == ["present"] * 6
         versions = await asyncio.gather(*(train(stub) for _ in range(3)))
         assert sorted(entry.version for entry in versions) == [2, 3, 4]
         assert (await failure(predict(stub, [b"cat-1"], model="no"))).reason == "RESOURCE_NOT_FOUND"
 
 
-async def test_backup_under_load_and_restore(settings: ClassifierSettings, url: str, tmp_path: Path) -> None:
+async def test_backup_under_load_and_restore(settings: ClassifierSettings, postgres_url: str, tmp_path: Path) -> None:
     """By the commands of docs/backup.md."""
-    stored = settings.model_copy(update={"store_url": url})
+    stored = settings.model_copy(update={"store_url": postgres_url})
     dump, restore = [
         block.text
         for block in blocks("docs/backup.md")
@@ -134,7 +70,7 @@ async def test_backup_under_load_and_restore(settings: ClassifierSettings, url: 
     ]
 
     def in_shell(script: str) -> None:
-        environment = {**os.environ, "DATABASE": url, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
+        environment = {**os.environ, "DATABASE": postgres_url, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
         subprocess.run(["sh", "-euc", script], cwd=tmp_path, env=environment, check=True)
 
     def restored() -> ClassifierSettings:
@@ -144,8 +80,8 @@ async def test_backup_under_load_and_restore(settings: ClassifierSettings, url: 
     await back_up_and_restore(stored, lambda: in_shell(dump), restored)
 
 
-def test_many_processes_may_open_an_empty_database_at_once(url: str) -> None:
-    for opened in at_once(*[lambda: Database(url)] * 4):
+def test_many_processes_may_open_an_empty_database_at_once(postgres_url: str) -> None:
+    for opened in at_once(*[lambda: Database(postgres_url)] * 4):
         opened.close()
 
 
@@ -211,8 +147,8 @@ def test_a_database_that_cannot_be_reached_is_said_without_the_password() -> Non
     assert "secret" not in str(caught.value)
 
 
-async def test_examples_are_curated(settings: ClassifierSettings, url: str) -> None:
-    async with connected(settings.model_copy(update={"store_url": url})) as stub:
+async def test_examples_are_curated(settings: ClassifierSettings, postgres_url: str) -> None:
+    async with connected(settings.model_copy(update={"store_url": postgres_url})) as stub:
         wrong = classifier_pb2.Example(id="wrong.jpg", label="cat", content=b"dog-99")
         await add(stub, "m", [*examples("cat", 12), *examples("dog", 12), wrong])
         await train(stub)

@@ -83,8 +83,8 @@ def server_options(function: Callable[..., int]) -> Callable[..., int]:
             envvar="LASTLAYER_SERVER",
             default=DEFAULT_SERVER,
             show_default=True,
-            metavar="HOST:PORT",
-            help="The classifier; also LASTLAYER_SERVER in the environment.",
+            metavar="HOST:PORT[,...]",
+            help="The classifier, or several on one store, by IP addresses; also LASTLAYER_SERVER in the environment.",
         ),
     ):
         decorated = option(decorated)
