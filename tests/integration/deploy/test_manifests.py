@@ -135,8 +135,6 @@ def test_several_replicas_have_a_headless_service(manifests: list[Manifest]) -> 
     """By any other gRPC would keep to the one that it reached first."""
     services = of_kind(manifests, "Service")
     headless = {service["metadata"]["name"]: service["spec"].get("clusterIP") for service in services}
-        service["metadata"]["name"]: service["spec"].get("clusterIP") for service in of_kind(manifests, "Service")
-    }
     for deployment in of_kind(manifests, "Deployment"):
         if deployment["spec"].get("replicas") != 1:  # an autoscaler's Deployment says no number
             assert headless[deployment["metadata"]["name"]] == "None"
