@@ -105,6 +105,8 @@ lock: ## resolve the lock files anew (needs uv)
 	  uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt \
 	    --extra $$extra -o requirements/$${extra%% *}.txt; \
 	done
+	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml requirements/featurizer-ray.in \
+	  --extra ray -o requirements/featurizer-ray.txt
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt --extra report \
 	  -o requirements/client.txt
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt --extra studio \

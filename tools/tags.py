@@ -18,11 +18,12 @@ def files() -> list[Path]:
         *sorted(ROOT.glob("docker-compose*.yml")),
         *sorted((ROOT / "deploy").glob("*.Dockerfile")),
         ROOT / "deploy/k8s/base/kustomization.yaml",
+        *sorted((ROOT / "deploy/ray").iterdir()),
     ]
 
 
 def set_tags(text: str, version: str) -> str:
     """Return the text of such a file with each of our images at this version."""
-    image = re.compile(r"((?:image:|-t) lastlayer-[a-z-]+)(?::\S+)?")
+    image = re.compile(r"((?:image:|-t) (?:[\w.-]+/)?lastlayer-[a-z-]+)(?::\S+)?")
     label = re.compile(r"((?:newTag|app\.kubernetes\.io/version):) \S+")
     return label.sub(rf"\1 {version}", image.sub(rf"\1:{version}", text))
