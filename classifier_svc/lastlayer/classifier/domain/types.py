@@ -109,6 +109,15 @@ class AddedExample:
 
 
 @dataclass(frozen=True)
+class LabelledImages:
+    """Images and the class of each."""
+
+    contents: Sequence[bytes]
+    """The sha256 of the images."""
+    labels: Sequence[str]
+
+
+@dataclass(frozen=True)
 class TrainingSet:
     """The examples of a dataset that training uses."""
 
@@ -120,6 +129,15 @@ class TrainingSet:
     """By tap, those that were asked for: float32 [n, d]."""
     lacking: Mapping[str, int] = field(default_factory=dict)
     """By tap: how many examples have no features at it, as they were featurized before the network had it."""
+    everything: LabelledImages | None = None
+    """All examples, where those above are a sample of them; None where those above are all."""
+    rows: npt.NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+    """Which of all examples those above are, where they are a sample."""
+
+    @property
+    def count(self) -> int:
+        """How many examples there are in all."""
+        return len((self.everything or self).labels)
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,27 @@
 
 import datetime
 import zlib
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from lastlayer.classifier.domain.errors import DatasetNotTrainableError
-from lastlayer.classifier.domain.types import AddedExample, Backbone, Dataset, NewExample, TapExamples, TrainingSet
+from lastlayer.classifier.domain.arrays import Indices
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError, StoreCorruptError
+from lastlayer.classifier.domain.types import (
+    AddedExample,
+    Backbone,
+    Dataset,
+    LabelledImages,
+    NewExample,
+    Tap,
+    TapExamples,
+    TrainingSet,
+)
 from lastlayer.classifier.store import feature_rows, former_digests, queries
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import (
@@ -221,11 +234,13 @@ class DatasetStore:
         name: str,
         needed: Callable[[Backbone, int], Collection[str]] = lambda backbone, _: backbone.tap_names,
         pulse: Callable[[], None] = lambda: None,
+        sample: Callable[[Sequence[str], int], Indices | None] = lambda _, __: None,
     ) -> TrainingSet:
         """Return what training uses of a dataset: the images with exactly one label, in order of arrival.
 
         `needed` says which taps are read, by the backbone with the taps at which all examples have features, and the
-        number of examples. `pulse` is called at every step and may raise to end the work. Raises
+        number of examples. `pulse` is called at every step and may raise to end the work. `sample` says which examples
+        are read, by the labels of all and the number of elements that each has in all; None for all. Raises
         ResourceNotFoundError, DatasetNotTrainableError where there is nothing, BackboneMismatchError where images were
         featurized by another backbone than the newest ones, or StoreCorruptError.
         """
@@ -247,9 +262,40 @@ class DatasetStore:
             lacking = feature_rows.count_lacking(connection, dataset, backbone, len(contents))
             complete = replace(backbone, taps=tuple(tap for tap in backbone.taps if tap.name not in lacking))
             names = needed(complete, len(contents))
-            arrays = {
-                tap.name: feature_rows.read_tap(connection, dataset, tap, contents, pulse)
-                for tap in complete.taps
-                if tap.name in names
-            }
-            return TrainingSet(backbone, contents, [row.label for row in labelled], arrays, lacking)
+            taps = [tap for tap in complete.taps if tap.name in names]
+            everything = LabelledImages(contents, [row.label for row in labelled])
+            rows = sample(everything.labels, sum(tap.dimension for tap in taps))
+            read = everything
+            if rows is not None:
+                read = LabelledImages([contents[row] for row in rows], [everything.labels[row] for row in rows])
+            arrays = {tap.name: feature_rows.read_tap(connection, dataset, tap, read.contents, pulse) for tap in taps}
+            found = TrainingSet(backbone, read.contents, read.labels, arrays, lacking)
+            return found if rows is None else replace(found, everything=everything, rows=rows)
+
+    def iterate_features(
+        self, name: str, tap: str, contents: Sequence[bytes], pulse: Callable[[], None] = lambda: None
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield the features of images of a dataset, by sha256, at one tap, some images at a time: float32 [k, d].
+
+        `pulse` is called at every step and may raise to end the work. Raises ResourceNotFoundError where the dataset
+        was deleted, DatasetNotTrainableError where images are not in it any more, StoreCorruptError where features
+        are missing or damaged.
+        """
+        with self._database.reading() as connection:
+            dataset = queries.find(connection, name)
+            try:
+                [found] = [known for known in self._taps(connection, dataset) if known.name == tap]
+                yield from feature_rows.iterate_tap(connection, dataset, found, contents, pulse)
+            except (StoreCorruptError, ValueError) as error:
+                kept = connection.execute(queries.select_unambiguous(dataset.id)).all()
+                if set(contents) <= {row.content_sha256 for row in kept}:
+                    raise
+                raise DatasetNotTrainableError(
+                    f"Images of the dataset `{name}` were removed while it was trained on; train again."
+                ) from error
+
+    @staticmethod
+    def _taps(connection: Connection, dataset: Any) -> Sequence[Tap]:
+        if dataset.backbone_id is None:
+            return ()
+        return queries.find_backbone(connection, dataset.backbone_id).taps

@@ -1,7 +1,7 @@
 """Reads what is stored of a dataset's images: their features, checked, and their names."""
 
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -34,6 +34,16 @@ def read_tap(
     """
     array = np.empty((len(contents), tap.dimension), np.float32)
     position = 0
+    for block in iterate_tap(connection, dataset, tap, contents, pulse):
+        array[position : position + len(block)] = block
+        position += len(block)
+    return array
+
+
+def iterate_tap(
+    connection: Connection, dataset: Any, tap: Tap, contents: Sequence[bytes], pulse: Callable[[], None]
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield what `read_tap` returns, some images at a time: float32 [k, d]."""
     # In order of arrival, as they lie in the database.
     for some in queries.split(contents):
         pulse()
@@ -42,15 +52,15 @@ def read_tap(
             features.c.tap == tap.name,
             features.c.content_sha256.in_(some),
         )
-        missing = {content: position + number for number, content in enumerate(some)}
+        block = np.empty((len(some), tap.dimension), np.float32)
+        missing = {content: row for row, content in enumerate(some)}
         for content, vector, crc32 in connection.execute(query):
             if len(vector) != 4 * tap.dimension or zlib.crc32(vector) != crc32:
                 raise _damaged(dataset, tap, content)
-            array[missing.pop(content)] = unpack(vector)
-        if missing:  # the array has whatever was in memory there
+            block[missing.pop(content)] = unpack(vector)
+        if missing:  # the block has whatever was in memory there
             raise _damaged(dataset, tap, min(missing))
-        position += len(some)
-    return array
+        yield block
 
 
 def count_lacking(connection: Connection, dataset: Any, backbone: Backbone, count: int) -> dict[str, int]:

@@ -20,6 +20,7 @@ from lastlayer.classifier.fitting.pca import (
     rotate,
     split_columns,
 )
+from lastlayer.classifier.training.large import Everything, fit_everything
 from lastlayer.classifier.training.progress import TrainingProgress
 from lastlayer.classifier.training.recipes import SEED, Fitted, Preference, TapFeatures, Validation
 from lastlayer.classifier.training.search import (
@@ -222,6 +223,25 @@ class SearchedAuto:
         )
         weights, biases = candidate.restore(solution)
         return Fitted(candidate.taps, True, weights, biases, l1=0.0, l2=l2, square_root=self._rooted)
+
+    def fit_everything(self, everything: Everything, progress: TrainingProgress) -> tuple[Fitted, Validation]:
+        """Fit all of the examples of which these are a sample, but for some by which the fit is validated.
+
+        `progress` is told of this alone.
+        """
+        candidate, l2 = self._choice.candidate, self._choice.l2
+        done = fit_everything(
+            candidate,
+            self._y,
+            everything,
+            self._class_count,
+            self._sample_weight,
+            l2,
+            rooted=self._rooted,
+            progress=progress,
+        )
+        fitted = Fitted(candidate.taps, True, done.weights, done.biases, l1=0.0, l2=l2, square_root=self._rooted)
+        return fitted, done.held_out
 
     def find_familiar(self, share: float) -> Familiarity | None:
         """Return what tells images that are unlike the examples, of which it rejects about a `share` while held out.

@@ -17,6 +17,7 @@ from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore, NewVersion
 from lastlayer.classifier.training.counting import CountedTraining, count_training
+from lastlayer.classifier.training.large import StoredExamples, choose_sample
 from lastlayer.classifier.training.progress import TrainingProgress
 from lastlayer.classifier.training.recipes import Preference, Recipe, TapFeatures
 from lastlayer.classifier.training.report import TrainingReport
@@ -173,6 +174,7 @@ class TrainingJobs:
             request.dataset,
             lambda backbone, _: needed_taps(backbone, request.recipe, compare=request.compare),
             TrainingProgress(tell, cancelled.is_set),
+            choose_sample,
         )
         taps = [
             TapFeatures(tap.name, tap.class_scores, examples.features[tap.name])
@@ -188,12 +190,13 @@ class TrainingJobs:
             preference=request.preference,
             compare=request.compare,
             unfamiliar_share=request.unfamiliar_share,
+            stored=self._stored(request.dataset, examples, cancelled),
             progress=tell,
             cancelled=cancelled.is_set,
         )
         if examples.lacking and request.recipe is Recipe.AUTO:
             trained = replace(trained, notes=(*trained.notes, _tell_lacking(examples)))
-        report = TrainingReport(trained, len(examples.labels), time.monotonic() - started, _read_library_versions())
+        report = TrainingReport(trained, examples.count, time.monotonic() - started, _read_library_versions())
         return NewVersion(
             model=request.model,
             dataset=request.dataset,
@@ -207,10 +210,22 @@ class TrainingJobs:
             request_sha256=request.request_sha256,
         )
 
+    def _stored(self, dataset: str, sample: TrainingSet, cancelled: threading.Event) -> StoredExamples | None:
+        """Return all examples where those that were read are a sample."""
+        if sample.everything is None:
+            return None
+        everything = sample.everything
+        progress = TrainingProgress(lambda _, __: None, cancelled.is_set)
+        return StoredExamples(
+            everything.labels,
+            sample.rows,
+            lambda tap: self._datasets.iterate_features(dataset, tap, everything.contents, progress),
+        )
+
 
 def _tell_lacking(examples: TrainingSet) -> str:
     return (
-        f"{max(examples.lacking.values())} of the {len(examples.labels)} images were featurized before the network had "
+        f"{max(examples.lacking.values())} of the {examples.count} images were featurized before the network had "
         f"the taps {', '.join(f'`{tap}`' for tap in examples.lacking)}, which were left out: add the images again for "
         "a better model; what is there already is not stored twice."
     )

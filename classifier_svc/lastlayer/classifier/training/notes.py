@@ -27,6 +27,14 @@ def describe_single_examples(labels: Sequence[str], classes: Sequence[str]) -> l
     return [f"{named} have only one example each: they are trained on, but not in the cross-validated estimate."]
 
 
+def describe_sample(validated_count: int, sample_count: int, count: int) -> list[str]:
+    """Say that the head was fitted on all of `count` examples but those that it was validated on; nothing for 0."""
+    if not count:
+        return []
+    fitted = f"The model was fitted on {count - validated_count:,} of {count:,} examples"
+    return [f"{fitted}, estimated on the others, and its penalty chosen on {sample_count:,}."]
+
+
 def describe_estimate(metrics: Metrics | None, count: int, *, least: int) -> list[str]:
     """Say why there is no estimate by `count` held-out examples, or which classes are never predicted.
 

@@ -26,7 +26,13 @@ from lastlayer.classifier.evaluation.rejection import (
     rejection_curve,
 )
 from lastlayer.classifier.training.auto import AutoTrainer, SearchedAuto
-from lastlayer.classifier.training.notes import describe_estimate, describe_single_examples, describe_unfamiliar
+from lastlayer.classifier.training.large import Everything, StoredExamples
+from lastlayer.classifier.training.notes import (
+    describe_estimate,
+    describe_sample,
+    describe_single_examples,
+    describe_unfamiliar,
+)
 from lastlayer.classifier.training.progress import TrainingCancelledError, TrainingProgress
 from lastlayer.classifier.training.recipes import (
     Fitted,
@@ -65,6 +71,12 @@ with two images in each of five classes, of a true accuracy of 0.56)."""
 
 _LIBRARIES: Final = ("scipy.optimize", "sklearn.linear_model", "sklearn.model_selection", "sklearn.utils.class_weight")
 """What a training needs beyond NumPy, which takes about a second and 100 MB to import."""
+
+
+_TOO_MANY: Final = (
+    "The recipe `tutorial` holds the class scores of all examples in memory, and the dataset has {count:,}; use the "
+    "recipe `auto`, which reads them in blocks."
+)
 
 
 class ClassWeight(enum.Enum):
@@ -138,6 +150,7 @@ def train(
     preference: Preference = Preference.QUALITY,
     compare: bool = False,
     unfamiliar_share: float | None = None,
+    stored: StoredExamples | None = None,
     progress: Callable[[str, float], None],
     cancelled: Callable[[], bool],
 ) -> Trained:
@@ -151,6 +164,9 @@ def train(
     distance that rejects `unfamiliar_share` of the examples while held out; where it is None, 0.05 with a
     `min_precision`, and none without.
 
+    Where examples are too many to hold, these are a sample of those that are `stored`. The penalty is chosen on the
+    sample; the head is fitted on all but some of it, and calibrated and validated on those (see `training.large`).
+
     `progress` is called with what is being done and the share of the work that is done, from 0 to 1; `cancelled` is
     asked at every step. Both are called in this thread.
 
@@ -158,20 +174,21 @@ def train(
     RecipeNotSupportedError where the recipe cannot be applied, and TrainingCancelledError soon after `cancelled` turns
     true: within a second, as a fit by scikit-learn cannot be ended.
     """
-    classes = tuple(dict.fromkeys(str(label) for label in labels))
+    classes = tuple(dict.fromkeys(str(label) for label in (stored.labels if stored else labels)))
     _check(classes)
     logits = next((tap for tap in taps if tap.are_logits), None)
     if recipe is Recipe.TUTORIAL:
         _check_tutorial(logits, class_weight, unfamiliar_share)
+        if stored is not None:
+            raise RecipeNotSupportedError(_TOO_MANY.format(count=len(stored.labels)))
     if unfamiliar_share is None:
         unfamiliar_share = UNFAMILIAR_SHARE if min_precision and recipe is Recipe.AUTO else 0.0
     # Before the threads are limited, which holds for libraries that are loaded.
     for library in _LIBRARIES:
         importlib.import_module(library)
-    index = {label: number for number, label in enumerate(classes)}
-    y = np.array([index[label] for label in labels], np.intp)
+    y = _number(labels, classes)
     sample_weight = _weigh(y, class_weight)
-    training_progress = TrainingProgress(progress, cancelled)
+    training_progress = TrainingProgress(progress if stored is None else _first_half(progress), cancelled)
     trials: tuple[Trial, ...] = ()
     notes: tuple[str, ...] = ()
     auto: SearchedAuto | None = None
@@ -185,14 +202,24 @@ def train(
             recipes[Recipe.AUTO] = auto
         if logits is not None and (recipe is Recipe.TUTORIAL or compare):
             recipes[Recipe.TUTORIAL] = TutorialTrainer(logits, y, len(classes), training_progress)
+        fitted: Fitted | None = None
+        validations: dict[Recipe, Validation] = {}
+        if stored is not None and auto is not None:
+            everything = _number(stored.labels, classes)
+            fitted, validations[Recipe.AUTO] = auto.fit_everything(
+                Everything(everything, _weigh(everything, class_weight), stored.sample, stored.read),
+                TrainingProgress(progress, cancelled),
+            )
         validated = {
-            done: _Validated(trained.validate(), y, sample_weight, calibrated=done is Recipe.AUTO)
+            done: _Validated(
+                validations.get(done) or trained.validate(), y, sample_weight, calibrated=done is Recipe.AUTO
+            )
             for done, trained in recipes.items()
         }
         own = validated[recipe]
         rejection = _choose_rejection(own, min_precision)
         training_progress.stage("fitting all examples", 0.95, 1)
-        fitted = recipes[recipe].fit()
+        fitted = fitted or recipes[recipe].fit()
         familiarity = auto.find_familiar(unfamiliar_share) if unfamiliar_share and auto else None
         training_progress.tell(1)
     estimates = {
@@ -217,6 +244,7 @@ def train(
             *notes,
             *describe_estimate(mine.metrics if mine else None, len(own.y), least=LEAST_ESTIMATED),
             *describe_unfamiliar(unfamiliar_share, found=familiarity is not None),
+            *describe_sample(len(own.y), len(labels), len(stored.labels) if stored else 0),
         ),
         out_of_fold=OutOfFoldPredictions(own.rows, own.y, own.probabilities) if len(own.y) else None,
     )
@@ -249,6 +277,16 @@ class _Validated:
     def _losses(self, probabilities: Array) -> Array:
         losses: Array = -np.log(np.maximum(probabilities[np.arange(len(self.y)), self.y], 1e-15))
         return losses
+
+
+def _number(labels: Sequence[str], classes: Sequence[str]) -> Indices:
+    """Return the place of each label's class, [n]."""
+    index = {label: number for number, label in enumerate(classes)}
+    return np.fromiter((index[label] for label in labels), np.intp, len(labels))
+
+
+def _first_half(progress: Callable[[str, float], None]) -> Callable[[str, float], None]:
+    return lambda message, share: progress(message, share / 2)
 
 
 def _check(classes: Sequence[str]) -> None:
