@@ -169,7 +169,8 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
         if isinstance(step, Hang):
             await step.wait()
         views = list(dict.fromkeys(self._read_views(request.views, "views"))) or [View.CROP]
-        if not 1 <= len(request.images) * len(views) <= self.max_images:
+        most = max(1, self.max_images // len(views))
+        if not 1 <= len(request.images) <= most:
             raise InvalidFieldError("images", f"{len(request.images)} images")
         for index, image in enumerate(request.images):
             _check_id(f"images[{index}].id", image.id)

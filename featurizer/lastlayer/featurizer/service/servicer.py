@@ -128,16 +128,11 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
 
         Raises InvalidFieldError, BackboneMismatchError or FeaturesTooFarError.
         """
-        most = self._backbone.max_images_per_request
+        most = max(1, self._backbone.max_images_per_request // len(views))
         if not 1 <= len(request.images) <= most:
+            seen = f" in {len(views)} views" if len(views) > 1 else ""
             raise InvalidFieldError(
-                "images", f"The request has {len(request.images)} images; from 1 to {most} are accepted."
-            )
-        if len(request.images) * len(views) > most:
-            raise InvalidFieldError(
-                "images",
-                f"The request has {len(request.images)} images in {len(views)} views; up to {most // len(views)} are "
-                "accepted.",
+                "images", f"The request has {len(request.images)} images{seen}; from 1 to {most} are accepted."
             )
         for index, image in enumerate(request.images):
             _check_id(f"images[{index}].id", image.id)
