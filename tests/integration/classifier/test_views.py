@@ -123,7 +123,7 @@ async def test_training_says_what_the_whole_image_would_bring_by_a_sample(stub, 
     assert list(version.views) == [CROP]
     [note] = [note for note in version.notes if "whole image" in note]
     assert note.startswith("On a sample of 32 images, the whole image in place of its centre brings the log-loss from ")
-    assert note.endswith(" to 1.00: train again with the images and `--views crop,whole` to have that.")
+    assert note.endswith(" to 1.00: `client train DATA --views crop,whole` would have that.")
     counts = {(tuple(trial.views), trial.example_count) for trial in version.trials}
     assert counts == {((CROP,), 84), ((CROP,), 32), ((WHOLE,), 32), ((CROP, WHOLE), 32)}
     assert sum(trial.chosen for trial in version.trials) == 1

@@ -92,6 +92,6 @@ def _describe(own: _Tried, other: _Tried) -> list[str]:
         (
             f"On a sample of {len(gains)} images, the whole image {how} its centre brings the log-loss from "
             f"{_mean_loss(own):.2f} to {_mean_loss(other):.2f} and the accuracy from {own.correct.mean():.2f} to "
-            f"{other.correct.mean():.2f}: train again with the images and `--views crop,whole` to have that."
+            f"{other.correct.mean():.2f}: `client train DATA --views crop,whole` would have that."
         )
     ]
