@@ -68,6 +68,17 @@ CROP_ALONE: Final = (View.CROP,)
 """What is seen where nothing else is asked for."""
 
 
+def place(tap: str, view: View) -> str:
+    """Return the key of a tap's vectors of a view: the tap's name, of other views than the crop with the view's label.
+
+    So the keys of earlier releases, which had the crop alone, stay as they are. No tap has an `@` in its name.
+
+    Example:
+        place("mixed4e", View.WHOLE) == "mixed4e@whole"
+    """
+    return tap if view is View.CROP else f"{tap}@{view.label}"
+
+
 def join_views(views: Iterable[View]) -> str:
     """Return the labels of views as one text, such as `crop, whole`."""
     return ", ".join(view.label for view in views)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lastlayer.rpc.vectors import View, pack, unpack
+from lastlayer.rpc.vectors import View, pack, place, unpack
 from lastlayer.v1 import types_pb2
 
 
@@ -31,3 +31,7 @@ def test_a_view_has_a_label_that_it_is_read_from() -> None:
     assert [View.parse(view.label) for view in View] == list(View)
     with pytest.raises(ValueError, match="no view `round`; there are crop, whole, crop-flipped, whole-flipped"):
         View.parse("round")
+
+
+def test_the_crop_keeps_the_name_of_its_tap() -> None:
+    assert [place("a", view) for view in View] == ["a", "a@whole", "a@crop-flipped", "a@whole-flipped"]

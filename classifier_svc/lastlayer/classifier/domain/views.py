@@ -1,4 +1,4 @@
-"""Features of several views of an image: how the store calls them, their mean, and what training chooses from."""
+"""Features of several views of an image: their mean, what training chooses from, and of which images there are some."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lastlayer.rpc.vectors import View
+from lastlayer.rpc.vectors import View, place
 
 SAMPLED: Final = 200
 """The most images of a dataset of which features of the whole image are stored, too, where nobody has said any views:
@@ -17,17 +17,6 @@ SAMPLED_OF_CLASS: Final = 16
 """And the most of them that are of one class."""
 
 _Floats = npt.NDArray[np.float32]
-
-
-def place(tap: str, view: View) -> str:
-    """Return the key of a tap's vectors of a view: the tap's name, of other views than the crop with the view's label.
-
-    So the keys of earlier releases, which had the crop alone, stay as they are. No tap has an `@` in its name.
-
-    Example:
-        place("mixed4e", View.WHOLE) == "mixed4e@whole"
-    """
-    return tap if view is View.CROP else f"{tap}@{view.label}"
 
 
 def places(taps: Iterable[str], views: Iterable[View]) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from grpc_health.v1 import health_pb2
 
 from lastlayer.classifier.domain.errors import FeaturizerUnavailableError, NotExplainableError, ViewNotOfferedError
 from lastlayer.classifier.domain.types import Backbone, FeatureMaps, Region, Tap
-from lastlayer.classifier.domain.views import place
 from lastlayer.rpc.channel import FEATURIZER_SERVICE, MAX_MESSAGE_BYTES, channel_options
 from lastlayer.rpc.credentials.tls import CertificateFiles, channel_credentials
 from lastlayer.rpc.errors import (
@@ -29,7 +28,7 @@ from lastlayer.rpc.errors import (
 )
 from lastlayer.rpc.observability import request_ids, traces
 from lastlayer.rpc.status import ErrorDetails, read_error, read_status
-from lastlayer.rpc.vectors import CROP_ALONE, View, unpack
+from lastlayer.rpc.vectors import CROP_ALONE, View, place, unpack
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 
 _log = logging.getLogger(__name__)

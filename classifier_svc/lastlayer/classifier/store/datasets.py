@@ -17,7 +17,7 @@ from lastlayer.classifier.domain.types import (
     TapExamples,
     TrainingSet,
 )
-from lastlayer.classifier.domain.views import mean_over, place, places
+from lastlayer.classifier.domain.views import mean_over, places
 from lastlayer.classifier.store import feature_rows, former_digests, queries
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import (
@@ -29,7 +29,7 @@ from lastlayer.classifier.store.schema import (
     perceptual_hashes,
     thumbnails,
 )
-from lastlayer.rpc.vectors import CROP_ALONE, View, pack
+from lastlayer.rpc.vectors import CROP_ALONE, View, pack, place
 
 
 class DatasetStore:

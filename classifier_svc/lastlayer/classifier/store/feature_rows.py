@@ -11,11 +11,11 @@ from sqlalchemy.engine import Connection
 
 from lastlayer.classifier.domain.errors import StoreCorruptError
 from lastlayer.classifier.domain.types import Backbone, Tap, ViewSample
-from lastlayer.classifier.domain.views import SamplePlaces, place, places
+from lastlayer.classifier.domain.views import SamplePlaces, places
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.schema import backbones, examples, features, perceptual_hashes
 from lastlayer.rpc.errors import BackboneMismatchError
-from lastlayer.rpc.vectors import CROP_ALONE, View, unpack
+from lastlayer.rpc.vectors import CROP_ALONE, View, place, unpack
 
 _NAMED: Final = 5
 """How many images an error names."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from lastlayer.classifier.domain.arrays import Array, Indices
 from lastlayer.classifier.domain.familiarity import Familiarity
 from lastlayer.classifier.domain.head import square_root, unit_length
-from lastlayer.classifier.domain.views import candidate_views, mean_over, place
+from lastlayer.classifier.domain.views import candidate_views, mean_over
 from lastlayer.classifier.evaluation.strangers import choose_max_distance, fit_subspace
 from lastlayer.classifier.fitting.folds import assign_folds, choose_fold_count, stratified_sample, weigh_fitted
 from lastlayer.classifier.fitting.logistic import fit_single, iterate_logits
@@ -36,7 +36,7 @@ from lastlayer.classifier.training.search import (
     Trial,
     choose,
 )
-from lastlayer.rpc.vectors import View
+from lastlayer.rpc.vectors import View, place
 
 NESTED_EXAMPLES: Final = 400
 """Up to this many examples the cross-validation is nested: each fold's choice among the leading candidates is made by a

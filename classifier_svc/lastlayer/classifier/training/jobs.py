@@ -14,7 +14,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from lastlayer.classifier.domain.types import Backbone, TrainingSet, Version
-from lastlayer.classifier.domain.views import mean_over, place
+from lastlayer.classifier.domain.views import mean_over
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore, NewVersion
@@ -27,7 +27,7 @@ from lastlayer.classifier.training.view_trials import ViewTrials, try_views
 from lastlayer.rpc.errors import OverloadedError
 from lastlayer.rpc.system.memory import give_back_free_memory
 from lastlayer.rpc.system.workers import Workers
-from lastlayer.rpc.vectors import View
+from lastlayer.rpc.vectors import View, place
 
 _HEARTBEAT_S: Final = 1.0
 """How often progress is told again while there is none, so that callers and proxies know that it goes on."""

@@ -9,7 +9,6 @@ from lastlayer.classifier.domain.views import (
     SamplePlaces,
     candidate_views,
     mean_over,
-    place,
     places,
 )
 from lastlayer.rpc.vectors import View
@@ -17,8 +16,7 @@ from lastlayer.rpc.vectors import View
 CROP, WHOLE, CROP_FLIPPED, WHOLE_FLIPPED = View
 
 
-def test_the_crop_keeps_the_name_of_its_tap() -> None:
-    assert [place("a", view) for view in View] == ["a", "a@whole", "a@crop-flipped", "a@whole-flipped"]
+def test_places_are_listed_view_by_view() -> None:
     assert places(iter(["a", "b"]), [WHOLE, CROP]) == ("a@whole", "b@whole", "a", "b")
 
 

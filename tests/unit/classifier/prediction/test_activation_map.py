@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lastlayer.classifier.domain.errors import NotExplainableError
 from lastlayer.classifier.domain.head import Head, softmax
 from lastlayer.classifier.domain.types import FeatureMaps, Region
-from lastlayer.classifier.domain.views import mean_over, place
+from lastlayer.classifier.domain.views import mean_over
 from lastlayer.classifier.prediction.activation_map import (
     ActivationMap,
     activation_map,
@@ -16,7 +16,7 @@ from lastlayer.classifier.prediction.activation_map import (
     regrid,
 )
 from lastlayer.rpc.errors import InvalidFieldError
-from lastlayer.rpc.vectors import View
+from lastlayer.rpc.vectors import View, place
 
 CENTRE = Region(0.25, 0.0, 0.75, 1.0)
 WHOLE = Region(0.0, 0.0, 1.0, 1.0)

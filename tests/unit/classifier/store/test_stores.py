@@ -18,13 +18,12 @@ from lastlayer.classifier.domain.errors import (
     VersionInUseError,
 )
 from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample, Tap
-from lastlayer.classifier.domain.views import place
 from lastlayer.classifier.store.database import Database, StoreOpenError
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore, NewVersion
 from lastlayer.rpc.errors import BackboneMismatchError
-from lastlayer.rpc.vectors import View
+from lastlayer.rpc.vectors import View, place
 
 BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 2), Tap("scores", True, 3)))
 GONE = {"content": bytes([2]) * 32}
