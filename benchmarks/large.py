@@ -24,6 +24,7 @@ from benchmarks.load.processes import machine
 from lastlayer.classifier.training.large import StoredExamples, choose_sample
 from lastlayer.classifier.training.recipes import Recipe, TapFeatures
 from lastlayer.classifier.training.trainer import train
+from lastlayer.rpc.vectors import View
 
 _TAPS: Final = {"mixed3b": 480, "mixed4b": 512, "mixed4d": 528, "mixed4e": 832, "avgpool0": 1024}
 _BLOCK: Final = 2_000
@@ -47,7 +48,7 @@ class MadeUp:
         self.y = np.random.default_rng((start, 1)).integers(0, class_count, count)
         self.labels = [f"class {number:04}" for number in self.y]
 
-    def read(self, tap: str) -> Iterator[Vectors]:
+    def read(self, tap: str, _: View = View.CROP) -> Iterator[Vectors]:
         """Yield the features at a tap, some examples at a time."""
         layer = self._layers[tap]
         for begin in range(0, self.count, _BLOCK):

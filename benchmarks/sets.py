@@ -3,13 +3,14 @@
 Each is a folder with one sub-folder a class:
 
 - `digits`: scikit-learn's 1,797 handwritten digits, 64 pixels wide;
+- `borders`: the same digits, each in the left or right of three squares, of which the centre crop is the one between;
 - `glyphs`: 2,000 of eight letters, drawn in the fonts of this machine, turned, in colours, with noise and lines;
 - `emoji`: with `--emoji`, the unpacked npm package `emoji-datasource-google`, its 1,600 drawings by category.
 """
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--emoji", type=Path, help="the package that `emoji` is made of")
     options = parser.parse_args(arguments)
     write_digits(options.out / "digits")
+    write_borders(options.out / "borders")
     fonts = sorted(options.fonts.rglob("DejaVu*.ttf"))
     if not fonts:
         parser.error(f"no fonts named DejaVu in {options.fonts}; name another folder with --fonts")
@@ -39,10 +41,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def write_digits(folder: Path) -> None:
     """Write scikit-learn's digits."""
+    for number, (image, label) in enumerate(_draw_digits()):
+        _save(image, folder / label, f"{number}.png")
+
+
+def write_borders(folder: Path) -> None:
+    """Write the digits at the left or right of pictures three times as wide as high."""
+    random = np.random.default_rng(6)
+    for number, (image, label) in enumerate(_draw_digits()):
+        wide = Image.new("RGB", (3 * image.width, image.height))
+        wide.paste(image, (int(random.integers(2)) * 2 * image.width, 0))
+        _save(wide, folder / label, f"{number}.png")
+
+
+def _draw_digits() -> Iterator[tuple[Image.Image, str]]:
+    """Yield each digit with its label."""
     digits = load_digits()
-    for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+    for pixels, label in zip(digits.images, digits.target, strict=True):
         image = Image.fromarray((pixels * 255 / 16).astype(np.uint8)).resize((64, 64), Image.Resampling.BICUBIC)
-        _save(image.convert("RGB"), folder / str(label), f"{number}.png")
+        yield image.convert("RGB"), str(label)
 
 
 def write_glyphs(folder: Path, fonts: Sequence[Path]) -> None:

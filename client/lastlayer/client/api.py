@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 
@@ -122,14 +122,20 @@ class Client:
         *,
         dataset: str = DEFAULT_MODEL,
         thumbnails: bool = True,
+        views: Sequence[str] = (),
         on_outcome: Callable[[ExampleOutcome], None] | None = None,
     ) -> AddedExamples:
         """Add labelled images to a dataset, which is created if need be. Images that are there already are not sent.
 
-        `thumbnails` is whether the server keeps small pictures of them, for reports. `on_outcome` hears of each example
-        as it becomes known, not in order. May be repeated without harm. An image that fails is among the `failed` of
-        the answer, and one that keeps the label that `relabel_examples` gave it among the
-        `relabelled`. Raises `ServerError`, also where the store is full or damaged, or the featurizer is away.
+        `thumbnails` is whether the server keeps small pictures of them, for reports. `views` are what of the images is
+        featurized, so that training can choose: `crop` (the centre, which is all that a new dataset has where nothing
+        is said), `whole`, and these mirrored, `crop-flipped` and `whole-flipped`. A dataset keeps those that it has;
+        for a further one its images are sent again. `on_outcome` hears of each example as it becomes known, not in
+        order.
+
+        May be repeated without harm. An image that fails is among the `failed` of the answer, and one that keeps the
+        label that `relabel_examples` gave it among the `relabelled`. Raises `InvalidInputError` for an unknown view,
+        and `ServerError`, also where the store is full or damaged, or the featurizer is away.
 
         `examples` is the path of a folder or table, as `read_data` takes it, or pairs of an image and its label.
 
@@ -143,7 +149,11 @@ class Client:
         failed: list[ExampleOutcome] = []
         relabelled: list[ExampleOutcome] = []
         patience = Patience(self.server, self._timeout_s)
-        upload = Upload(self._stub, to_examples(examples), dataset=dataset, thumbnails=thumbnails, patience=patience)
+        if unknown := [view for view in views if view not in wire.VIEWS]:
+            raise InvalidInputError(f"There is no view `{unknown[0]}`; give some of {', '.join(wire.VIEWS)}.")
+        upload = Upload(
+            self._stub, to_examples(examples), dataset=dataset, thumbnails=thumbnails, patience=patience, views=views
+        )
         for outcome in upload.outcomes():
             trimmed += outcome.label_trimmed
             if outcome.status in counts:

@@ -276,6 +276,8 @@ class Trial:
     """Whether the version was trained with it."""
     whitening: float
     """How much the features were whitened, from 0 (not) to 1 (wholly); 0 but for earlier releases."""
+    views: tuple[str, ...] = ("crop",)
+    """The views of the images, as `ModelVersion.views`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +329,9 @@ class ModelVersion:
     """Whether the square roots of the vectors' elements are its features."""
     min_mean_cosine: float = 0.0
     """How far the features that it takes may be from those in float32: the least mean cosine, from 0 to 1."""
+    views: tuple[str, ...] = ("crop",)
+    """The views of an image over which the vectors of each tap are averaged: `crop`, `whole`, `crop-flipped` or
+    `whole-flipped`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +365,8 @@ class Dataset:
     """The images that must be added again before it can be trained on, as another backbone featurized them."""
     precisions: dict[str, int] = field(default_factory=dict)
     """How many images were featurized in each precision, such as `float32`; empty where it was not recorded."""
+    views: tuple[str, ...] = ("crop",)
+    """The views of its images that are featurized, between which training chooses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -477,6 +484,8 @@ class Head:
     """float32, little-endian: the number of classes."""
     square_root: bool = False
     """Whether the square root of each element is taken before all else; of what is below 0, it is 0."""
+    views: tuple[str, ...] = ("crop",)
+    """The views of an image whose vectors' mean a tap's vector is, before all else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,6 +233,13 @@ def _actors(_: click.Context, __: click.Parameter, value: str | None) -> tuple[i
 @click.option("--to", required=True, metavar="OUT", help="The folder of Parquet files to write, a path or a URL.")
 @click.option("--backbone", help="A built-in name, `auto`, or the path of a TOML file.  [LASTLAYER_BACKBONE]")
 @click.option("--tap", "taps", multiple=True, help="A tap to read vectors at; again for more. All where none is given.")
+@click.option(
+    "--view",
+    "views",
+    multiple=True,
+    type=click.Choice(["crop", "whole", "crop-flipped", "whole-flipped"]),
+    help="What of the images is featurized; again for more. The crop where none is given.",
+)
 @click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True)
 @click.option(
     "--label-from",
@@ -257,6 +264,7 @@ def embed(
     to: str,
     backbone: str | None,
     taps: tuple[str, ...],
+    views: tuple[str, ...],
     dtype: str,
     label_from: str | None,
     column: str | None,
@@ -295,6 +303,7 @@ def embed(
             sources=sources,
             to=to,
             taps=taps,
+            views=views,
             dtype=dtype,
             label_from=label_from,
             column=column,

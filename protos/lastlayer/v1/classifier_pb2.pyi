@@ -51,7 +51,7 @@ REVIEW_KIND_SUSPICIOUS_LABELS: ReviewKind
 REVIEW_KIND_MISTAKES: ReviewKind
 
 class Dataset(_message.Message):
-    __slots__ = ("name", "example_count", "classes", "backbone", "backbone_digest", "create_time", "update_time", "conflict_count", "stale_count", "precisions")
+    __slots__ = ("name", "example_count", "classes", "backbone", "backbone_digest", "create_time", "update_time", "conflict_count", "stale_count", "precisions", "views")
     NAME_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -62,6 +62,7 @@ class Dataset(_message.Message):
     CONFLICT_COUNT_FIELD_NUMBER: _ClassVar[int]
     STALE_COUNT_FIELD_NUMBER: _ClassVar[int]
     PRECISIONS_FIELD_NUMBER: _ClassVar[int]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
     name: str
     example_count: int
     classes: _containers.RepeatedCompositeFieldContainer[ClassCount]
@@ -72,7 +73,8 @@ class Dataset(_message.Message):
     conflict_count: int
     stale_count: int
     precisions: _containers.RepeatedCompositeFieldContainer[PrecisionCount]
-    def __init__(self, name: _Optional[str] = ..., example_count: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., conflict_count: _Optional[int] = ..., stale_count: _Optional[int] = ..., precisions: _Optional[_Iterable[_Union[PrecisionCount, _Mapping]]] = ...) -> None: ...
+    views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
+    def __init__(self, name: _Optional[str] = ..., example_count: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., conflict_count: _Optional[int] = ..., stale_count: _Optional[int] = ..., precisions: _Optional[_Iterable[_Union[PrecisionCount, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ...) -> None: ...
 
 class PrecisionCount(_message.Message):
     __slots__ = ("precision", "example_count")
@@ -107,7 +109,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., default_version: _Optional[int] = ..., version_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., classes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("model", "version", "dataset", "recipe", "taps", "l1", "l2", "classes", "example_count", "backbone", "backbone_digest", "cross_validation", "comparisons", "create_time", "training_duration", "notes", "class_weight", "calibration", "rejection", "rejection_curve", "trials", "libraries", "whitening", "preference", "square_root", "min_mean_cosine")
+    __slots__ = ("model", "version", "dataset", "recipe", "taps", "l1", "l2", "classes", "example_count", "backbone", "backbone_digest", "cross_validation", "comparisons", "create_time", "training_duration", "notes", "class_weight", "calibration", "rejection", "rejection_curve", "trials", "libraries", "whitening", "preference", "square_root", "min_mean_cosine", "views")
     class LibrariesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -141,6 +143,7 @@ class ModelVersion(_message.Message):
     PREFERENCE_FIELD_NUMBER: _ClassVar[int]
     SQUARE_ROOT_FIELD_NUMBER: _ClassVar[int]
     MIN_MEAN_COSINE_FIELD_NUMBER: _ClassVar[int]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     dataset: str
@@ -167,7 +170,8 @@ class ModelVersion(_message.Message):
     preference: Preference
     square_root: bool
     min_mean_cosine: float
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., taps: _Optional[_Iterable[str]] = ..., l1: _Optional[float] = ..., l2: _Optional[float] = ..., classes: _Optional[_Iterable[str]] = ..., example_count: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., cross_validation: _Optional[_Union[_types_pb2.Metrics, _Mapping]] = ..., comparisons: _Optional[_Iterable[_Union[RecipeEstimate, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., training_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., class_weight: _Optional[_Union[ClassWeight, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., rejection: _Optional[_Union[Rejection, _Mapping]] = ..., rejection_curve: _Optional[_Iterable[_Union[RejectionPoint, _Mapping]]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ..., libraries: _Optional[_Mapping[str, str]] = ..., whitening: _Optional[float] = ..., preference: _Optional[_Union[Preference, str]] = ..., square_root: _Optional[bool] = ..., min_mean_cosine: _Optional[float] = ...) -> None: ...
+    views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., taps: _Optional[_Iterable[str]] = ..., l1: _Optional[float] = ..., l2: _Optional[float] = ..., classes: _Optional[_Iterable[str]] = ..., example_count: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., cross_validation: _Optional[_Union[_types_pb2.Metrics, _Mapping]] = ..., comparisons: _Optional[_Iterable[_Union[RecipeEstimate, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., training_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., class_weight: _Optional[_Union[ClassWeight, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., rejection: _Optional[_Union[Rejection, _Mapping]] = ..., rejection_curve: _Optional[_Iterable[_Union[RejectionPoint, _Mapping]]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ..., libraries: _Optional[_Mapping[str, str]] = ..., whitening: _Optional[float] = ..., preference: _Optional[_Union[Preference, str]] = ..., square_root: _Optional[bool] = ..., min_mean_cosine: _Optional[float] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ...) -> None: ...
 
 class Calibration(_message.Message):
     __slots__ = ("temperature", "log_loss_before", "expected_calibration_error_before")
@@ -202,7 +206,7 @@ class RejectionPoint(_message.Message):
     def __init__(self, threshold: _Optional[float] = ..., precision: _Optional[float] = ..., coverage: _Optional[float] = ...) -> None: ...
 
 class Trial(_message.Message):
-    __slots__ = ("taps", "l2", "log_loss", "log_loss_standard_error", "example_count", "chosen", "whitening")
+    __slots__ = ("taps", "l2", "log_loss", "log_loss_standard_error", "example_count", "chosen", "whitening", "views")
     TAPS_FIELD_NUMBER: _ClassVar[int]
     L2_FIELD_NUMBER: _ClassVar[int]
     LOG_LOSS_FIELD_NUMBER: _ClassVar[int]
@@ -210,6 +214,7 @@ class Trial(_message.Message):
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     CHOSEN_FIELD_NUMBER: _ClassVar[int]
     WHITENING_FIELD_NUMBER: _ClassVar[int]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
     taps: _containers.RepeatedScalarFieldContainer[str]
     l2: float
     log_loss: float
@@ -217,7 +222,8 @@ class Trial(_message.Message):
     example_count: int
     chosen: bool
     whitening: float
-    def __init__(self, taps: _Optional[_Iterable[str]] = ..., l2: _Optional[float] = ..., log_loss: _Optional[float] = ..., log_loss_standard_error: _Optional[float] = ..., example_count: _Optional[int] = ..., chosen: _Optional[bool] = ..., whitening: _Optional[float] = ...) -> None: ...
+    views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
+    def __init__(self, taps: _Optional[_Iterable[str]] = ..., l2: _Optional[float] = ..., log_loss: _Optional[float] = ..., log_loss_standard_error: _Optional[float] = ..., example_count: _Optional[int] = ..., chosen: _Optional[bool] = ..., whitening: _Optional[float] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ...) -> None: ...
 
 class RecipeEstimate(_message.Message):
     __slots__ = ("recipe", "taps", "cross_validation")
@@ -242,14 +248,16 @@ class Example(_message.Message):
     def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., content: _Optional[bytes] = ..., content_sha256: _Optional[bytes] = ...) -> None: ...
 
 class AddExamplesRequest(_message.Message):
-    __slots__ = ("dataset", "examples", "no_thumbnails")
+    __slots__ = ("dataset", "examples", "no_thumbnails", "views")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     NO_THUMBNAILS_FIELD_NUMBER: _ClassVar[int]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     examples: _containers.RepeatedCompositeFieldContainer[Example]
     no_thumbnails: bool
-    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., no_thumbnails: _Optional[bool] = ...) -> None: ...
+    views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
+    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., no_thumbnails: _Optional[bool] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ...) -> None: ...
 
 class AddExamplesResponse(_message.Message):
     __slots__ = ("outcomes",)
@@ -632,7 +640,7 @@ class GetHeadRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
 
 class Head(_message.Message):
-    __slots__ = ("model", "version", "backbone", "backbone_digest", "taps", "unit_length", "classes", "weights", "biases", "square_root")
+    __slots__ = ("model", "version", "backbone", "backbone_digest", "taps", "unit_length", "classes", "weights", "biases", "square_root", "views")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
@@ -643,6 +651,7 @@ class Head(_message.Message):
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     BIASES_FIELD_NUMBER: _ClassVar[int]
     SQUARE_ROOT_FIELD_NUMBER: _ClassVar[int]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     backbone: str
@@ -653,7 +662,8 @@ class Head(_message.Message):
     weights: bytes
     biases: bytes
     square_root: bool
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., taps: _Optional[_Iterable[_Union[HeadTap, _Mapping]]] = ..., unit_length: _Optional[bool] = ..., classes: _Optional[_Iterable[str]] = ..., weights: _Optional[bytes] = ..., biases: _Optional[bytes] = ..., square_root: _Optional[bool] = ...) -> None: ...
+    views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., taps: _Optional[_Iterable[_Union[HeadTap, _Mapping]]] = ..., unit_length: _Optional[bool] = ..., classes: _Optional[_Iterable[str]] = ..., weights: _Optional[bytes] = ..., biases: _Optional[bytes] = ..., square_root: _Optional[bool] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ...) -> None: ...
 
 class HeadTap(_message.Message):
     __slots__ = ("name", "dimension")

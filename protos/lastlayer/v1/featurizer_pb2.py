@@ -26,7 +26,7 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from lastlayer.v1 import types_pb2 as lastlayer_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlastlayer/v1/featurizer.proto\x12\x0clastlayer.v1\x1a\x17google/rpc/status.proto\x1a\x18lastlayer/v1/types.proto\"\x14\n\x12GetBackboneRequest\"\xa6\x01\n\x10\x46\x65\x61turizeRequest\x12#\n\x06images\x18\x01 \x03(\x0b\x32\x13.lastlayer.v1.Image\x12\x0c\n\x04taps\x18\x02 \x03(\t\x12\x17\n\x0f\x62\x61\x63kbone_digest\x18\x03 \x01(\t\x12\x12\n\nthumbnails\x18\x04 \x01(\x08\x12\x17\n\x0fmin_mean_cosine\x18\x05 \x01(\x01\x12\x19\n\x11perceptual_hashes\x18\x06 \x01(\x08\"\xab\x01\n\rImageFeatures\x12\n\n\x02id\x18\x01 \x01(\t\x12\x30\n\x08\x66\x65\x61tures\x18\x02 \x01(\x0b\x32\x1c.lastlayer.v1.FeatureVectorsH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12\x11\n\tthumbnail\x18\x04 \x01(\x0c\x12\x19\n\x11perceptual_hashes\x18\x06 \x01(\x0c\x42\t\n\x07outcome\">\n\x0e\x46\x65\x61tureVectors\x12,\n\x07vectors\x18\x01 \x03(\x0b\x32\x1b.lastlayer.v1.FeatureVector\"m\n\x11\x46\x65\x61turizeResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.lastlayer.v1.ImageFeatures\x12\x17\n\x0f\x62\x61\x63kbone_digest\x18\x02 \x01(\t\x12\x11\n\tprecision\x18\x03 \x01(\t\"]\n\x16\x46\x65\x61turizeStreamRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12/\n\x07request\x18\x02 \x01(\x0b\x32\x1e.lastlayer.v1.FeaturizeRequest\"\x92\x01\n\x17\x46\x65\x61turizeStreamResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x33\n\x08response\x18\x02 \x01(\x0b\x32\x1f.lastlayer.v1.FeaturizeResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"{\n\x15GetFeatureMapsRequest\x12\"\n\x05image\x18\x01 \x01(\x0b\x32\x13.lastlayer.v1.Image\x12\x0c\n\x04taps\x18\x02 \x03(\t\x12\x17\n\x0f\x62\x61\x63kbone_digest\x18\x03 \x01(\t\x12\x17\n\x0fmin_mean_cosine\x18\x04 \x01(\x01\"\x84\x01\n\x16GetFeatureMapsResponse\x12&\n\x04maps\x18\x01 \x03(\x0b\x32\x18.lastlayer.v1.FeatureMap\x12)\n\x06region\x18\x02 \x01(\x0b\x32\x19.lastlayer.v1.ImageRegion\x12\x17\n\x0f\x62\x61\x63kbone_digest\x18\x03 \x01(\t\"[\n\nFeatureMap\x12\x0b\n\x03tap\x18\x01 \x01(\t\x12\x0e\n\x06height\x18\x02 \x01(\x05\x12\r\n\x05width\x18\x03 \x01(\x05\x12\x11\n\tdimension\x18\x04 \x01(\x05\x12\x0e\n\x06values\x18\x05 \x01(\x0c\x32\xe4\x02\n\nFeaturizer\x12G\n\x0bGetBackbone\x12 .lastlayer.v1.GetBackboneRequest\x1a\x16.lastlayer.v1.Backbone\x12L\n\tFeaturize\x12\x1e.lastlayer.v1.FeaturizeRequest\x1a\x1f.lastlayer.v1.FeaturizeResponse\x12\x62\n\x0f\x46\x65\x61turizeStream\x12$.lastlayer.v1.FeaturizeStreamRequest\x1a%.lastlayer.v1.FeaturizeStreamResponse(\x01\x30\x01\x12[\n\x0eGetFeatureMaps\x12#.lastlayer.v1.GetFeatureMapsRequest\x1a$.lastlayer.v1.GetFeatureMapsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlastlayer/v1/featurizer.proto\x12\x0clastlayer.v1\x1a\x17google/rpc/status.proto\x1a\x18lastlayer/v1/types.proto\"\x14\n\x12GetBackboneRequest\"\xc9\x01\n\x10\x46\x65\x61turizeRequest\x12#\n\x06images\x18\x01 \x03(\x0b\x32\x13.lastlayer.v1.Image\x12\x0c\n\x04taps\x18\x02 \x03(\t\x12\x17\n\x0f\x62\x61\x63kbone_digest\x18\x03 \x01(\t\x12\x12\n\nthumbnails\x18\x04 \x01(\x08\x12\x17\n\x0fmin_mean_cosine\x18\x05 \x01(\x01\x12\x19\n\x11perceptual_hashes\x18\x06 \x01(\x08\x12!\n\x05views\x18\x07 \x03(\x0e\x32\x12.lastlayer.v1.View\"\xab\x01\n\rImageFeatures\x12\n\n\x02id\x18\x01 \x01(\t\x12\x30\n\x08\x66\x65\x61tures\x18\x02 \x01(\x0b\x32\x1c.lastlayer.v1.FeatureVectorsH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12\x11\n\tthumbnail\x18\x04 \x01(\x0c\x12\x19\n\x11perceptual_hashes\x18\x06 \x01(\x0c\x42\t\n\x07outcome\">\n\x0e\x46\x65\x61tureVectors\x12,\n\x07vectors\x18\x01 \x03(\x0b\x32\x1b.lastlayer.v1.FeatureVector\"m\n\x11\x46\x65\x61turizeResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.lastlayer.v1.ImageFeatures\x12\x17\n\x0f\x62\x61\x63kbone_digest\x18\x02 \x01(\t\x12\x11\n\tprecision\x18\x03 \x01(\t\"]\n\x16\x46\x65\x61turizeStreamRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12/\n\x07request\x18\x02 \x01(\x0b\x32\x1e.lastlayer.v1.FeaturizeRequest\"\x92\x01\n\x17\x46\x65\x61turizeStreamResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x33\n\x08response\x18\x02 \x01(\x0b\x32\x1f.lastlayer.v1.FeaturizeResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x9d\x01\n\x15GetFeatureMapsRequest\x12\"\n\x05image\x18\x01 \x01(\x0b\x32\x13.lastlayer.v1.Image\x12\x0c\n\x04taps\x18\x02 \x03(\t\x12\x17\n\x0f\x62\x61\x63kbone_digest\x18\x03 \x01(\t\x12\x17\n\x0fmin_mean_cosine\x18\x04 \x01(\x01\x12 \n\x04view\x18\x05 \x01(\x0e\x32\x12.lastlayer.v1.View\"\xa6\x01\n\x16GetFeatureMapsResponse\x12&\n\x04maps\x18\x01 \x03(\x0b\x32\x18.lastlayer.v1.FeatureMap\x12)\n\x06region\x18\x02 \x01(\x0b\x32\x19.lastlayer.v1.ImageRegion\x12\x17\n\x0f\x62\x61\x63kbone_digest\x18\x03 \x01(\t\x12 \n\x04view\x18\x04 \x01(\x0e\x32\x12.lastlayer.v1.View\"[\n\nFeatureMap\x12\x0b\n\x03tap\x18\x01 \x01(\t\x12\x0e\n\x06height\x18\x02 \x01(\x05\x12\r\n\x05width\x18\x03 \x01(\x05\x12\x11\n\tdimension\x18\x04 \x01(\x05\x12\x0e\n\x06values\x18\x05 \x01(\x0c\x32\xe4\x02\n\nFeaturizer\x12G\n\x0bGetBackbone\x12 .lastlayer.v1.GetBackboneRequest\x1a\x16.lastlayer.v1.Backbone\x12L\n\tFeaturize\x12\x1e.lastlayer.v1.FeaturizeRequest\x1a\x1f.lastlayer.v1.FeaturizeResponse\x12\x62\n\x0f\x46\x65\x61turizeStream\x12$.lastlayer.v1.FeaturizeStreamRequest\x1a%.lastlayer.v1.FeaturizeStreamResponse(\x01\x30\x01\x12[\n\x0eGetFeatureMaps\x12#.lastlayer.v1.GetFeatureMapsRequest\x1a$.lastlayer.v1.GetFeatureMapsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,23 +36,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETBACKBONEREQUEST']._serialized_start=98
   _globals['_GETBACKBONEREQUEST']._serialized_end=118
   _globals['_FEATURIZEREQUEST']._serialized_start=121
-  _globals['_FEATURIZEREQUEST']._serialized_end=287
-  _globals['_IMAGEFEATURES']._serialized_start=290
-  _globals['_IMAGEFEATURES']._serialized_end=461
-  _globals['_FEATUREVECTORS']._serialized_start=463
-  _globals['_FEATUREVECTORS']._serialized_end=525
-  _globals['_FEATURIZERESPONSE']._serialized_start=527
-  _globals['_FEATURIZERESPONSE']._serialized_end=636
-  _globals['_FEATURIZESTREAMREQUEST']._serialized_start=638
-  _globals['_FEATURIZESTREAMREQUEST']._serialized_end=731
-  _globals['_FEATURIZESTREAMRESPONSE']._serialized_start=734
-  _globals['_FEATURIZESTREAMRESPONSE']._serialized_end=880
-  _globals['_GETFEATUREMAPSREQUEST']._serialized_start=882
-  _globals['_GETFEATUREMAPSREQUEST']._serialized_end=1005
-  _globals['_GETFEATUREMAPSRESPONSE']._serialized_start=1008
-  _globals['_GETFEATUREMAPSRESPONSE']._serialized_end=1140
-  _globals['_FEATUREMAP']._serialized_start=1142
-  _globals['_FEATUREMAP']._serialized_end=1233
-  _globals['_FEATURIZER']._serialized_start=1236
-  _globals['_FEATURIZER']._serialized_end=1592
+  _globals['_FEATURIZEREQUEST']._serialized_end=322
+  _globals['_IMAGEFEATURES']._serialized_start=325
+  _globals['_IMAGEFEATURES']._serialized_end=496
+  _globals['_FEATUREVECTORS']._serialized_start=498
+  _globals['_FEATUREVECTORS']._serialized_end=560
+  _globals['_FEATURIZERESPONSE']._serialized_start=562
+  _globals['_FEATURIZERESPONSE']._serialized_end=671
+  _globals['_FEATURIZESTREAMREQUEST']._serialized_start=673
+  _globals['_FEATURIZESTREAMREQUEST']._serialized_end=766
+  _globals['_FEATURIZESTREAMRESPONSE']._serialized_start=769
+  _globals['_FEATURIZESTREAMRESPONSE']._serialized_end=915
+  _globals['_GETFEATUREMAPSREQUEST']._serialized_start=918
+  _globals['_GETFEATUREMAPSREQUEST']._serialized_end=1075
+  _globals['_GETFEATUREMAPSRESPONSE']._serialized_start=1078
+  _globals['_GETFEATUREMAPSRESPONSE']._serialized_end=1244
+  _globals['_FEATUREMAP']._serialized_start=1246
+  _globals['_FEATUREMAP']._serialized_end=1337
+  _globals['_FEATURIZER']._serialized_start=1340
+  _globals['_FEATURIZER']._serialized_end=1696
 # @@protoc_insertion_point(module_scope)

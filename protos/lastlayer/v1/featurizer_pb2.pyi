@@ -13,20 +13,22 @@ class GetBackboneRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class FeaturizeRequest(_message.Message):
-    __slots__ = ("images", "taps", "backbone_digest", "thumbnails", "min_mean_cosine", "perceptual_hashes")
+    __slots__ = ("images", "taps", "backbone_digest", "thumbnails", "min_mean_cosine", "perceptual_hashes", "views")
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     TAPS_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     THUMBNAILS_FIELD_NUMBER: _ClassVar[int]
     MIN_MEAN_COSINE_FIELD_NUMBER: _ClassVar[int]
     PERCEPTUAL_HASHES_FIELD_NUMBER: _ClassVar[int]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
     images: _containers.RepeatedCompositeFieldContainer[_types_pb2.Image]
     taps: _containers.RepeatedScalarFieldContainer[str]
     backbone_digest: str
     thumbnails: bool
     min_mean_cosine: float
     perceptual_hashes: bool
-    def __init__(self, images: _Optional[_Iterable[_Union[_types_pb2.Image, _Mapping]]] = ..., taps: _Optional[_Iterable[str]] = ..., backbone_digest: _Optional[str] = ..., thumbnails: _Optional[bool] = ..., min_mean_cosine: _Optional[float] = ..., perceptual_hashes: _Optional[bool] = ...) -> None: ...
+    views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
+    def __init__(self, images: _Optional[_Iterable[_Union[_types_pb2.Image, _Mapping]]] = ..., taps: _Optional[_Iterable[str]] = ..., backbone_digest: _Optional[str] = ..., thumbnails: _Optional[bool] = ..., min_mean_cosine: _Optional[float] = ..., perceptual_hashes: _Optional[bool] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ...) -> None: ...
 
 class ImageFeatures(_message.Message):
     __slots__ = ("id", "features", "error", "thumbnail", "perceptual_hashes")
@@ -77,26 +79,30 @@ class FeaturizeStreamResponse(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., response: _Optional[_Union[FeaturizeResponse, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class GetFeatureMapsRequest(_message.Message):
-    __slots__ = ("image", "taps", "backbone_digest", "min_mean_cosine")
+    __slots__ = ("image", "taps", "backbone_digest", "min_mean_cosine", "view")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     TAPS_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     MIN_MEAN_COSINE_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
     image: _types_pb2.Image
     taps: _containers.RepeatedScalarFieldContainer[str]
     backbone_digest: str
     min_mean_cosine: float
-    def __init__(self, image: _Optional[_Union[_types_pb2.Image, _Mapping]] = ..., taps: _Optional[_Iterable[str]] = ..., backbone_digest: _Optional[str] = ..., min_mean_cosine: _Optional[float] = ...) -> None: ...
+    view: _types_pb2.View
+    def __init__(self, image: _Optional[_Union[_types_pb2.Image, _Mapping]] = ..., taps: _Optional[_Iterable[str]] = ..., backbone_digest: _Optional[str] = ..., min_mean_cosine: _Optional[float] = ..., view: _Optional[_Union[_types_pb2.View, str]] = ...) -> None: ...
 
 class GetFeatureMapsResponse(_message.Message):
-    __slots__ = ("maps", "region", "backbone_digest")
+    __slots__ = ("maps", "region", "backbone_digest", "view")
     MAPS_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
     maps: _containers.RepeatedCompositeFieldContainer[FeatureMap]
     region: _types_pb2.ImageRegion
     backbone_digest: str
-    def __init__(self, maps: _Optional[_Iterable[_Union[FeatureMap, _Mapping]]] = ..., region: _Optional[_Union[_types_pb2.ImageRegion, _Mapping]] = ..., backbone_digest: _Optional[str] = ...) -> None: ...
+    view: _types_pb2.View
+    def __init__(self, maps: _Optional[_Iterable[_Union[FeatureMap, _Mapping]]] = ..., region: _Optional[_Union[_types_pb2.ImageRegion, _Mapping]] = ..., backbone_digest: _Optional[str] = ..., view: _Optional[_Union[_types_pb2.View, str]] = ...) -> None: ...
 
 class FeatureMap(_message.Message):
     __slots__ = ("tap", "height", "width", "dimension", "values")

@@ -24,17 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lastlayer/v1/types.proto\x12\x0clastlayer.v1\"$\n\x05Image\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"G\n\x0bImageRegion\x12\x0c\n\x04left\x18\x01 \x01(\x01\x12\x0b\n\x03top\x18\x02 \x01(\x01\x12\r\n\x05right\x18\x03 \x01(\x01\x12\x0e\n\x06\x62ottom\x18\x04 \x01(\x01\"v\n\x03Tap\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.lastlayer.v1.TapKind\x12\x11\n\tdimension\x18\x03 \x01(\x05\x12\x13\n\x0bmean_cosine\x18\x04 \x01(\x01\x12\x14\n\x0cleast_cosine\x18\x05 \x01(\x01\"\xaf\x03\n\x08\x42\x61\x63kbone\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x1f\n\x04taps\x18\x03 \x03(\x0b\x32\x11.lastlayer.v1.Tap\x12\x13\n\x0bimage_width\x18\x04 \x01(\x05\x12\x14\n\x0cimage_height\x18\x05 \x01(\x05\x12\x0e\n\x06\x64\x65vice\x18\x06 \x01(\t\x12\x11\n\tprecision\x18\x07 \x01(\t\x12\x1e\n\x16max_images_per_request\x18\x08 \x01(\x05\x12\x18\n\x10max_image_pixels\x18\t \x01(\x03\x12\x19\n\x11max_message_bytes\x18\n \x01(\x03\x12\x0e\n\x06\x65ngine\x18\x0b \x01(\t\x12\x32\n\x0e\x66ormer_digests\x18\x0c \x03(\x0b\x32\x1a.lastlayer.v1.FormerDigest\x12\x1e\n\x11imagenet_accuracy\x18\x0f \x01(\x01H\x00\x88\x01\x01\x12\x16\n\x0erelative_speed\x18\x10 \x01(\x01\x12/\n\x06others\x18\x11 \x03(\x0b\x32\x1f.lastlayer.v1.AvailableBackboneB\x14\n\x12_imagenet_accuracy\"o\n\x11\x41vailableBackbone\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1e\n\x11imagenet_accuracy\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\x0erelative_speed\x18\x03 \x01(\x01\x42\x14\n\x12_imagenet_accuracy\"1\n\x0c\x46ormerDigest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x11\n\tprecision\x18\x02 \x01(\t\",\n\rFeatureVector\x12\x0b\n\x03tap\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x01(\x0c\"*\n\nLabelScore\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\"i\n\x0c\x43lassMetrics\x12\r\n\x05label\x18\x01 \x01(\t\x12\x15\n\rexample_count\x18\x02 \x01(\x03\x12\x10\n\x08log_loss\x18\x03 \x01(\x01\x12\x11\n\tprecision\x18\x04 \x01(\x01\x12\x0e\n\x06recall\x18\x05 \x01(\x01\"\xfc\x03\n\x07Metrics\x12\x15\n\rexample_count\x18\x01 \x01(\x03\x12\x10\n\x08log_loss\x18\x02 \x01(\x01\x12\x1f\n\x12log_loss_reduction\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\x0emicro_accuracy\x18\x04 \x01(\x01\x12\x16\n\x0emacro_accuracy\x18\x05 \x01(\x01\x12+\n\x07\x63lasses\x18\x06 \x03(\x0b\x32\x1a.lastlayer.v1.ClassMetrics\x12\x18\n\x10\x63onfusion_matrix\x18\x07 \x03(\x03\x12<\n\x17micro_accuracy_interval\x18\x08 \x01(\x0b\x32\x16.lastlayer.v1.IntervalH\x01\x88\x01\x01\x12\x36\n\x11log_loss_interval\x18\t \x01(\x0b\x32\x16.lastlayer.v1.IntervalH\x02\x88\x01\x01\x12\"\n\x1a\x65xpected_calibration_error\x18\n \x01(\x01\x12\x31\n\x0breliability\x18\x0b \x03(\x0b\x32\x1c.lastlayer.v1.ReliabilityBin\x12\x1a\n\x12interval_inflation\x18\x0c \x01(\x01\x42\x15\n\x13_log_loss_reductionB\x1a\n\x18_micro_accuracy_intervalB\x14\n\x12_log_loss_interval\"(\n\x08Interval\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\r\n\x05upper\x18\x02 \x01(\x01\"q\n\x0eReliabilityBin\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\r\n\x05upper\x18\x02 \x01(\x01\x12\x15\n\rexample_count\x18\x03 \x01(\x03\x12\x18\n\x10mean_probability\x18\x04 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x05 \x01(\x01*n\n\x07TapKind\x12\x18\n\x14TAP_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15TAP_KIND_SPATIAL_MEAN\x10\x01\x12\x13\n\x0fTAP_KIND_VECTOR\x10\x02\x12\x19\n\x15TAP_KIND_CLASS_SCORES\x10\x03*\xb9\x06\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12\x1c\n\x18\x45RROR_REASON_IMAGE_EMPTY\x10\x02\x12\"\n\x1e\x45RROR_REASON_IMAGE_UNDECODABLE\x10\x03\x12 \n\x1c\x45RROR_REASON_IMAGE_TOO_LARGE\x10\x04\x12#\n\x1f\x45RROR_REASON_RESOURCE_NOT_FOUND\x10\x05\x12&\n\"ERROR_REASON_DATASET_NOT_TRAINABLE\x10\x06\x12\"\n\x1e\x45RROR_REASON_BACKBONE_MISMATCH\x10\x07\x12%\n!ERROR_REASON_RECIPE_NOT_SUPPORTED\x10\x08\x12\x1f\n\x1b\x45RROR_REASON_VERSION_IN_USE\x10\t\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\n\x12\x1b\n\x17\x45RROR_REASON_STORE_FULL\x10\x0b\x12\'\n#ERROR_REASON_FEATURIZER_UNAVAILABLE\x10\x0c\x12\x1a\n\x16\x45RROR_REASON_NOT_READY\x10\r\x12 \n\x1c\x45RROR_REASON_DEADLINE_PASSED\x10\x0e\x12\x1e\n\x1a\x45RROR_REASON_STORE_CORRUPT\x10\x0f\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x10\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x11\x12 \n\x1c\x45RROR_REASON_STORE_READ_ONLY\x10\x12\x12 \n\x1c\x45RROR_REASON_NOT_EXPLAINABLE\x10\x13\x12 \n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x14\x12\"\n\x1e\x45RROR_REASON_PERMISSION_DENIED\x10\x15\x12\"\n\x1e\x45RROR_REASON_IMAGE_TOO_COMPLEX\x10\x16\x12!\n\x1d\x45RROR_REASON_FEATURES_TOO_FAR\x10\x17\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lastlayer/v1/types.proto\x12\x0clastlayer.v1\"$\n\x05Image\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"G\n\x0bImageRegion\x12\x0c\n\x04left\x18\x01 \x01(\x01\x12\x0b\n\x03top\x18\x02 \x01(\x01\x12\r\n\x05right\x18\x03 \x01(\x01\x12\x0e\n\x06\x62ottom\x18\x04 \x01(\x01\"v\n\x03Tap\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.lastlayer.v1.TapKind\x12\x11\n\tdimension\x18\x03 \x01(\x05\x12\x13\n\x0bmean_cosine\x18\x04 \x01(\x01\x12\x14\n\x0cleast_cosine\x18\x05 \x01(\x01\"\xd2\x03\n\x08\x42\x61\x63kbone\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x1f\n\x04taps\x18\x03 \x03(\x0b\x32\x11.lastlayer.v1.Tap\x12\x13\n\x0bimage_width\x18\x04 \x01(\x05\x12\x14\n\x0cimage_height\x18\x05 \x01(\x05\x12\x0e\n\x06\x64\x65vice\x18\x06 \x01(\t\x12\x11\n\tprecision\x18\x07 \x01(\t\x12\x1e\n\x16max_images_per_request\x18\x08 \x01(\x05\x12\x18\n\x10max_image_pixels\x18\t \x01(\x03\x12\x19\n\x11max_message_bytes\x18\n \x01(\x03\x12\x0e\n\x06\x65ngine\x18\x0b \x01(\t\x12\x32\n\x0e\x66ormer_digests\x18\x0c \x03(\x0b\x32\x1a.lastlayer.v1.FormerDigest\x12\x1e\n\x11imagenet_accuracy\x18\x0f \x01(\x01H\x00\x88\x01\x01\x12\x16\n\x0erelative_speed\x18\x10 \x01(\x01\x12/\n\x06others\x18\x11 \x03(\x0b\x32\x1f.lastlayer.v1.AvailableBackbone\x12!\n\x05views\x18\x12 \x03(\x0e\x32\x12.lastlayer.v1.ViewB\x14\n\x12_imagenet_accuracy\"o\n\x11\x41vailableBackbone\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1e\n\x11imagenet_accuracy\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\x0erelative_speed\x18\x03 \x01(\x01\x42\x14\n\x12_imagenet_accuracy\"1\n\x0c\x46ormerDigest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x11\n\tprecision\x18\x02 \x01(\t\"N\n\rFeatureVector\x12\x0b\n\x03tap\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x01(\x0c\x12 \n\x04view\x18\x03 \x01(\x0e\x32\x12.lastlayer.v1.View\"*\n\nLabelScore\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\"i\n\x0c\x43lassMetrics\x12\r\n\x05label\x18\x01 \x01(\t\x12\x15\n\rexample_count\x18\x02 \x01(\x03\x12\x10\n\x08log_loss\x18\x03 \x01(\x01\x12\x11\n\tprecision\x18\x04 \x01(\x01\x12\x0e\n\x06recall\x18\x05 \x01(\x01\"\xfc\x03\n\x07Metrics\x12\x15\n\rexample_count\x18\x01 \x01(\x03\x12\x10\n\x08log_loss\x18\x02 \x01(\x01\x12\x1f\n\x12log_loss_reduction\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\x0emicro_accuracy\x18\x04 \x01(\x01\x12\x16\n\x0emacro_accuracy\x18\x05 \x01(\x01\x12+\n\x07\x63lasses\x18\x06 \x03(\x0b\x32\x1a.lastlayer.v1.ClassMetrics\x12\x18\n\x10\x63onfusion_matrix\x18\x07 \x03(\x03\x12<\n\x17micro_accuracy_interval\x18\x08 \x01(\x0b\x32\x16.lastlayer.v1.IntervalH\x01\x88\x01\x01\x12\x36\n\x11log_loss_interval\x18\t \x01(\x0b\x32\x16.lastlayer.v1.IntervalH\x02\x88\x01\x01\x12\"\n\x1a\x65xpected_calibration_error\x18\n \x01(\x01\x12\x31\n\x0breliability\x18\x0b \x03(\x0b\x32\x1c.lastlayer.v1.ReliabilityBin\x12\x1a\n\x12interval_inflation\x18\x0c \x01(\x01\x42\x15\n\x13_log_loss_reductionB\x1a\n\x18_micro_accuracy_intervalB\x14\n\x12_log_loss_interval\"(\n\x08Interval\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\r\n\x05upper\x18\x02 \x01(\x01\"q\n\x0eReliabilityBin\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\r\n\x05upper\x18\x02 \x01(\x01\x12\x15\n\rexample_count\x18\x03 \x01(\x03\x12\x18\n\x10mean_probability\x18\x04 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x05 \x01(\x01*j\n\x04View\x12\x14\n\x10VIEW_UNSPECIFIED\x10\x00\x12\r\n\tVIEW_CROP\x10\x01\x12\x0e\n\nVIEW_WHOLE\x10\x02\x12\x15\n\x11VIEW_CROP_FLIPPED\x10\x03\x12\x16\n\x12VIEW_WHOLE_FLIPPED\x10\x04*n\n\x07TapKind\x12\x18\n\x14TAP_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15TAP_KIND_SPATIAL_MEAN\x10\x01\x12\x13\n\x0fTAP_KIND_VECTOR\x10\x02\x12\x19\n\x15TAP_KIND_CLASS_SCORES\x10\x03*\xdc\x06\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12\x1c\n\x18\x45RROR_REASON_IMAGE_EMPTY\x10\x02\x12\"\n\x1e\x45RROR_REASON_IMAGE_UNDECODABLE\x10\x03\x12 \n\x1c\x45RROR_REASON_IMAGE_TOO_LARGE\x10\x04\x12#\n\x1f\x45RROR_REASON_RESOURCE_NOT_FOUND\x10\x05\x12&\n\"ERROR_REASON_DATASET_NOT_TRAINABLE\x10\x06\x12\"\n\x1e\x45RROR_REASON_BACKBONE_MISMATCH\x10\x07\x12%\n!ERROR_REASON_RECIPE_NOT_SUPPORTED\x10\x08\x12\x1f\n\x1b\x45RROR_REASON_VERSION_IN_USE\x10\t\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\n\x12\x1b\n\x17\x45RROR_REASON_STORE_FULL\x10\x0b\x12\'\n#ERROR_REASON_FEATURIZER_UNAVAILABLE\x10\x0c\x12\x1a\n\x16\x45RROR_REASON_NOT_READY\x10\r\x12 \n\x1c\x45RROR_REASON_DEADLINE_PASSED\x10\x0e\x12\x1e\n\x1a\x45RROR_REASON_STORE_CORRUPT\x10\x0f\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x10\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x11\x12 \n\x1c\x45RROR_REASON_STORE_READ_ONLY\x10\x12\x12 \n\x1c\x45RROR_REASON_NOT_EXPLAINABLE\x10\x13\x12 \n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x14\x12\"\n\x1e\x45RROR_REASON_PERMISSION_DENIED\x10\x15\x12\"\n\x1e\x45RROR_REASON_IMAGE_TOO_COMPLEX\x10\x16\x12!\n\x1d\x45RROR_REASON_FEATURES_TOO_FAR\x10\x17\x12!\n\x1d\x45RROR_REASON_VIEW_NOT_OFFERED\x10\x18\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lastlayer.v1.types_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TAPKIND']._serialized_start=1736
-  _globals['_TAPKIND']._serialized_end=1846
-  _globals['_ERRORREASON']._serialized_start=1849
-  _globals['_ERRORREASON']._serialized_end=2674
+  _globals['_VIEW']._serialized_start=1805
+  _globals['_VIEW']._serialized_end=1911
+  _globals['_TAPKIND']._serialized_start=1913
+  _globals['_TAPKIND']._serialized_end=2023
+  _globals['_ERRORREASON']._serialized_start=2026
+  _globals['_ERRORREASON']._serialized_end=2886
   _globals['_IMAGE']._serialized_start=42
   _globals['_IMAGE']._serialized_end=78
   _globals['_IMAGEREGION']._serialized_start=80
@@ -42,21 +44,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TAP']._serialized_start=153
   _globals['_TAP']._serialized_end=271
   _globals['_BACKBONE']._serialized_start=274
-  _globals['_BACKBONE']._serialized_end=705
-  _globals['_AVAILABLEBACKBONE']._serialized_start=707
-  _globals['_AVAILABLEBACKBONE']._serialized_end=818
-  _globals['_FORMERDIGEST']._serialized_start=820
-  _globals['_FORMERDIGEST']._serialized_end=869
-  _globals['_FEATUREVECTOR']._serialized_start=871
-  _globals['_FEATUREVECTOR']._serialized_end=915
-  _globals['_LABELSCORE']._serialized_start=917
-  _globals['_LABELSCORE']._serialized_end=959
-  _globals['_CLASSMETRICS']._serialized_start=961
-  _globals['_CLASSMETRICS']._serialized_end=1066
-  _globals['_METRICS']._serialized_start=1069
-  _globals['_METRICS']._serialized_end=1577
-  _globals['_INTERVAL']._serialized_start=1579
-  _globals['_INTERVAL']._serialized_end=1619
-  _globals['_RELIABILITYBIN']._serialized_start=1621
-  _globals['_RELIABILITYBIN']._serialized_end=1734
+  _globals['_BACKBONE']._serialized_end=740
+  _globals['_AVAILABLEBACKBONE']._serialized_start=742
+  _globals['_AVAILABLEBACKBONE']._serialized_end=853
+  _globals['_FORMERDIGEST']._serialized_start=855
+  _globals['_FORMERDIGEST']._serialized_end=904
+  _globals['_FEATUREVECTOR']._serialized_start=906
+  _globals['_FEATUREVECTOR']._serialized_end=984
+  _globals['_LABELSCORE']._serialized_start=986
+  _globals['_LABELSCORE']._serialized_end=1028
+  _globals['_CLASSMETRICS']._serialized_start=1030
+  _globals['_CLASSMETRICS']._serialized_end=1135
+  _globals['_METRICS']._serialized_start=1138
+  _globals['_METRICS']._serialized_end=1646
+  _globals['_INTERVAL']._serialized_start=1648
+  _globals['_INTERVAL']._serialized_end=1688
+  _globals['_RELIABILITYBIN']._serialized_start=1690
+  _globals['_RELIABILITYBIN']._serialized_end=1803
 # @@protoc_insertion_point(module_scope)

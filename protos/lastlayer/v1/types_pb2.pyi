@@ -7,6 +7,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class View(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VIEW_UNSPECIFIED: _ClassVar[View]
+    VIEW_CROP: _ClassVar[View]
+    VIEW_WHOLE: _ClassVar[View]
+    VIEW_CROP_FLIPPED: _ClassVar[View]
+    VIEW_WHOLE_FLIPPED: _ClassVar[View]
+
 class TapKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     TAP_KIND_UNSPECIFIED: _ClassVar[TapKind]
@@ -40,6 +48,12 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_PERMISSION_DENIED: _ClassVar[ErrorReason]
     ERROR_REASON_IMAGE_TOO_COMPLEX: _ClassVar[ErrorReason]
     ERROR_REASON_FEATURES_TOO_FAR: _ClassVar[ErrorReason]
+    ERROR_REASON_VIEW_NOT_OFFERED: _ClassVar[ErrorReason]
+VIEW_UNSPECIFIED: View
+VIEW_CROP: View
+VIEW_WHOLE: View
+VIEW_CROP_FLIPPED: View
+VIEW_WHOLE_FLIPPED: View
 TAP_KIND_UNSPECIFIED: TapKind
 TAP_KIND_SPATIAL_MEAN: TapKind
 TAP_KIND_VECTOR: TapKind
@@ -68,6 +82,7 @@ ERROR_REASON_UNAUTHENTICATED: ErrorReason
 ERROR_REASON_PERMISSION_DENIED: ErrorReason
 ERROR_REASON_IMAGE_TOO_COMPLEX: ErrorReason
 ERROR_REASON_FEATURES_TOO_FAR: ErrorReason
+ERROR_REASON_VIEW_NOT_OFFERED: ErrorReason
 
 class Image(_message.Message):
     __slots__ = ("id", "content")
@@ -104,7 +119,7 @@ class Tap(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[TapKind, str]] = ..., dimension: _Optional[int] = ..., mean_cosine: _Optional[float] = ..., least_cosine: _Optional[float] = ...) -> None: ...
 
 class Backbone(_message.Message):
-    __slots__ = ("name", "digest", "taps", "image_width", "image_height", "device", "precision", "max_images_per_request", "max_image_pixels", "max_message_bytes", "engine", "former_digests", "imagenet_accuracy", "relative_speed", "others")
+    __slots__ = ("name", "digest", "taps", "image_width", "image_height", "device", "precision", "max_images_per_request", "max_image_pixels", "max_message_bytes", "engine", "former_digests", "imagenet_accuracy", "relative_speed", "others", "views")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     TAPS_FIELD_NUMBER: _ClassVar[int]
@@ -120,6 +135,7 @@ class Backbone(_message.Message):
     IMAGENET_ACCURACY_FIELD_NUMBER: _ClassVar[int]
     RELATIVE_SPEED_FIELD_NUMBER: _ClassVar[int]
     OTHERS_FIELD_NUMBER: _ClassVar[int]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
     name: str
     digest: str
     taps: _containers.RepeatedCompositeFieldContainer[Tap]
@@ -135,7 +151,8 @@ class Backbone(_message.Message):
     imagenet_accuracy: float
     relative_speed: float
     others: _containers.RepeatedCompositeFieldContainer[AvailableBackbone]
-    def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ..., taps: _Optional[_Iterable[_Union[Tap, _Mapping]]] = ..., image_width: _Optional[int] = ..., image_height: _Optional[int] = ..., device: _Optional[str] = ..., precision: _Optional[str] = ..., max_images_per_request: _Optional[int] = ..., max_image_pixels: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., engine: _Optional[str] = ..., former_digests: _Optional[_Iterable[_Union[FormerDigest, _Mapping]]] = ..., imagenet_accuracy: _Optional[float] = ..., relative_speed: _Optional[float] = ..., others: _Optional[_Iterable[_Union[AvailableBackbone, _Mapping]]] = ...) -> None: ...
+    views: _containers.RepeatedScalarFieldContainer[View]
+    def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ..., taps: _Optional[_Iterable[_Union[Tap, _Mapping]]] = ..., image_width: _Optional[int] = ..., image_height: _Optional[int] = ..., device: _Optional[str] = ..., precision: _Optional[str] = ..., max_images_per_request: _Optional[int] = ..., max_image_pixels: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., engine: _Optional[str] = ..., former_digests: _Optional[_Iterable[_Union[FormerDigest, _Mapping]]] = ..., imagenet_accuracy: _Optional[float] = ..., relative_speed: _Optional[float] = ..., others: _Optional[_Iterable[_Union[AvailableBackbone, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[View, str]]] = ...) -> None: ...
 
 class AvailableBackbone(_message.Message):
     __slots__ = ("name", "imagenet_accuracy", "relative_speed")
@@ -156,12 +173,14 @@ class FormerDigest(_message.Message):
     def __init__(self, digest: _Optional[str] = ..., precision: _Optional[str] = ...) -> None: ...
 
 class FeatureVector(_message.Message):
-    __slots__ = ("tap", "values")
+    __slots__ = ("tap", "values", "view")
     TAP_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
     tap: str
     values: bytes
-    def __init__(self, tap: _Optional[str] = ..., values: _Optional[bytes] = ...) -> None: ...
+    view: View
+    def __init__(self, tap: _Optional[str] = ..., values: _Optional[bytes] = ..., view: _Optional[_Union[View, str]] = ...) -> None: ...
 
 class LabelScore(_message.Message):
     __slots__ = ("label", "score")

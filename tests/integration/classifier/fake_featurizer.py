@@ -3,7 +3,8 @@
 `tests/integration/featurizer/test_contract.py` holds it to what the real one does.
 
 An image is any bytes: what comes before the first `-` decides where its features lie, so that images of one kind can be
-told from those of another. What begins with `bad` is undecodable.
+told from those of another. What begins with `bad` is undecodable; of what begins with `edge` the crop shows nothing by
+which its kind could be told, but the whole image does.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from lastlayer.rpc.errors import (
 )
 from lastlayer.rpc.server.lifecycle import GrpcServer
 from lastlayer.rpc.status import to_status
-from lastlayer.rpc.vectors import pack
+from lastlayer.rpc.vectors import View, pack
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 
 
@@ -65,6 +66,8 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
     mean_cosine: float = 1.0
     """How near the features of all taps are to those in float32."""
     max_images: int = 64
+    knows_views: bool = True
+    """Whether it has views, which earlier releases had not."""
     thumbnail: bytes = b""
     """That of every image; where empty, each has its own."""
     script: list[Step] = field(default_factory=list)
@@ -105,6 +108,7 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
             ],
             imagenet_accuracy=0.7,
             others=[types_pb2.AvailableBackbone(name="xception", imagenet_accuracy=0.79)],
+            views=[view.wire for view in View] if self.knows_views else [],
         )
 
     async def Featurize(self, request, context):
@@ -127,7 +131,8 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
         if request.image.content.startswith(b"huge"):
             raise InvalidFieldError("taps", "The maps are too large.")
         known = {tap.name: tap.dimension for tap in self.taps}
-        maps = {tap: map_of(request.image.content, tap, known[tap]) for tap in request.taps}
+        [view] = self._read_views([request.view], "view")
+        maps = {tap: map_of(request.image.content, tap, known[tap], view) for tap in request.taps}
         return featurizer_pb2.GetFeatureMapsResponse(
             maps=[
                 featurizer_pb2.FeatureMap(
@@ -135,8 +140,11 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
                 )
                 for tap, cells in maps.items()
             ],
-            region=types_pb2.ImageRegion(left=0.25, top=0, right=0.75, bottom=1),
+            region=types_pb2.ImageRegion(left=0.25, top=0, right=0.75, bottom=1)
+            if view.upright is View.CROP
+            else types_pb2.ImageRegion(left=0, top=0, right=1, bottom=1),
             backbone_digest=self.digest,
+            view=view.wire if self.knows_views else None,
         )
 
     async def FeaturizeStream(self, request_iterator, context):
@@ -160,7 +168,9 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
             raise grpc.RpcError(step)
         if isinstance(step, Hang):
             await step.wait()
-        if not 1 <= len(request.images) <= self.max_images:
+        views = list(dict.fromkeys(self._read_views(request.views, "views"))) or [View.CROP]
+        most = max(1, self.max_images // len(views))
+        if not 1 <= len(request.images) <= most:
             raise InvalidFieldError("images", f"{len(request.images)} images")
         for index, image in enumerate(request.images):
             _check_id(f"images[{index}].id", image.id)
@@ -168,7 +178,7 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
         self._check_taps(request.taps, kinds=set(types_pb2.TapKind.values()))
         self._check_distance(request.min_mean_cosine)
         taps = list(dict.fromkeys(request.taps)) or [tap.name for tap in self.taps]
-        results = [self._features(image.content, taps) for image in request.images]
+        results = [self._features(image.content, taps, views) for image in request.images]
         for image, result in zip(request.images, results, strict=True):
             result.id = image.id
             if request.thumbnails and not result.HasField("error"):
@@ -195,20 +205,38 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
             if tap not in known:
                 raise InvalidFieldError(f"taps[{index}]", f"There is no tap `{tap}`.")
 
-    def _features(self, content: bytes, taps: list[str]) -> featurizer_pb2.ImageFeatures:
+    def _read_views(self, numbers, field: str) -> list[View]:
+        if not self.knows_views:
+            return [View.CROP for _ in numbers]
+        try:
+            return [View(number or View.CROP) for number in numbers]
+        except ValueError as error:
+            raise InvalidFieldError(field, f"{error}.") from error
+
+    def _features(self, content: bytes, taps: list[str], views: list[View]) -> featurizer_pb2.ImageFeatures:
         try:
             _check_image(content)
         except ImageError as error:
             return featurizer_pb2.ImageFeatures(error=to_status(error))
         known = {tap.name: tap.dimension for tap in self.taps}
-        vectors = [types_pb2.FeatureVector(tap=tap, values=pack(vector_of(content, tap, known[tap]))) for tap in taps]
+        vectors = [
+            types_pb2.FeatureVector(
+                tap=tap,
+                values=pack(vector_of(content, tap, known[tap], view)),
+                view=view.wire if self.knows_views else None,
+            )
+            for view in views
+            for tap in taps
+        ]
         return featurizer_pb2.ImageFeatures(features=featurizer_pb2.FeatureVectors(vectors=vectors))
 
 
-def vector_of(content: bytes, tap: str, dimension: int) -> np.ndarray:
-    """Return the features of an image, float32 [dimension]."""
-    kind = np.random.default_rng(_seed(content.partition(b"-")[0], tap)).normal(size=dimension)
-    own = np.random.default_rng(_seed(content, tap)).normal(size=dimension)
+def vector_of(content: bytes, tap: str, dimension: int, view: View = View.CROP) -> np.ndarray:
+    """Return the features of a view of an image, float32 [dimension]."""
+    seen = tap if view is View.CROP else f"{tap} {view.label}"
+    shown = b"edge" if content.startswith(b"edge") and view.upright is View.CROP else content.partition(b"-")[0]
+    kind = np.random.default_rng(_seed(shown, tap)).normal(size=dimension)
+    own = np.random.default_rng(_seed(content, seen)).normal(size=dimension)
     return (3 * kind + 0.3 * own).astype(np.float32)
 
 
@@ -217,11 +245,11 @@ def hashes_of(content: bytes) -> bytes:
     return hashlib.sha256(content.partition(b"~")[2] or content).digest()[:30]
 
 
-def map_of(content: bytes, tap: str, dimension: int) -> np.ndarray:
-    """Return the map of an image, float32 [2, 3, dimension], whose mean is its `vector_of`."""
+def map_of(content: bytes, tap: str, dimension: int, view: View = View.CROP) -> np.ndarray:
+    """Return the map of a view of an image, float32 [2, 3, dimension], whose mean is its `vector_of`."""
     noise = np.random.default_rng(_seed(content, f"map of {tap}")).normal(size=(2, 3, dimension))
     noise -= noise.mean((0, 1))
-    return (vector_of(content, tap, dimension) + noise).astype(np.float32)
+    return (vector_of(content, tap, dimension, view) + noise).astype(np.float32)
 
 
 def _seed(content: bytes, tap: str) -> int:

@@ -196,7 +196,9 @@ async def test_a_message_may_hold_no_examples_but_not_too_many(stub) -> None:
 
 async def test_requests_are_cut_to_what_the_featurizer_takes(stub, fake: FakeFeaturizer) -> None:
     fake.max_images = 3
-    assert kinds(await add(stub, "d", examples("cat", 7))) == ["added"] * 7
+    request = Add(dataset="d", examples=examples("cat", 7), views=["VIEW_CROP"])
+    [answer] = [answer async for answer in stub.AddExamples(iter([request]))]
+    assert kinds(answer.outcomes) == ["added"] * 7
     assert [len(request.images) for _, request in fake.requests] == [3, 3, 1]
 
 

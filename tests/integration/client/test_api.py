@@ -28,7 +28,7 @@ from lastlayer.client import (
 )
 from lastlayer.client.transport.channel import Security
 from lastlayer.rpc.errors import InvalidFieldError, NotReadyError, OverloadedError
-from lastlayer.v1 import classifier_pb2
+from lastlayer.v1 import classifier_pb2, types_pb2
 from tests.integration.client.fake_classifier import Broken, FakeClassifier, Hang, running
 
 
@@ -77,6 +77,14 @@ class TestAddExamples:
         added = client.add_examples(labelled(5))
         assert (added.added, added.present) == (2, 3)
         assert contents_sent(fake) == [f"cat-{number}".encode() for number in range(5)]
+
+    def test_states_views_and_refuses_others(self, client: Client, fake: FakeClassifier) -> None:
+        client.add_examples(labelled(1), views=["whole", "whole-flipped"])
+        client.add_examples(labelled(1))
+        assert list(fake.messages("AddExamples")[0].views) == [types_pb2.VIEW_WHOLE, types_pb2.VIEW_WHOLE_FLIPPED]
+        assert list(fake.messages("AddExamples")[-1].views) == []
+        with pytest.raises(InvalidInputError, match="no view `round`; give some of crop, whole, crop-flipped"):
+            client.add_examples(labelled(1), views=["round"])
 
     def test_bounds_messages_in_number_and_bytes(self, client: Client, fake: FakeClassifier) -> None:
         big = [LabelledImage(bytes([65 + index]) * 3_000_000, "cat") for index in range(3)]

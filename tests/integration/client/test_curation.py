@@ -38,6 +38,15 @@ class TestAdd:
         assert json.loads(result.stdout)["added"] == 4
         assert all(message.no_thumbnails for message in fake.messages("AddExamples"))
 
+    def test_views(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
+        assert run("add", photos.folder, "--views", "crop, whole,crop").exit_code == 0
+        assert all(list(message.views) == [1, 2] for message in fake.messages("AddExamples"))
+        refused = run("add", photos.folder, "--views", "round")
+        assert refused.exit_code == 2
+        assert "there is no view `round`; there are crop, whole, crop-flipped, whole-flipped." in refused.stderr
+        without = run("train", "--views", "whole")
+        assert (without.exit_code, "--views goes with DATA." in without.stderr) == (2, True)
+
     def test_an_image_that_fails_is_named(self, run: Run, photos: Photos) -> None:
         (photos.folder / "cat" / "broken.jpg").write_bytes(b"bad")
         result = run("add", photos.folder)

@@ -16,7 +16,7 @@ from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.service.server import running
 from lastlayer.rpc.channel import channel_options
 from lastlayer.rpc.status import ErrorDetails, read_error, read_status
-from lastlayer.rpc.vectors import unpack
+from lastlayer.rpc.vectors import View, unpack
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 from tests.integration.classifier.fake_featurizer import FakeFeaturizer, serving
 from tests.tiny_backbone import write_tiny_backbone
@@ -68,10 +68,10 @@ def request(
 
 
 def maps_request(
-    taps: Iterable[str] = (), digest: str = "", image: str = "one"
+    taps: Iterable[str] = (), digest: str = "", image: str = "one", **more: Any
 ) -> featurizer_pb2.GetFeatureMapsRequest:
     return featurizer_pb2.GetFeatureMapsRequest(
-        image=types_pb2.Image(id=image, content=photo(1)), taps=taps, backbone_digest=digest
+        image=types_pb2.Image(id=image, content=photo(1)), taps=taps, backbone_digest=digest, **more
     )
 
 
@@ -107,6 +107,12 @@ def refused_requests(backbone: types_pb2.Backbone) -> dict[str, tuple[featurizer
         "an id that is too long": (long_id, "INVALID_FIELD", "images[1].id"),
         "an unknown tap": (request(photo(1), taps=[backbone.taps[0].name, "none"]), "INVALID_FIELD", "taps[1]"),
         "another backbone": (request(photo(1), digest=OTHER_DIGEST), "BACKBONE_MISMATCH", ""),
+        "too many images in so many views": (
+            request(*[photo(1)] * (MOST // 2 + 1), views=["VIEW_CROP", "VIEW_WHOLE"]),
+            "INVALID_FIELD",
+            "images",
+        ),
+        "a view of a later release": (request(photo(1), views=[99]), "INVALID_FIELD", "views"),
         "a tolerance that is none": (request(photo(1), min_mean_cosine=1.5), "INVALID_FIELD", "min_mean_cosine"),
         # Another backbone has other taps: that it is another one is what the caller must know.
         "another backbone and its tap": (
@@ -123,6 +129,8 @@ REFUSED = (
     "an id that is too long",
     "an unknown tap",
     "another backbone",
+    "too many images in so many views",
+    "a view of a later release",
     "a tolerance that is none",
     "another backbone and its tap",
 )
@@ -163,6 +171,21 @@ async def test_the_same_image_has_the_same_features(stub: Stub) -> None:
     one, other = await stub.Featurize(request(photo(1))), await stub.Featurize(request(photo(1), photo(2)))
     for vector, again in zip(one.results[0].features.vectors, other.results[0].features.vectors, strict=True):
         np.testing.assert_allclose(unpack(vector.values), unpack(again.values), rtol=1e-5, atol=1e-6)
+
+
+async def test_each_view_has_its_vectors_view_by_view(stub: Stub, backbone: types_pb2.Backbone) -> None:
+    assert list(backbone.views) == types_pb2.View.values()[1:] == list(View)
+    taps = [tap.name for tap in backbone.taps]
+    views = [types_pb2.VIEW_WHOLE, types_pb2.VIEW_CROP, types_pb2.VIEW_WHOLE]
+    answer = await stub.Featurize(request(photo(1), b"bad", photo(2), views=views))
+    assert [result.WhichOneof("outcome") for result in answer.results] == ["features", "error", "features"]
+    found = answer.results[0].features.vectors
+    assert [(vector.view, vector.tap) for vector in found] == [(view, tap) for view in views[:2] for tap in taps]
+    crop = (await stub.Featurize(request(photo(1)))).results[0].features.vectors
+    assert [vector.view for vector in crop] == [types_pb2.VIEW_CROP] * len(taps)
+    for vector, same in zip(found[len(taps) :], crop, strict=True):
+        np.testing.assert_allclose(unpack(vector.values), unpack(same.values), rtol=1e-5, atol=1e-6)
+    assert found[0].values != crop[0].values
 
 
 async def test_a_bad_image_fails_alone(stub: Stub) -> None:
@@ -207,18 +230,24 @@ async def test_a_stream_answers_each_request_and_goes_on_after_those_that_are_re
     assert [result.WhichOneof("outcome") for result in last] == ["features", "error"]
 
 
-async def test_a_map_has_the_vector_as_its_mean(stub: Stub, backbone: types_pb2.Backbone) -> None:
+@pytest.mark.parametrize("view", [None, *View])
+async def test_a_map_has_the_vector_as_its_mean(stub: Stub, backbone: types_pb2.Backbone, view: View | None) -> None:
     tap = next(tap for tap in backbone.taps if tap.kind == types_pb2.TAP_KIND_SPATIAL_MEAN)
-    answer = await stub.GetFeatureMaps(maps_request([tap.name], backbone.digest))
+    asked = maps_request([tap.name], backbone.digest, view=view)
+    answer = await stub.GetFeatureMaps(asked)
     assert answer.backbone_digest == backbone.digest
+    assert answer.view == (view or types_pb2.VIEW_CROP)
     [found] = answer.maps
     assert (found.tap, found.dimension) == (tap.name, tap.dimension)
     values = unpack(found.values).reshape(found.height, found.width, found.dimension)
-    vector = (await stub.Featurize(request(photo(1), taps=[tap.name]))).results[0].features.vectors[0]
+    seen = request(photo(1), taps=[tap.name], views=[view or types_pb2.VIEW_CROP])
+    vector = (await stub.Featurize(seen)).results[0].features.vectors[0]
     np.testing.assert_allclose(values.mean((0, 1)), unpack(vector.values), rtol=1e-4, atol=1e-5)
     region = answer.region
     assert 0 <= region.left < region.right <= 1
     assert 0 <= region.top < region.bottom <= 1
+    is_whole = (region.left, region.top, region.right, region.bottom) == (0, 0, 1, 1)
+    assert is_whole == (view in (View.WHOLE, View.WHOLE_FLIPPED))
 
 
 @pytest.mark.parametrize(
@@ -238,6 +267,11 @@ async def test_a_call_for_maps_is_refused(
 ) -> None:
     details = await refusal(stub.GetFeatureMaps(maps_request(taps, digest, image)))
     assert (details.code, details.reason, details.field) == (CODES[reason], reason, field)
+
+
+async def test_maps_of_a_view_of_a_later_release_are_refused(stub: Stub) -> None:
+    asked = maps_request(["conv"], view=99)
+    assert (await refusal(stub.GetFeatureMaps(asked))).field == "view"
 
 
 async def test_maps_of_a_bad_image_fail_the_call(stub: Stub) -> None:

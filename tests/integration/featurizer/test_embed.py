@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 
 from lastlayer.featurizer.__main__ import main
 from lastlayer.featurizer.bulk import output
+from lastlayer.rpc.vectors import View, unpack
+from lastlayer.v1 import featurizer_pb2
 from tests.integration.featurizer.test_service import calling, photo, request, settings, vectors
 from tests.tiny_backbone import TAPS, write_tiny_backbone
 
@@ -139,6 +141,31 @@ def test_half_the_bytes_and_some_of_the_taps(embed: Embed, photos: Path) -> None
     embed(photos / "class 0", "--tap", "pool")
     full = np.stack(pq.read_table(embed.to)["pool"].to_numpy())
     np.testing.assert_allclose(np.stack(table["pool"].to_numpy()).astype(np.float32), full, rtol=1e-3, atol=1e-6)
+
+
+async def test_views_have_columns_of_their_own_that_are_those_of_the_service(
+    embed: Embed, photos: Path, tmp_path: Path, backbone: Path
+) -> None:
+    views = [view.label for view in View]
+    await asyncio.to_thread(
+        embed, photos / "class 0", "--tap", "pool", *(word for view in views for word in ("--view", view))
+    )
+    table = pq.read_table(embed.to)
+    columns = ["pool", "pool@whole", "pool@crop-flipped", "pool@whole-flipped"]
+    assert table.schema.names == ["id", "sha256", "label", *columns, "error"]
+    assert json.loads((embed.to / "_manifest.json").read_text())["views"] == views
+    contents = [file.read_bytes() for file in files_of(photos / "class 0")]
+    async with calling(settings(tmp_path / "service", backbone)) as stub:
+        asked = featurizer_pb2.FeaturizeRequest(
+            images=request(contents).images, taps=["pool"], views=[view.wire for view in View]
+        )
+        answer = await stub.Featurize(asked)
+    for row, result in zip(table.to_pylist(), answer.results, strict=True):
+        for column, vector in zip(columns, result.features.vectors, strict=True):
+            np.testing.assert_allclose(row[column], unpack(vector.values), rtol=1e-4, atol=1e-5)
+    # Another run with fewer views does not belong into the same folder.
+    refused = await asyncio.to_thread(embed, photos / "class 0", "--tap", "pool", status=1)
+    assert "views crop, whole, crop-flipped, whole-flipped there, crop now" in refused.output
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,18 @@ class RecipeNotSupportedError(LastlayerError):
     reason = "RECIPE_NOT_SUPPORTED"
 
 
+class ViewNotOfferedError(LastlayerError):
+    """The featurizer computes no features of a view."""
+
+    reason = "VIEW_NOT_OFFERED"
+
+    def __init__(self, view: str) -> None:
+        super().__init__(
+            f"The featurizer is of a release that does not compute features of the view `{view}`; upgrade it.",
+            metadata={"view": view},
+        )
+
+
 class VersionInUseError(LastlayerError):
     """The version is the default of a model that has others."""
 

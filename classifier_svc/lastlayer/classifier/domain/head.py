@@ -12,7 +12,7 @@ import numpy.typing as npt
 from lastlayer.classifier.domain.arrays import Features
 from lastlayer.classifier.domain.errors import StoreCorruptError
 from lastlayer.classifier.domain.familiarity import Familiarity
-from lastlayer.rpc.vectors import TOLERATED_MEAN_COSINE
+from lastlayer.rpc.vectors import CROP_ALONE, TOLERATED_MEAN_COSINE, View
 
 _MAGIC: Final = b"lastlayer head 1\n"
 _CHECKSUM_BYTES: Final = 32
@@ -57,6 +57,7 @@ class _Header:
     directions: int = 0
     max_distance: float = 0.0
     min_mean_cosine: float = TOLERATED_MEAN_COSINE
+    views: Sequence[str] = (View.CROP.label,)
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class Head:
     """None where nothing is too unlike the training images."""
     min_mean_cosine: float = TOLERATED_MEAN_COSINE
     """How far the features that it takes may be from those in float32: the least mean cosine at each of its taps."""
+    views: tuple[View, ...] = CROP_ALONE
+    """The views of an image whose vectors' mean it takes at each tap."""
 
     def prepare(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return a tap's vectors, float32 [n, d], as the weights take them."""
@@ -114,9 +117,9 @@ class Head:
         """Return the head as bytes.
 
         A line that names the format, a line of JSON (`taps`, `unit_length`, `classes`, `dimension`, `l1`, `l2`,
-        `threshold`, `square_root`, `directions`, `max_distance`, `min_mean_cosine`), the weights [dimension, classes]
-        and the biases [classes] as float32, little-endian, row by row; where `directions` is not 0, the directions
-        [dimension, directions] and the mean [dimension] likewise; and the sha256 of all that.
+        `threshold`, `square_root`, `directions`, `max_distance`, `min_mean_cosine`, `views`), the weights [dimension,
+        classes] and the biases [classes] as float32, little-endian, row by row; where `directions` is not 0, the
+        directions [dimension, directions] and the mean [dimension] likewise; and the sha256 of all that.
         """
         header = _Header(
             self.taps,
@@ -130,6 +133,7 @@ class Head:
             self.familiarity.directions.shape[1] if self.familiarity else 0,
             self.familiarity.max_distance if self.familiarity else 0.0,
             self.min_mean_cosine,
+            [view.label for view in self.views],
         )
         arrays = self.weights.astype(_NUMBER).tobytes() + self.biases.astype(_NUMBER).tobytes()
         if self.familiarity:
@@ -147,6 +151,7 @@ class Head:
         line, _, arrays = content.removeprefix(_MAGIC).partition(b"\n")
         try:
             header = _Header(**json.loads(line))
+            views = tuple(map(View.parse, header.views))
         except (TypeError, ValueError) as error:
             raise StoreCorruptError("The stored head of this version has an unknown header.") from error
         count = len(header.classes)
@@ -167,6 +172,7 @@ class Head:
             square_root=header.square_root,
             familiarity=_read_familiarity(header, values[own:]) if familiar else None,
             min_mean_cosine=header.min_mean_cosine,
+            views=views,
         )
 
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lastlayer.rpc.vectors import CROP_ALONE, View
+
 
 @dataclass(frozen=True)
 class Tap:
@@ -35,6 +37,8 @@ class Backbone:
     """From the shallowest to the deepest."""
     former_digests: Mapping[str, str] = field(default_factory=dict)
     """The digests under which earlier releases stored features of it in other precisions, and which those are."""
+    views: tuple[View, ...] = CROP_ALONE
+    """Of which the featurizer computes features, where it serves it."""
 
     @property
     def tap_names(self) -> tuple[str, ...]:
@@ -60,6 +64,8 @@ class Dataset:
     precisions: Mapping[str, int] = field(default_factory=dict)
     """How many images have features of the dataset's backbone that were computed in each precision, such as `float32`;
     empty where it was not recorded. From the most frequent one."""
+    views: tuple[View, ...] = CROP_ALONE
+    """Of which features are stored."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ class NewExample:
     content_sha256: bytes
     label: str
     vectors: Mapping[str, npt.NDArray[np.float32]] | None
-    """Its features by tap, float32 [d]; None where they are stored already."""
+    """Its features by tap and view (see `views.place`), float32 [d]; None where they are stored already."""
     thumbnail: bytes = b""
     """A small picture of it, as a JPEG; empty where there is none."""
     hashes: bytes = b""
@@ -118,6 +124,17 @@ class LabelledImages:
 
 
 @dataclass(frozen=True)
+class ViewSample:
+    """Features of a view that only some examples of a dataset have."""
+
+    view: View
+    rows: npt.NDArray[np.intp]
+    """[m], which of the dataset's examples."""
+    features: Mapping[str, npt.NDArray[np.float32]]
+    """By tap and view (see `views.place`): float32 [m, d]."""
+
+
+@dataclass(frozen=True)
 class TrainingSet:
     """The examples of a dataset that training uses."""
 
@@ -126,13 +143,20 @@ class TrainingSet:
     """The sha256 of the images."""
     labels: Sequence[str]
     features: Mapping[str, npt.NDArray[np.float32]]
-    """By tap, those that were asked for: float32 [n, d]."""
+    """By tap and view (see `views.place`), those that were asked for: float32 [n, d]."""
     lacking: Mapping[str, int] = field(default_factory=dict)
     """By tap: how many examples have no features at it, as they were featurized before the network had it."""
     everything: LabelledImages | None = None
     """All examples, where those above are a sample of them; None where those above are all."""
     rows: npt.NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
     """Which of all examples those above are, where they are a sample."""
+    views: tuple[View, ...] = CROP_ALONE
+    """Those of which all examples have features."""
+    lacking_views: Mapping[View, int] = field(default_factory=dict)
+    """Of the dataset's other views, how many examples have no features of them."""
+    sample: ViewSample | None = None
+    """By which it can be told what another view would bring; None where there is none, or where a person has chosen the
+    dataset's views."""
 
     @property
     def count(self) -> int:
@@ -142,7 +166,7 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class TapExamples:
-    """The examples of a dataset that training uses, at one tap."""
+    """The examples of a dataset that training uses, at one tap, as the mean over some views."""
 
     contents: Sequence[bytes]
     """The sha256 of the images."""

@@ -20,6 +20,7 @@ from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 from lastlayer.classifier.evaluation.tally import EvaluationTally, select_trained_on
 from lastlayer.rpc.errors import InvalidFieldError, LastlayerError
 from lastlayer.rpc.system.workers import Workers
+from lastlayer.rpc.vectors import View
 
 MOST_NAMED: Final = 100
 """How many near duplicates a report names."""
@@ -47,7 +48,9 @@ class Predictor(Protocol):
 class Datasets(Protocol):
     """What an evaluation needs of `lastlayer.classifier.store.datasets.DatasetStore`."""
 
-    def tap_blocks(self, name: str, digest: str, tap: str, size: int) -> Generator[TapExamples, None, None]:
+    def tap_blocks(
+        self, name: str, digest: str, tap: str, size: int, views: Sequence[View]
+    ) -> Generator[TapExamples, None, None]:
         """Yield the examples that training uses, `size` at a time."""
 
 
@@ -196,7 +199,7 @@ class Evaluation:
             held_out = self._models.held_out(version.key)
             self._trained_on = dataset, OutOfFold.from_bytes(held_out) if held_out is not None else None
         dataset, results = self._trained_on
-        blocks = self._datasets.tap_blocks(dataset, version.backbone_digest, head.taps[-1], BLOCK)
+        blocks = self._datasets.tap_blocks(dataset, version.backbone_digest, head.taps[-1], BLOCK, head.views)
         with contextlib.closing(blocks):
             training = (select_trained_on(block, results, head.classes) for block in blocks)
             return find_near_duplicates(evaluated, training, stopped.is_set)

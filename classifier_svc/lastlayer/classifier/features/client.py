@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from grpc_health.v1 import health_pb2
 
-from lastlayer.classifier.domain.errors import FeaturizerUnavailableError, NotExplainableError
+from lastlayer.classifier.domain.errors import FeaturizerUnavailableError, NotExplainableError, ViewNotOfferedError
 from lastlayer.classifier.domain.types import Backbone, FeatureMaps, Region, Tap
 from lastlayer.rpc.channel import FEATURIZER_SERVICE, MAX_MESSAGE_BYTES, channel_options
 from lastlayer.rpc.credentials.tls import CertificateFiles, channel_credentials
@@ -28,7 +28,7 @@ from lastlayer.rpc.errors import (
 )
 from lastlayer.rpc.observability import request_ids, traces
 from lastlayer.rpc.status import ErrorDetails, read_error, read_status
-from lastlayer.rpc.vectors import unpack
+from lastlayer.rpc.vectors import CROP_ALONE, View, place, unpack
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 
 _log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class Featurized(NamedTuple):
     """What the featurizer made of an image."""
 
     vectors: Vectors
+    """By tap and view, see `views.place`."""
     thumbnail: bytes
     """A small JPEG of it; empty where it was not asked for."""
     hashes: bytes = b""
@@ -145,7 +146,8 @@ class FeaturizerClient:
         self._max_images = min(answer.max_images_per_request or _MAX_IMAGES, _MAX_IMAGES)
         taps = (Tap(tap.name, tap.kind == types_pb2.TAP_KIND_CLASS_SCORES, tap.dimension) for tap in answer.taps)
         former = {entry.digest: entry.precision for entry in answer.former_digests}
-        return Backbone(answer.name, answer.digest, tuple(taps), former)
+        known = [view for view in View if view.value in answer.views]
+        return Backbone(answer.name, answer.digest, tuple(taps), former, tuple(known) or CROP_ALONE)
 
     async def describe(self, deadline: float | None) -> types_pb2.Backbone:
         """Return all that the featurizer says of the backbone that is served now; fails as `backbone` does."""
@@ -164,18 +166,19 @@ class FeaturizerClient:
         *,
         digest: str,
         deadline: float | None,
+        views: Sequence[View] = CROP_ALONE,
         patient: bool = False,
         thumbnails: bool = False,
         hashes: bool = False,
         min_mean_cosine: float = 0.0,
     ) -> list[Featurized | LastlayerError]:
-        """Return for each image its vectors at `taps`, with its thumbnail and its perceptual hashes where those are
-        wanted, or why it has none.
+        """Return for each image the vectors of its `views` at `taps`, with its thumbnail and its perceptual hashes
+        where those are wanted, or why it has none.
 
         A `patient` caller waits where the featurizer has no room, within the deadline, behind callers that are not.
         Raises BackboneMismatchError where it serves another backbone than `digest`, FeaturesTooFarError where its
-        features are farther from those in float32 than `min_mean_cosine` tolerates, FeaturizerUnavailableError,
-        OverloadedError or DeadlinePassedError.
+        features are farther from those in float32 than `min_mean_cosine` tolerates, ViewNotOfferedError where it is of
+        a release without one of the views, FeaturizerUnavailableError, OverloadedError or DeadlinePassedError.
         """
         if self._max_images is None:
             await self.backbone(deadline)
@@ -183,7 +186,7 @@ class FeaturizerClient:
             index: _too_large(content) for index, content in enumerate(images) if len(content) > MAX_CONTENT_BYTES
         }
         sendable = [(index, content) for index, content in enumerate(images) if index not in outcomes]
-        for part in _parts(sendable, self._max_images or _MAX_IMAGES):
+        for part in _parts(sendable, max(1, (self._max_images or _MAX_IMAGES) // len(views))):
             request = featurizer_pb2.FeaturizeRequest(
                 images=[types_pb2.Image(content=content) for _, content in part],
                 taps=taps,
@@ -191,10 +194,11 @@ class FeaturizerClient:
                 thumbnails=thumbnails,
                 perceptual_hashes=hashes,
                 min_mean_cosine=min_mean_cosine,
+                views=[view.wire for view in views],
             )
             response = await (self._wait(request, deadline) if patient else self._ask(request, deadline))
             for (index, _), result in zip(part, response.results, strict=True):
-                outcomes[index] = _outcome(result, response.precision)
+                outcomes[index] = _outcome(result, response.precision, views)
         return [outcomes[index] for index in range(len(images))]
 
     async def spatial_means(self, *, digest: str, deadline: float | None) -> list[str]:
@@ -205,9 +209,16 @@ class FeaturizerClient:
         return [tap.name for tap in answer.taps if tap.kind == types_pb2.TAP_KIND_SPATIAL_MEAN]
 
     async def feature_maps(
-        self, image: bytes, taps: Sequence[str], *, digest: str, deadline: float | None, min_mean_cosine: float = 0.0
+        self,
+        image: bytes,
+        taps: Sequence[str],
+        *,
+        digest: str,
+        deadline: float | None,
+        view: View = View.CROP,
+        min_mean_cosine: float = 0.0,
     ) -> tuple[FeatureMaps, Region]:
-        """Return the maps of an image at some of the `spatial_means`, and the part of it that they cover.
+        """Return the maps of a view of an image at some of the `spatial_means`, and the part of it that they cover.
 
         Raises what `featurize` raises, RelayedError or InvalidFieldError for a bad image, and NotExplainableError where
         the maps are too large for a message.
@@ -219,6 +230,7 @@ class FeaturizerClient:
             taps=taps,
             backbone_digest=digest,
             min_mean_cosine=min_mean_cosine,
+            view=view.wire,
         )
         try:
             answer = await self._stub.GetFeatureMaps(request, **_options(deadline))
@@ -229,6 +241,8 @@ class FeaturizerClient:
             if details.reason == "INVALID_FIELD" and details.field == "taps":
                 raise NotExplainableError(details.message) from error
             self._fail(error)
+        if (answer.view or View.CROP) != view:
+            raise ViewNotOfferedError(view.label)
         region = answer.region
         maps = {
             entry.tap: unpack(entry.values).reshape(entry.height, entry.width, entry.dimension) for entry in answer.maps
@@ -351,9 +365,16 @@ def _parts(images: Sequence[tuple[int, bytes]], most: int) -> Iterator[list[tupl
         yield part
 
 
-def _outcome(result: featurizer_pb2.ImageFeatures, precision: str) -> Featurized | LastlayerError:
+def _outcome(
+    result: featurizer_pb2.ImageFeatures, precision: str, views: Sequence[View]
+) -> Featurized | LastlayerError:
     if result.HasField("error"):
         details = read_status(result.error)
         return RelayedError(details.reason, details.message, details.metadata)
-    vectors = {vector.tap: unpack(vector.values) for vector in result.features.vectors}
+    found = result.features.vectors
+    # A featurizer of an earlier release answers with the crop, whatever is asked for, and says no view.
+    missing = set(views) - {View(vector.view or View.CROP) for vector in found}
+    if found and missing:
+        raise ViewNotOfferedError(min(missing).label)
+    vectors = {place(vector.tap, View(vector.view or View.CROP)): unpack(vector.values) for vector in found}
     return Featurized(vectors, result.thumbnail, result.perceptual_hashes, precision)

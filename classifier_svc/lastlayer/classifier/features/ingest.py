@@ -1,16 +1,20 @@
 """Takes labelled images into a dataset: featurizes what is new, stores it, and says what became of each."""
 
 import asyncio
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from lastlayer.classifier.domain.errors import ViewNotOfferedError
 from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample
+from lastlayer.classifier.domain.views import SamplePlaces
 from lastlayer.classifier.features.client import Featurized, FeaturizerClient
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.rpc.errors import LastlayerError
 from lastlayer.rpc.system.workers import Workers
+from lastlayer.rpc.vectors import CROP_ALONE, View
 
 _Features = Mapping[bytes, Featurized | LastlayerError]
 
@@ -56,6 +60,18 @@ def sha256(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """What a stream finds at its start."""
+
+    backbone: Backbone
+    """The one that is served."""
+    views: tuple[View, ...]
+    """Those that its images are featurized in."""
+    sample: SamplePlaces | None
+    """Which of them are featurized as a whole, too; None where none is."""
+
+
 class Ingest:
     """Takes examples into a dataset, over one stream: all are featurized by the backbone that is served at its start.
 
@@ -74,42 +90,55 @@ class Ingest:
         deadline: float | None,
     ) -> None:
         """`reads` and `writes` call the store; `deadline` is of `time.monotonic()`."""
-        self._thumbnails: bool | None = None
+        self._dataset = ""
+        self._thumbnails = False
+        self._views: tuple[View, ...] = ()
         self._store = store
         self._featurizer = featurizer
         self._reads, self._writes = reads, writes
         self._deadline = deadline
-        self._backbone: asyncio.Task[Backbone] | None = None
+        self._begun: asyncio.Task[_Begun] | None = None
         self._underway: dict[bytes, asyncio.Task[_Features]] = {}  # by sha256: what featurizes the image
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        left = {*self._underway.values(), *([self._backbone] if self._backbone else [])}
-        for task in left:
+        begun = [self._begun] if self._begun else []
+        for task in (*self._underway.values(), *begun):
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*self._underway.values(), *begun, return_exceptions=True)
 
-    def decide_thumbnails(self, *, wanted: bool) -> None:
-        """Say whether small pictures of the examples are kept; what the first call says holds for all of the stream."""
-        if self._thumbnails is None:
-            self._thumbnails = wanted
+    def begin(self, dataset: str, *, thumbnails: bool, views: Sequence[View] = ()) -> None:
+        """Say which dataset takes the examples, whether small pictures of them are kept, and which views it shall have;
+        what the first call says holds for all of the stream.
+
+        Where there are no `views`, examples have those of the dataset; a sample of what nobody has said any for has the
+        whole image, too.
+        """
+        if self._begun is None:
+            self._dataset, self._thumbnails, self._views = dataset, thumbnails, tuple(sorted(set(views)))
+            self._begun = asyncio.create_task(self._begin())
 
     async def prepare(self, offered: Sequence[Offered]) -> Prepared:
         """Featurize what is new among some examples.
 
         An image whose features are stored, for this dataset or another, is not featurized again, and neither is one
-        that the stream has just sent. Raises what the featurizer's methods raise.
+        that the stream has just sent. Raises what the featurizer's methods raise, and ViewNotOfferedError.
         """
-        backbone = await self._served()
-        wanted = {example.content_sha256: example.content for example in offered if example.content}
-        stored = await self._reads.run(self._store.find_featurized, backbone, wanted.keys())
+        begun = await self._find_begun()
+        wanted = {example.content_sha256: example for example in offered if example.content}
+        stored = await self._reads.run(self._store.find_featurized, begun.backbone, wanted.keys(), begun.views)
         missing = wanted.keys() - stored
-        new = [content for content in wanted if content in missing and content not in self._underway]
-        if new:
-            task = asyncio.create_task(self._featurize(backbone, {content: wanted[content] for content in new}))
-            self._underway.update(dict.fromkeys(new, task))
+        groups: dict[tuple[View, ...], dict[bytes, bytes]] = {}
+        for content, example in wanted.items():
+            if content in missing and content not in self._underway:
+                sampled = begun.sample is not None and begun.sample.take(example.label)
+                views = (*begun.views, View.WHOLE) if sampled else begun.views
+                groups.setdefault(views, {})[content] = example.content
+        for views, contents in groups.items():
+            task = asyncio.create_task(self._featurize(begun.backbone, contents, views))
+            self._underway.update(dict.fromkeys(contents, task))
         features: dict[bytes, Featurized | LastlayerError] = {}
         # Not by awaiting each: where this message's caller is cancelled, others may still wait for the same tasks.
         tasks = {self._underway[content] for content in missing}
@@ -122,7 +151,9 @@ class Ingest:
         """Store prepared examples; those that are not refused are on disk when this returns."""
         taken = [example for example in prepared.offered if _refusal(example, prepared.features) is None]
         new = [self._new(example, prepared.features) for example in taken]
-        added = await self._writes.run(self._store.add, dataset, await self._served(), new)
+        begun = await self._find_begun()
+        add = functools.partial(self._store.add, stated=self._views)
+        added = await self._writes.run(add, dataset, begun.backbone, new, begun.views)
         for content in prepared.features:  # of refused images too: a task keeps the features of its whole message
             if content in self._underway and self._underway[content].done():
                 del self._underway[content]
@@ -142,29 +173,36 @@ class Ingest:
             vectors=known.vectors if known else None,
             thumbnail=known.thumbnail if known else b"",
             hashes=known.hashes if known else b"",
-            takes_thumbnail=bool(self._thumbnails),
+            takes_thumbnail=self._thumbnails,
             precision=known.precision if known else "",
         )
 
-    async def _served(self) -> Backbone:
-        if self._backbone is None:
-            self._backbone = asyncio.create_task(self._find_backbone())
-        return await self._backbone
+    async def _find_begun(self) -> _Begun:
+        if self._begun is None:
+            raise RuntimeError("`begin` comes first")
+        return await self._begun
 
-    async def _find_backbone(self) -> Backbone:
+    async def _begin(self) -> _Begun:
         backbone = await self._featurizer.backbone(self._deadline)
         if backbone.former_digests:
             await self._writes.run(self._store.adopt, backbone)
-        return backbone
+        said, counts = await self._reads.run(self._store.find_views, self._dataset)
+        views = tuple(sorted({*said, *self._views, *(CROP_ALONE if counts else ())})) or CROP_ALONE
+        for view in views:
+            if view not in backbone.views:
+                raise ViewNotOfferedError(view.label)
+        sampled = not said and not self._views and View.WHOLE in backbone.views
+        return _Begun(backbone, views, SamplePlaces(counts) if sampled else None)
 
-    async def _featurize(self, backbone: Backbone, contents: Mapping[bytes, bytes]) -> _Features:
+    async def _featurize(self, backbone: Backbone, contents: Mapping[bytes, bytes], views: Sequence[View]) -> _Features:
         outcomes = await self._featurizer.featurize(
             list(contents.values()),
             [tap.name for tap in backbone.taps],
             digest=backbone.digest,
             deadline=self._deadline,
+            views=views,
             patient=True,
-            thumbnails=bool(self._thumbnails),
+            thumbnails=self._thumbnails,
             hashes=True,
         )
         return dict(zip(contents, outcomes, strict=True))

@@ -16,6 +16,7 @@ from prometheus_client import Counter
 from lastlayer.classifier.domain.head import Head
 from lastlayer.classifier.domain.labels import normalize_classes
 from lastlayer.classifier.domain.types import Predicted, Region, ServedVersion
+from lastlayer.classifier.domain.views import mean_over
 from lastlayer.classifier.features.client import Featurized, FeaturizerClient
 from lastlayer.classifier.features.load_shedding import CongestionWindow
 from lastlayer.classifier.prediction.activation_map import ActivationMap, activation_map, check_explainable
@@ -133,6 +134,7 @@ class Predictor:
                 head.taps,
                 digest=version.backbone_digest,
                 deadline=deadline,
+                views=head.views,
                 patient=patient,
                 hashes=hashes,
                 min_mean_cosine=head.min_mean_cosine,
@@ -146,14 +148,16 @@ class Predictor:
         _PREDICTIONS.labels("failed").inc(len(outcomes) - len(found))
         if not found:
             return [outcome for outcome in outcomes if isinstance(outcome, LastlayerError)]
-        features = {tap: np.stack([outcome.vectors[tap] for outcome in found]) for tap in head.taps}
+        features = {
+            tap: np.stack([mean_over(outcome.vectors, tap, head.views) for outcome in found]) for tap in head.taps
+        }
         if len(found) * head.weights.size <= _QUICK_PRODUCTS:
             scored = head.score(features)
         else:
             scored = await self._workers.run(head.score, features)
         rows = zip(*scored, strict=True)
         return [
-            outcome if isinstance(outcome, LastlayerError) else _predicted(*next(rows), outcome, head.taps[-1])
+            outcome if isinstance(outcome, LastlayerError) else _predicted(*next(rows), outcome, head)
             for outcome in outcomes
         ]
 
@@ -170,20 +174,24 @@ class Predictor:
         try:
             spatial_means = await self._featurizer.spatial_means(digest=digest, deadline=deadline)
             check_explainable(head.taps, spatial_means, f"Version {version.version} of the model `{version.model}`")
-            maps, region = await self._featurizer.feature_maps(
-                image, head.taps, digest=digest, deadline=deadline, min_mean_cosine=head.min_mean_cosine
-            )
+            seen = [
+                await self._featurizer.feature_maps(
+                    image, head.taps, digest=digest, deadline=deadline, view=view, min_mean_cosine=head.min_mean_cosine
+                )
+                for view in head.views
+            ]
         except BackboneMismatchError as error:
             raise _mismatch(version, error) from error
         except FeaturesTooFarError as error:
             raise _too_far(version, error) from error
-        return Explanation(version, head, await self._workers.run(activation_map, head, maps, label), region)
+        return Explanation(version, head, *await self._workers.run(activation_map, head, seen, label))
 
 
 def _predicted(
-    probabilities: npt.NDArray[np.float64], distance: np.float64, featurized: Featurized, deepest: str
+    probabilities: npt.NDArray[np.float64], distance: np.float64, featurized: Featurized, head: Head
 ) -> Predicted:
-    return Predicted(probabilities, featurized.vectors[deepest], float(distance), featurized.hashes)
+    deepest = mean_over(featurized.vectors, head.taps[-1], head.views)
+    return Predicted(probabilities, deepest, float(distance), featurized.hashes)
 
 
 def _mismatch(version: ServedVersion, error: BackboneMismatchError) -> BackboneMismatchError:

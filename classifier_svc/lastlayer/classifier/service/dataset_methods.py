@@ -27,9 +27,9 @@ class DatasetMethods(HandlerServicer):
             async def prepare(
                 request: classifier_pb2.AddExamplesRequest,
             ) -> tuple[classifier_pb2.AddExamplesRequest, Prepared]:
-                dataset.read(request.dataset)
+                name = dataset.read(request.dataset)
                 requests.check_count("examples", len(request.examples), least=0)
-                ingest.decide_thumbnails(wanted=not request.no_thumbnails)
+                ingest.begin(name, thumbnails=not request.no_thumbnails, views=requests.read_views(request.views))
                 return request, await ingest.prepare(await asyncio.to_thread(requests.read_offered, request.examples))
 
             async with answer_stream(request_iterator, prepare, in_order=True) as answers:

@@ -187,6 +187,7 @@ def to_head(exported: ExportedHead) -> classifier_pb2.Head:
         classes=head.classes,
         weights=pack(head.weights),
         biases=pack(head.biases),
+        views=[view.wire for view in head.views],
     )
 
 
@@ -243,6 +244,7 @@ def to_dataset(record: Dataset) -> classifier_pb2.Dataset:
             classifier_pb2.PrecisionCount(precision=precision, example_count=count)
             for precision, count in record.precisions.items()
         ],
+        views=[view.wire for view in record.views],
     )
 
 

@@ -20,6 +20,7 @@ from lastlayer.classifier.training.jobs import TrainingRequest
 from lastlayer.classifier.training.recipes import Preference, Recipe
 from lastlayer.classifier.training.trainer import ClassWeight
 from lastlayer.rpc.errors import ImageEmptyError, InvalidFieldError, LastlayerError
+from lastlayer.rpc.vectors import View
 from lastlayer.v1 import classifier_pb2
 
 MAX_IMAGES: Final = 256
@@ -110,6 +111,15 @@ def read_preference(number: "classifier_pb2.Preference") -> Preference:
             f"There is no preference {number}; PREFERENCE_QUALITY and PREFERENCE_SPEED are accepted.",
         )
     return _PREFERENCES[number]
+
+
+def read_views(numbers: Iterable[int]) -> list[View]:
+    """Return views; raises InvalidFieldError for a number that this release does not know."""
+    try:
+        return [View(number) for number in numbers]
+    except ValueError as error:
+        known = ", ".join(view.wire for view in View)
+        raise InvalidFieldError("views", f"{error}; {known} are accepted.") from error
 
 
 def read_unfamiliar_share(message: classifier_pb2.TrainRequest) -> float | None:

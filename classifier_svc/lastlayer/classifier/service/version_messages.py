@@ -109,6 +109,7 @@ def _describe(report: TrainingReport) -> classifier_pb2.ModelVersion:
                 log_loss_standard_error=trial.log_loss_standard_error,
                 example_count=trial.example_count,
                 chosen=trial.chosen,
+                views=[view.wire for view in trial.views],
             )
             for trial in trained.trials
         ],
@@ -116,6 +117,7 @@ def _describe(report: TrainingReport) -> classifier_pb2.ModelVersion:
         preference=_PREFERENCES[trained.preference],
         square_root=head.square_root,
         min_mean_cosine=head.min_mean_cosine,
+        views=[view.wire for view in head.views],
     )
 
 

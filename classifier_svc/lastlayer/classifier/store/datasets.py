@@ -2,7 +2,7 @@
 
 import datetime
 import zlib
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from lastlayer.classifier.domain.types import (
     TapExamples,
     TrainingSet,
 )
+from lastlayer.classifier.domain.views import mean_over, places
 from lastlayer.classifier.store import feature_rows, former_digests, queries
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import (
@@ -34,7 +35,7 @@ from lastlayer.classifier.store.schema import (
     perceptual_hashes,
     thumbnails,
 )
-from lastlayer.rpc.vectors import pack
+from lastlayer.rpc.vectors import CROP_ALONE, View, pack, place
 
 
 class DatasetStore:
@@ -43,10 +44,28 @@ class DatasetStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find_featurized(self, backbone: Backbone, contents: Collection[bytes]) -> set[bytes]:
-        """Return those of the images, by sha256, whose features at all taps of a backbone are stored."""
+    def find_featurized(
+        self, backbone: Backbone, contents: Collection[bytes], views: Sequence[View] = CROP_ALONE
+    ) -> set[bytes]:
+        """Return those of the images, by sha256, whose features of some views at all taps of a backbone are stored."""
         with self._database.reading() as connection:
-            return queries.find_featurized(connection, backbone.digest, contents, backbone.tap_names)
+            return queries.find_featurized(connection, backbone.digest, contents, places(backbone.tap_names, views))
+
+    def find_views(self, name: str) -> tuple[tuple[View, ...], Mapping[str, int]]:
+        """Return of which views a dataset has features, and how many labels of each kind it has.
+
+        There are no views where nobody has said any, or where there is no such dataset. Labels are counted only then.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
+            if row is None:
+                return (), {}
+            if row.views:
+                return queries.read_views(row), {}
+            counts = sa.select(examples.c.label, sa.func.count().label("examples")).where(
+                examples.c.dataset_id == row.id
+            )
+            return (), {row.label: row.examples for row in connection.execute(counts.group_by(examples.c.label))}
 
     def adopt(self, backbone: Backbone) -> None:
         """Make what earlier releases stored under the former digests of a backbone its own."""
@@ -57,10 +76,19 @@ class DatasetStore:
             queries.keep_features(self._database, connection, shared=False)
             former_digests.adopt(connection, backbone)
 
-    def add(self, dataset: str, backbone: Backbone, new: Sequence[NewExample]) -> list[AddedExample | None]:
+    def add(
+        self,
+        dataset: str,
+        backbone: Backbone,
+        new: Sequence[NewExample],
+        views: Sequence[View] = CROP_ALONE,
+        *,
+        stated: Sequence[View] = (),
+    ) -> list[AddedExample | None]:
         """Store examples, all or none, and return what became of each; they are on disk when this returns.
 
-        None stands for an example that is not stored, as it came without features and they are not stored (any more).
+        None stands for an example that is not stored, as it came without features and they are not stored (any more),
+        or not of all `views`. The dataset gets those of the `stated` views that it has not.
         """
         with self._database.writing() as connection:
             queries.keep_features(self._database, connection, shared=True)
@@ -68,8 +96,9 @@ class DatasetStore:
             backbone_id = self._backbone_id(connection, backbone)
             self._add_features(connection, backbone_id, new)
             contents = {example.content_sha256 for example in new}
-            found = queries.find_featurized(connection, backbone.digest, contents, backbone.tap_names)
-            dataset_id = self._dataset_id(connection, dataset, now)
+            taps = places(backbone.tap_names, views)
+            found = queries.find_featurized(connection, backbone.digest, contents, taps)
+            dataset_id = self._dataset_id(connection, dataset, now, stated)
             self._add_thumbnails(
                 connection, dataset_id, [example for example in new if example.content_sha256 in found]
             )
@@ -172,10 +201,18 @@ class DatasetStore:
         key: int = row.id
         return key
 
-    def _dataset_id(self, connection: Connection, name: str, now: datetime.datetime) -> int:
-        """Return the key of a dataset, which is created if need be, and which others cannot add to meanwhile."""
+    def _dataset_id(self, connection: Connection, name: str, now: datetime.datetime, stated: Sequence[View]) -> int:
+        """Return the key of a dataset, which is created if need be, and which others cannot add to meanwhile.
+
+        It gets the `stated` views beside its own; one that has examples has at least the crop.
+        """
         self._database.insert_new(connection, datasets, [{"name": name, "create_time": now, "update_time": now}])
-        key: int = connection.scalars(sa.select(datasets.c.id).where(datasets.c.name == name).with_for_update()).one()
+        row = connection.execute(sa.select(datasets).where(datasets.c.name == name).with_for_update()).one()
+        own = queries.read_views(row) if row.views or row.backbone_id is not None else ()
+        if stated and not (row.views and {*stated} <= {*own}):
+            labels = ",".join(view.label for view in sorted({*own, *stated}))
+            connection.execute(sa.update(datasets).where(datasets.c.id == row.id).values(views=labels))
+        key: int = row.id
         return key
 
     def get(self, name: str) -> Dataset:
@@ -201,8 +238,11 @@ class DatasetStore:
                 connection.execute(sa.delete(table).where(*orphans))
             connection.execute(sa.delete(datasets).where(datasets.c.id == key))
 
-    def tap_blocks(self, name: str, digest: str, tap: str, size: int) -> Generator[TapExamples, None, None]:
-        """Yield the examples that training uses, `size` at a time, with their features at one tap of a backbone.
+    def tap_blocks(
+        self, name: str, digest: str, tap: str, size: int, views: Sequence[View] = CROP_ALONE
+    ) -> Generator[TapExamples, None, None]:
+        """Yield the examples that training uses, `size` at a time, with their features at one tap of a backbone: the
+        means over some views.
 
         All blocks are of one state of the store. There are none where there is no such dataset, or where its features
         are of another backbone. Images without features are left out. Raises StoreCorruptError.
@@ -218,14 +258,19 @@ class DatasetStore:
             labelled = connection.execute(queries.select_unambiguous(dataset.id)).all()
             for start in range(0, len(labelled), size):
                 labels = {row.content_sha256: row.label for row in labelled[start : start + size]}
-                known = queries.find_featurized(connection, digest, labels, [tap] if read.added_later else ())
+                asked = places([tap], views) if read.added_later or tuple(views) != CROP_ALONE else ()
+                known = queries.find_featurized(connection, digest, labels, asked)
                 contents = [content for content in labels if content in known]
                 names = feature_rows.read_names(connection, dataset, contents)
+                vectors = {
+                    place(tap, view): feature_rows.read_tap(connection, dataset, read, contents, view=view)
+                    for view in views
+                }
                 yield TapExamples(
                     contents,
                     [names[content] for content in contents],
                     [labels[content] for content in contents],
-                    feature_rows.read_tap(connection, dataset, read, contents),
+                    mean_over(vectors, tap, views),
                     feature_rows.read_hashes(connection, contents),
                 )
 
@@ -239,10 +284,11 @@ class DatasetStore:
         """Return what training uses of a dataset: the images with exactly one label, in order of arrival.
 
         `needed` says which taps are read, by the backbone with the taps at which all examples have features, and the
-        number of examples. `pulse` is called at every step and may raise to end the work. `sample` says which examples
-        are read, by the labels of all and the number of elements that each has in all; None for all. Raises
-        ResourceNotFoundError, DatasetNotTrainableError where there is nothing, BackboneMismatchError where images were
-        featurized by another backbone than the newest ones, or StoreCorruptError.
+        number of examples. They are read of all views of the dataset of which all examples have features. `pulse` is
+        called at every step and may raise to end the work. `sample` says which examples are read, by the labels of all
+        and the number of elements that each has in all; None for all. Raises ResourceNotFoundError,
+        DatasetNotTrainableError where there is nothing, BackboneMismatchError where images were featurized by another
+        backbone than the newest ones, or StoreCorruptError.
         """
         with self._database.reading() as connection:
             dataset = queries.find(connection, name)
@@ -259,23 +305,34 @@ class DatasetStore:
                 )
             pulse()
             feature_rows.check_featurized(connection, dataset, backbone, contents)
-            lacking = feature_rows.count_lacking(connection, dataset, backbone, len(contents))
+            views, lacking_views, lacking = feature_rows.find_complete(connection, dataset, backbone, len(contents))
             complete = replace(backbone, taps=tuple(tap for tap in backbone.taps if tap.name not in lacking))
             names = needed(complete, len(contents))
             taps = [tap for tap in complete.taps if tap.name in names]
             everything = LabelledImages(contents, [row.label for row in labelled])
-            rows = sample(everything.labels, sum(tap.dimension for tap in taps))
+            rows = sample(everything.labels, len(views) * sum(tap.dimension for tap in taps))
             read = everything
             if rows is not None:
                 read = LabelledImages([contents[row] for row in rows], [everything.labels[row] for row in rows])
-            arrays = {tap.name: feature_rows.read_tap(connection, dataset, tap, read.contents, pulse) for tap in taps}
-            found = TrainingSet(backbone, read.contents, read.labels, arrays, lacking)
-            return found if rows is None else replace(found, everything=everything, rows=rows)
+            arrays = {
+                place(tap.name, view): feature_rows.read_tap(connection, dataset, tap, read.contents, pulse, view)
+                for view in views
+                for tap in taps
+            }
+            found = TrainingSet(
+                backbone, read.contents, read.labels, arrays, lacking, views=views, lacking_views=lacking_views
+            )
+            if rows is not None:
+                return replace(found, everything=everything, rows=rows)
+            if not dataset.views:
+                others = feature_rows.read_sample(connection, dataset, complete, read.contents, read.labels)
+                found = replace(found, sample=others)
+            return found
 
     def iterate_features(
-        self, name: str, tap: str, contents: Sequence[bytes], pulse: Callable[[], None] = lambda: None
+        self, name: str, tap: str, view: View, contents: Sequence[bytes], pulse: Callable[[], None] = lambda: None
     ) -> Iterator[npt.NDArray[np.float32]]:
-        """Yield the features of images of a dataset, by sha256, at one tap, some images at a time: float32 [k, d].
+        """Yield the features of images of a dataset, by sha256, at one tap of one view, some at a time: float32 [k, d].
 
         `pulse` is called at every step and may raise to end the work. Raises ResourceNotFoundError where the dataset
         was deleted, DatasetNotTrainableError where images are not in it any more, StoreCorruptError where features
@@ -285,7 +342,7 @@ class DatasetStore:
             dataset = queries.find(connection, name)
             try:
                 [found] = [known for known in self._taps(connection, dataset) if known.name == tap]
-                yield from feature_rows.iterate_tap(connection, dataset, found, contents, pulse)
+                yield from feature_rows.iterate_tap(connection, dataset, found, contents, pulse, view)
             except (StoreCorruptError, ValueError) as error:
                 kept = connection.execute(queries.select_unambiguous(dataset.id)).all()
                 if set(contents) <= {row.content_sha256 for row in kept}:

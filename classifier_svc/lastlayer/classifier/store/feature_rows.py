@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from lastlayer.classifier.domain.errors import StoreCorruptError
-from lastlayer.classifier.domain.types import Backbone, Tap
+from lastlayer.classifier.domain.types import Backbone, Tap, ViewSample
+from lastlayer.classifier.domain.views import SamplePlaces, places
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.schema import backbones, examples, features, perceptual_hashes
 from lastlayer.rpc.errors import BackboneMismatchError
-from lastlayer.rpc.vectors import unpack
+from lastlayer.rpc.vectors import CROP_ALONE, View, place, unpack
 
 _NAMED: Final = 5
 """How many images an error names."""
@@ -26,22 +27,23 @@ def read_tap(
     tap: Tap,
     contents: Sequence[bytes],
     pulse: Callable[[], None] = lambda: None,
+    view: View = View.CROP,
 ) -> npt.NDArray[np.float32]:
-    """Return the features of images, by sha256, at one tap: float32 [n, d].
+    """Return the features of a view of images, by sha256, at one tap: float32 [n, d].
 
     `dataset` is a row of the table of datasets. `pulse` is called at every step and may raise to end the work. Raises
     StoreCorruptError where the features of an image are missing or damaged.
     """
     array = np.empty((len(contents), tap.dimension), np.float32)
     position = 0
-    for block in iterate_tap(connection, dataset, tap, contents, pulse):
+    for block in iterate_tap(connection, dataset, tap, contents, pulse, view):
         array[position : position + len(block)] = block
         position += len(block)
     return array
 
 
 def iterate_tap(
-    connection: Connection, dataset: Any, tap: Tap, contents: Sequence[bytes], pulse: Callable[[], None]
+    connection: Connection, dataset: Any, tap: Tap, contents: Sequence[bytes], pulse: Callable[[], None], view: View
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Yield what `read_tap` returns, some images at a time: float32 [k, d]."""
     # In order of arrival, as they lie in the database.
@@ -49,7 +51,7 @@ def iterate_tap(
         pulse()
         query = sa.select(features.c.content_sha256, features.c.vector, features.c.crc32).where(
             features.c.backbone_id == dataset.backbone_id,
-            features.c.tap == tap.name,
+            features.c.tap == place(tap.name, view),
             features.c.content_sha256.in_(some),
         )
         block = np.empty((len(some), tap.dimension), np.float32)
@@ -64,23 +66,77 @@ def iterate_tap(
 
 
 def count_lacking(connection: Connection, dataset: Any, backbone: Backbone, count: int) -> dict[str, int]:
-    """Return how many of the `count` examples that training uses lack features, by tap that was added later.
+    """Return how many of the `count` examples that training uses lack features, by tap and view.
 
-    Taps at which none does are left out. `dataset` is a row of the table of datasets.
+    Taps of views at which none does are left out. `dataset` is a row of the table of datasets.
     """
-    later = [tap.name for tap in backbone.taps if tap.added_later]
-    if not later:
+    views = queries.read_views(dataset)
+    # Of the one view that a dataset has had from the start, no image lacks a tap that was there from the start.
+    taps = [tap.name for tap in backbone.taps if tap.added_later or views != CROP_ALONE]
+    asked = places(taps, views)
+    if not asked:
         return {}
     single = queries.select_unambiguous(dataset.id).order_by(None).subquery()
     query = (
         sa.select(features.c.tap, sa.func.count())
         .join(single, features.c.content_sha256 == single.c.content_sha256)
-        .where(features.c.backbone_id == dataset.backbone_id, features.c.tap.in_(later))
+        .where(features.c.backbone_id == dataset.backbone_id, features.c.tap.in_(asked))
         .group_by(features.c.tap)
     )
     stored = {row[0]: row[1] for row in connection.execute(query)}
-    lacking = {tap: count - stored.get(tap, 0) for tap in later}
-    return {tap: missing for tap, missing in lacking.items() if missing}
+    lacking = {key: count - stored.get(key, 0) for key in asked}
+    return {key: missing for key, missing in lacking.items() if missing}
+
+
+def find_complete(
+    connection: Connection, dataset: Any, backbone: Backbone, count: int
+) -> tuple[tuple[View, ...], dict[View, int], dict[str, int]]:
+    """Return the views of a dataset of which all of the `count` examples that training uses have features; of its other
+    views, how many have none; and how many have none at taps that the backbone got later.
+
+    `dataset` is a row of the table of datasets.
+    """
+    lacking = count_lacking(connection, dataset, backbone, count)
+    first = [tap.name for tap in backbone.taps if not tap.added_later]
+    every = queries.read_views(dataset)
+    missing = {view: max((lacking.get(place(tap, view), 0) for tap in first), default=0) for view in every}
+    views = tuple(view for view in every if not missing[view]) or every[:1]
+    later = {
+        tap.name: max(lacking.get(place(tap.name, view), 0) for view in views)
+        for tap in backbone.taps
+        if tap.added_later
+    }
+    return (
+        views,
+        {view: number for view, number in missing.items() if view not in views},
+        {tap: number for tap, number in later.items() if number},
+    )
+
+
+def read_sample(
+    connection: Connection, dataset: Any, backbone: Backbone, contents: Sequence[bytes], labels: Sequence[str]
+) -> ViewSample | None:
+    """Return the features of the whole image, at all taps save class scores, of some of the images that have them; None
+    where none has. `contents` are the sha256 of a dataset's images, `dataset` is a row of the table of datasets.
+    """
+    taps = [tap for tap in backbone.taps if not tap.class_scores]
+    keys = places([tap.name for tap in taps], [View.WHOLE])
+    places_left = SamplePlaces()
+    rows: list[int] = []
+    start = 0
+    for some in queries.split(contents) if keys else ():
+        known = queries.find_featurized(connection, backbone.digest, some, keys)
+        rows += [
+            start + row
+            for row, content in enumerate(some)
+            if content in known and places_left.take(labels[start + row])
+        ]
+        start += len(some)
+    if not rows:
+        return None
+    sampled = [contents[row] for row in rows]
+    arrays = {place(tap.name, View.WHOLE): read_tap(connection, dataset, tap, sampled, view=View.WHOLE) for tap in taps}
+    return ViewSample(View.WHOLE, np.array(rows, np.intp), arrays)
 
 
 def _damaged(dataset: Any, tap: Tap, content: bytes) -> StoreCorruptError:

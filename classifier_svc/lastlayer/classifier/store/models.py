@@ -183,7 +183,7 @@ class ModelStore:
         """Return the numbers of elements of the vectors that a version takes, tap by tap."""
         query = sa.select(backbones.c.taps).where(backbones.c.digest == version.backbone_digest)
         with self._database.reading() as connection:
-            dimensions = {name: dimension for name, _, dimension in connection.scalars(query).one()}
+            dimensions = {name: rest[1] for name, *rest in connection.scalars(query).one()}
         return [dimensions[tap] for tap in taps]
 
     def held_out(self, key: int) -> bytes | None:

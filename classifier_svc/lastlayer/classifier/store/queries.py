@@ -11,6 +11,7 @@ from lastlayer.classifier.domain.errors import ResourceNotFoundError
 from lastlayer.classifier.domain.types import Backbone, Dataset, Tap
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import backbones, datasets, examples, feature_precisions, features
+from lastlayer.rpc.vectors import CROP_ALONE, View
 
 _MANY: Final = 500
 """How many values one statement names; databases bound that."""
@@ -57,13 +58,19 @@ def find_backbone(connection: Connection, key: int) -> Backbone:
     return Backbone(row.name, row.digest, tuple(Tap(*tap) for tap in row.taps))
 
 
+def read_views(row: Any) -> tuple[View, ...]:
+    """Return the views of the row of a dataset."""
+    return tuple(map(View.parse, row.views.split(","))) if row.views else CROP_ALONE
+
+
 def find_featurized(
     connection: Connection, digest: str, contents: Collection[bytes], taps: Collection[str] = ()
 ) -> set[bytes]:
     """Return those of the images, by sha256, whose features of a backbone are stored.
 
-    Features must be there at all of the `taps`; at any where none are given. A backbone that gets further taps keeps
-    its digest (`in_digest` of its declaration), so that older images may lack them.
+    Features must be there at all of the `taps` (and views, see `domain.views.place`); at any where none are given. A
+    backbone that gets further taps keeps its digest (`in_digest` of its declaration), so that older images may lack
+    them.
     """
     found: set[bytes] = set()
     for some in split(sorted(contents)):
@@ -119,6 +126,7 @@ def describe(connection: Connection, row: Any) -> Dataset:
         update_time=row.update_time,
         stale_count=stale or 0,
         precisions=_count_precisions(connection, row, images - (stale or 0)),
+        views=read_views(row),
     )
 
 

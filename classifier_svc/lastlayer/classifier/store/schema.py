@@ -61,6 +61,8 @@ datasets = Table(
     Column("backbone_id", _Key, ForeignKey("backbones.id")),
     Column("create_time", UtcDateTime, nullable=False),
     Column("update_time", UtcDateTime, nullable=False),
+    # The labels of the views of which features are stored, such as `crop,whole`; none where nobody has said: the crop.
+    Column("views", Text),
 )
 
 examples = Table(
@@ -80,7 +82,7 @@ features = Table(
     metadata,
     Column("backbone_id", _Key, ForeignKey("backbones.id"), primary_key=True),
     Column("content_sha256", LargeBinary(32), primary_key=True),
-    Column("tap", Text, primary_key=True),
+    Column("tap", Text, primary_key=True),  # and the view, see `domain.views.place`
     Column("vector", LargeBinary, nullable=False),  # float32, little-endian
     Column("crc32", BigInteger, nullable=False),  # of the vector's bytes
 )

@@ -1,6 +1,7 @@
 """The recipe `auto`: chooses taps and L2 penalty, estimates what to expect, and fits all examples."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from lastlayer.classifier.domain.arrays import Array, Indices
 from lastlayer.classifier.domain.familiarity import Familiarity
 from lastlayer.classifier.domain.head import square_root, unit_length
+from lastlayer.classifier.domain.views import candidate_views, mean_over
 from lastlayer.classifier.evaluation.strangers import choose_max_distance, fit_subspace
 from lastlayer.classifier.fitting.folds import assign_folds, choose_fold_count, stratified_sample, weigh_fitted
 from lastlayer.classifier.fitting.logistic import fit_single, iterate_logits
@@ -27,6 +29,7 @@ from lastlayer.classifier.training.search import (
     L2_BOUNDS,
     MANY_LOGITS,
     MANY_LOGITS_FOLDS,
+    SEARCH_EXAMPLES,
     Candidate,
     Choice,
     Scan,
@@ -34,6 +37,7 @@ from lastlayer.classifier.training.search import (
     Trial,
     choose,
 )
+from lastlayer.rpc.vectors import View, place
 
 NESTED_EXAMPLES: Final = 400
 """Up to this many examples the cross-validation is nested: each fold's choice among the leading candidates is made by a
@@ -98,39 +102,65 @@ class AutoTrainer:
         self._progress.stage("preparing the features", 0, 0.05)
         # Of features that may be negative, as they come out of no rectifier, there are no roots.
         rooted = all(tap.values.min(initial=0) >= 0 for tap in self._taps)
-        candidates = self._build_candidates(rooted)
+        candidates = [
+            candidate for views in self._choose_views() for candidate in self._build_candidates(rooted, views)
+        ]
         search = Search(self._y, self._class_count, self._sample_weight, self._progress)
         self._progress.stage("choosing taps and regularisation", 0.05, 0.45)
         scans = search.scan_all(candidates, SEED, self._progress.tell)
         return SearchedAuto(
-            self._y, self._class_count, self._sample_weight, self._progress, search, scans, rooted, self._nested
+            self._y,
+            self._class_count,
+            self._sample_weight,
+            self._progress,
+            search,
+            scans,
+            rooted,
+            self._nested,
+            self._preference,
         )
 
-    def _build_candidates(self, rooted: bool) -> list[Candidate]:
-        """Return what to choose from, from the cheapest to the dearest: what costs is the depth of the deepest tap.
+    def _choose_views(self) -> list[tuple[View, ...]]:
+        """Return the views to choose from, from the cheapest to the dearest; of many examples a sample chooses, as all
+        candidates together would take several times the memory.
+        """
+        views = candidate_views(tuple(dict.fromkeys(tap.view for tap in self._taps)))
+        if len(views) == 1 or len(self._y) <= SEARCH_EXAMPLES:
+            return views
+        rows = stratified_sample(self._y, SEARCH_EXAMPLES, SEED)
+        taps = [replace(tap, values=tap.values[rows]) for tap in self._taps]
+        weights, quiet = self._sample_weight[rows], self._progress.silent()
+        sample = AutoTrainer(taps, self._y[rows], self._class_count, weights, quiet, self._preference)
+        return [sample.search().views]
+
+    def _build_candidates(self, rooted: bool, views: tuple[View, ...]) -> list[Candidate]:
+        """Return what to choose from of some views, from the cheapest to the dearest: what costs is the depth of the
+        deepest tap.
 
         These are all taps, side by side; for speed each tap and each with the one before it, too.
         """
-        names = [tap.name for tap in self._taps]
+        vectors = {place(tap.name, tap.view): tap.values for tap in self._taps}
+        names = list(dict.fromkeys(tap.name for tap in self._taps))
         spans = [(0, len(names))]
         if self._preference is Preference.SPEED:
             spans = [(begin, end) for end in range(1, len(names) + 1) for begin in (end - 1, end - 2) if begin >= 0]
             spans = list(dict.fromkeys([*spans, (0, len(names))]))
         if len(self._y) <= MAX_COLUMNS and spans == [(0, len(names))]:
             # Together they have no more columns than there are examples, and so are fitted in a fraction of the time.
-            together = [_prepare(tap.values, rooted, self._progress) for tap in self._taps]
-            return [Candidate(tuple(names), (rotate(np.hstack(together), self._progress),))]
+            together = [_prepare(mean_over(vectors, name, views), rooted, self._progress) for name in names]
+            return [Candidate(tuple(names), (rotate(np.hstack(together), self._progress),), views)]
         parts = {}
-        for done, tap in enumerate(self._taps):
+        for done, name in enumerate(names):
             self._progress()
-            vectors = _prepare(tap.values, rooted, self._progress)
-            parts[tap.name] = tuple(rotate(part, self._progress) for part in split_columns(vectors))
+            prepared = _prepare(mean_over(vectors, name, views), rooted, self._progress)
+            parts[name] = tuple(rotate(part, self._progress) for part in split_columns(prepared))
             self._progress.tell((done + 1) / len(names))
         rank = max(_LEAST_RANK, _MOST_PRODUCTS // (len(self._y) * self._class_count))
         return [
             Candidate(
                 tuple(names[begin:end]),
                 tuple(keep_largest([part for name in names[begin:end] for part in parts[name]], rank)),
+                views,
             )
             for begin, end in spans
         ]
@@ -149,6 +179,7 @@ class SearchedAuto:
         scans: Sequence[Scan],
         rooted: bool,
         nested: bool,
+        preference: Preference,
     ) -> None:
         """`scans` are those of `search` that decide; the features are roots where they are `rooted`."""
         self._y = y
@@ -159,12 +190,18 @@ class SearchedAuto:
         self._scans = scans
         self._rooted = rooted
         self._nested = nested
-        self._choice = choose(scans, sample_weight)
+        self._prefers_cheap = preference is Preference.SPEED
+        self._choice = choose(scans, sample_weight, prefers_cheap=self._prefers_cheap)
 
     @property
     def taps(self) -> tuple[str, ...]:
         """The taps that were chosen."""
         return self._choice.candidate.taps
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The views that were chosen."""
+        return self._choice.candidate.views
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -200,9 +237,9 @@ class SearchedAuto:
         assigned = assign_folds(self._y, fold_count, SEED)
         folds = np.unique(assigned[assigned >= 0])
         logits = np.zeros((len(self._y), self._class_count))
-        groups: dict[tuple[str, ...], list[tuple[int, Choice]]] = {}
+        groups: dict[tuple[tuple[str, ...], tuple[View, ...]], list[tuple[int, Choice]]] = {}
         for fold, choice in zip(folds, self._choose_without(assigned, folds), strict=True):
-            groups.setdefault(choice.candidate.taps, []).append((int(fold), choice))
+            groups.setdefault(choice.candidate.key, []).append((int(fold), choice))
         for done, members in enumerate(groups.values()):
             self._fill_logits(members, assigned, logits)
             self._progress.tell(0.7 + 0.3 * (done + 1) / len(groups))
@@ -222,7 +259,9 @@ class SearchedAuto:
             callback=self._progress,
         )
         weights, biases = candidate.restore(solution)
-        return Fitted(candidate.taps, True, weights, biases, l1=0.0, l2=l2, square_root=self._rooted)
+        return Fitted(
+            candidate.taps, True, weights, biases, l1=0.0, l2=l2, square_root=self._rooted, views=candidate.views
+        )
 
     def fit_everything(self, everything: Everything, progress: TrainingProgress) -> tuple[Fitted, Validation]:
         """Fit all of the examples of which these are a sample, but for some by which the fit is validated.
@@ -240,7 +279,16 @@ class SearchedAuto:
             rooted=self._rooted,
             progress=progress,
         )
-        fitted = Fitted(candidate.taps, True, done.weights, done.biases, l1=0.0, l2=l2, square_root=self._rooted)
+        fitted = Fitted(
+            candidate.taps,
+            True,
+            done.weights,
+            done.biases,
+            l1=0.0,
+            l2=l2,
+            square_root=self._rooted,
+            views=candidate.views,
+        )
         return fitted, done.held_out
 
     def find_familiar(self, share: float) -> Familiarity | None:
@@ -269,11 +317,11 @@ class SearchedAuto:
         """Return the choice for each fold that its examples have no part in."""
         if not self._nested:
             left_out = (np.where(assigned == fold, 0.0, self._sample_weight) for fold in folds)
-            return [choose(self._scans, sample_weight) for sample_weight in left_out]
+            return [choose(self._scans, sample_weight, prefers_cheap=self._prefers_cheap) for sample_weight in left_out]
         scans = self._search.scan_without(
             self._scans, assigned, _NESTED_FINALISTS, SEED + 1, lambda share: self._progress.tell(0.7 * share)
         )
-        return [choose(of_fold, self._sample_weight) for of_fold in scans]
+        return [choose(of_fold, self._sample_weight, prefers_cheap=self._prefers_cheap) for of_fold in scans]
 
     def _fill_logits(self, members: Sequence[tuple[int, Choice]], assigned: Indices, logits: Array) -> None:
         """Write the logits, [n, c], of the examples of some folds, whose choices differ in the penalty alone."""

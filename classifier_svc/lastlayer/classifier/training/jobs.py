@@ -5,14 +5,16 @@ import contextlib
 import importlib.metadata
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from lastlayer.classifier.domain.types import TrainingSet, Version
+from lastlayer.classifier.domain.types import Backbone, TrainingSet, Version
+from lastlayer.classifier.domain.views import mean_over
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore, NewVersion
@@ -22,9 +24,11 @@ from lastlayer.classifier.training.progress import TrainingProgress
 from lastlayer.classifier.training.recipes import Preference, Recipe, TapFeatures
 from lastlayer.classifier.training.report import TrainingReport
 from lastlayer.classifier.training.trainer import ClassWeight, Trained, TrainingCancelledError, needed_taps, train
+from lastlayer.classifier.training.view_trials import ViewTrials, try_views
 from lastlayer.rpc.errors import OverloadedError
 from lastlayer.rpc.system.memory import give_back_free_memory
 from lastlayer.rpc.system.workers import Workers
+from lastlayer.rpc.vectors import View, place
 
 _HEARTBEAT_S: Final = 1.0
 """How often progress is told again while there is none, so that callers and proxies know that it goes on."""
@@ -176,11 +180,9 @@ class TrainingJobs:
             TrainingProgress(tell, cancelled.is_set),
             choose_sample,
         )
-        taps = [
-            TapFeatures(tap.name, tap.class_scores, examples.features[tap.name])
-            for tap in examples.backbone.taps
-            if tap.name in examples.features
-        ]
+        taps = _tap_features(examples.backbone, examples.features, examples.views)
+        # Before the features are overwritten, where they are many.
+        tried = _try_views(request, taps, examples, cancelled.is_set)
         trained = train(
             taps,
             examples.labels,
@@ -194,8 +196,8 @@ class TrainingJobs:
             progress=tell,
             cancelled=cancelled.is_set,
         )
-        if examples.lacking and request.recipe is Recipe.AUTO:
-            trained = replace(trained, notes=(*trained.notes, _tell_lacking(examples)))
+        notes = (*_tell_lacking(examples), *tried.notes) if request.recipe is Recipe.AUTO else ()
+        trained = replace(trained, notes=(*trained.notes, *notes), trials=(*trained.trials, *tried.trials))
         report = TrainingReport(trained, examples.count, time.monotonic() - started, _read_library_versions())
         return NewVersion(
             model=request.model,
@@ -219,16 +221,48 @@ class TrainingJobs:
         return StoredExamples(
             everything.labels,
             sample.rows,
-            lambda tap: self._datasets.iterate_features(dataset, tap, everything.contents, progress),
+            lambda tap, view: self._datasets.iterate_features(dataset, tap, view, everything.contents, progress),
         )
 
 
-def _tell_lacking(examples: TrainingSet) -> str:
-    return (
-        f"{max(examples.lacking.values())} of the {examples.count} images were featurized before the network had "
-        f"the taps {', '.join(f'`{tap}`' for tap in examples.lacking)}, which were left out: add the images again for "
-        "a better model; what is there already is not stored twice."
-    )
+def _tap_features(
+    backbone: Backbone, features: Mapping[str, npt.NDArray[np.float32]], views: Sequence[View]
+) -> list[TapFeatures]:
+    return [
+        TapFeatures(tap.name, tap.class_scores, features[key], view)
+        for view in views
+        for tap in backbone.taps
+        if (key := place(tap.name, view)) in features
+    ]
+
+
+def _try_views(
+    request: TrainingRequest, taps: Sequence[TapFeatures], examples: TrainingSet, cancelled: Callable[[], bool]
+) -> ViewTrials:
+    """Return what another view than that of the dataset would bring, where a sample of the images has it."""
+    sample = examples.sample
+    if sample is None or request.recipe is not Recipe.AUTO:
+        return ViewTrials()
+    other = _tap_features(examples.backbone, sample.features, [sample.view])
+    known = {tap.name for tap in other}
+    own = [replace(tap, values=tap.values[sample.rows]) for tap in taps if tap.name in known]
+    return try_views([*own, *other], [examples.labels[row] for row in sample.rows], cancelled)
+
+
+def _tell_lacking(examples: TrainingSet) -> list[str]:
+    count = examples.count
+    notes = [
+        f"{missing} of the {count} images have no features of the view `{view.label}`, which was left out: add the "
+        "images again to have it tried; what is there already is not stored twice."
+        for view, missing in examples.lacking_views.items()
+    ]
+    if examples.lacking:
+        notes.append(
+            f"{max(examples.lacking.values())} of the {count} images were featurized before the network had the taps "
+            f"{', '.join(f'`{tap}`' for tap in examples.lacking)}, which were left out: add the images again for a "
+            "better model; what is there already is not stored twice."
+        )
+    return notes
 
 
 def _pack_out_of_fold(trained: Trained, examples: TrainingSet) -> bytes | None:
@@ -237,7 +271,7 @@ def _pack_out_of_fold(trained: Trained, examples: TrainingSet) -> bytes | None:
         return None
     validated = [examples.contents[row] for row in predictions.rows]
     # By the deepest tap, where what is alike shows the same kind of thing.
-    vectors = examples.features[trained.head.taps[-1]]
+    vectors = mean_over(examples.features, trained.head.taps[-1], trained.head.views)
     if not np.array_equal(predictions.rows, np.arange(len(vectors))):  # else a copy of them all would be for nothing
         vectors = vectors[predictions.rows]
     with threadpool_limits(1):  # as in training: the service goes on answering meanwhile

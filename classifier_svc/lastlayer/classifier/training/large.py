@@ -22,6 +22,7 @@ from lastlayer.classifier.fitting.pca import Rotated, keep_largest
 from lastlayer.classifier.training.progress import TrainingProgress
 from lastlayer.classifier.training.recipes import SEED, Validation
 from lastlayer.classifier.training.search import Candidate
+from lastlayer.rpc.vectors import View
 
 MOST_NUMBERS: Final = 400_000_000
 """The most features of all examples together that are held as they are, 1.6 GB: 118,000 examples at all of GoogLeNet's
@@ -58,8 +59,9 @@ class StoredExamples:
     """[n], the classes' names."""
     sample: Indices
     """[m], which of them are the sample, sorted."""
-    read: Callable[[str], Iterator[npt.NDArray[np.float32]]]
-    """Yields the features of all examples at a tap, in their order, some at a time: float32 [k, d]."""
+    read: Callable[[str, View], Iterator[npt.NDArray[np.float32]]]
+    """Yields the features of all examples at a tap of a view, in their order, some at a time: float32 [k, d]. How many
+    at a time is the same for all taps and views."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Everything:
     """float64 [n]; 1 on average."""
     sample: Indices
     """See `StoredExamples`."""
-    read: Callable[[str], Iterator[npt.NDArray[np.float32]]]
+    read: Callable[[str, View], Iterator[npt.NDArray[np.float32]]]
     """See `StoredExamples`."""
 
 
@@ -127,7 +129,7 @@ def fit_everything(
     """
     count = len(everything.y)
     rank = min(_MOST_KEPT // count, max(_LEAST_RANK, _MOST_PRODUCTS // (count * class_count)))
-    reduced = Candidate(candidate.taps, tuple(keep_largest(candidate.parts, rank)))
+    reduced = Candidate(candidate.taps, tuple(keep_largest(candidate.parts, rank)), candidate.views)
     held_out = stratified_sample(y, min(_HELD_OUT, int(_HELD_OUT_SHARE * count), len(y) // 2), SEED)
     start = fit_logistic(
         reduced.values(slice(None), np.float32),
@@ -176,7 +178,11 @@ def _read(candidate: Candidate, everything: Everything, rooted: bool, progress: 
     begin = 0  # of the tap's columns, where all taps are side by side
     for number, tap in enumerate(candidate.taps):
         row = dimension = 0
-        for vectors in everything.read(tap):
+        of_views = [everything.read(tap, view) for view in candidate.views]
+        for blocks in zip(*of_views, strict=True):
+            vectors: npt.NDArray[np.float32] = (
+                blocks[0] if len(blocks) == 1 else np.mean(blocks, axis=0, dtype=np.float32)
+            )
             prepared = unit_length(square_root(vectors) if rooted else vectors)
             rows, dimension = slice(row, row + len(vectors)), vectors.shape[1]
             first = 0  # of the part's columns

@@ -26,6 +26,10 @@ class TrainingProgress:
         if self._is_cancelled():
             raise TrainingCancelledError
 
+    def silent(self) -> "TrainingProgress":
+        """Return what reports nothing, for work within a stage, and ends it as this does."""
+        return TrainingProgress(lambda _message, _share: None, self._is_cancelled)
+
     def stage(self, message: str, begin: float, end: float) -> None:
         """Begin a stage, which is the share of all work from `begin` to `end`, and report it."""
         self._message, self._span = message, (begin, end)

@@ -11,6 +11,7 @@ from lastlayer.classifier.domain.arrays import Array, Indices
 from lastlayer.classifier.fitting.elastic_net import fit_elastic_net
 from lastlayer.classifier.fitting.folds import assign_folds, choose_fold_count
 from lastlayer.classifier.training.progress import TrainingProgress
+from lastlayer.rpc.vectors import CROP_ALONE, View
 
 SEED: Final = 20240229
 
@@ -46,6 +47,8 @@ class TapFeatures:
     """Whether they are the network's own class scores before softmax."""
     values: npt.NDArray[np.float32]
     """float32 [n, d]; a training may overwrite them where they are many (see `fitting.pca.is_overwritten`)."""
+    view: View = View.CROP
+    """What of the images they are features of."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class Fitted:
     """The weight of the L2 penalty, in the same terms."""
     square_root: bool = False
     """Whether the elements' square roots are taken first."""
+    views: tuple[View, ...] = CROP_ALONE
+    """The views over which the vectors of each tap are averaged, before all else."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ class TutorialTrainer:
         self._class_count = class_count
         self._progress = progress
         self.taps: tuple[str, ...] = (tap.name,)
+        self._views = (tap.view,)
 
     def validate(self) -> Validation:
         """Cross-validate the recipe."""
@@ -123,7 +129,7 @@ class TutorialTrainer:
     def fit(self) -> Fitted:
         """Fit all examples."""
         weights, biases = self._fit(np.arange(len(self._y)), _TOLERANCE)
-        return Fitted(self.taps, False, weights, biases, l1=_TUTORIAL_PENALTY, l2=_TUTORIAL_PENALTY)
+        return Fitted(self.taps, False, weights, biases, l1=_TUTORIAL_PENALTY, l2=_TUTORIAL_PENALTY, views=self._views)
 
     def _fit(self, rows: Indices, tolerance: float) -> tuple[Array, Array]:
         return fit_elastic_net(

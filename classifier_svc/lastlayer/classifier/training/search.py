@@ -11,6 +11,7 @@ from lastlayer.classifier.fitting.feature_blocks import FeatureBlocks
 from lastlayer.classifier.fitting.folds import Splits, choose_fold_count, make_splits, stratified_sample
 from lastlayer.classifier.fitting.logistic import fit_logistic, iterate_logits
 from lastlayer.classifier.fitting.pca import MAX_COLUMNS, Rotated, rotate
+from lastlayer.rpc.vectors import CROP_ALONE, View
 
 L2_PATH: Final = tuple(10.0 ** (power / 2) for power in range(2, -7, -1))
 """The L2 penalties that are tried first on unit-length features, from the strongest to the weakest (`fitting.logistic`
@@ -59,8 +60,8 @@ _WORSE: Final = 1.05
 _ALL: Final = slice(None)
 
 _PREFERENCE_EXAMPLES: Final = 30
-"""From this many examples on, a cheaper tap is preferred to a better one within a standard error. With fewer, the error
-is so large that the cheapest tap would nearly always be chosen."""
+"""From this many examples on, what is cheaper is preferred to what is better by less than a standard error. With fewer,
+the error is so large that the cheapest would nearly always be chosen."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,13 @@ class Candidate:
     taps: tuple[str, ...]
     parts: tuple[Rotated, ...]
     """The features [n, r], in one part for each tap, or in several."""
+    views: tuple[View, ...] = CROP_ALONE
+    """The views whose vectors were averaged at each tap."""
+
+    @property
+    def key(self) -> tuple[tuple[str, ...], tuple[View, ...]]:
+        """What tells it from other candidates of a search."""
+        return self.taps, self.views
 
     def values(self, rows: Indices | slice, precision: type[np.floating[Any]]) -> FeatureBlocks:
         """Return the features of some examples, [rows, r], without a copy where `rows` is a slice and they are many."""
@@ -81,7 +89,7 @@ class Candidate:
         What is fitted on them is the same. Its solutions are those of `rows` alone, not to be restored.
         """
         values = np.hstack([part.values[rows] for part in self.parts], dtype=np.float32, casting="unsafe")
-        return Candidate(self.taps, (rotate(values),))
+        return Candidate(self.taps, (rotate(values),), self.views)
 
     def restore(self, solution: Array) -> tuple[Array, Array]:
         """Return a solution on these features, [r + 1, c], as weights [d, c] and biases [c] on the taps' vectors."""
@@ -117,6 +125,8 @@ class Trial:
     example_count: int
     """The examples that were validated."""
     chosen: bool
+    views: tuple[View, ...] = CROP_ALONE
+    """See `Candidate.views`."""
 
 
 @dataclass(frozen=True)
@@ -178,23 +188,28 @@ def mean_and_error(losses: Array, weights: Array) -> tuple[float, float]:
     return mean, float(np.sqrt((deviations @ deviations) * len(losses) / (len(losses) - 1)) / weights.sum())
 
 
-def choose(scans: Sequence[Scan], sample_weight: Array) -> Choice:
+def choose(scans: Sequence[Scan], sample_weight: Array, *, prefers_cheap: bool = True) -> Choice:
     """Return the choice with about the least mean log-loss over the validated examples.
 
-    `scans` are of one set each, from the cheapest candidate to the dearest; `sample_weight` is [n]. The cheapest is
-    chosen whose log-loss is within one standard error of the least (Hastie, Tibshirani and Friedman, The Elements of
-    Statistical Learning, 2nd edition, 7.10); the error is that of the difference between the two, as both have the same
-    examples. Where nothing was validated, the deepest tap alone is, or all taps if there is no other candidate.
+    `scans` are of one set each, from the cheapest candidate to the dearest; `sample_weight` is [n]. If what is cheap is
+    preferred, the cheapest is chosen whose log-loss is within one standard error of the least (Hastie, Tibshirani and
+    Friedman, The Elements of Statistical Learning, 2nd edition, 7.10); the error is that of the difference between the
+    two, as both have the same examples. If not, that holds for fewer views alone: each takes a pass of the network.
+    Where nothing was validated, the deepest tap of the first view alone is chosen, or all taps if there is no other
+    candidate.
     """
     best = [(scan, *scan.best(sample_weight)) for scan in scans]
     if not len(best[0][2]) or not best[0][3].sum():
-        single = [scan.candidate for scan in scans if len(scan.candidate.taps) == 1]
-        return Choice(single[-1] if single else scans[-1].candidate, _LIKELY_L2)
+        first = [scan.candidate for scan in scans if scan.candidate.views == scans[0].candidate.views]
+        single = [candidate for candidate in first if len(candidate.taps) == 1]
+        return Choice(single[-1] if single else first[-1], _LIKELY_L2)
     means = [losses @ weights for _, _, losses, weights in best]
     least = int(np.argmin(means))
     chosen = least
     if len(best[least][2]) >= _PREFERENCE_EXAMPLES:
-        for number in range(least):
+        views = [len(scan.candidate.views) for scan in scans]
+        fewer = (number for number in np.argsort(means, kind="stable") if views[number] < views[least])
+        for number in range(least) if prefers_cheap else fewer:
             mean, error = mean_and_error(best[number][2] - best[least][2], best[least][3])
             if mean <= max(error, _NEGLIGIBLE):
                 chosen = number
@@ -217,7 +232,7 @@ class Search:
         self._class_count = class_count
         self._sample_weight = sample_weight
         self._callback = callback
-        self._tried: dict[tuple[str, ...], tuple[Scan, Array]] = {}
+        self._tried: dict[tuple[tuple[str, ...], tuple[View, ...]], tuple[Scan, Array]] = {}
 
     def scan_all(self, candidates: Sequence[Candidate], seed: int, tell: Callable[[float], None]) -> list[Scan]:
         """Return the scans of the candidates, which are given from the cheapest to the dearest.
@@ -257,7 +272,7 @@ class Search:
             mean, error = mean_and_error(losses, weights)
             chosen = scan.candidate is choice.candidate
             l2 = choice.l2 if chosen else scan.path[step]
-            trials.append(Trial(scan.candidate.taps, l2, mean, error, len(losses), chosen))
+            trials.append(Trial(scan.candidate.taps, l2, mean, error, len(losses), chosen, scan.candidate.views))
         return tuple(trials)
 
     def _fold_count(self, rows: Indices | slice) -> int:
@@ -274,7 +289,7 @@ class Search:
         grows: bool = True,
     ) -> Scan:
         scan = self.scan(candidate, rows, splits, path, grows=grows)
-        self._tried[candidate.taps] = scan, self._sample_weight[rows]
+        self._tried[candidate.key] = scan, self._sample_weight[rows]
         return scan
 
     def scan_without(

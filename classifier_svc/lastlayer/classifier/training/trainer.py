@@ -370,6 +370,7 @@ def _head(
         threshold=rejection.threshold if rejection else 0.0,
         square_root=fitted.square_root,
         familiarity=familiarity,
+        views=fitted.views,
     )
 
 

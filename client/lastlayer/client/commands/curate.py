@@ -23,6 +23,7 @@ from lastlayer.client.commands.interface.options import (
     server_options,
     thumbnails_option,
     version_option,
+    views_option,
     yes_option,
 )
 from lastlayer.client.commands.interface.questions import ask, can_ask, confirm
@@ -42,6 +43,7 @@ _ID_PREFIX: Final = "id:"
 @click.command(cls=Command, epilog="\b\nExample:\n  client add tulips.tsv --dataset flowers")
 @data_argument
 @dataset_option
+@views_option
 @thumbnails_option
 @server_options
 def add(
@@ -49,6 +51,7 @@ def add(
     images: Path | None,
     label: str,
     dataset: str,
+    views: tuple[str, ...],
     no_thumbnails: bool,
     server: Server,
     as_json: bool,
@@ -64,7 +67,7 @@ def add(
 
     known = read_argument(data, images, label)
     with server.client() as client:
-        added = add_all(client, known, dataset, thumbnails=not no_thumbnails)
+        added = add_all(client, known, dataset, thumbnails=not no_thumbnails, views=views)
     if as_json:
         print_json({"dataset": dataset, **added_json(known, added)})
     else:

@@ -15,12 +15,15 @@ from lastlayer.client.commands.interface.options import (
     model_option,
     server_options,
     thumbnails_option,
+    views_option,
 )
 from lastlayer.client.commands.interface.server import Server
 from lastlayer.client.commands.interface.style import tell
 from lastlayer.client.transport.defaults import CLASS_WEIGHTS, DEFAULT_MODEL, PREFERENCES, RECIPES, TRAIN_TIMEOUT_S
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lastlayer.client.api import Client
     from lastlayer.client.data.labelled import Data
     from lastlayer.client.results import AddedExamples, Backbone, ModelVersion
@@ -80,6 +83,7 @@ Example:
     help="`speed` makes predictions quicker where that hardly costs accuracy.",
 )
 @click.option("--compare", is_flag=True, help="Estimate the other recipe, too; takes about as long again.")
+@views_option
 @thumbnails_option
 @server_options
 def train(
@@ -94,6 +98,7 @@ def train(
     unfamiliar: float | None,
     prefer: str,
     compare: bool,
+    views: tuple[str, ...],
     no_thumbnails: bool,
     server: Server,
     as_json: bool,
@@ -114,6 +119,7 @@ def train(
     for option, given in (
         ("--images", images is not None),
         ("--label", bool(label)),
+        ("--views", bool(views)),
         ("--no-thumbnails", no_thumbnails),
     ):
         if data is None and given:
@@ -123,7 +129,7 @@ def train(
     with server.client() as client:
         added = None
         if known is not None:
-            added = add_all(client, known, dataset or model, thumbnails=not no_thumbnails)
+            added = add_all(client, known, dataset or model, thumbnails=not no_thumbnails, views=views)
             if not added.added and not added.present:
                 tell("Error", "none of the images can be trained on; nothing was trained.")
                 return WRONG_INPUT
@@ -171,13 +177,17 @@ def added_json(known: "Data", added: "AddedExamples") -> dict[str, Any]:
     return {**result_json(added), "trimmed_labels": known.trimmed + added.trimmed, "relabelled": relabelled}
 
 
-def add_all(client: "Client", known: "Data", dataset: str, *, thumbnails: bool) -> "AddedExamples":
+def add_all(
+    client: "Client", known: "Data", dataset: str, *, thumbnails: bool, views: "Sequence[str]"
+) -> "AddedExamples":
     """Add labelled images to a dataset, and tell what should be known of that."""
     from lastlayer.client.commands.interface.notices import tell_failures, tell_notes, tell_relabelled
     from lastlayer.client.output.progress import image_progress
 
     with image_progress("Adding", len(known.examples)) as tell_image:
-        added = client.add_examples(known.examples, dataset=dataset, thumbnails=thumbnails, on_outcome=tell_image)
+        added = client.add_examples(
+            known.examples, dataset=dataset, thumbnails=thumbnails, views=views, on_outcome=tell_image
+        )
     tell_notes(known, known.trimmed + added.trimmed)
     tell_relabelled(added.relabelled)
     tell_failures([(entry.image, entry.error) for entry in added.failed])

@@ -22,6 +22,7 @@ def to_npz(head: Head) -> bytes:
         dimensions=np.array(head.dimensions),
         unit_length=np.array(head.unit_length),
         square_root=np.array(head.square_root),
+        views=np.array(head.views),
         backbone=np.array(head.backbone),
         backbone_digest=np.array(head.backbone_digest),
     )

@@ -39,6 +39,7 @@ def to_onnx(head: Head) -> bytes:
         ("backbone", head.backbone),
         ("backbone_digest", head.backbone_digest),
         ("taps", "+".join(head.taps)),
+        ("views", "+".join(head.views)),
     ):
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value

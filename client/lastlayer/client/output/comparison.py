@@ -70,6 +70,7 @@ def _no_interval(_: Metrics) -> Range:
 _FACTS: Final[Sequence[tuple[str, Callable[[ModelVersion], str]]]] = (
     ("recipe", lambda version: version.recipe),
     ("taps", lambda version: tap(version.taps)),
+    ("views", lambda version: escape("+".join(version.views))),
     ("L2", lambda version: f"{version.l2:g}"),
     ("class weight", lambda version: version.class_weight),
     ("dataset", lambda version: escape(version.dataset)),

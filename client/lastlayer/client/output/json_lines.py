@@ -120,7 +120,7 @@ _KEYS: Final[Mapping[type, _Keys]] = {
     ModelVersion: _keys(
         "model version classes examples=example_count tap recipe metrics comparisons l1 l2 dataset backbone"
         " backbone_digest create_time training_duration_s notes class_weight whitening calibration rejection"
-        " rejection_curve trials libraries preference square_root min_mean_cosine",
+        " rejection_curve trials libraries preference square_root min_mean_cosine views",
         tap=_tap,
         metrics=_estimate,
     ),
@@ -140,7 +140,7 @@ _KEYS: Final[Mapping[type, _Keys]] = {
     Model: _keys("model=name default_version versions=version_count classes create_time update_time"),
     Dataset: _keys(
         "dataset=name examples=example_count classes conflicts=conflict_count stale=stale_count backbone"
-        " backbone_digest create_time update_time precisions"
+        " backbone_digest create_time update_time precisions views"
     ),
     MovedDataset: {
         **_within("dataset", _keys("dataset=name backbone backbone_digest")),

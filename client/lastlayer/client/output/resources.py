@@ -83,6 +83,8 @@ def print_dataset(
             escape(name) or "a precision that was not recorded": count for name, count in dataset.precisions.items()
         }
         line(out, f"Featurized in {', '.join(f'{name} ({count})' for name, count in named.items())}")
+    if dataset.views != ("crop",):
+        line(out, f"Views: {', '.join(map(escape, dataset.views))}")
     if dataset.conflict_count:
         line(out, f"{dataset.conflict_count} with several labels, not trained on; `client relabel` puts them right:")
         for example in conflicts:

@@ -67,7 +67,8 @@ def print_training(out: Console, version: ModelVersion, added: AddedExamples | N
         f"Version {version.version} of model {escape(version.model)}: {version.example_count} examples of"
         f" {len(version.classes)} classes, backbone {escape(version.backbone)}, {version.training_duration_s:.1f} s",
     )
-    line(out, f"Recipe {version.recipe}: tap {tap(version.taps)}, L1 = {version.l1:g}, L2 = {version.l2:g}")
+    features = f"{tap(version.taps)}{seen(version.views)}"
+    line(out, f"Recipe {version.recipe}: tap {features}, L1 = {version.l1:g}, L2 = {version.l2:g}")
     if version.cross_validation is None:
         line(out, "No cross-validated estimate: the dataset has too few examples for one.")
     else:
@@ -136,6 +137,13 @@ def print_moved(out: Console, moved: MovedDataset, sent: int) -> None:
 def tap(taps: Sequence[str]) -> str:
     """Return the taps as one word."""
     return escape("+".join(taps))
+
+
+def seen(views: Sequence[str]) -> str:
+    """Return what of the images was seen, as the end of a phrase; nothing where it was the crop, as ever."""
+    if tuple(views) == ("crop",):
+        return ""
+    return f" of the {'views' if len(views) > 1 else 'view'} {escape(' + '.join(views))}"
 
 
 def print_evaluation(out: Console, evaluation: Evaluation, told: Sequence[ExampleEvaluation]) -> None:

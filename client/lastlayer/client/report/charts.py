@@ -277,4 +277,5 @@ def trials(tried: Sequence[Trial]) -> str:
 def trial_name(trial: Trial) -> str:
     """Return what was tried, in words."""
     whitened = f", whitened {trial.whitening:g}" if trial.whitening else ""
-    return " + ".join(escape(tap) for tap in trial.taps) + whitened
+    views = "" if trial.views == ("crop",) else f"{escape(' + '.join(trial.views))}: "  # first, as names are cut short
+    return views + " + ".join(escape(tap) for tap in trial.taps) + whitened

@@ -12,3 +12,4 @@ TRAIN_TIMEOUT_S: Final = 3600.0
 RECIPES: Final = ("auto", "tutorial")
 CLASS_WEIGHTS: Final = ("none", "balanced")
 PREFERENCES: Final = ("quality", "speed")
+VIEWS: Final = ("crop", "whole", "crop-flipped", "whole-flipped")

@@ -33,6 +33,7 @@ from lastlayer.client.results import (
     Prediction,
     RecipeEstimate,
     StoredExample,
+    Trial,
 )
 from lastlayer.rpc.status import read_status
 from lastlayer.v1 import classifier_pb2, types_pb2
@@ -53,6 +54,13 @@ REVIEW_KINDS: Final[Mapping[str, classifier_pb2.ReviewKind]] = {
     "suspicious": classifier_pb2.REVIEW_KIND_SUSPICIOUS_LABELS,
     "mistakes": classifier_pb2.REVIEW_KIND_MISTAKES,
 }
+VIEWS: Final[Mapping[str, types_pb2.View]] = {
+    "crop": types_pb2.VIEW_CROP,
+    "whole": types_pb2.VIEW_WHOLE,
+    "crop-flipped": types_pb2.VIEW_CROP_FLIPPED,
+    "whole-flipped": types_pb2.VIEW_WHOLE_FLIPPED,
+}
+_VIEW_NAMES: Final = {int(number): name for name, number in VIEWS.items()}
 _RECIPE_NAMES: Final = {int(number): name for name, number in RECIPES.items()}
 _PREFERENCE_NAMES: Final = {int(number): name for name, number in PREFERENCES.items()}
 _CLASS_WEIGHT_NAMES: Final = {int(number): name for name, number in CLASS_WEIGHTS.items()}
@@ -193,6 +201,11 @@ def _recipe(message: Any) -> str:
     return _RECIPE_NAMES.get(message.recipe, f"recipe {message.recipe}")
 
 
+def _views(message: Any) -> tuple[str, ...]:
+    # An older server says none. A newer one may know views that this client does not.
+    return tuple(_VIEW_NAMES.get(view, f"view {view}") for view in message.views) or ("crop",)
+
+
 _SHARES: Final = frozenset(
     {
         "accuracy",
@@ -236,5 +249,6 @@ _BUILT: Final[Mapping[tuple[type, str], Callable[[Any], Any]]] = {
     (ModelVersion, "preference"): lambda message: _PREFERENCE_NAMES.get(message.preference, "quality"),
     (ModelVersion, "recipe"): _recipe,
     (RecipeEstimate, "recipe"): _recipe,
+    **{(kind, "views"): _views for kind in (Dataset, Head, ModelVersion, Trial)},
 }
 """How fields are made from the message that are not just a field of it."""

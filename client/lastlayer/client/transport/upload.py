@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -13,7 +13,7 @@ from lastlayer.client.errors import ImageError, ServerError
 from lastlayer.client.results import ExampleOutcome
 from lastlayer.client.transport.batching import MAX_BYTES, MAX_IMAGES, MAX_IN_FLIGHT
 from lastlayer.client.transport.duplex import Duplex
-from lastlayer.client.transport.messages import read_outcome
+from lastlayer.client.transport.messages import VIEWS, read_outcome
 from lastlayer.client.transport.retry import Patience
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
 
@@ -46,11 +46,15 @@ class Upload:
         dataset: str,
         thumbnails: bool,
         patience: Patience,
+        views: Sequence[str] = (),
     ) -> None:
-        """`patience` bounds how long the server may answer nothing."""
+        """`patience` bounds how long the server may answer nothing. `views` are names out of `messages.VIEWS`; those of
+        the dataset where there are none.
+        """
         self._stub = stub
         self._dataset = dataset
         self._thumbnails = thumbnails
+        self._views = [VIEWS[view] for view in views]
         self._patience = patience
         self._failed: deque[ExampleOutcome] = deque()  # failures of our own that are not yet reported
         self._items = self._hashed(examples)
@@ -83,6 +87,7 @@ class Upload:
             while request is not None:
                 request.dataset = self._dataset
                 request.no_thumbnails = not self._thumbnails
+                request.views.extend(self._views)
                 stream.send(request)
                 more = len(self._in_flight) < MAX_IN_FLIGHT and time.monotonic() < leave_at
                 request = self._next_request() if more else None

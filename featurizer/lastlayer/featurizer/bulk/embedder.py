@@ -17,6 +17,7 @@ from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.network.loading import Loaded
 from lastlayer.featurizer.pipeline.pipeline import Featurized, Pipeline
 from lastlayer.rpc.errors import ImageError
+from lastlayer.rpc.vectors import View, place
 
 _READERS: Final = 8
 """How many images are read at once: an object store takes a while to answer."""
@@ -35,7 +36,7 @@ class Shard(NamedTuple):
     """The features of a shard's images."""
 
     table: pa.Table
-    """A row for each image, in order: id, sha256, label, a list of numbers for each tap, error."""
+    """A row for each image, in order: id, sha256, label, a list of numbers for each tap of each view, error."""
     failed: int
     """How many have an error, and no features."""
 
@@ -65,19 +66,33 @@ class Embedder:
         self._runner.close()
 
     def embed(
-        self, items: Sequence[Item], taps: Sequence[str], dtype: str, on_image: Callable[[], None] = lambda: None
+        self,
+        items: Sequence[Item],
+        taps: Sequence[str],
+        dtype: str,
+        on_image: Callable[[], None] = lambda: None,
+        views: Sequence[str] = (View.CROP.label,),
     ) -> Shard:
-        """Return the features of images at some taps, as `float32` or `float16`.
+        """Return the features of images at some taps, of views with some labels, as `float32` or `float16`.
 
         `on_image` is called after each image. An image that cannot be featurized is a row with the reason. Raises
         OSError where images cannot be read for now, so that a later run may.
         """
-        return self._runner.run(self._embed(items, taps, dtype, on_image))
+        return self._runner.run(self._embed(items, taps, dtype, on_image, [View.parse(view) for view in views]))
 
     async def _embed(
-        self, items: Sequence[Item], taps: Sequence[str], dtype: str, on_image: Callable[[], None]
+        self,
+        items: Sequence[Item],
+        taps: Sequence[str],
+        dtype: str,
+        on_image: Callable[[], None],
+        views: Sequence[View],
     ) -> Shard:
-        vectors = {tap: np.zeros((len(items), self._dimensions[tap]), np.dtype(dtype)) for tap in taps}
+        vectors = {
+            place(tap, view): np.zeros((len(items), self._dimensions[tap]), np.dtype(dtype))
+            for view in views
+            for tap in taps
+        }
         checksums: list[str | None] = [None] * len(items)
         errors: list[str | None] = [None] * len(items)
         places = asyncio.Semaphore(_IN_FLIGHT)
@@ -92,10 +107,11 @@ class Embedder:
                     errors[row] = content
                 else:
                     checksums[row] = hashlib.sha256(content).hexdigest()
-                    [outcome] = await self._pipeline.featurize([content], taps, deadline=None, wait=True)
+                    [outcome] = await self._pipeline.featurize([content], taps, deadline=None, wait=True, views=views)
                     if isinstance(outcome, Featurized):
-                        for tap in taps:
-                            vectors[tap][row] = outcome.vectors[tap]
+                        for view, found in zip(views, outcome.views, strict=True):
+                            for tap in taps:
+                                vectors[place(tap, view)][row] = found[tap]
                     else:
                         errors[row] = _reason(outcome)
                 on_image()

@@ -69,6 +69,7 @@ def on_ray(cluster: Cluster, loaded: Loaded, settings: FeaturizerSettings, wante
                 fn_constructor_kwargs={
                     "wanted": wanted,
                     "taps": plan.run.taps,
+                    "views": plan.run.views,
                     "digest": plan.run.digest,
                     "processors": max(1, int(cluster.num_cpus)),
                 },
@@ -84,7 +85,9 @@ def on_ray(cluster: Cluster, loaded: Loaded, settings: FeaturizerSettings, wante
 class _Actor:
     """Holds the network on a node, and featurizes and commits the shards that Ray gives it."""
 
-    def __init__(self, *, wanted: Wanted, taps: Sequence[str], digest: str, processors: int) -> None:
+    def __init__(
+        self, *, wanted: Wanted, taps: Sequence[str], views: Sequence[str], digest: str, processors: int
+    ) -> None:
         limit_processors(processors)
         settings = load_settings(FeaturizerSettings)
         loaded = load(settings, lambda *_: None)
@@ -93,6 +96,7 @@ class _Actor:
         self._files = Files(wanted.storage_options)
         self._output = Output(wanted.to, self._files)
         self._taps = taps
+        self._views = views
         self._dtype = wanted.dtype
         self._embedder = Embedder(loaded, settings, self._files, column=wanted.column)
 
@@ -102,5 +106,5 @@ class _Actor:
 
     def _featurize(self, shard: int) -> dict[str, Any]:
         items = read_shard(self._output.plan, self._files, shard)
-        table, failed = self._embedder.embed(items, self._taps, self._dtype)
+        table, failed = self._embedder.embed(items, self._taps, self._dtype, views=self._views)
         return asdict(self._output.commit(shard, table, failed))

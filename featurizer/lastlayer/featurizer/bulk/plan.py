@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from lastlayer.featurizer.bulk.files import Files
 from lastlayer.featurizer.bulk.items import Item
 from lastlayer.featurizer.errors import BulkError
+from lastlayer.rpc.vectors import View
 
 _KEY: Final = b"lastlayer.run"
 _SCHEMA: Final = pa.schema(
@@ -44,6 +45,8 @@ class Run:
     digest: str
     engine: str
     precision: str
+    views: tuple[str, ...] = (View.CROP.label,)
+    """The labels of the views of which there are vectors."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ def read_plan(url: str, files: Files) -> Plan | None:
         with files.opened(url) as file:
             parquet = pq.ParquetFile(file)
             told = json.loads((parquet.schema_arrow.metadata or {})[_KEY])
-            run = Run(**{**told, "sources": tuple(told["sources"]), "taps": tuple(told["taps"])})
+            lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
+            run = Run(**{**told, **lists})
             groups = range(parquet.num_row_groups)
             return Plan(run, tuple(parquet.metadata.row_group(group).num_rows for group in groups))
     except FileNotFoundError:

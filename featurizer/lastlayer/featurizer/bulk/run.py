@@ -14,6 +14,7 @@ from lastlayer.featurizer.bulk.sources.finding import find_items
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.errors import BulkError
 from lastlayer.featurizer.network.loading import Loaded
+from lastlayer.rpc.vectors import View
 
 _PACKAGES: Final = ("lastlayer", "tensorflow", "tensorflow-cpu", "openvino", "pillow", "numpy", "pyarrow")
 """Whose versions a manifest tells, where they are installed."""
@@ -27,6 +28,8 @@ class Wanted:
     to: str
     taps: Sequence[str] = ()
     """All that the backbone has, where there are none."""
+    views: Sequence[str] = ()
+    """Labels of views; the crop alone where there are none."""
     dtype: str = "float32"
     label_from: str | None = None
     column: str | None = None
@@ -103,7 +106,7 @@ def in_this_process(
         with Embedder(loaded, settings, files, column=wanted.column) as embedder:
             for shard in shards:
                 items = read_shard(output.plan, files, shard)
-                table, failed = embedder.embed(items, plan.run.taps, plan.run.dtype, on_image)
+                table, failed = embedder.embed(items, plan.run.taps, plan.run.dtype, on_image, plan.run.views)
                 yield output.commit(shard, table, failed)
 
     return featurize
@@ -125,6 +128,7 @@ def _plan(wanted: Wanted, loaded: Loaded, files: Files, output: Output) -> Plan:
         digest=loaded.digest,
         engine=loaded.variant.engine,
         precision=loaded.variant.precision,
+        views=tuple(dict.fromkeys(wanted.views)) or (View.CROP.label,),
     )
     if (plan := read_plan(output.plan, files)) is not None:
         check_same(run, plan.run)
@@ -167,6 +171,7 @@ def _facts(plan: Plan, loaded: Loaded) -> dict[str, Any]:
             for tap in loaded.graph.taps
             if tap.name in run.taps
         ],
+        "views": list(run.views),
         "dtype": run.dtype,
         "sources": list(run.sources),
         "versions": dict(_versions()),

@@ -7,7 +7,7 @@ Colour profiles are not applied. Training and prediction both come through here;
 import contextlib
 import functools
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from lastlayer.featurizer.pipeline.checks import inspect
 from lastlayer.featurizer.pipeline.checks.orientation import read_orientation
 from lastlayer.featurizer.pipeline.checks.structure import Structure, damaged
 from lastlayer.featurizer.pipeline.perceptual_hash import SIDE, perceptual_hashes
+from lastlayer.rpc.vectors import CROP_ALONE, View
 
 _ORIENTATION: Final = 0x0112
 _TRANSPOSITIONS: Final = {
@@ -57,13 +58,20 @@ _THUMBNAIL_PIXELS: Final = 160
 """The most pixels that a thumbnail has across and down."""
 
 
+class Seen(NamedTuple):
+    """A view of an image."""
+
+    pixels: npt.NDArray[np.uint8]
+    """uint8 [height, width, 3], RGB."""
+    region: "Region"
+    """The part of the upright image that the pixels show."""
+
+
 class Decoded(NamedTuple):
     """What was made of an image file."""
 
-    pixels: npt.NDArray[np.uint8]
-    """The centre of it, uint8 [height, width, 3], RGB."""
-    region: "Region"
-    """The part of the upright image that the pixels show."""
+    seen: Mapping[View, Seen]
+    """Of each view that was wanted."""
     thumbnail: bytes
     """The whole upright image as a small JPEG; empty where it was not wanted."""
     hashes: bytes = b""
@@ -89,7 +97,7 @@ def decode(content: bytes, *, width: int, height: int, max_pixels: int) -> npt.N
     Raises ImageEmptyError, ImageTooLargeError (more than `max_pixels` pixels), ImageTooComplexError or
     ImageUndecodableError.
     """
-    return decode_whole(content, width=width, height=height, max_pixels=max_pixels).pixels
+    return decode_whole(content, width=width, height=height, max_pixels=max_pixels).seen[View.CROP].pixels
 
 
 def inspect_for(content: bytes, *, width: int, height: int, max_pixels: int) -> Structure:
@@ -105,14 +113,15 @@ def decode_whole(
     width: int,
     height: int,
     max_pixels: int,
+    views: Sequence[View] = CROP_ALONE,
     thumbnail: bool = False,
     hashes: bool = False,
     structure: Structure | None = None,
 ) -> Decoded:
-    """Return what `decode` returns, the part of the upright image that it shows, and a thumbnail and perceptual hashes
-    where they are wanted.
+    """Return the views of an image that are wanted, with a thumbnail and perceptual hashes where they are.
 
-    `structure` is what `inspect_for` has returned, where that is known already.
+    The crop is what `decode` returns. The whole image is scaled as that is, without regard to its aspect. `structure`
+    is what `inspect_for` has returned, where that is known already. Raises what `decode` does.
     """
     if structure is None:
         structure = inspect_for(content, width=width, height=height, max_pixels=max_pixels)
@@ -121,18 +130,22 @@ def decode_whole(
     transposition = _TRANSPOSITIONS.get(_orientation(image) if structure.orientation is None else structure.orientation)
     white = _white_level(image)
     target = (height, width) if transposition in _SWAPPING else (width, height)
-    box = _kept(size, *target)
     resizable = _resizable(image)
     del image  # which may have other pixels, in another mode
-    # What is kept is resampled alone.
-    crop = resizable.resize(target, Image.Resampling.BILINEAR, box=box)
-    # The rest comes after the crop, where there is less to turn and to convert.
-    if transposition is not None:
-        crop = crop.transpose(transposition)
-    pixels = np.asarray(_on_white(crop) if white is None else _to_eight_bits(crop, white))
+    upright: dict[View, Seen] = {}
+    for view in dict.fromkeys(view.upright for view in views):
+        box = _kept(size, *target) if view is View.CROP else (0.0, 0.0, float(size[0]), float(size[1]))
+        # What is kept is resampled alone.
+        pixels = np.asarray(_small(resizable, target, white, transposition, box))
+        upright[view] = Seen(pixels, _upright(box, size, transposition))
+    seen = {view: _flip(upright[view.upright]) if view.is_flipped else upright[view] for view in views}
     picture = _thumbnail(resizable, white, transposition) if thumbnail else b""
     found = _hashes(resizable, white, transposition) if hashes else b""
-    return Decoded(pixels, _upright(box, size, transposition), picture, found)
+    return Decoded(seen, picture, found)
+
+
+def _flip(seen: Seen) -> Seen:
+    return Seen(np.ascontiguousarray(seen.pixels[:, ::-1]), seen.region)
 
 
 def _thumbnail(image: Image.Image, white: float | None, transposition: Image.Transpose | None) -> bytes:
@@ -149,10 +162,15 @@ def _hashes(image: Image.Image, white: float | None, transposition: Image.Transp
 
 
 def _small(
-    image: Image.Image, size: tuple[int, int], white: float | None, transposition: Image.Transpose | None
+    image: Image.Image,
+    size: tuple[int, int],
+    white: float | None,
+    transposition: Image.Transpose | None,
+    box: tuple[float, float, float, float] | None = None,
 ) -> Image.Image:
-    """Return an image of this size before it is turned upright, in RGB."""
-    small = image.resize(size, Image.Resampling.BILINEAR)
+    """Return an image, or a box of it, of this size before it is turned upright, in RGB."""
+    small = image.resize(size, Image.Resampling.BILINEAR, box=box)
+    # The rest comes after it, where there is less to turn and to convert.
     if transposition is not None:
         small = small.transpose(transposition)
     return _on_white(small) if white is None else _to_eight_bits(small, white)

@@ -19,13 +19,14 @@ from lastlayer.featurizer.pipeline.admission import Admission
 from lastlayer.featurizer.pipeline.batcher import Batcher
 from lastlayer.featurizer.pipeline.budget import ByteBudget
 from lastlayer.featurizer.pipeline.checks.structure import LIGHT_BYTES, Structure
-from lastlayer.featurizer.pipeline.decoding import Decoded, Region, decode_whole, inspect_for
+from lastlayer.featurizer.pipeline.decoding import Decoded, Region, Seen, decode_whole, inspect_for
 from lastlayer.featurizer.pipeline.idle import Idle
 from lastlayer.featurizer.pipeline.sandbox.pool import Sandbox
 from lastlayer.featurizer.pipeline.waiting import WaitEstimate
 from lastlayer.rpc.errors import DeadlinePassedError, ImageError, LastlayerError, NotReadyError
 from lastlayer.rpc.system.cpu_quota import available_processors
 from lastlayer.rpc.system.memory import give_back_free_memory
+from lastlayer.rpc.vectors import CROP_ALONE, View
 
 _STREAM_BATCHES: Final = 3
 """Images of streams fill this many times what the graph takes at once: one share runs, one waits, one is decoded."""
@@ -51,11 +52,17 @@ Outcome = TypeVar("Outcome")
 class Featurized(NamedTuple):
     """The features of an image."""
 
-    vectors: Vectors
+    views: Sequence[Vectors]
+    """The vectors of each view that was wanted, in their order."""
     thumbnail: bytes = b""
     """A small JPEG of it; empty where it was not wanted."""
     hashes: bytes = b""
     """Of what it looks like; empty where they were not wanted, or the image is too plain."""
+
+    @property
+    def vectors(self) -> Vectors:
+        """Those of the first view."""
+        return self.views[0]
 
 
 @dataclass
@@ -65,6 +72,7 @@ class _Work:
     content: bytes
     taps: Sequence[str]
     deadline: float | None
+    views: Sequence[View] = CROP_ALONE
     thumbnail: bool = False
     hashes: bool = False
     maps: bool = False
@@ -174,31 +182,36 @@ class Pipeline:
         *,
         deadline: float | None,
         wait: bool,
+        views: Sequence[View] = CROP_ALONE,
         thumbnails: bool = False,
         hashes: bool = False,
     ) -> list[Featurized | ImageError]:
-        """Return for each image its vectors at `taps`, with its thumbnail and its perceptual hashes where those are
-        wanted, or why it has none.
+        """Return for each image the vectors of its views, each once, at `taps`, with its thumbnail and its perceptual
+        hashes where those are wanted, or why it has none.
 
         `deadline` is of `time.monotonic()`. Where there is no room, the images wait for it as those of a stream do, or
         OverloadedError is raised. Raises DeadlinePassedError. What is not begun when the caller is cancelled is not
         done.
         """
-        work = [_Work(image, taps, deadline, thumbnail=thumbnails, hashes=hashes) for image in images]
-        with contextlib.nullcontext() if wait else self._admit(len(images), deadline):
+        work = [_Work(image, taps, deadline, views, thumbnail=thumbnails, hashes=hashes) for image in images]
+        # The graph runs once for each view.
+        with contextlib.nullcontext() if wait else self._admit(len(images) * len(views), deadline):
             return await self._all(self._featurize_one(image, wait=wait) for image in work)
 
     def check_room(self, deadline: float | None) -> None:
         """Raise OverloadedError where `featurize` would for a single image, unless it waits."""
         self._check(1, deadline)
 
-    async def feature_maps(self, image: bytes, taps: Sequence[str], *, deadline: float | None) -> tuple[Maps, Region]:
-        """Return the feature maps of an image at `taps`, each a spatial mean, and the part of it that they cover.
+    async def feature_maps(
+        self, image: bytes, taps: Sequence[str], *, deadline: float | None, view: View = View.CROP
+    ) -> tuple[Maps, Region]:
+        """Return the feature maps of a view of an image at `taps`, each a spatial mean, and the part of the image that
+        they cover. Those of a mirrored view are mirrored back.
 
         Raises ImageError, OverloadedError or DeadlinePassedError.
         """
         with self._admit(1, deadline):
-            work = _Work(image, taps, deadline, maps=True)
+            work = _Work(image, taps, deadline, (view,), maps=True)
             [mapped] = await self._all(self._map(part) for part in (work,))
             return mapped
 
@@ -237,18 +250,19 @@ class Pipeline:
         try:
             with _count_outcome(work):
                 async with self._admission.stream_image() if wait else contextlib.nullcontext():
-                    decoded, vectors = await self._through(work)
+                    decoded, views = await self._through(work)
         except ImageError as error:
             return error
-        return Featurized(vectors, decoded.thumbnail, decoded.hashes)
+        return Featurized(views, decoded.thumbnail, decoded.hashes)
 
     async def _map(self, work: _Work) -> tuple[Maps, Region]:
         with _count_outcome(work):
-            decoded, maps = await self._through(work)
-        return maps, decoded.region
+            decoded, [maps] = await self._through(work)
+        [(view, seen)] = decoded.seen.items()
+        return {tap: cells[:, ::-1] for tap, cells in maps.items()} if view.is_flipped else maps, seen.region
 
-    async def _through(self, work: _Work) -> tuple[Decoded, Vectors | Maps]:
-        """Decode an image and run it through the graph: in one thread if it is alone, or with others."""
+    async def _through(self, work: _Work) -> tuple[Decoded, list[Vectors | Maps]]:
+        """Decode an image and run its views through the graph: in one thread if it is alone, or with others."""
         alone = len(self._inside) == 1
         loop = asyncio.get_running_loop()
         result: Vectors | Maps | None = None
@@ -261,12 +275,13 @@ class Pipeline:
         except asyncio.CancelledError:
             work.given_up = True
             raise
-        if result is None:
-            result = await self._batcher.submit(_Wanted(decoded.pixels, work.taps, work.maps), deadline=work.deadline)
-        return decoded, result
+        if result is not None:
+            return decoded, [result]
+        wanted = [_wanted(work, decoded.seen[view]) for view in work.views]
+        return decoded, await asyncio.gather(*(self._batcher.submit(view, deadline=work.deadline) for view in wanted))
 
     def _in_thread(self, work: _Work, alone: bool) -> tuple[Decoded, Vectors | Maps | None] | Structure:
-        """Decode an image, and run it through the graph if it was alone, unless others have come meanwhile.
+        """Decode an image, and run its one view through the graph if it was alone, unless others have come meanwhile.
 
         Returns the structure alone of an image that is to be decoded in a process of its own.
         """
@@ -281,13 +296,14 @@ class Pipeline:
                 width=size.width,
                 height=size.height,
                 max_pixels=self._max_image_pixels,
+                views=work.views,
                 thumbnail=work.thumbnail,
                 hashes=work.hashes,
                 structure=structure,
             )
-        if not alone or work.given_up or work.is_late():
+        if not alone or work.given_up or work.is_late() or len(work.views) > 1:
             return decoded, None
-        return decoded, self._batcher.run_alone(_Wanted(decoded.pixels, work.taps, work.maps))
+        return decoded, self._batcher.run_alone(_wanted(work, decoded.seen[work.views[0]]))
 
     def _decode_apart(self, work: _Work, structure: Structure) -> Decoded:
         _check_deadline(work)
@@ -300,6 +316,7 @@ class Pipeline:
                 height=size.height,
                 thumbnail=work.thumbnail,
                 hashes=work.hashes,
+                views=work.views,
             )
 
     def _run(self, batch: Sequence[_Wanted]) -> list[Vectors | Maps]:
@@ -341,6 +358,10 @@ class Pipeline:
         self._sandbox.close()  # what nobody waits for any more may still be decoded there
         self._apart.shutdown()
         self._decoders.shutdown()
+
+
+def _wanted(work: _Work, seen: Seen) -> _Wanted:
+    return _Wanted(seen.pixels, work.taps, work.maps)
 
 
 def _check_deadline(work: _Work) -> None:

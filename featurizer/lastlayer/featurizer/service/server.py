@@ -21,6 +21,7 @@ from lastlayer.rpc.observability.metrics import export_metrics
 from lastlayer.rpc.server.lifecycle import GrpcServer
 from lastlayer.rpc.server.receiving import ReceiveLimits
 from lastlayer.rpc.server.security import server_security
+from lastlayer.rpc.vectors import View
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 
 _log = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ def _describe(loaded: Loaded, settings: FeaturizerSettings) -> types_pb2.Backbon
         imagenet_accuracy=spec.imagenet_accuracy,
         relative_speed=spec.relative_speed,
         others=_find_others(spec.name, settings),
+        views=[view.wire for view in View],
     )
 
 

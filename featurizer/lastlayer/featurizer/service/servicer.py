@@ -1,7 +1,7 @@
 """The Featurizer service: messages in, messages out."""
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
 import grpc
@@ -21,7 +21,7 @@ from lastlayer.rpc.errors import (
 from lastlayer.rpc.server.deadlines import deadline_of
 from lastlayer.rpc.server.streams import answer_each
 from lastlayer.rpc.status import to_status
-from lastlayer.rpc.vectors import pack
+from lastlayer.rpc.vectors import CROP_ALONE, View, pack
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 
 _IN_FLIGHT: Final = 4
@@ -84,7 +84,10 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
     ) -> featurizer_pb2.GetFeatureMapsResponse:
         """Return the feature maps of one image."""
         taps = self._check_maps(request)
-        maps, region = await self._pipeline.feature_maps(request.image.content, taps, deadline=deadline_of(context))
+        [view] = _read_views([request.view], "view")
+        maps, region = await self._pipeline.feature_maps(
+            request.image.content, taps, deadline=deadline_of(context), view=view
+        )
         size = sum(array.nbytes for array in maps.values())
         if size > _MAX_MAP_BYTES:
             raise InvalidFieldError(
@@ -96,34 +99,40 @@ class FeaturizerServicer(featurizer_pb2_grpc.FeaturizerServicer):
             maps=[_map(tap, maps[tap]) for tap in taps],
             region=types_pb2.ImageRegion(**region._asdict()),
             backbone_digest=self._backbone.digest,
+            view=view.wire,
         )
 
     async def _featurize(
         self, request: featurizer_pb2.FeaturizeRequest, *, deadline: float | None, wait: bool
     ) -> featurizer_pb2.FeaturizeResponse:
-        taps = self._check(request)
+        views = list(dict.fromkeys(_read_views(request.views, "views"))) or CROP_ALONE
+        taps = self._check(request, views)
         outcomes = await self._pipeline.featurize(
             [image.content for image in request.images],
             taps,
             deadline=deadline,
             wait=wait,
+            views=views,
             thumbnails=request.thumbnails,
             hashes=request.perceptual_hashes,
         )
-        results = [_result(image.id, outcome, taps) for image, outcome in zip(request.images, outcomes, strict=True)]
+        results = [
+            _result(image.id, outcome, views, taps) for image, outcome in zip(request.images, outcomes, strict=True)
+        ]
         return featurizer_pb2.FeaturizeResponse(
             results=results, backbone_digest=self._backbone.digest, precision=self._backbone.precision
         )
 
-    def _check(self, request: featurizer_pb2.FeaturizeRequest) -> list[str]:
+    def _check(self, request: featurizer_pb2.FeaturizeRequest, views: Sequence[View]) -> list[str]:
         """Return the taps that are asked for.
 
         Raises InvalidFieldError, BackboneMismatchError or FeaturesTooFarError.
         """
-        most = self._backbone.max_images_per_request
+        most = max(1, self._backbone.max_images_per_request // len(views))
         if not 1 <= len(request.images) <= most:
+            seen = f" in {len(views)} views" if len(views) > 1 else ""
             raise InvalidFieldError(
-                "images", f"The request has {len(request.images)} images; from 1 to {most} are accepted."
+                "images", f"The request has {len(request.images)} images{seen}; from 1 to {most} are accepted."
             )
         for index, image in enumerate(request.images):
             _check_id(f"images[{index}].id", image.id)
@@ -195,11 +204,26 @@ def _check_id(field: str, value: str) -> None:
         raise InvalidFieldError(field, f"The id has {size} bytes; at most {_MAX_ID_BYTES} are accepted.")
 
 
-def _result(image_id: str, outcome: Featurized | ImageError, taps: Sequence[str]) -> featurizer_pb2.ImageFeatures:
+def _read_views(numbers: Iterable[int], field: str) -> list[View]:
+    """Return views; raises InvalidFieldError for a number that this release does not know."""
+    try:
+        return [View(number or View.CROP) for number in numbers]
+    except ValueError as error:
+        known = ", ".join(view.wire for view in View)
+        raise InvalidFieldError(field, f"{error}; {known} are accepted.") from error
+
+
+def _result(
+    image_id: str, outcome: Featurized | ImageError, views: Sequence[View], taps: Sequence[str]
+) -> featurizer_pb2.ImageFeatures:
     if isinstance(outcome, ImageError):
         status: status_pb2.Status = to_status(outcome)
         return featurizer_pb2.ImageFeatures(id=image_id, error=status)
-    vectors = [types_pb2.FeatureVector(tap=tap, values=pack(outcome.vectors[tap])) for tap in taps]
+    vectors = [
+        types_pb2.FeatureVector(tap=tap, values=pack(vectors[tap]), view=view.wire)
+        for view, vectors in zip(views, outcome.views, strict=True)
+        for tap in taps
+    ]
     return featurizer_pb2.ImageFeatures(
         id=image_id,
         features=featurizer_pb2.FeatureVectors(vectors=vectors),

@@ -94,6 +94,7 @@ def test_the_format_is_as_documented() -> None:
         "directions": 0,
         "max_distance": 0.0,
         "min_mean_cosine": 0.99,
+        "views": ["crop"],
     }
     numbers = np.frombuffer(rest[:-32], "<f4")
     assert np.array_equal(numbers, np.append(head().weights, head().biases))

@@ -15,6 +15,7 @@ from lastlayer.classifier.evaluation.likeness.near_duplicates import EvaluatedBl
 from lastlayer.classifier.evaluation.metrics import evaluate
 from lastlayer.rpc.errors import ImageEmptyError, InvalidFieldError, LastlayerError
 from lastlayer.rpc.system.workers import Workers
+from lastlayer.rpc.vectors import View
 from tests.unit.classifier.evaluation.likeness.test_near_duplicates import random, stored
 
 VERSION = ServedVersion(1, "m", 1, "tiny", "a" * 64)
@@ -52,7 +53,9 @@ class FakeStore:
     def __init__(self, training: TapExamples) -> None:
         self._training = training
 
-    def tap_blocks(self, name: str, digest: str, tap: str, size: int) -> Generator[TapExamples, None, None]:
+    def tap_blocks(
+        self, name: str, digest: str, tap: str, size: int, views: Sequence[View]
+    ) -> Generator[TapExamples, None, None]:
         for start in range(0, len(self._training.names), size):
             yield self._training.only(range(start, min(start + size, len(self._training.names))))
 

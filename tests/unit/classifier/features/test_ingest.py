@@ -4,6 +4,7 @@ import asyncio
 import gc
 import weakref
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from lastlayer.classifier.features.client import Featurized
 from lastlayer.classifier.features.ingest import Ingest, Offered, sha256
 from lastlayer.classifier.service.handlers import Pools
 from lastlayer.rpc.errors import ImageEmptyError, LastlayerError
+from lastlayer.rpc.vectors import View
 
 BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 2),))
 
@@ -22,7 +24,9 @@ class FakeFeaturizer:
     """Refuses what begins with `bad`; waits before it answers where it is told to."""
 
     def __init__(self) -> None:
+        self.views: tuple[View, ...] = (View.CROP,)
         self.calls: list[list[bytes]] = []
+        self.asked: list[tuple[View, ...]] = []
         self.vectors: list[weakref.ref[Any]] = []
         self.waiting = 0
         self.two_wait = asyncio.Event()
@@ -30,10 +34,13 @@ class FakeFeaturizer:
         self.go_on.set()
 
     async def backbone(self, deadline: float | None) -> Backbone:
-        return BACKBONE
+        return replace(BACKBONE, views=self.views)
 
-    async def featurize(self, images: Sequence[bytes], taps: Sequence[str], **_: Any) -> list[Any]:
+    async def featurize(
+        self, images: Sequence[bytes], taps: Sequence[str], views: Sequence[View], **_: Any
+    ) -> list[Any]:
         self.calls.append(list(images))
+        self.asked.append(tuple(views))
         self.waiting += 1
         if self.waiting == 2:
             self.two_wait.set()
@@ -56,11 +63,18 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.stored: set[bytes] = set()
+        self.views: tuple[View, ...] = ()
+        self.counts: dict[str, int] = {}
 
-    def find_featurized(self, backbone: Backbone, contents: Collection[bytes]) -> set[bytes]:
+    def find_featurized(self, backbone: Backbone, contents: Collection[bytes], views: Sequence[View]) -> set[bytes]:
         return self.stored & set(contents)
 
-    def add(self, dataset: str, backbone: Backbone, new: Sequence[NewExample]) -> list[AddedExample | None]:
+    def find_views(self, name: str) -> tuple[tuple[View, ...], dict[str, int]]:
+        return self.views, self.counts
+
+    def add(
+        self, dataset: str, backbone: Backbone, new: Sequence[NewExample], views: Sequence[View], **_: Any
+    ) -> list[AddedExample | None]:
         self.stored |= {example.content_sha256 for example in new}
         return [AddedExample(True, (example.label,)) for example in new]
 
@@ -78,7 +92,7 @@ def offered(*contents: bytes) -> list[Offered]:
 
 def begin(featurizer: FakeFeaturizer, pools: Pools) -> Ingest:
     ingest = Ingest(FakeStore(), featurizer, reads=pools.reads, writes=pools.writes, deadline=None)  # type: ignore[arg-type]
-    ingest.decide_thumbnails(wanted=True)
+    ingest.begin("d", thumbnails=True)
     return ingest
 
 
@@ -120,3 +134,49 @@ async def test_nothing_goes_on_when_the_stream_has_ended(pools: Pools) -> None:
             message.cancel()
         await asyncio.gather(*messages, return_exceptions=True)
     assert featurizer.waiting == 0
+
+
+async def test_a_sample_of_a_new_dataset_is_featurized_as_a_whole_too(pools: Pools) -> None:
+    featurizer = FakeFeaturizer()
+    featurizer.views = (View.CROP, View.WHOLE)
+    new = [
+        Offered("name", f"class {number % 3}", content, sha256(content))
+        for number in range(90)
+        if (content := b"%d" % number)
+    ]
+    async with begin(featurizer, pools) as ingest:
+        await ingest.store("d", await ingest.prepare(new))
+        await ingest.store("d", await ingest.prepare(offered(b"one more")))
+    assert [(len(images), views) for images, views in zip(featurizer.calls, featurizer.asked, strict=True)] == [
+        (48, (View.CROP, View.WHOLE)),
+        (42, (View.CROP,)),
+        (1, (View.CROP, View.WHOLE)),  # of another class
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stored", "stated", "counts", "expected"),
+    [
+        ((), (), {}, (View.CROP, View.WHOLE)),  # a sample
+        ((), (), {"label": 500}, (View.CROP,)),
+        ((), (View.CROP,), {}, (View.CROP,)),
+        ((), (View.WHOLE,), {}, (View.WHOLE,)),
+        ((), (View.WHOLE,), {"label": 1}, (View.CROP, View.WHOLE)),  # whose examples have the crop
+        ((View.WHOLE,), (), {}, (View.WHOLE,)),
+        ((View.WHOLE,), (View.WHOLE, View.CROP), {}, (View.CROP, View.WHOLE)),
+    ],
+)
+async def test_images_have_the_views_of_the_dataset_and_those_that_are_stated(
+    pools: Pools,
+    stored: tuple[View, ...],
+    stated: tuple[View, ...],
+    counts: dict[str, int],
+    expected: tuple[View, ...],
+) -> None:
+    featurizer, store = FakeFeaturizer(), FakeStore()
+    featurizer.views = (View.CROP, View.WHOLE)
+    store.views, store.counts = stored, counts
+    async with Ingest(store, featurizer, reads=pools.reads, writes=pools.writes, deadline=None) as ingest:  # type: ignore[arg-type]
+        ingest.begin("d", thumbnails=True, views=stated)
+        await ingest.prepare(offered(b"one"))
+    assert featurizer.asked == [expected]

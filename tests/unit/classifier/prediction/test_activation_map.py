@@ -7,8 +7,19 @@ from hypothesis import strategies as st
 
 from lastlayer.classifier.domain.errors import NotExplainableError
 from lastlayer.classifier.domain.head import Head, softmax
-from lastlayer.classifier.prediction.activation_map import activation_map, check_explainable, regrid
+from lastlayer.classifier.domain.types import FeatureMaps, Region
+from lastlayer.classifier.domain.views import mean_over
+from lastlayer.classifier.prediction.activation_map import (
+    ActivationMap,
+    activation_map,
+    check_explainable,
+    regrid,
+)
 from lastlayer.rpc.errors import InvalidFieldError
+from lastlayer.rpc.vectors import View, place
+
+CENTRE = Region(0.25, 0.0, 0.75, 1.0)
+WHOLE = Region(0.0, 0.0, 1.0, 1.0)
 
 
 def head(dimensions: dict[str, int], classes: int, unit_length: bool, seed: int, square_root: bool = False) -> Head:
@@ -23,6 +34,13 @@ def head(dimensions: dict[str, int], classes: int, unit_length: bool, seed: int,
         l2=1.0,
         square_root=square_root,
     )
+
+
+def explain(fitted: Head, maps: FeatureMaps, label: str = "") -> ActivationMap:
+    """Return the map of what has one view, and see that it covers what that covers."""
+    explained, region = activation_map(fitted, [(maps, CENTRE)], label)
+    assert region == CENTRE
+    return explained
 
 
 GRIDS = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 6))
@@ -42,7 +60,7 @@ def test_contributions_and_bias_add_up_to_the_score_of_every_class(
     random = np.random.default_rng(seed)
     maps = {f"tap {number}": random.gamma(1, 3, shape).astype(np.float32) for number, shape in enumerate(shapes)}
     fitted = head({tap: values.shape[2] for tap, values in maps.items()}, classes, unit_length, seed, square_root)
-    explained = [activation_map(fitted, maps, label) for label in fitted.classes]
+    explained = [explain(fitted, maps, label) for label in fitted.classes]
     finest = (max(shape[0] for shape in shapes), max(shape[1] for shape in shapes))
     assert all(entry.contributions.shape == finest for entry in explained)
     means = {tap: values.mean((0, 1))[None] for tap, values in maps.items()}
@@ -50,21 +68,21 @@ def test_contributions_and_bias_add_up_to_the_score_of_every_class(
     logits = np.array([entry.logit for entry in explained])
     np.testing.assert_allclose(softmax(logits[None])[0], predicted, atol=1e-4)
     np.testing.assert_allclose([entry.probability for entry in explained], predicted, atol=1e-4)
-    assert activation_map(fitted, maps).label == fitted.classes[predicted.argmax()]
+    assert explain(fitted, maps).label == fitted.classes[predicted.argmax()]
 
 
 def test_the_part_of_a_cell_is_that_of_the_definition() -> None:
     maps = {"a": np.array([[[1, 0], [3, 0]], [[0, 4], [0, 4]]], np.float32)}  # the mean is (1, 2)
     fitted = Head(("a",), True, ("x", "y"), np.array([[2, 0], [1, 0]], np.float32), np.zeros(2, np.float32), 0.0, 1.0)
     expected = np.array([[2, 6], [4, 4]]) / (4 * np.sqrt(5))
-    np.testing.assert_allclose(activation_map(fitted, maps, "x").contributions, expected)
+    np.testing.assert_allclose(explain(fitted, maps, "x").contributions, expected)
     raw = Head(("a",), False, fitted.classes, fitted.weights, fitted.biases, 0.0, 1.0)
-    np.testing.assert_allclose(activation_map(raw, maps, "x").contributions, expected * np.sqrt(5))
+    np.testing.assert_allclose(explain(raw, maps, "x").contributions, expected * np.sqrt(5))
 
 
 def test_an_image_of_nothing_has_the_bias_alone() -> None:
     fitted = head({"a": 3}, 2, True, 0)
-    explained = activation_map(fitted, {"a": np.zeros((4, 4, 3), np.float32)}, "class 1")
+    explained = explain(fitted, {"a": np.zeros((4, 4, 3), np.float32)}, "class 1")
     assert (explained.contributions == 0).all()
     assert explained.logit == explained.bias == pytest.approx(float(fitted.biases[1]))
 
@@ -91,7 +109,7 @@ def test_a_cell_is_shared_out_by_area() -> None:
 def test_an_unknown_class() -> None:
     fitted = head({"a": 3}, 12, True, 0)
     with pytest.raises(InvalidFieldError, match=r"no class `dog`; it knows class 0, class 1, .* and 2 more") as caught:
-        activation_map(fitted, {"a": np.ones((2, 2, 3), np.float32)}, "dog")
+        explain(fitted, {"a": np.ones((2, 2, 3), np.float32)}, "dog")
     assert caught.value.field == "label"
 
 
@@ -101,3 +119,45 @@ def test_taps_that_are_no_spatial_means() -> None:
         check_explainable(["a", "c"], ["a", "b"], "Version 1")
     with pytest.raises(NotExplainableError, match=r"can be explained: none\)"):
         check_explainable(["c"], [], "Version 1")
+
+
+@settings(deadline=None)
+@given(
+    shapes=st.lists(GRIDS, min_size=2, max_size=2),
+    unit_length=st.booleans(),
+    square_root=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_contributions_of_two_views_add_up_to_the_score(
+    shapes: list[tuple[int, int, int]], unit_length: bool, square_root: bool, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    views = (View.CROP, View.WHOLE)
+    seen = [
+        ({f"tap {number}": random.gamma(1, 3, shape).astype(np.float32) for number, shape in enumerate(shapes)}, region)
+        for region in (CENTRE, WHOLE)
+    ]
+    fitted = head({f"tap {number}": shape[2] for number, shape in enumerate(shapes)}, 3, unit_length, seed, square_root)
+    vectors = {
+        place(tap, view): values.mean((0, 1))
+        for view, (maps, _) in zip(views, seen, strict=True)
+        for tap, values in maps.items()
+    }
+    [predicted] = fitted.probabilities({tap: mean_over(vectors, tap, views)[None] for tap in fitted.taps})
+    found = [activation_map(fitted, seen, label) for label in fitted.classes]
+    assert {region for _, region in found} == {WHOLE}
+    np.testing.assert_allclose(softmax(np.array([[entry.logit for entry, _ in found]]))[0], predicted, atol=1e-4)
+
+
+def test_what_the_crop_shows_lies_where_the_crop_is() -> None:
+    crop, whole = np.zeros((2, 2, 1), np.float32), np.zeros((2, 4, 1), np.float32)
+    crop[0, 1], whole[1, 3] = 4, 8
+    fitted = Head(("a",), False, ("x", "y"), np.array([[1, 0]], np.float32), np.zeros(2, np.float32), 0.0, 1.0)
+    explained, _ = activation_map(fitted, [({"a": crop}, CENTRE), ({"a": whole}, WHOLE)], "x")
+    expected = np.zeros((2, 4))
+    expected[0, 2], expected[1, 3] = 0.5, 0.5  # the crop's right half is the third quarter of the image
+    np.testing.assert_allclose(explained.contributions, expected)
+
+
+def test_a_grid_goes_where_its_region_is() -> None:
+    np.testing.assert_allclose(regrid(np.array([[8.0]]), 1, 4, CENTRE), [[0, 4, 4, 0]])

@@ -23,6 +23,7 @@ from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore, NewVersion
 from lastlayer.rpc.errors import BackboneMismatchError
+from lastlayer.rpc.vectors import View, place
 
 BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 2), Tap("scores", True, 3)))
 GONE = {"content": bytes([2]) * 32}
@@ -46,6 +47,7 @@ def version(model: str = "m", request_id: str = "", request: bytes = b"1" * 32) 
 def make_older(connection: sa.Connection, revision: str) -> None:
     """Take away what the migrations after a revision add, as far as tests do not do that themselves."""
     connection.execute(sa.text("ALTER TABLE backbones DROP COLUMN precision"))
+    connection.execute(sa.text("ALTER TABLE datasets DROP COLUMN views"))
     connection.execute(sa.text("DROP TABLE feature_precisions"))
     connection.execute(sa.text("DROP TABLE perceptual_hashes"))
     connection.execute(sa.text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
@@ -397,3 +399,56 @@ def test_a_store_of_before_perceptual_hashes(tmp_path: Path) -> None:
     datasets.add("d", BACKBONE, [replace(example(2, "x"), hashes=b"2" * 15)])
     assert hashes_of(datasets) == [b"", b"2" * 15]
     database.close()
+
+
+def test_a_dataset_gets_views_and_keeps_those_that_it_has(datasets: DatasetStore) -> None:
+    both = {
+        place(tap.name, view): np.full(tap.dimension, float(view), np.float32)
+        for tap in BACKBONE.taps
+        for view in (View.CROP, View.WHOLE)
+    }
+    assert datasets.find_views("d") == ((), {})
+    datasets.add("d", BACKBONE, [example(1, "x"), example(2, "y")])
+    assert datasets.find_views("d") == ((), {"x": 1, "y": 1})
+    assert datasets.get("d").views == (View.CROP,)
+    third = NewExample("3.jpg", bytes([3]) * 32, "y", both)
+    views = (View.CROP, View.WHOLE)
+    [added] = datasets.add("d", BACKBONE, [third], views, stated=(View.WHOLE,))
+    assert added == AddedExample(True, ("y",))
+    assert datasets.find_views("d") == (views, {})
+    assert datasets.add("d", BACKBONE, [example(1, "x", stored=True)], views) == [None]
+    assert datasets.find_featurized(BACKBONE, [bytes([n]) * 32 for n in (1, 2, 3)], views) == {bytes([3]) * 32}
+    read = datasets.training_set("d")
+    assert (read.views, read.lacking_views, read.sample) == ((View.CROP,), {View.WHOLE: 2}, None)
+    assert read.features.keys() == {"conv", "scores"}
+    [block] = datasets.tap_blocks("d", BACKBONE.digest, "conv", 10, views)
+    assert (block.contents, block.vectors.tolist()) == ([bytes([3]) * 32], [[1.5, 1.5]])
+    for number in (1, 2):
+        datasets.add("d", BACKBONE, [NewExample("", bytes([number]) * 32, "x", both)], views)
+    complete = datasets.training_set("d")
+    assert (complete.views, complete.lacking_views) == (views, {})
+    assert complete.features["conv@whole"].tolist() == [[2, 2]] * 2  # the second is a conflict now
+
+
+def test_the_sample_of_a_dataset_is_read_where_nobody_has_stated_views(datasets: DatasetStore) -> None:
+    datasets.add("d", BACKBONE, [example(1, "x")])
+    seen = example(2, "y")
+    whole = NewExample(
+        seen.name, seen.content_sha256, "y", {**(seen.vectors or {}), "conv@whole": np.ones(2, np.float32)}
+    )
+    datasets.add("d", BACKBONE, [whole])
+    sample = datasets.training_set("d").sample
+    assert sample is not None
+    assert (sample.view, sample.rows.tolist()) == (View.WHOLE, [1])
+    assert sample.features.keys() == {"conv@whole"}
+    datasets.add("d", BACKBONE, [whole], stated=(View.CROP,))
+    assert datasets.training_set("d").sample is None
+
+
+def test_the_dimensions_of_taps_are_known_also_of_those_that_a_network_got_later(
+    datasets: DatasetStore, models: ModelStore
+) -> None:
+    grown = Backbone("tiny", BACKBONE.digest, (Tap("early", False, 4), *BACKBONE.taps))
+    datasets.add("d", BACKBONE, [example(1, "x")])
+    datasets.add("d", grown, [example(2, "x", backbone=grown)])
+    assert models.tap_dimensions(models.add(version()), ["early", "scores"]) == [4, 3]

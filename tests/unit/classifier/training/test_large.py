@@ -20,6 +20,7 @@ from lastlayer.classifier.training.recipes import Recipe, TapFeatures
 from lastlayer.classifier.training.report import TrainingReport
 from lastlayer.classifier.training.trainer import ClassWeight, Trained, TrainingCancelledError, train
 from lastlayer.rpc.system.workers import Workers
+from lastlayer.rpc.vectors import View
 from tests.unit.classifier.training.test_jobs import request, run
 
 COUNT = 2_400
@@ -54,7 +55,7 @@ def train_on(
     kept = slice(None) if rows is None else rows
     messages: list[str] = []
 
-    def read(tap: str) -> Iterator[Vectors]:
+    def read(tap: str, _: View) -> Iterator[Vectors]:
         yield from np.array_split(features[tap], blocks)
 
     return train(
@@ -122,6 +123,37 @@ def test_the_estimate_is_of_examples_that_were_not_fitted(small: None) -> None:
     assert [trained.head.classes[number] for number in y] == list(of_sample[rows])
 
 
+def test_the_mean_of_two_views_is_fitted(small: None) -> None:
+    """Each view has the half of what tells the classes apart; the other half is noise."""
+    features, labels = made_up()
+    noise = np.random.default_rng(5)
+    of_view = {View.CROP: {}, View.WHOLE: {}}  # type: dict[View, dict[str, Vectors]]
+    for tap, vectors in features.items():
+        seen = noise.random(vectors.shape) < 0.5
+        of_view[View.CROP][tap] = np.where(seen, 2 * vectors, 0).astype(np.float32)
+        of_view[View.WHOLE][tap] = np.where(seen, 0, 2 * vectors).astype(np.float32)
+    rows = choose_sample(labels, sum(DIMENSIONS.values()))
+    assert rows is not None
+
+    def read(tap: str, view: View) -> Iterator[Vectors]:
+        yield from np.array_split(of_view[view][tap], 5)
+
+    trained = train(
+        [
+            TapFeatures(tap, False, vectors[rows], view)
+            for view, vectors_of in of_view.items()
+            for tap, vectors in vectors_of.items()
+        ],
+        list(np.array(labels)[rows]),
+        Recipe.AUTO,
+        stored=StoredExamples(labels, rows, read),
+        progress=lambda *_: None,
+        cancelled=lambda: False,
+    )
+    assert trained.head.views == (View.CROP, View.WHOLE)
+    assert losses(trained, *made_up(2_000, seed=1)).mean() < 0.6  # of the mean of both views, which are the features
+
+
 def test_labels_that_mean_nothing_are_estimated_so(small: None) -> None:
     """Were the held-out examples fitted too, so many columns would let it remember them."""
     features, labels = made_up()
@@ -140,7 +172,7 @@ def test_it_can_be_cancelled_at_every_stage(small: None, stage: str) -> None:
 
 def test_the_tutorials_recipe_is_refused() -> None:
     taps = [TapFeatures("scores", True, np.zeros((4, 3), np.float32))]
-    stored = StoredExamples(["a", "b"] * 9, np.arange(4), lambda _: iter(()))
+    stored = StoredExamples(["a", "b"] * 9, np.arange(4), lambda *_: iter(()))
     with pytest.raises(RecipeNotSupportedError, match="the dataset has 18; use the recipe `auto`"):
         train(taps, ["a", "b"] * 2, Recipe.TUTORIAL, stored=stored, progress=lambda *_: None, cancelled=lambda: False)
 
@@ -187,10 +219,10 @@ async def test_a_job_reads_what_is_stored_in_blocks(
 def test_images_that_are_removed_meanwhile_are_said(stored: Database) -> None:
     store = DatasetStore(stored)
     contents = store.training_set("d").contents
-    assert sum(len(block) for block in store.iterate_features("d", "deep", contents)) == 1_500
+    assert sum(len(block) for block in store.iterate_features("d", "deep", View.CROP, contents)) == 1_500
     ExampleStore(stored).remove("d", [Selector(prefix=contents[3])])
     with pytest.raises(DatasetNotTrainableError, match="were removed while it was trained on; train again"):
-        list(store.iterate_features("d", "deep", contents))
+        list(store.iterate_features("d", "deep", View.CROP, contents))
     store.delete("d")
     with pytest.raises(ResourceNotFoundError):
-        list(store.iterate_features("d", "deep", contents))
+        list(store.iterate_features("d", "deep", View.CROP, contents))

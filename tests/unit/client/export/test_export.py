@@ -1,6 +1,7 @@
 """Heads outside of the service, against softmax(x * weights + biases) worked out here."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,10 @@ def test_onnx_says_what_it_takes() -> None:
         "backbone": "tiny",
         "backbone_digest": "ab" * 32,
         "taps": "mixed4e+pool",
+        "views": "crop",
     }
+    both = onnxruntime.InferenceSession(to_onnx(replace(head(3), views=("crop", "whole-flipped"))))
+    assert both.get_modelmeta().custom_metadata_map["views"] == "crop+whole-flipped"
 
 
 def test_arrays_are_as_documented() -> None:
@@ -99,7 +103,9 @@ def test_arrays_are_as_documented() -> None:
         assert set(arrays) == {
             *("weights", "biases", "classes", "taps", "dimensions", "unit_length", "backbone", "backbone_digest"),
             "square_root",
+            "views",
         }
+        assert arrays["views"].tolist() == ["crop"]
         assert arrays["weights"].tobytes() == known.weights
         assert (arrays["weights"].shape, arrays["biases"].shape) == ((8, 3), (3,))
         assert tuple(arrays["classes"]) == known.classes

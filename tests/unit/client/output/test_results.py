@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from lastlayer.client.output.results import print_training, short_names
+from lastlayer.client.output.results import print_training, seen, short_names
 from lastlayer.client.results import AddedExamples, ClassMetrics, Metrics, ModelVersion
 from lastlayer.rpc.observability.escape import escape
 from tests.unit.client.samples import version
@@ -32,6 +32,17 @@ def test_names_are_as_short_as_tells_them_apart() -> None:
         "-": "-",
         "dir/": "dir/",
     }
+
+
+def test_views_are_told_where_they_are_not_as_ever() -> None:
+    assert [seen(views) for views in (("crop",), ("whole",), ("crop", "whole"))] == [
+        "",
+        " of the view whole",
+        " of the views crop + whole",
+    ]
+    written = io.StringIO()
+    print_training(Console(file=written, width=100_000), version(views=("whole",)), None)
+    assert " of the view whole, L1 = " in written.getvalue()
 
 
 def test_labels_with_markup_are_labels() -> None:

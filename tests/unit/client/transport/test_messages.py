@@ -79,7 +79,9 @@ def test_what_a_newer_server_knows_and_an_older_one_does_not() -> None:
     message.recipe = 7  # type: ignore[assignment]
     message.class_weight = 7  # type: ignore[assignment]
     found = read(results.ModelVersion, message)
-    assert (found.recipe, found.class_weight) == ("recipe 7", "none")
+    assert (found.recipe, found.class_weight, found.views) == ("recipe 7", "none", ("crop",))
+    message.views.extend([types_pb2.VIEW_WHOLE_FLIPPED, 99])  # type: ignore[list-item]
+    assert read(results.ModelVersion, message).views == ("whole-flipped", "view 99")
 
 
 @pytest.mark.parametrize(

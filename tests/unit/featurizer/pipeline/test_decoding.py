@@ -16,6 +16,7 @@ from PIL import Image
 from lastlayer.featurizer.errors import ImageTooLargeError, ImageUndecodableError
 from lastlayer.featurizer.pipeline.decoding import decode, decode_whole
 from lastlayer.rpc.errors import ImageEmptyError, ImageError
+from lastlayer.rpc.vectors import View
 from tests.attacks.featurizer import files
 from tests.attacks.featurizer.files import saved
 
@@ -185,10 +186,27 @@ def test_the_region_is_what_the_pixels_show(
     stored = upright if turned is None else upright.transpose(turned)
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    crop, region, *_ = decode_whole(encoded(stored, exif=exif), width=30, height=20, max_pixels=10_000)
-    box = (region.left * size[0], region.top * size[1], region.right * size[0], region.bottom * size[1])
-    expected = np.asarray(upright.resize((30, 20), Image.Resampling.BILINEAR, box=box))
-    assert np.abs(crop.astype(int) - expected).max() <= 1
+    content = encoded(stored, exif=exif)
+    seen = decode_whole(content, width=30, height=20, max_pixels=10_000, views=list(View)).seen
+    for view, (pixels, region) in seen.items():
+        box = (region.left * size[0], region.top * size[1], region.right * size[0], region.bottom * size[1])
+        expected = np.asarray(upright.resize((30, 20), Image.Resampling.BILINEAR, box=box))
+        assert np.abs(pixels.astype(int) - (expected[:, ::-1] if view.is_flipped else expected)).max() <= 1
+    assert seen[View.WHOLE].region == seen[View.WHOLE_FLIPPED].region == (0, 0, 1, 1)
+    assert seen[View.CROP].region == seen[View.CROP_FLIPPED].region
+
+
+def test_only_the_views_that_are_wanted_are_made() -> None:
+    decoded = decode_whole(saved(quarters(), "PNG"), width=8, height=8, max_pixels=10_000, views=[View.WHOLE_FLIPPED])
+    assert list(decoded.seen) == [View.WHOLE_FLIPPED]
+
+
+def test_the_whole_image_has_what_the_crop_leaves_out() -> None:
+    image = Image.new("RGB", (300, 100), "blue")
+    image.paste("red", (100, 0, 200, 100))
+    seen = decode_whole(saved(image, "PNG"), width=30, height=30, max_pixels=10**6, views=[View.WHOLE]).seen
+    assert (seen[View.WHOLE].pixels[:, [0, 5, 24, 29]] == (0, 0, 255)).all()
+    assert (seen[View.WHOLE].pixels[:, 12:18] == (255, 0, 0)).all()
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of that very thing
@@ -260,7 +278,8 @@ def test_a_heic_is_turned_once(orientation: int) -> None:
 
 
 def test_a_heic_with_odd_sides_is_cropped_to_them() -> None:
-    region = decode_whole(saved(Image.new("RGB", (99, 33)), "HEIF"), width=33, height=33, max_pixels=10_000).region
+    content = saved(Image.new("RGB", (99, 33)), "HEIF")
+    region = decode_whole(content, width=33, height=33, max_pixels=10_000).seen[View.CROP].region
     assert region == pytest.approx((1 / 3, 0, 2 / 3, 1), abs=1e-9)
 
 

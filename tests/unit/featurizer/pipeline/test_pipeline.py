@@ -18,6 +18,7 @@ from lastlayer.featurizer.errors import ImageUndecodableError
 from lastlayer.featurizer.pipeline.decoding import Decoded, decode_whole
 from lastlayer.featurizer.pipeline.pipeline import Featurized, Pipeline
 from lastlayer.rpc.errors import DeadlinePassedError, ImageEmptyError, ImageError, NotReadyError, OverloadedError
+from lastlayer.rpc.vectors import View
 
 LONG_S = 30.0
 """How long a test waits for what must come; nothing waits for this to pass."""
@@ -310,6 +311,41 @@ async def test_maps_and_the_region_that_they_cover(pipeline: Pipeline, network: 
     assert maps["level"].tolist() == [[[7.0]] * 4] * 2
     assert region == (0, 0.25, 1, 0.75)
     assert (network.mapped, network.runs) == ([(1, ("level",))], [])
+
+
+def strip() -> bytes:
+    """Return an image that is 0 at its left, 100 in its middle, where the crop is, and 245 at its right."""
+    file = io.BytesIO()
+    image = Image.new("RGB", (24, 4))
+    image.paste((100, 0, 0), (8, 0, 16, 4))
+    image.paste((245, 0, 0), (16, 0, 24, 4))
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+async def test_an_image_is_decoded_once_and_the_graph_runs_for_each_view(
+    pipeline: Pipeline, network: FakeNetwork
+) -> None:
+    views = [View.WHOLE, View.CROP]
+    [found] = await pipeline.featurize([strip()], ["level"], deadline=None, wait=False, views=views)
+    assert isinstance(found, Featurized)
+    whole, crop = (float(vectors["level"][0]) for vectors in found.views)
+    assert whole == pytest.approx(115, abs=5)
+    assert crop == pytest.approx(100, abs=9)
+    assert sum(images for images, _ in network.runs) == 2
+
+
+async def test_maps_of_a_mirrored_view_are_as_the_image_is(pipeline: Pipeline) -> None:
+    for view in (View.WHOLE, View.WHOLE_FLIPPED):
+        maps, region = await pipeline.feature_maps(strip(), ["level"], deadline=None, view=view)
+        row = maps["level"][0, :, 0]
+        assert row[0] < row[1] < row[2] < row[3]
+        assert region == (0, 0, 1, 1)
+
+
+async def test_each_view_takes_a_place(pipeline: Pipeline) -> None:
+    with pytest.raises(OverloadedError):
+        await pipeline.featurize([photo(1)] * 3, ["level"], deadline=None, wait=False, views=[View.CROP, View.WHOLE])
 
 
 async def test_maps_and_vectors_share_a_batch(pipeline: Pipeline, network: FakeNetwork) -> None:

@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from lastlayer.featurizer.pipeline.decoding import Decoded, decode_whole, inspec
 from lastlayer.featurizer.pipeline.sandbox import pool
 from lastlayer.featurizer.pipeline.sandbox.pool import Sandbox
 from lastlayer.rpc.errors import NotReadyError, RelayedError
+from lastlayer.rpc.vectors import CROP_ALONE, View
 from tests.attacks.featurizer.files import bmp, saved
 
 SIZE = 32
@@ -38,9 +39,11 @@ def structure_of(content: bytes) -> Structure:
     return inspect_for(content, width=SIZE, height=SIZE, max_pixels=MAX_PIXELS)
 
 
-def decoded(sandbox: Sandbox, content: bytes, structure: Structure | None = None) -> Decoded:
+def decoded(
+    sandbox: Sandbox, content: bytes, structure: Structure | None = None, views: Sequence[View] = CROP_ALONE
+) -> Decoded:
     return sandbox.decode(
-        structure or structure_of(content), content, width=SIZE, height=SIZE, thumbnail=True, hashes=True
+        structure or structure_of(content), content, width=SIZE, height=SIZE, thumbnail=True, hashes=True, views=views
     )
 
 
@@ -56,12 +59,18 @@ def picture(kind: str) -> bytes:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "GIF", "TIFF", "BMP"])
 def test_what_is_decoded_apart_is_what_is_decoded_here(sandbox: Sandbox, kind: str) -> None:
     content = picture(kind)
-    here = decode_whole(content, width=SIZE, height=SIZE, max_pixels=MAX_PIXELS, thumbnail=True, hashes=True)
+    views = [View.WHOLE, View.CROP_FLIPPED]
+    here = decode_whole(
+        content, width=SIZE, height=SIZE, max_pixels=MAX_PIXELS, views=views, thumbnail=True, hashes=True
+    )
     assert here.hashes
     for _ in range(2):  # in one process after the other
-        apart = decoded(sandbox, content)
-        assert (apart.pixels == here.pixels).all()
-        assert (apart.region, apart.thumbnail, apart.hashes) == (here.region, here.thumbnail, here.hashes)
+        apart = decoded(sandbox, content, views=views)
+        assert apart.seen.keys() == here.seen.keys() == set(views)
+        for view in views:
+            assert (apart.seen[view].pixels == here.seen[view].pixels).all()
+            assert apart.seen[view].region == here.seen[view].region
+        assert (apart.thumbnail, apart.hashes) == (here.thumbnail, here.hashes)
     assert len(sandbox._all) == 1
 
 

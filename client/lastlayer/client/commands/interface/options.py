@@ -10,7 +10,7 @@ import click
 from lastlayer.client.commands.interface.completion import complete_dataset, complete_model
 from lastlayer.client.commands.interface.help import ConnectionOption
 from lastlayer.client.commands.interface.server import Server
-from lastlayer.client.transport.defaults import DEFAULT_MODEL, DEFAULT_SERVER, DEFAULT_TIMEOUT_S
+from lastlayer.client.transport.defaults import DEFAULT_MODEL, DEFAULT_SERVER, DEFAULT_TIMEOUT_S, VIEWS
 
 MODEL_VARIABLE: Final = "LASTLAYER_MODEL"
 """The environment's variable that names the model, and the dataset that is called like it."""
@@ -152,6 +152,26 @@ def thumbnails_option(function: FunctionT) -> FunctionT:
     return click.option(
         "--no-thumbnails", is_flag=True, help="Let the server keep no small pictures of the images, for reports."
     )(function)
+
+
+def views_option(function: FunctionT) -> FunctionT:
+    """Add `--views`; the function gets a tuple of names, empty where nothing is said."""
+    return click.option(
+        "--views",
+        default="",
+        callback=_read_views,
+        metavar="VIEW,...",
+        help=f"What of the images is featurized, for training to choose from: {', '.join(VIEWS)}. If not given, a new "
+        "dataset has the crop, and of a sample the whole image, by which training says what that would bring.",
+    )(function)
+
+
+def _read_views(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    views = tuple(dict.fromkeys(view for part in text.split(",") if (view := part.strip())))
+    for view in views:
+        if view not in VIEWS:
+            raise click.BadParameter(f"there is no view `{view[:100]}`; there are {', '.join(VIEWS)}.")
+    return views
 
 
 def yes_option(what: str = "Delete") -> Callable[[FunctionT], FunctionT]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -15,9 +16,10 @@ import numpy as np
 from lastlayer.featurizer.errors import ImageTooComplexError, ImageUndecodableError
 from lastlayer.featurizer.pipeline.budget import ByteBudget
 from lastlayer.featurizer.pipeline.checks.structure import Structure
-from lastlayer.featurizer.pipeline.decoding import Decoded, Region
+from lastlayer.featurizer.pipeline.decoding import Decoded, Region, Seen
 from lastlayer.featurizer.pipeline.sandbox import wire
 from lastlayer.rpc.errors import NotReadyError, RelayedError
+from lastlayer.rpc.vectors import CROP_ALONE, View
 
 _COMMAND: Final = (sys.executable, "-P", "-m", "lastlayer.featurizer.pipeline.sandbox.worker")
 
@@ -47,7 +49,15 @@ class Sandbox:
         self._closed = False
 
     def decode(
-        self, structure: Structure, content: bytes, *, width: int, height: int, thumbnail: bool, hashes: bool = False
+        self,
+        structure: Structure,
+        content: bytes,
+        *,
+        width: int,
+        height: int,
+        thumbnail: bool,
+        hashes: bool = False,
+        views: Sequence[View] = CROP_ALONE,
     ) -> Decoded:
         """Return what `decode_whole` returns of a file with this structure.
 
@@ -57,8 +67,9 @@ class Sandbox:
         if structure.memory_bytes > self._memory.total:
             raise _too_much_memory(self._memory.total)
         cpu_s = _BASE_SECONDS + _SECONDS_PER_PIXEL * structure.pixels
+        packed = wire.pack_views(views)
         request = wire.REQUEST.pack(
-            width, height, self._max_pixels, structure.memory_bytes, cpu_s, thumbnail, hashes, len(content)
+            width, height, self._max_pixels, structure.memory_bytes, cpu_s, packed, thumbnail, hashes, len(content)
         )
         with self._memory.held(structure.memory_bytes):
             worker = self._taken()
@@ -73,7 +84,7 @@ class Sandbox:
             raise _too_much_memory(structure.memory_bytes)
         with self._lock:
             self._idle.append(worker)
-        return _decoded(kind, body, width, height)
+        return _decoded(kind, body, width, height, wire.unpack_views(packed))
 
     def close(self) -> None:
         """End the processes, what they are at included. Safe to call twice."""
@@ -160,17 +171,22 @@ class _Worker:
                     pipe.close()
 
 
-def _decoded(kind: int, body: bytes, width: int, height: int) -> Decoded:
+def _decoded(kind: int, body: bytes, width: int, height: int, views: Sequence[View]) -> Decoded:
     if kind == wire.REFUSED:
         reason, message, metadata = json.loads(body)
         raise RelayedError(reason, message, metadata)
     if kind != wire.DONE:
         raise RuntimeError(f"an image could not be decoded apart: {body.decode(errors='replace')}")
-    *region, thumbnail_size, hashes_size = wire.DECODED.unpack_from(body)
+    thumbnail_size, hashes_size = wire.DECODED.unpack_from(body)
     hashes_at = wire.DECODED.size + thumbnail_size
-    pixels_at = hashes_at + hashes_size
-    pixels = np.frombuffer(body, np.uint8, offset=pixels_at).reshape(height, width, 3)
-    return Decoded(pixels, Region(*region), body[wire.DECODED.size : hashes_at], body[hashes_at:pixels_at])
+    views_at = at = hashes_at + hashes_size
+    seen = {}
+    for view in views:
+        region = Region(*wire.REGION.unpack_from(body, at))
+        pixels = np.frombuffer(body, np.uint8, height * width * 3, at + wire.REGION.size).reshape(height, width, 3)
+        seen[view] = Seen(pixels, region)
+        at += wire.REGION.size + pixels.size
+    return Decoded(seen, body[wire.DECODED.size : hashes_at], body[hashes_at:views_at])
 
 
 def _too_much_memory(limit: int) -> ImageTooComplexError:

@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _answer_next(requests: BinaryIO, answers: BinaryIO) -> None:
-    width, height, max_pixels, memory_bytes, cpu_s, thumbnail, hashes, size = wire.REQUEST.unpack(
+    width, height, max_pixels, memory_bytes, cpu_s, views, thumbnail, hashes, size = wire.REQUEST.unpack(
         wire.read_exactly(requests, wire.REQUEST.size)
     )
     content = wire.read_exactly(requests, size)
@@ -41,7 +41,13 @@ def _answer_next(requests: BinaryIO, answers: BinaryIO) -> None:
     signal.setitimer(signal.ITIMER_PROF, cpu_s)
     try:
         decoded = decode_whole(
-            content, width=width, height=height, max_pixels=max_pixels, thumbnail=thumbnail, hashes=hashes
+            content,
+            width=width,
+            height=height,
+            max_pixels=max_pixels,
+            views=wire.unpack_views(views),
+            thumbnail=thumbnail,
+            hashes=hashes,
         )
         kind, body = wire.DONE, _packed(decoded)
     except ImageError as error:
@@ -59,8 +65,9 @@ def _answer_next(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def _packed(decoded: Decoded) -> bytes:
-    head = wire.DECODED.pack(*decoded.region, len(decoded.thumbnail), len(decoded.hashes))
-    return head + decoded.thumbnail + decoded.hashes + decoded.pixels.tobytes()
+    head = wire.DECODED.pack(len(decoded.thumbnail), len(decoded.hashes))
+    seen = (wire.REGION.pack(*view.region) + view.pixels.tobytes() for view in decoded.seen.values())
+    return head + decoded.thumbnail + decoded.hashes + b"".join(seen)
 
 
 def _limit_memory(more_bytes: int | None) -> None:
