@@ -9,7 +9,7 @@ _TOGETHER: Final = (
     ("tests/integration/featurizer/test_contract.py", "TensorFlow"),
     ("tests/integration/featurizer/test_embed.py", "TensorFlow"),
     ("tests/integration/featurizer/test_service.py", "TensorFlow"),
-    ("tests/e2e/bad_input/", "the services of bad input"),
+    ("tests/e2e/bad_input/", "the shared featurizer"),
     ("tests/e2e/studio/", "GoogLeNet"),
     ("tests/e2e/test_explanations.py", "GoogLeNet"),
     ("tests/e2e/test_real_photos.py", "GoogLeNet"),

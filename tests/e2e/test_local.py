@@ -89,6 +89,7 @@ def test_a_taken_port_is_named_with_its_holder(run: Run, environment: dict[str, 
     assert run("lastlayer", "status").stdout.count("does not run") == 3  # nothing is left half
 
 
+@pytest.mark.long
 def test_a_service_that_does_not_start_leaves_nothing(run: Run) -> None:
     done = run("lastlayer", "up", CLASSIFIER_LOG_LEVEL="loud")
     assert done.returncode == 1
