@@ -47,6 +47,7 @@ def run(environment: dict[str, str]) -> Iterator[Run]:
     run("lastlayer", "down")
 
 
+@pytest.mark.long  # the tests of the pages start all in the same way
 def test_up_returns_once_all_is_served(run: Run, environment: dict[str, str]) -> None:
     done = run("lastlayer", "up", CLASSIFIER_STORE_URL="mysql://nowhere/store")  # it chooses the store itself
     assert done.returncode == 0, done.stderr
