@@ -5,6 +5,9 @@ from typing import Final
 from xdist.scheduler import LoadScopeScheduling
 
 _TOGETHER: Final = (
+    ("tests/attacks/test_data_only.py", "TensorFlow"),
+    ("tests/e2e/pages/", "TensorFlow"),
+    ("tests/integration/classifier/test_replicas.py", "TensorFlow"),
     ("tests/integration/featurizer/network/", "TensorFlow"),
     ("tests/integration/featurizer/test_contract.py", "TensorFlow"),
     ("tests/integration/featurizer/test_embed.py", "TensorFlow"),

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import pytest
@@ -25,9 +26,10 @@ PHOTO = files.saved(Image.radial_gradient("L"), "JPEG")
 
 
 @pytest.fixture(scope="module")
-def featurizer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def featurizer(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Path) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("hostile")
-    with running_featurizer(folder, FEATURIZER_DECODE_THREADS="2", FEATURIZER_GRACE_SECONDS="1") as service:
+    settings = {"FEATURIZER_DECODE_THREADS": "2", "FEATURIZER_GRACE_SECONDS": "1"}
+    with running_featurizer(folder, tiny_backbone, **settings) as service:
         yield service
 
 

@@ -21,7 +21,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 expect.set_options(timeout=60_000)  # a busy machine takes its time
 
 VIDEO_SIDES = (320, 240)
-SECONDS_EACH = 2
+SECONDS_EACH = 1
 PER_SECOND = 10
 
 
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the camera sees, as YUV4MPEG: two seconds of red, two of blue, and again. No two frames are the same."""
+    """What the camera sees, as YUV4MPEG: a second of red, one of blue, and again. No two frames are the same."""
     file = tmp_path_factory.mktemp("camera") / "two-things.y4m"
     width, height = VIDEO_SIDES
     with file.open("wb") as out:
