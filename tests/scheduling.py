@@ -5,11 +5,14 @@ from typing import Final
 from xdist.scheduler import LoadScopeScheduling
 
 _TOGETHER: Final = (
+    ("tests/attacks/test_data_only.py", "TensorFlow"),
+    ("tests/e2e/pages/", "TensorFlow"),
+    ("tests/integration/classifier/test_replicas.py", "TensorFlow"),
     ("tests/integration/featurizer/network/", "TensorFlow"),
     ("tests/integration/featurizer/test_contract.py", "TensorFlow"),
     ("tests/integration/featurizer/test_embed.py", "TensorFlow"),
     ("tests/integration/featurizer/test_service.py", "TensorFlow"),
-    ("tests/e2e/bad_input/", "the services of bad input"),
+    ("tests/e2e/bad_input/", "the shared featurizer"),
     ("tests/e2e/studio/", "GoogLeNet"),
     ("tests/e2e/test_explanations.py", "GoogLeNet"),
     ("tests/e2e/test_real_photos.py", "GoogLeNet"),

@@ -12,9 +12,6 @@ from lastlayer.classifier.domain.errors import StoreCorruptError
 from lastlayer.classifier.domain.head import Head
 from lastlayer.featurizer.backbones.spec import BackboneSpec, read_backbone
 from lastlayer.featurizer.errors import BackboneError
-from lastlayer.featurizer.network.frozen_graph import read_graph
-from lastlayer.featurizer.network.graph import configure_tensorflow
-from lastlayer.featurizer.network.keras_graph import freeze
 from tests.tiny_backbone import write_tiny_backbone
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,6 +94,11 @@ def test_a_head_that_is_a_pickle_is_damaged(bomb: bytes) -> None:
 
 
 def test_weights_that_are_a_pickle_are_none(tmp_path: Path, bomb: bytes) -> None:
+    # TensorFlow and Keras are imported where they are needed: each process of a parallel run imports all test files.
+    from lastlayer.featurizer.network.frozen_graph import read_graph
+    from lastlayer.featurizer.network.graph import configure_tensorflow
+    from lastlayer.featurizer.network.keras_graph import freeze
+
     configure_tensorflow()  # before its first use: other tests of this process load networks, too
     graph = tmp_path / "graph.pb"
     graph.write_bytes(bomb)

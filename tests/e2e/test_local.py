@@ -47,6 +47,7 @@ def run(environment: dict[str, str]) -> Iterator[Run]:
     run("lastlayer", "down")
 
 
+@pytest.mark.long  # the tests of the pages start all in the same way
 def test_up_returns_once_all_is_served(run: Run, environment: dict[str, str]) -> None:
     done = run("lastlayer", "up", CLASSIFIER_STORE_URL="mysql://nowhere/store")  # it chooses the store itself
     assert done.returncode == 0, done.stderr
@@ -89,6 +90,7 @@ def test_a_taken_port_is_named_with_its_holder(run: Run, environment: dict[str, 
     assert run("lastlayer", "status").stdout.count("does not run") == 3  # nothing is left half
 
 
+@pytest.mark.long
 def test_a_service_that_does_not_start_leaves_nothing(run: Run) -> None:
     done = run("lastlayer", "up", CLASSIFIER_LOG_LEVEL="loud")
     assert done.returncode == 1

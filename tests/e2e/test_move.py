@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from lastlayer.local.services import running_services
@@ -26,6 +27,7 @@ def environment(tmp_path: Path, name: str, seed: int) -> dict[str, str]:
     return {"LASTLAYER_BACKBONE": str(declaration), "LASTLAYER_HOME": str(tmp_path / "home")}
 
 
+@pytest.mark.long
 def test_a_dataset_moves_to_the_network_that_is_served(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     write_photos(photos)

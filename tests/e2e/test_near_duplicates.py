@@ -11,7 +11,7 @@ from lastlayer.local.services import running_services
 from tests.e2e.conftest import json_lines, run_client
 from tests.shared import SHARED, needs_shared
 
-pytestmark = needs_shared
+pytestmark = [needs_shared, pytest.mark.long]
 
 FLOWERS = SHARED / "data/flowers"
 

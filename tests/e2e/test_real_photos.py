@@ -36,6 +36,7 @@ def test_the_sentence_of_the_tutorial(googlenet: str) -> None:
     assert finished.stdout.startswith("Image: toaster3.jpg predicted as: appliance with score: 0.9")
 
 
+@pytest.mark.long
 def test_flowers_are_told_apart_and_the_tutorial_is_compared(googlenet: str) -> None:
     flowers = str(SHARED / "data/flowers")
     [trained] = json_lines(run_client(googlenet, "train", flowers, "--model", "flowers", "--compare", "--json"))

@@ -99,7 +99,10 @@ def look(browser: Browser, page: Path, width: int, scheme: str = "light") -> Non
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in ("everything", "hostile") else pytest.param(name, marks=pytest.mark.long) for name in REPORTS],
+)
 def test_a_report_fits_every_screen(browser: Browser, tmp_path: Path, name: str, width: int) -> None:
     page = tmp_path / f"{name}.html"
     page.write_text(rendered(name), encoding="utf-8")
@@ -140,7 +143,14 @@ def test_a_real_report(browser: Browser, classifier: Service, tmp_path: Path) ->
         assert panel.count() == 0
 
 
-@pytest.mark.parametrize(("name", "most"), [("everything", 3), ("fifty-classes", 4), ("two-classes", 3)])
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("everything", 3),
+        pytest.param("fifty-classes", 4, marks=pytest.mark.long),
+        pytest.param("two-classes", 3, marks=pytest.mark.long),
+    ],
+)
 def test_a_report_prints_on_few_pages(browser: Browser, tmp_path: Path, name: str, most: int) -> None:
     page = tmp_path / "report.html"
     page.write_text(rendered(name), encoding="utf-8")

@@ -1,17 +1,17 @@
 """Both services by mutual TLS and with tokens: the client gets through with its token, and nobody without one."""
 
-import os
 import shutil
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from prometheus_client.parser import text_string_to_metric_families
 
-from lastlayer.local.services import SCRIPTS, Service, free_port, running_services
+from lastlayer.client.__main__ import main
+from lastlayer.local.services import Service, free_port, running_services
 from lastlayer.rpc.credentials.tls import CertificateFiles, channel_credentials
 from tests.e2e.test_processes import write_photos
 from tests.programs import run, until
@@ -30,21 +30,10 @@ class Secured:
     metrics: dict[str, str]
     """Where each exports its metrics."""
 
-    def client(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        """Run the client, which knows the CA."""
-        return subprocess.run(
-            [SCRIPTS / "client", *arguments],
-            env={
-                **os.environ,
-                "LASTLAYER_SERVER": self.classifier.address,
-                "LASTLAYER_TLS_CA": str(self.folder / "ca.pem"),
-                **environment,
-            },
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=120,
-        )
+    def client(self, *arguments: str, **environment: str) -> Result:
+        """Run the client, which knows the CA, in this process."""
+        known = {"LASTLAYER_SERVER": self.classifier.address, "LASTLAYER_TLS_CA": str(self.folder / "ca.pem")}
+        return CliRunner().invoke(main, arguments, env={**known, **environment})
 
     def measured(self, service: str, name: str, **labels: str) -> float:
         """Return the sum of a metric's samples with these labels."""
@@ -93,7 +82,7 @@ def photos(secured: Secured, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     write_photos(folder / "train", 3)
     trained = secured.client("train", str(folder / "train"), "--token-file", str(secured.folder / "client.token"))
-    assert trained.returncode == 0, trained.stderr
+    assert trained.exit_code == 0, trained.stderr
     return folder / "train"
 
 
@@ -107,7 +96,7 @@ def test_with_its_token_the_client_predicts(secured: Secured, photos: Path) -> N
         (("--token", token), {}),
     ):
         predicted = secured.client("predict", photo, *arguments, **environment)
-        assert (predicted.returncode, predicted.stderr) == (0, ""), arguments
+        assert (predicted.exit_code, predicted.stderr) == (0, ""), arguments
         assert "predicted as: blue" in predicted.stdout
 
 
@@ -124,7 +113,7 @@ def test_with_its_token_the_client_predicts(secured: Secured, photos: Path) -> N
 )
 def test_without_it_it_says_why_not(secured: Secured, arguments: tuple[str, ...], status: int, said: str) -> None:
     refused = secured.client("models", "list", *arguments)
-    assert refused.returncode == status, refused.stderr
+    assert refused.exit_code == status, refused.stderr
     assert said in refused.stderr
     assert "Traceback" not in refused.stderr
     assert ("LASTLAYER_TOKEN" in refused.stderr) == (status == 3)
@@ -132,7 +121,7 @@ def test_without_it_it_says_why_not(secured: Secured, arguments: tuple[str, ...]
 
 def test_a_token_is_never_sent_without_tls(secured: Secured) -> None:
     refused = secured.client("models", "list", "--token", "x", LASTLAYER_TLS_CA="")
-    assert refused.returncode == 2
+    assert refused.exit_code == 2
     assert "--token goes with --tls-ca" in refused.stderr
 
 
@@ -146,7 +135,7 @@ def test_failed_handshakes_are_told_from_a_server_that_is_down(secured: Secured,
         ({"LASTLAYER_TLS_CA": ""}, "one that uses TLS is called with --tls-ca FILE or --tls"),
     ):
         failed = secured.client("models", "list", **environment)
-        assert failed.returncode == 3
+        assert failed.exit_code == 3
         assert failed.stderr.count("\n") == 1, failed.stderr
         assert said in failed.stderr
 
@@ -178,7 +167,7 @@ def test_a_request_has_one_id_in_the_logs_of_both_services_and_no_token_is_logge
 
     before = len(ended())
     done = secured.client("predict", str(photos / "red/000.jpg"), "--token-file", str(secured.folder / "client.token"))
-    assert done.returncode == 0
+    assert done.exit_code == 0
     until(lambda: len(ended()) > before)  # the end of a call is logged once its answer has left
     line = ended()[-1]
     logs = {service.script: service.log.read_text() for service in (secured.featurizer, secured.classifier)}
@@ -202,5 +191,5 @@ def test_renewed_certificates_are_used_by_both_without_a_restart(
     shutil.copy(tmp_path / "ca.pem", secured.folder)
     token = str(secured.folder / "client.token")
     predicted = secured.client("predict", str(photos / "green/000.jpg"), "--token-file", token, "--timeout", "60")
-    assert predicted.returncode == 0, predicted.stderr
+    assert predicted.exit_code == 0, predicted.stderr
     assert "the certificates have been renewed" in secured.classifier.log.read_text()

@@ -22,8 +22,8 @@ MOST_MIB = 2048
 
 
 @pytest.fixture(params=["2", "6"], ids=["two threads", "six threads"])
-def featurizer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
-    with running_featurizer(tmp_path, FEATURIZER_DECODE_THREADS=request.param) as service:
+def featurizer(request: pytest.FixtureRequest, tmp_path: Path, tiny_backbone: Path) -> Iterator[Service]:
+    with running_featurizer(tmp_path, tiny_backbone, FEATURIZER_DECODE_THREADS=request.param) as service:
         yield service
 
 

@@ -8,19 +8,18 @@ from pathlib import Path
 from lastlayer.local.services import Service, free_port
 from lastlayer.rpc.status import read_status
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
-from tests.tiny_backbone import write_tiny_backbone
 
 MIB = 2**20
 LONG_S = 300
 
 
 @contextlib.contextmanager
-def running_featurizer(folder: Path, **settings: str) -> Iterator[Service]:
-    """Run a featurizer with a network that is loaded in a moment; `settings` go into its environment."""
+def running_featurizer(folder: Path, backbone: Path, **settings: str) -> Iterator[Service]:
+    """Run a featurizer with the network that is declared in a file; `settings` go into its environment."""
     address = f"127.0.0.1:{free_port()}"
     environment = {
         "FEATURIZER_ADDRESS": address,
-        "LASTLAYER_BACKBONE": str(write_tiny_backbone(folder / "backbone")),
+        "LASTLAYER_BACKBONE": str(backbone),
         "LASTLAYER_HOME": str(folder / "home"),
         **settings,
     }

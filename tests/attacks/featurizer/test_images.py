@@ -3,7 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ from tests.attacks.featurizer.files import Make
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is measured and limited on Linux alone")
 
-LONG_S = 300
 MOST_HERE_S = 1.0
 """The processor time that an image may take of the service's own process: others wait for that."""
 
@@ -24,16 +24,36 @@ MOST_HERE_MIB = 200
 MOST_APART_MIB = 700
 
 
-def featurize(content: bytes) -> Mapping[str, Any]:
-    """Return what the program tells of a file; it fails where the file ends it."""
+Featurize = Callable[[bytes], Mapping[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def featurize(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Featurize]:
+    """Returns what the program tells of a file; fails where the file ends the process that it is in."""
+    folder = tmp_path_factory.mktemp("hostile")
     command = [sys.executable, "-m", "tests.attacks.featurizer.pipeline_process"]
-    done = subprocess.run(command, input=content, capture_output=True, check=False, timeout=LONG_S)
-    assert done.returncode == 0, done.stderr.decode(errors="replace")
-    told: Mapping[str, Any] = json.loads(done.stdout)
-    return told
+    with (
+        (folder / "errors").open("wb") as errors,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True) as program,
+    ):
+        assert program.stdin
+        assert program.stdout
+        stdin, stdout = program.stdin, program.stdout
+
+        def tell(content: bytes) -> Mapping[str, Any]:
+            file: Path = folder / "file"
+            file.write_bytes(content)
+            stdin.write(f"{file}\n")
+            stdin.flush()
+            line = stdout.readline()
+            assert line.strip(), (folder / "errors").read_text(errors="replace")
+            told: Mapping[str, Any] = json.loads(line)
+            return told
+
+        yield tell
 
 
-def check(name: str, make: Make, reason: str) -> None:
+def check(featurize: Featurize, name: str, make: Make, reason: str) -> None:
     content = make()
     assert len(content) <= 32 * files.MIB
     told = featurize(content)
@@ -45,11 +65,11 @@ def check(name: str, make: Make, reason: str) -> None:
 
 
 @pytest.mark.parametrize("name", files.CHEAP)
-def test_what_costs_next_to_nothing(name: str) -> None:
-    check(name, *files.CHEAP[name])
+def test_what_costs_next_to_nothing(name: str, featurize: Featurize) -> None:
+    check(featurize, name, *files.CHEAP[name])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", files.DEAR)
-def test_what_is_ended_or_finished_in_a_process_of_its_own(name: str) -> None:
-    check(name, *files.DEAR[name])
+def test_what_is_ended_or_finished_in_a_process_of_its_own(name: str, featurize: Featurize) -> None:
+    check(featurize, name, *files.DEAR[name])

@@ -1,4 +1,4 @@
-"""Hostile files by the dozen, sent to a featurizer of the test's own: others are served, and it stops."""
+"""Hostile files by the dozen, sent to a featurizer of these tests' own: others are served, and it stops."""
 
 import os
 import signal
@@ -25,13 +25,15 @@ SLOW = files.bmp(65_535, 900, b"\x01\x05\0\0" * 900, compression=1)
 PHOTO = files.saved(Image.radial_gradient("L"), "JPEG")
 
 
-@pytest.fixture
-def featurizer(tmp_path: Path) -> Iterator[Service]:
-    with running_featurizer(tmp_path, FEATURIZER_DECODE_THREADS="2", FEATURIZER_GRACE_SECONDS="1") as service:
+@pytest.fixture(scope="module")
+def featurizer(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Path) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("hostile")
+    settings = {"FEATURIZER_DECODE_THREADS": "2", "FEATURIZER_GRACE_SECONDS": "1"}
+    with running_featurizer(folder, tiny_backbone, **settings) as service:
         yield service
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stub(featurizer: Service) -> Iterator[featurizer_pb2_grpc.FeaturizerStub]:
     with grpc.insecure_channel(featurizer.address, options=channel_options()) as channel:
         yield featurizer_pb2_grpc.FeaturizerStub(channel)
@@ -57,6 +59,7 @@ def test_a_request_full_of_hostile_files_costs_nobody_anything(stub: featurizer_
 def test_it_stops_in_time_and_leaves_no_process_behind(
     featurizer: Service, stub: featurizer_pb2_grpc.FeaturizerStub
 ) -> None:
+    """The last test of these: afterwards there is no featurizer."""
     with ThreadPoolExecutor(1) as attacker:
         attack = attacker.submit(reasons, stub, *[SLOW] * 200)
         while len(processes := processes_of(featurizer)) < 2:

@@ -8,7 +8,8 @@ from typing import Final
 import pytest
 
 from lastlayer.client import Client, LabelledImage
-from lastlayer.local.services import Service, running_services
+from lastlayer.local.services import Service
+from tests.e2e.conftest import running_classifier
 from tests.e2e.test_processes import write_photos
 
 MAX_GROWTH_BYTES: Final = 900e6
@@ -41,11 +42,11 @@ def peak_bytes(service: Service) -> int:
 
 
 @pytest.fixture(scope="package")
-def target(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Path) -> Iterator[Target]:
+def target(featurizer: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder = tmp_path_factory.mktemp("bad-input")
-    environment = {"LASTLAYER_BACKBONE": str(tiny_backbone), "LASTLAYER_HOME": str(folder / "home")}
     write_photos(folder / "photos", each=3)
-    with running_services(folder / "state", environment=environment) as pair:
+    with running_classifier(featurizer, folder / "state") as classifier:
+        pair = featurizer, classifier
         target = Target(*pair, folder / "photos")
         with Client(target.classifier.address, timeout_s=60) as client:
             paths = sorted((folder / "photos").rglob("*.*"))

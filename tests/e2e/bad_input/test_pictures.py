@@ -18,13 +18,13 @@ MUTATIONS = 200
 
 
 @pytest.fixture(scope="module")
-def featurizer(target: Target) -> Iterator[featurizer_pb2_grpc.FeaturizerStub]:
+def to_featurizer(target: Target) -> Iterator[featurizer_pb2_grpc.FeaturizerStub]:
     with open_channel(target.featurizer.address) as channel:
         yield featurizer_pb2_grpc.FeaturizerStub(channel)
 
 
 @pytest.fixture(scope="module")
-def classifier(target: Target) -> Iterator[classifier_pb2_grpc.ClassifierStub]:
+def to_classifier(target: Target) -> Iterator[classifier_pb2_grpc.ClassifierStub]:
     with open_channel(target.classifier.address) as channel:
         yield classifier_pb2_grpc.ClassifierStub(channel)
 
@@ -47,11 +47,11 @@ each_picture = pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: 
 
 
 @each_picture
-def test_featurize(picture: Picture, featurizer: featurizer_pb2_grpc.FeaturizerStub) -> None:
+def test_featurize(picture: Picture, to_featurizer: featurizer_pb2_grpc.FeaturizerStub) -> None:
     images = [types_pb2.Image(content=content) for content in (SOUND, picture.content, SOUND)]
     request = featurizer_pb2.FeaturizeRequest(images=images, thumbnails=True)
-    first, found, last = featurizer.Featurize(request, timeout=60).results
-    [answer] = featurizer.FeaturizeStream(iter([featurizer_pb2.FeaturizeStreamRequest(request=request)]), timeout=60)
+    first, found, last = to_featurizer.Featurize(request, timeout=60).results
+    [answer] = to_featurizer.FeaturizeStream(iter([featurizer_pb2.FeaturizeStreamRequest(request=request)]), timeout=60)
     for result in (found, answer.response.results[1]):
         check(picture, result.error if result.HasField("error") else None)
     for mate in (first, last):
@@ -59,10 +59,10 @@ def test_featurize(picture: Picture, featurizer: featurizer_pb2_grpc.FeaturizerS
 
 
 @each_picture
-def test_feature_maps(picture: Picture, featurizer: featurizer_pb2_grpc.FeaturizerStub) -> None:
+def test_feature_maps(picture: Picture, to_featurizer: featurizer_pb2_grpc.FeaturizerStub) -> None:
     request = featurizer_pb2.GetFeatureMapsRequest(image=types_pb2.Image(content=picture.content), taps=["conv"])
     try:
-        answer = featurizer.GetFeatureMaps(request, timeout=60)
+        answer = to_featurizer.GetFeatureMaps(request, timeout=60)
     except grpc.RpcError as error:
         told(picture, read_error(error))
     else:
@@ -71,11 +71,11 @@ def test_feature_maps(picture: Picture, featurizer: featurizer_pb2_grpc.Featuriz
 
 
 @each_picture
-def test_predict(picture: Picture, classifier: classifier_pb2_grpc.ClassifierStub) -> None:
+def test_predict(picture: Picture, to_classifier: classifier_pb2_grpc.ClassifierStub) -> None:
     images = [types_pb2.Image(content=content) for content in (SOUND, picture.content, SOUND)]
     request = classifier_pb2.PredictRequest(model="default", images=images)
-    first, found, last = classifier.Predict(request, timeout=60).results
-    [answer] = classifier.PredictStream(iter([classifier_pb2.PredictStreamRequest(request=request)]), timeout=60)
+    first, found, last = to_classifier.Predict(request, timeout=60).results
+    [answer] = to_classifier.PredictStream(iter([classifier_pb2.PredictStreamRequest(request=request)]), timeout=60)
     for result in (found, answer.response.results[1]):
         check(picture, result.error if result.HasField("error") else None)
     for mate in (first, last):
@@ -83,10 +83,10 @@ def test_predict(picture: Picture, classifier: classifier_pb2_grpc.ClassifierStu
 
 
 @each_picture
-def test_explain(picture: Picture, classifier: classifier_pb2_grpc.ClassifierStub) -> None:
+def test_explain(picture: Picture, to_classifier: classifier_pb2_grpc.ClassifierStub) -> None:
     request = classifier_pb2.ExplainRequest(model="default", image=types_pb2.Image(content=picture.content))
     try:
-        explanation = classifier.Explain(request, timeout=60)
+        explanation = to_classifier.Explain(request, timeout=60)
     except grpc.RpcError as error:
         details = read_error(error)
         # The search may have taken a tap that is no spatial mean, which says nothing of the picture.
@@ -98,9 +98,9 @@ def test_explain(picture: Picture, classifier: classifier_pb2_grpc.ClassifierStu
 
 
 @each_picture
-def test_add_and_evaluate(picture: Picture, classifier: classifier_pb2_grpc.ClassifierStub) -> None:
+def test_add_and_evaluate(picture: Picture, to_classifier: classifier_pb2_grpc.ClassifierStub) -> None:
     examples = [classifier_pb2.Example(id="it", label="odd", content=picture.content)]
-    [added] = classifier.AddExamples(
+    [added] = to_classifier.AddExamples(
         iter([classifier_pb2.AddExamplesRequest(dataset="odd", examples=examples)]), timeout=60
     )
     [outcome] = added.outcomes
@@ -108,7 +108,7 @@ def test_add_and_evaluate(picture: Picture, classifier: classifier_pb2_grpc.Clas
     request = classifier_pb2.EvaluateRequest(model="default", examples=examples)
     results = [
         result
-        for event in classifier.Evaluate(iter([request]), timeout=60)
+        for event in to_classifier.Evaluate(iter([request]), timeout=60)
         if event.HasField("progress")
         for result in event.progress.results
     ]
@@ -116,7 +116,7 @@ def test_add_and_evaluate(picture: Picture, classifier: classifier_pb2_grpc.Clas
 
 
 def test_mutated_images_end_in_features_or_in_a_reason(
-    featurizer: featurizer_pb2_grpc.FeaturizerStub, classifier: classifier_pb2_grpc.ClassifierStub
+    to_featurizer: featurizer_pb2_grpc.FeaturizerStub, to_classifier: classifier_pb2_grpc.ClassifierStub
 ) -> None:
     """A bounded fuzz run: bytes of sound images changed, cut out, doubled and mixed."""
     seeded = random.Random(17)
@@ -125,12 +125,12 @@ def test_mutated_images_end_in_features_or_in_a_reason(
     for start in range(0, MUTATIONS, 20):
         part = mutated[start : start + 20]
         images = [types_pb2.Image(content=content) for content in part]
-        for result in featurizer.Featurize(featurizer_pb2.FeaturizeRequest(images=images), timeout=60).results:
+        for result in to_featurizer.Featurize(featurizer_pb2.FeaturizeRequest(images=images), timeout=60).results:
             if result.HasField("error"):
                 assert read_status(result.error).reason in ("IMAGE_EMPTY", "IMAGE_UNDECODABLE", "IMAGE_TOO_LARGE")
         examples = [classifier_pb2.Example(label="x", content=content) for content in part]
         requests = iter([classifier_pb2.AddExamplesRequest(dataset="fuzzed", examples=examples)])
-        [added] = classifier.AddExamples(requests, timeout=60)
+        [added] = to_classifier.AddExamples(requests, timeout=60)
         for outcome in added.outcomes:
             if outcome.HasField("error"):
                 assert read_status(outcome.error).reason in ("IMAGE_EMPTY", "IMAGE_UNDECODABLE", "IMAGE_TOO_LARGE")

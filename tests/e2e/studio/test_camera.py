@@ -62,4 +62,4 @@ def test_photos_are_taken_by_pressing_and_holding(opened: Opened, classifier: st
     page.reload()
     expect(page.locator(".summary")).to_contain_text("in 1 class")
     with Client(classifier) as client:
-        assert client.get_dataset("shot").classes["thing"] >= 2  # frames that are the same are one photo
+        assert client.get_dataset("shot").classes["thing"] >= 2  # a frame that is taken twice is one photo

@@ -81,5 +81,5 @@ async def test_another_backbone(stub, fake: FakeFeaturizer) -> None:
 
 async def test_a_caller_s_deadline_goes_on(stub, fake: FakeFeaturizer) -> None:
     await train_anew(stub)
-    await stub.Explain(asked(b"dog-77"), timeout=7)
-    assert 0 < (fake.deadlines[-1] or 0) < 8  # seconds; without one it would be 60
+    await stub.Explain(asked(b"dog-77"), timeout=30)
+    assert 0 < (fake.deadlines[-1] or 0) < 31  # seconds; without one it would be 60

@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
+from lastlayer.classifier.__main__ import main
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.classifier.store.operation.backup import BackupError, back_up
 from lastlayer.v1 import classifier_pb2
@@ -89,15 +89,8 @@ async def test_sqlite(settings: ClassifierSettings, tmp_path: Path) -> None:
     await back_up_and_restore(settings, lambda: back_up(settings.store, file), restore)
 
 
-def command(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "lastlayer.classifier", "backup", *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+def command(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(main, ["backup", *arguments], env=environment)
 
 
 @pytest.fixture
@@ -112,9 +105,9 @@ def store(tmp_path: Path) -> str:
 def test_the_command(store: str, tmp_path: Path) -> None:
     file = tmp_path / "copy.db"
     done = command(str(file), CLASSIFIER_STORE_URL=store)
-    assert (done.returncode, done.stdout) == (0, f"Written: {file} (1.0 MB)\n"), done.stderr
+    assert (done.exit_code, done.stdout) == (0, f"Written: {file} (1.0 MB)\n"), done.stderr
     again = command(str(file), "--store-url", store)
-    assert again.returncode == 1
+    assert again.exit_code == 1
     assert f"`{file}` is there already and stays as it is; name a new file." in again.stderr
 
 
@@ -128,7 +121,7 @@ def test_the_command(store: str, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_copied(url: str, sentence: str, status: int, tmp_path: Path) -> None:
     done = command(str(tmp_path / "copy.db"), "--store-url", url)
-    assert done.returncode == status
+    assert done.exit_code == status
     assert sentence in done.stderr
     assert "secret" not in done.stderr
     assert list(tmp_path.iterdir()) == []

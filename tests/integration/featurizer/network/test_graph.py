@@ -125,6 +125,7 @@ sys.exit(heard != ["heard"])
 """
 
 
+@pytest.mark.long
 def test_a_signal_is_heard_after_a_thread_has_freed_openvinos_graph(declaration: Path) -> None:
     done = subprocess.run([sys.executable, "-c", FREED_IN_A_THREAD, declaration], capture_output=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, b""), done.stderr.decode()[-2000:]

@@ -241,6 +241,7 @@ def test_an_engine_that_is_not_installed_is_refused(declaration: Path, monkeypat
     assert loaded(declaration, engine="auto", precision="float32").variant == FULL
 
 
+@pytest.mark.long
 def test_weights_are_hashed_once_at_a_start(tmp_path: Path) -> None:
     # In a process of its own, as what watches files being opened cannot be taken away again.
     program = """

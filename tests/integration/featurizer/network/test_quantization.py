@@ -109,6 +109,7 @@ def test_int8_is_refused_where_it_cannot_be_made(declaration: Path, monkeypatch:
         loaded(declaration, precision="int8")
 
 
+@pytest.mark.long
 def test_nobody_is_told_that_a_network_is_made(declaration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """NNCF's telemetry is off: it would call home."""
     program = """

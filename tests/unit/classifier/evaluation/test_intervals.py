@@ -84,6 +84,7 @@ def test_the_interval_of_a_log_loss_holds_it_in_95_of_100() -> None:
     assert held / 400 == pytest.approx(0.95, abs=0.03)
 
 
+@pytest.mark.long
 def test_intervals_of_trainings_hold_what_the_head_does_on_new_examples() -> None:
     """On drawn features, as a rectifier makes them; `benchmarks/quality.py` counts on images."""
     random = np.random.default_rng(1)

@@ -151,7 +151,10 @@ def test_what_cannot_be_told_apart_is_not_promised() -> None:
     assert 0.3 < metrics.micro_accuracy < 0.7
 
 
-@pytest.mark.parametrize(("classes", "each"), [(2, 5), (5, 2), (5, 3), (5, 5)])
+@pytest.mark.parametrize(
+    ("classes", "each"),
+    [(2, 5), (5, 2), pytest.param(5, 3, marks=pytest.mark.long), pytest.param(5, 5, marks=pytest.mark.long)],
+)
 def test_the_estimate_of_very_small_sets_is_near_what_is_true(classes: int, each: int) -> None:
     """Means over draws: accuracy and log-loss as they are on new examples, and never below chance."""
     random = np.random.default_rng(7)
