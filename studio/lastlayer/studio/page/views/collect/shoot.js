@@ -1,10 +1,10 @@
 // The camera for one class: a press takes one photo, holding takes one after the other.
 
-import * as camera from "../lib/camera.js";
-import { open } from "../lib/dialog.js";
-import { button, count, h } from "../lib/dom.js";
-import { shrunk } from "../lib/pictures.js";
-import { tellProblem } from "../lib/toast.js";
+import * as camera from "../../lib/camera.js";
+import { open } from "../../lib/dialog.js";
+import { button, count, h } from "../../lib/dom.js";
+import { shrunk } from "../../lib/pictures.js";
+import { tellProblem } from "../../lib/toast.js";
 
 const EVERY_MS = 200;
 const MAX_SIDE = 640;
