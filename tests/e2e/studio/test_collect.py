@@ -7,7 +7,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from lastlayer.client import Client
-from tests.e2e.studio.conftest import Opened, pixels, write_colours
+from tests.e2e.studio.conftest import Opened, drop, pixels, write_colours
 
 
 @pytest.fixture
@@ -70,3 +70,20 @@ def test_a_photo_in_two_classes_can_be_deleted(page: Page, classifier: str) -> N
     expect(page.locator(".conflicts")).to_have_count(0)
     with Client(classifier) as client:
         assert client.get_dataset(name).conflict_count == 0
+
+
+def test_a_photo_that_is_dropped_beside_its_place_does_not_replace_the_page(page: Page, tmp_path: Path) -> None:
+    drop(page, "#top", tmp_path / "photos/red/red-00.jpg")
+    page.wait_for_timeout(500)
+    expect(page.locator("h1")).to_have_text("Collect")
+
+
+def test_a_photo_that_is_dropped_below_all_classes_is_taken(page: Page, tmp_path: Path) -> None:
+    Image.fromarray(pixels("green", 3)).save(tmp_path / "loose.jpg")
+    box = page.locator(".view").bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] > 700
+    drop(page, ".view", tmp_path / "loose.jpg")
+    page.get_by_label("1 photo without a folder").fill("green")
+    page.keyboard.press("Enter")
+    expect(page.locator('.column[aria-label="green"] .count')).to_have_text("1 photo")

@@ -49,6 +49,12 @@ def test_labels_that_would_be_html_are_text_everywhere(opened: Opened, classifie
         assert page.locator("main img[src=x], main script, main b b").count() == 0
 
 
+def test_a_long_name_of_a_project_fits_on_a_phone(opened: Opened) -> None:
+    page = opened(f"{'W' * 63}/collect", width=400)
+    expect(page.locator("#project")).to_have_value("W" * 63)
+    assert excess(page) == 0
+
+
 class Guarded(FakeClassifier):
     """Asks for a token: `all` may do everything, `some` may predict."""
 

@@ -196,6 +196,8 @@ async function begin() {
   await route();
 }
 
+// A photo that is dropped beside its place shall not be opened in place of the page.
+for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
 addEventListener("hashchange", () => access && !access.token_needed && route());
 addEventListener("token-needed", () => access && !access.token_needed && begin());
 begin();

@@ -173,7 +173,7 @@ function details(version) {
     ["features", version.taps.join(" + ")],
     ["says unknown", version.rejection ? `below ${percent(version.rejection.threshold)}` : "never"],
   ];
-  return h("section", { class: "panel" }, h("h2", {}, `How version ${version.version} was trained`), h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
+  return h("section", { class: "panel details" }, h("h2", {}, `How version ${version.version} was trained`), h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
 }
 
 // The photos of one cell of the confusion matrix.

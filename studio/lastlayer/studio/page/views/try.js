@@ -48,11 +48,10 @@ class Try {
     this.seen = h("div", { class: "seen", hidden: true }, this.still, this.video, this.map);
     this.stage = h(
       "div",
-      { class: "stage", on: { dragover: (event) => { event.preventDefault(); this.stage.classList.add("over"); }, dragleave: () => this.stage.classList.remove("over") } },
+      { class: "stage", on: { dragover: () => this.stage.classList.add("over"), dragleave: () => this.stage.classList.remove("over") } },
       this.invite,
       this.seen,
     );
-    root.addEventListener("dragover", (event) => event.preventDefault());
     root.addEventListener("drop", (event) => { event.preventDefault(); this.stage.classList.remove("over"); this.take(fromDrop(event.dataTransfer)); });
     this.paste = (event) => {
       const pasted = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));

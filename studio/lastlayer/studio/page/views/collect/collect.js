@@ -35,7 +35,8 @@ class Collect {
     this.selection = new Selection(this);
     this.summary = h("p", { class: "summary" });
     this.next = h("a", { class: "button primary", href: state.link(project, "train"), hidden: true }, "Train", icon("arrow"));
-    root.addEventListener("dragover", (event) => event.preventDefault());
+    root.addEventListener("dragover", () => root.classList.add("over"));
+    root.addEventListener("dragleave", () => root.classList.remove("over"));
     root.addEventListener("drop", (event) => this.drop(event, null));
   }
 
@@ -171,6 +172,7 @@ class Collect {
   async drop(event, column) {
     event.preventDefault();
     event.stopPropagation();
+    this.root.classList.remove("over");
     const moved = event.dataTransfer.types.includes("application/x-lastlayer");
     if (moved) {
       if (column) this.selection.move(column.label);

@@ -36,7 +36,7 @@ export class Column {
         class: "column",
         "aria-label": label,
         on: {
-          dragover: (event) => { event.preventDefault(); this.element.classList.add("over"); },
+          dragover: () => this.element.classList.add("over"),
           dragleave: () => this.element.classList.remove("over"),
           drop: (event) => { this.element.classList.remove("over"); view.drop(event, this); },
         },
@@ -162,6 +162,7 @@ export class Column {
   expect(item) {
     const canvas = h("canvas", { width: THUMB, height: THUMB });
     item.waiting = h("div", { class: "thumb waiting", title: item.name }, canvas);
+    item.started = () => item.waiting.classList.add("sending");
     this.grid.append(item.waiting);
     item.drawn = this.draw(item, canvas);
     this.tell();
