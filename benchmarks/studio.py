@@ -156,7 +156,7 @@ def cameras(address: str, photo: bytes, number: int) -> Iterator[list[int]]:
 
 @contextlib.contextmanager
 def camera(address: str, state: Path) -> Iterator[Callable[[float], list[float]]]:
-    """Open the page with a camera that shows a thing at 60 pictures a second.
+    """Open the page with a camera that shows a thing at 30 pictures a second.
 
     Yields what films for some seconds and returns the seconds from each answer to the next.
     """
