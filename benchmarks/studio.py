@@ -6,12 +6,14 @@ python -m benchmarks.studio [BACKBONE]     Chromium is needed for the camera; th
 import argparse
 import contextlib
 import http.client
+import itertools
 import os
 import shutil
 import statistics
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,13 +21,24 @@ from playwright.sync_api import sync_playwright
 
 from lastlayer.client import Client
 from lastlayer.local.services import WebService, free_port, running_services
-from tools.drawings import KINDS, SIDE, draw, jpeg
+from tools.drawings import KINDS, jpeg
 
 ROUNDS = 5
 EACH = 60
 TABS = 100
 MODEL = "drawings"
 PREDICT = f"/v1/models/{MODEL}:predict"
+ALONE = "client alone"
+SECONDS = 4
+SETTLING = 3
+"""Seconds until the studio has noticed that others are at work."""
+ENDS = """async (ms) => {
+  performance.clearResourceTimings();
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  const known = performance.getEntriesByType("resource").filter((entry) => entry.name.includes(":predict"));
+  return known.map((entry) => entry.responseEnd);
+}"""
+"""Returns when each prediction of a while was there, in ms."""
 JPEG = {"Content-Type": "image/jpeg"}
 
 
@@ -54,7 +67,7 @@ def main() -> None:
 
 
 def measure(client: Client, address: str, state: Path) -> None:
-    """Measure all, with a warm-up, the two ways in turn so that a busy machine is as busy for both."""
+    """Measure all in turn, round by round, so that a busy machine is as busy for each."""
     photo = jpeg("fish", 500)
     connection = http.client.HTTPConnection(address)
 
@@ -66,22 +79,29 @@ def measure(client: Client, address: str, state: Path) -> None:
         connection.getresponse().read()
 
     timed(by_client), timed(by_studio)
-    alone: dict[str, list[float]] = {"client": [], "studio": []}
-    for _ in range(ROUNDS):
-        alone["client"] += timed(by_client)
-        alone["studio"] += timed(by_studio)
-    for name, times in alone.items():
-        print(f"{name:28} {told(times)}")
-    with idle_tabs(address):
-        before, during = timed(by_client), timed(by_client)
-        print(f"{'client, 100 idle tabs':28} {told(before + during)}")
-    with cameras(address, photo, TABS) as answered:
-        time.sleep(1)
-        begun, count = time.perf_counter(), answered[0]
-        during = timed(by_client)
-        rate = (answered[0] - count) / (time.perf_counter() - begun)
-        print(f"{'client, 100 cameras':28} {told(during)}; the cameras together {rate:.1f} a second")
-    print(f"{'camera in Chromium':28} {in_browser(address, state)}")
+    rounds: dict[str, list[list[float]]] = defaultdict(list)
+    together = []
+    with camera(address, state) as film:
+        for _ in range(ROUNDS):
+            rounds[ALONE].append(timed(by_client))
+            connection.close()  # opened anew: the studio closes it after half a minute
+            rounds["studio alone, by HTTP"].append(timed(by_studio))
+            rounds["studio alone, camera in Chromium"].append(film(SECONDS))
+            with idle_tabs(address):
+                rounds["client beside 100 idle tabs"].append(timed(by_client))
+            with cameras(address, photo, TABS) as answered:
+                time.sleep(SETTLING)
+                begun, count = time.perf_counter(), answered[0]
+                rounds["client beside 100 cameras"].append(timed(by_client))
+                together.append((answered[0] - count) / (time.perf_counter() - begun))
+    print(f"{'medians of ' + str(ROUNDS) + ' rounds':34} a second  to the client alone  p50 ms  p95 ms")
+    base = [1 / statistics.fmean(times) for times in rounds[ALONE]]
+    for name, known in rounds.items():
+        rates = [1 / statistics.fmean(times) for times in known]
+        ratio = statistics.median(rate / alone for rate, alone in zip(rates, base, strict=True))
+        middle, slow = (statistics.median(quantile(times, at) for times in known) for at in (0.5, 0.95))
+        print(f"{name:34} {statistics.median(rates):8.1f}  {ratio:19.2f}  {middle:6.1f}  {slow:6.1f}")
+    print(f"the 100 cameras together: {statistics.median(together):.1f} a second beside the client")
 
 
 def timed(call: Callable[[], None]) -> list[float]:
@@ -94,11 +114,9 @@ def timed(call: Callable[[], None]) -> list[float]:
     return times
 
 
-def told(times: list[float]) -> str:
-    """Return times in words."""
-    ordered = sorted(times)
-    median, slow = statistics.median(ordered), ordered[int(0.95 * len(ordered))]
-    return f"{len(times) / sum(times):5.1f} a second, median {median * 1e3:.1f} ms, p95 {slow * 1e3:.1f} ms"
+def quantile(times: list[float], at: float) -> float:
+    """Return the time that this share of the times does not exceed, in ms."""
+    return 1e3 * sorted(times)[min(len(times) - 1, int(at * len(times)))]
 
 
 @contextlib.contextmanager
@@ -136,8 +154,12 @@ def cameras(address: str, photo: bytes, number: int) -> Iterator[list[int]]:
             thread.join()
 
 
-def in_browser(address: str, state: Path) -> str:
-    """Return what the page itself tells of its camera, which shows a thing at 60 pictures a second."""
+@contextlib.contextmanager
+def camera(address: str, state: Path) -> Iterator[Callable[[float], list[float]]]:
+    """Open the page with a camera that shows a thing at 30 pictures a second.
+
+    Yields what films for some seconds and returns the seconds from each answer to the next.
+    """
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     video = state / "camera.mjpeg"
     video.write_bytes(jpeg("fish", 1) * 60)
@@ -152,14 +174,16 @@ def in_browser(address: str, state: Path) -> str:
         browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
         page = browser.new_page()
         page.goto(f"http://{address}/#/{MODEL}/try")
-        page.get_by_role("button", name="Use the camera").click()
-        page.locator(".speed", has_text="a second").wait_for()
-        told = []
-        for _ in range(10):
-            page.wait_for_timeout(500)
-            told.append(page.locator(".speed").inner_text())
+
+        def film(seconds: float) -> list[float]:
+            page.get_by_role("button", name="Use the camera").click()
+            page.locator(".speed", has_text="a second").wait_for()
+            ends = page.evaluate(ENDS, 1e3 * seconds)
+            page.get_by_role("button", name="Stop the camera").click()
+            return [(later - sooner) / 1e3 for sooner, later in itertools.pairwise(ends)]
+
+        yield film
         browser.close()
-    return told[-1] + f" ({draw('fish', 1).width} x {SIDE} pixels)"
 
 
 if __name__ == "__main__":

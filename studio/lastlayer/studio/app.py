@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from lastlayer.client.api import Client
 from lastlayer.studio.routes import access, datasets, examples, exports, models, prediction, training
 from lastlayer.studio.web import problems
+from lastlayer.studio.web.lane import Lane
 from lastlayer.studio.web.security import Guard
 
 PAGE: Final = Path(__file__).parent / "page"
@@ -45,7 +46,8 @@ def create_app(client: Client, *, hosts: frozenset[str]) -> ASGIApp:
         lifespan=lifespan,
     )
     app.state.client = client
-    app.state.predictions = asyncio.Semaphore(prediction.AT_ONCE)
+    app.state.lane = Lane()
+    app.state.batches = asyncio.Semaphore(1)
     app.state.trainings = asyncio.Semaphore(training.AT_ONCE)
     problems.install(app)
     for module in (access, datasets, examples, models, training, prediction, exports):

@@ -1,5 +1,6 @@
 """The page in Debian's Chromium, in front of real services: one browser and one pair of services for all."""
 
+import itertools
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 expect.set_options(timeout=60_000)  # a busy machine takes its time
 
 VIDEO_SIDES = (320, 240)
-SECONDS_EACH = 1
+SECONDS_EACH = 2
 PER_SECOND = 10
 
 
@@ -36,16 +37,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the camera sees, as YUV4MPEG: a second of red, one of blue, and again. No two frames are the same."""
+    """What the camera sees, as YUV4MPEG: two seconds of red, two of blue, and again; no two frames are the same."""
     file = tmp_path_factory.mktemp("camera") / "two-things.y4m"
     width, height = VIDEO_SIDES
     with file.open("wb") as out:
         out.write(f"YUV4MPEG2 W{width} H{height} F{PER_SECOND}:1 Ip A1:1 C420jpeg\n".encode())
-        for label in ("red", "blue"):
-            for number in range(SECONDS_EACH * PER_SECOND):
-                luma, *chroma = Image.fromarray(pixels(label, number, VIDEO_SIDES)).convert("YCbCr").split()
-                small = [plane.resize((width // 2, height // 2)) for plane in chroma]
-                out.write(b"FRAME\n" + b"".join(plane.tobytes() for plane in (luma, *small)))
+        for label, number in itertools.product(("red", "blue"), range(SECONDS_EACH * PER_SECOND)):
+            luma, *chroma = Image.fromarray(pixels(label, number, VIDEO_SIDES)).convert("YCbCr").split()
+            small = [plane.resize((width // 2, height // 2)) for plane in chroma]
+            out.write(b"FRAME\n" + b"".join(plane.tobytes() for plane in (luma, *small)))
     return file
 
 

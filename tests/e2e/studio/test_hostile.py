@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, expect
 from lastlayer.client import Client
 from lastlayer.rpc.errors import PermissionDeniedError, UnauthenticatedError
 from tests.e2e.studio.conftest import Opened, excess, pixels
+from tests.e2e.studio.test_access import violations
 from tests.integration.client.fake_classifier import FakeClassifier, running
 from tests.integration.studio.conftest import serving
 
@@ -48,6 +49,12 @@ def test_labels_that_would_be_html_are_text_everywhere(opened: Opened, classifie
         assert page.locator("main img[src=x], main script, main b b").count() == 0
 
 
+def test_a_long_name_of_a_project_fits_on_a_phone(opened: Opened) -> None:
+    page = opened(f"{'W' * 63}/collect", width=400)
+    expect(page.locator("#project")).to_have_value("W" * 63)
+    assert excess(page) == 0
+
+
 class Guarded(FakeClassifier):
     """Asks for a token: `all` may do everything, `some` may predict."""
 
@@ -70,20 +77,31 @@ def test_a_token_opens_what_its_scope_is_for_and_stays_in_the_tab(opened: Opened
     page = opened("default/collect", address=guarded)
     expect(page.locator("h1")).to_have_text("A token, please")
     assert page.locator("nav a").count() == 0
-    ask = page.get_by_role("button", name="Paste a token")
-    for token, views in (("wrong", 0), ("some", 1), ("all", 5)):
-        ask.click()
-        page.get_by_label("The classifier asks for a token").fill(token)
-        page.keyboard.press("Enter")
-        expect(page.locator("dialog")).to_have_count(0)
-        expect(page.locator("nav a")).to_have_count(views)
-        ask = page.get_by_role("button", name="Paste a token" if not views else "Token")
+    expect(page.get_by_label("Token")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("Paste the token first.")
+    page.get_by_label("Token").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("does not know this token")
+    assert violations(page) == []
+    page.get_by_label("Token").fill("some")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Try")
+    assert page.locator("nav a").all_inner_texts() == ["Try"]
+    page.get_by_role("button", name="Token").click()
+    page.get_by_label("The token to use from now on").fill("all")
+    page.keyboard.press("Enter")
+    expect(page.locator("nav a")).to_have_count(5)
+    expect(page.locator("dialog")).to_have_count(0)
     kept = page.evaluate("[JSON.stringify(sessionStorage), JSON.stringify(localStorage), document.cookie]")
     assert '"lastlayer.token":"all"' in kept[0]
     assert kept[1:] == ["{}", ""]
     assert "all" not in page.url.partition("#")[2].split("/")
     page.reload()
     expect(page.locator("nav a")).to_have_count(5)  # in this tab it stays
+    page.get_by_role("link", name="Take", exact=True).click()
+    expect(page.locator("pre")).to_contain_text('curl -H "Authorization: Bearer $LASTLAYER_TOKEN" -F image=@img.jpg')
+    assert "Bearer all" not in page.content()
     other = opened("default/collect", address=guarded)
     expect(other.locator("h1")).to_have_text("A token, please")
 

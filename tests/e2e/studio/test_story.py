@@ -1,6 +1,7 @@
 """The whole story: photos dropped, a model trained, a photo tried; a wrong label found and mended; a version taken."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -138,6 +139,7 @@ def test_classes_are_collected_in_all_ways(opened: Opened, classifier: str, tmp_
     blue, red = (page.locator(f'.column[aria-label="{label}"]') for label in ("blue", "rouge"))
     blue.locator("button.thumb").first.click()
     page.get_by_label("Move to").select_option("rouge")
+    page.get_by_role("button", name="Move", exact=True).click()
     expect(red.locator(".count")).to_have_text("4 photos")
     page.locator(".toast", has_text="moved").get_by_role("button", name="Undo").click()
     expect(blue.locator(".count")).to_have_text("3 photos")
@@ -203,22 +205,52 @@ def test_versions_are_compared_rolled_back_and_taken(opened: Opened, classifier:
     expect(page.locator(".operation", has_text=":predict")).to_be_visible()
 
 
-def test_the_lines_of_code_work_as_they_stand(opened: Opened, colours: str, classifier: str, tmp_path: Path) -> None:
+GRPCURL = """
+import sys
+
+import grpc
+from google.protobuf import json_format
+
+from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
+
+plaintext, data, at, server, method = sys.argv[1:]
+assert (plaintext, data, at, method) == ("-plaintext", "-d", "@", "lastlayer.v1.Classifier/Predict")
+request = json_format.Parse(sys.stdin.read(), classifier_pb2.PredictRequest())
+answer = classifier_pb2_grpc.ClassifierStub(grpc.insecure_channel(server)).Predict(request)
+print(json_format.MessageToJson(answer))
+"""
+
+
+def test_the_lines_of_code_work_as_they_stand(opened: Opened, colours: str, tmp_path: Path) -> None:
     Image.fromarray(pixels("blue", 50)).save(tmp_path / "img.jpg")
     page = opened(f"{colours}/take")
-    programs = {"curl": "sh", "Python": sys.executable, "Node": shutil.which("node")}
+    programs = {"curl": "sh", "grpcurl": "sh", "Python": sys.executable, "Node": shutil.which("node")}
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    if shutil.which("grpcurl") is None:  # what it would do with the line, for machines without it
+        stand_in = bin_folder / "grpcurl"
+        stand_in.write_text(f"#!{sys.executable}\n{GRPCURL}")
+        stand_in.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}"}
     for language, program in programs.items():
         if program is None:
             continue  # machines without Node have the other two
         page.get_by_role("button", name=language, exact=True).click()
         page.get_by_role("button", name="Copy").click()
-        lines = str(page.evaluate("navigator.clipboard.readText()")).replace("localhost:50052", classifier)
+        lines = str(page.evaluate("navigator.clipboard.readText()"))
         file = tmp_path / f"{language}.mjs"
         file.write_text(lines)
-        done = subprocess.run([program, file], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            [program, file], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
         assert done.returncode == 0, done.stderr
-        label = json.loads(done.stdout)["results"][0]["label"] if language == "curl" else done.stdout.split()[0]
-        assert label == "blue"
+        if language == "curl":
+            label = json.loads(done.stdout)["results"][0]["label"]
+        elif language == "grpcurl":
+            label = json.loads(done.stdout)["results"][0]["prediction"]["scores"][0]["label"]
+        else:
+            label = done.stdout.split()[0]
+        assert label == "blue", language
 
 
 def test_nothing_is_asked_for_while_nothing_happens(opened: Opened, colours: str) -> None:

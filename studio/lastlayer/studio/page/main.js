@@ -4,8 +4,8 @@ import * as api from "./lib/api.js";
 import { ask } from "./lib/dialog.js";
 import { button, h, icon, replace } from "./lib/dom.js";
 import * as state from "./lib/state.js";
-import { tellProblem, toast } from "./lib/toast.js";
-import * as collect from "./views/collect.js";
+import { tellProblem } from "./lib/toast.js";
+import * as collect from "./views/collect/collect.js";
 import * as contract from "./views/contract.js";
 import * as mend from "./views/mend.js";
 import * as take from "./views/take.js";
@@ -14,6 +14,8 @@ import * as tryOut from "./views/try.js";
 
 const VIEWS = { collect, train, mend, try: tryOut, take };
 const TITLES = { collect: "Collect", train: "Train", mend: "Mend", try: "Try", take: "Take" };
+
+const KEPT = "It is kept in this tab alone, and forgotten when the tab is closed.";
 
 const top = document.getElementById("top");
 const main = document.getElementById("main");
@@ -56,10 +58,10 @@ function frame({ project, view }) {
         ),
       ),
     ),
-    (access.token_needed || api.token()) &&
+    api.token() &&
       button("", askToken, { class: "quiet", icon: "key", "aria-label": "Token", id: "token" }),
   );
-  document.title = `${TITLES[view] ?? "Lastlayer"} · ${project} · Lastlayer`;
+  document.title = [TITLES[view], project, "Lastlayer"].filter(Boolean).join(" · ");
 }
 
 async function choose(chooser, project, view) {
@@ -109,20 +111,64 @@ async function show(view, context, ticket) {
   } catch (error) {
     if (error.name === "AbortError") return;
     if (error.code === undefined) console.error(error);
-    replace(root, h("p", { class: "notice bad", role: "alert" }, error.message), button("Try again", route, { class: "primary" }));
+    replace(root, away(error, error.code === "UNAVAILABLE" && error.status === 0 ? begin : route));
   }
 }
 
 async function askToken() {
-  const given = await ask("Token", {
-    label: "The classifier asks for a token",
+  const given = await ask("Another token", {
+    label: "The token to use from now on",
     action: "Use it",
     type: "password",
-    hint: "It is kept in this tab alone, and forgotten when the tab is closed.",
+    hint: KEPT,
   });
   if (given === null) return;
   api.setToken(given);
   await begin();
+}
+
+function tokenPage(trouble) {
+  const input = h("input", { id: "token-input", type: "password", autocomplete: "off", maxlength: 4096, "aria-describedby": "token-hint token-trouble" });
+  const said = h("p", { class: "trouble", role: "alert", id: "token-trouble" }, trouble);
+  const submit = (event) => {
+    event.preventDefault();
+    if (!input.value.trim()) {
+      said.textContent = "Paste the token first.";
+      return;
+    }
+    api.setToken(input.value.trim());
+    begin();
+  };
+  replace(
+    main,
+    h(
+      "div",
+      { class: "view hero" },
+      icon("key"),
+      h("h1", {}, "A token, please"),
+      h("p", {}, "The classifier behind this page answers only those who show one. Whoever runs it can give you one."),
+      h(
+        "form",
+        { class: "token", on: { submit } },
+        h("label", { for: "token-input" }, "Token"),
+        h("div", { class: "row" }, input, h("button", { type: "submit", class: "primary" }, "Use it")),
+        said,
+        h("p", { class: "hint", id: "token-hint" }, KEPT),
+      ),
+    ),
+  );
+  input.focus();
+}
+
+function away(error, again) {
+  return h(
+    "div",
+    { class: "view hero" },
+    icon("alert"),
+    h("h1", {}, error.code === "UNAVAILABLE" ? "Nobody answers" : "That did not work"),
+    h("p", { role: "alert" }, error.message),
+    button("Try again", again, { class: "primary big" }),
+  );
 }
 
 async function begin() {
@@ -132,27 +178,14 @@ async function begin() {
   } catch (error) {
     access = { token_needed: false, predict: false, admin: false };
     frame({ project: "", view: "" });
-    replace(
-      main,
-      h("div", { class: "view" }, h("p", { class: "notice bad", role: "alert" }, error.message), button("Try again", begin, { class: "primary" })),
-    );
+    replace(main, away(error, begin));
     return;
   }
   if (access.token_needed) {
-    if (api.token()) toast("The classifier does not know this token.", { kind: "bad" });
+    const trouble = api.token() ? "The classifier does not know this token. Is it whole, and not revoked?" : "";
     api.setToken("");
     frame({ project: "", view: "" });
-    replace(
-      main,
-      h(
-        "div",
-        { class: "view hero" },
-        icon("key"),
-        h("h1", {}, "A token, please"),
-        h("p", {}, "The classifier behind this page answers only those who show one."),
-        button("Paste a token", askToken, { class: "primary big" }),
-      ),
-    );
+    tokenPage(trouble);
     return;
   }
   try {
@@ -163,6 +196,8 @@ async function begin() {
   await route();
 }
 
+// A photo that is dropped beside its place shall not be opened in place of the page.
+for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
 addEventListener("hashchange", () => access && !access.token_needed && route());
 addEventListener("token-needed", () => access && !access.token_needed && begin());
 begin();

@@ -1,24 +1,21 @@
-"""Predictions and explanations: a few at once, so that they do not crowd out the callers of gRPC."""
+"""Predictions and explanations: few at once, so that they do not crowd out the callers of gRPC."""
 
 import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from lastlayer.client.errors import ImageError
-from lastlayer.studio.routes.needs import PROBLEMS, Classifier, ResourceName, image_body, read_images
+from lastlayer.studio.routes.needs import PROBLEMS, Classifier, Picture, ResourceName, image_body, read_images
 from lastlayer.studio.views import ExplanationView, Predictions, PredictionView
+from lastlayer.studio.web.lane import Lane
 from lastlayer.studio.web.problems import RefusedError
 
 router = APIRouter(prefix="/v1/models", tags=["predictions"], responses=PROBLEMS)
-
-AT_ONCE: Final = 2
-"""How many of them are at the classifier at once: one is computed while the next one is decoded. The others wait here,
-so that a hundred tabs with cameras weigh on the featurizer as two callers do."""
 
 Version = Annotated[int, Query(ge=0, le=2**31 - 1, description="the model's default where 0")]
 Threshold = Annotated[
@@ -28,10 +25,15 @@ Threshold = Annotated[
 
 
 @contextlib.asynccontextmanager
-async def _turn(request: Request) -> AsyncIterator[None]:
-    """Wait for one of the places; leave it when the block ends."""
-    places: asyncio.Semaphore = request.app.state.predictions
-    async with places:
+async def _turn(request: Request, what: str, pictures: list[Picture]) -> AsyncIterator[None]:
+    """Wait for a place at the classifier, of which there are two: one for single images, one for several at once."""
+    if len(pictures) > 1:
+        batches: asyncio.Semaphore = request.app.state.batches
+        async with batches:
+            yield
+        return
+    lane: Lane = request.app.state.lane
+    async with lane.turn((what, len(pictures[0].content).bit_length())):  # large images take longer to decode
         yield
 
 
@@ -51,7 +53,7 @@ async def predict(
     pictures = await read_images(request)
     contents = [picture.content for picture in pictures]
     wanted: dict[str, Any] = {"model": model, "version": version, "top_k": top_k, "threshold": threshold}
-    async with _turn(request):
+    async with _turn(request, "predict", pictures):
         found = await run_in_threadpool(client.predict, contents, **wanted)
     results = [
         dataclasses.replace(PredictionView.of(entry), image=picture.name)
@@ -74,7 +76,7 @@ async def explain(
         raise RefusedError(
             400, "INVALID_ARGUMENT", "Send one image to be explained.", reason="INVALID_FIELD", field="image"
         )
-    async with _turn(request):
+    async with _turn(request, "explain", [picture]):
         try:
             found = await run_in_threadpool(client.explain, picture.content, model=model, version=version, label=label)
         except ImageError as error:  # it is too large or empty, and was not sent

@@ -22,12 +22,20 @@ export class Bars {
     }
   }
 
+  clear() {
+    for (const row of this.rows.values()) {
+      row.element.style.setProperty("--share", "0%");
+      row.element.classList.remove("best");
+      row.value.textContent = "";
+    }
+  }
+
   lay(scores) {
     this.rows.clear();
-    const ordered = [...scores].sort((one, other) => one.label.localeCompare(other.label));
+    const ordered = scores.slice(0, SHOWN).sort((one, other) => one.label.localeCompare(other.label));
     for (const { label } of ordered) {
       const value = h("span", { class: "value" });
-      this.rows.set(label, { value, element: h("li", {}, h("span", { class: "label" }, label), h("span", { class: "bar" }), value) });
+      this.rows.set(label, { value, element: h("li", { vars: { "--share": "0%" } }, h("span", { class: "label" }, label), h("span", { class: "bar" }), value) });
     }
     replace(this.element, [...this.rows.values()].map((row) => row.element));
   }

@@ -38,7 +38,15 @@ function cell(value, share, label, other, open) {
       class: right ? "right" : "wrong",
       "aria-label": words,
       vars: { "--share": `${Math.round(8 + 40 * share)}%` },
-      on: { click: () => open(label, other) },
+      "aria-expanded": "false",
+      on: {
+        click(event) {
+          const pressed = event.currentTarget;
+          for (const one of pressed.closest("table").querySelectorAll("[aria-expanded=true]")) one.setAttribute("aria-expanded", "false");
+          pressed.setAttribute("aria-expanded", "true");
+          open(label, other);
+        },
+      },
     },
     String(value),
   );

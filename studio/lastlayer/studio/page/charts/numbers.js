@@ -1,7 +1,9 @@
 // What to expect of a version, in one look: the sentence and its hundred dots.
 
 import { dots, sentence } from "./dots.js";
-import { h } from "../lib/dom.js";
+import { h, percent } from "../lib/dom.js";
+
+const CHANGES = 12;
 
 export function headline(version, heading = "h2") {
   const metrics = version.cross_validation;
@@ -48,7 +50,29 @@ export function beside(before, after) {
       h("p", { class: "big-number" }, brief(version)),
       h("p", { class: "hint" }, `${version.example_count.toLocaleString("en")} photos, ${version.classes.length} classes`),
     );
-  return h("div", { class: "beside" }, card(before, "Before"), card(after, "After"), h("p", { class: "verdict" }, verdict(before, after)));
+  return h("div", { class: "beside" }, card(before, "Before"), card(after, "After"), h("p", { class: "verdict" }, verdict(before, after)), changes(before, after));
+}
+
+// The classes that are recognised more often or less often than before, the largest change first.
+function changes(before, after) {
+  const known = new Map((before.cross_validation?.classes ?? []).map((entry) => [entry.label, entry]));
+  const rows = (after.cross_validation?.classes ?? [])
+    .filter((entry) => known.has(entry.label))
+    .map((entry) => ({ label: entry.label, was: known.get(entry.label).recall, is: entry.recall }))
+    .filter(({ was, is }) => Math.round(100 * was) !== Math.round(100 * is))
+    .sort((one, other) => Math.abs(other.is - other.was) - Math.abs(one.is - one.was))
+    .slice(0, CHANGES);
+  if (!rows.length) return null;
+  return h(
+    "div",
+    { class: "scroll changes", tabindex: 0, role: "region", "aria-label": "Class by class" },
+    h(
+      "table",
+      {},
+      h("thead", {}, h("tr", {}, ["recognised", "before", "after", "change"].map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, rows.map(({ label, was, is }) => h("tr", {}, h("th", { scope: "row" }, label), h("td", {}, percent(was)), h("td", {}, percent(is)), h("td", { class: is > was ? "more" : "less" }, `${is > was ? "+" : "−"}${Math.round(100 * Math.abs(is - was))}`)))),
+    ),
+  );
 }
 
 export function verdict(before, after) {

@@ -55,6 +55,7 @@ const part = encodeURIComponent;
 const query = (known) => new URLSearchParams(known).toString();
 
 export const access = () => json("GET", "access");
+export const status = () => json("GET", "status");
 export const contract = () => json("GET", "openapi.json");
 export const datasets = () => json("GET", "datasets");
 // null where there is none: asked for by name, the browser would tell of an error.

@@ -25,14 +25,38 @@ export function stop(video) {
   video.srcObject = null;
 }
 
-// Calls `work` again and again, one at a time: what is shown next is whatever the camera sees by then.
-export function loop(video, work) {
+// Calls `work` with what `grab` makes of the video and the time of its frame, again and again, one at a time. The next
+// frame is made ready while the one before is at work, so late that it is as fresh as can be: there is never a queue.
+export function loop(video, grab, work) {
   let running = true;
+  let worked = 0; // how long the last work took, in ms
+  let lead = 0; // how long it took to make the last frame ready
+  const prepare = async () => {
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, worked - 1.5 * lead)));
+    const begun = performance.now();
+    await frame(video);
+    const at = performance.now();
+    const made = running && video.videoWidth ? await grab().catch(() => null) : null;
+    lead = performance.now() - begun;
+    return made && { made, at };
+  };
   (async () => {
+    let coming = prepare();
     while (running && video.srcObject) {
-      await new Promise((resolve) => (video.requestVideoFrameCallback ?? requestAnimationFrame).call(video.requestVideoFrameCallback ? video : window, resolve));
-      if (running && video.videoWidth) await work();
+      const known = await coming;
+      if (!running) return;
+      coming = prepare();
+      const begun = performance.now();
+      if (known) await work(known.made, known.at);
+      worked = performance.now() - begun;
     }
   })();
   return () => { running = false; };
+}
+
+function frame(video) {
+  return new Promise((resolve) => {
+    if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(resolve);
+    else requestAnimationFrame(resolve);
+  });
 }

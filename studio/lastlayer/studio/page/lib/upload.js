@@ -34,6 +34,7 @@ export class Upload {
     this.running += 1;
     for (let item; (item = this.queue.shift()); ) {
       let outcome;
+      item.started?.();
       try {
         outcome = await this.send(item);
       } catch (error) {

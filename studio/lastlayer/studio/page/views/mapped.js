@@ -20,7 +20,7 @@ export class Mapped {
     if (!on || this.drawn || !this.example.thumbnail) return "";
     this.drawn = true;
     try {
-      const photo = await toBlob(this.example.thumbnail);
+      const photo = toBlob(this.example.thumbnail);
       const found = await api.explain(this.model, photo, { version: this.version, label: this.label });
       drawMap(this.canvas, found, 160 * ratio(this.picture), 160);
       return "";

@@ -1,12 +1,19 @@
 // Mend: labels that look wrong, one by one. A digit gives a label, the space bar keeps it, Delete removes the photo.
 
 import * as api from "../lib/api.js";
-import { button, count, h, percent, replace } from "../lib/dom.js";
+import { button, count, h, icon, replace } from "../lib/dom.js";
 import * as state from "../lib/state.js";
 import { tellProblem } from "../lib/toast.js";
 import { Mapped } from "./mapped.js";
+import { Bars } from "../charts/bars.js";
 import { beside } from "../charts/numbers.js";
 import { Trainer } from "./trainer.js";
+
+const QUEUE = 200;
+
+// Labels that somebody kept are not asked for again, as long as the tab is open.
+const kept = new Set();
+const keyOf = (version, entry) => `${version.dataset} ${entry.example.sha256} ${entry.label}`;
 
 export async function show(root, { project }) {
   const version = await api.defaultVersion(project);
@@ -14,7 +21,7 @@ export async function show(root, { project }) {
     replace(
       root,
       h("div", { class: "title" }, h("h1", {}, "Mend")),
-      h("section", { class: "hero" }, h("h2", {}, "Train first"), h("p", {}, "A model that has seen the photos can tell which labels look wrong."), h("a", { class: "button primary big", href: state.link(project, "train") }, "Train")),
+      h("section", { class: "hero" }, icon("pen"), h("h2", {}, "Train first"), h("p", {}, "A model can tell which labels look wrong: those of photos that it would put elsewhere when it has not seen them."), h("a", { class: "button primary big", href: state.link(project, "train") }, "Train")),
     );
     return null;
   }
@@ -29,10 +36,14 @@ class Mending {
     this.done = []; // what was decided, to be undone
     this.place = h("div", { class: "mend" });
     this.maps = false;
+    this.changes = Promise.resolve(); // one after the other, in the order of the decisions
     this.keys = (event) => this.key(event);
+    this.close = () => this.apply({ keepalive: true }).catch(tellProblem);
     addEventListener("keydown", this.keys);
+    addEventListener("pagehide", this.close);
     this.trainer = new Trainer(project, {
       label: "Train again",
+      options: () => asBefore(this.version), // so that the two can be compared
       before: () => this.apply(),
       done: (after) => this.compare(after),
       failed: tellProblem,
@@ -41,17 +52,21 @@ class Mending {
 
   leave() {
     removeEventListener("keydown", this.keys);
+    removeEventListener("pagehide", this.close);
     this.trainer.leave();
+    this.close();
   }
 
   async load() {
-    const { examples, total_count: total } = await api.review(this.project, this.version.version, { kind: "suspicious", limit: 200 });
-    this.queue = examples;
-    this.total = total;
+    const { examples, total_count: total } = await api.review(this.project, this.version.version, { kind: "suspicious", limit: QUEUE });
+    this.queue = examples.filter((entry) => !kept.has(keyOf(this.version, entry)));
+    this.total = total - (examples.length - this.queue.length);
+    this.done = [];
     this.index = 0;
     const dataset = await api.dataset(this.version.dataset);
     this.labels = Object.keys(dataset?.classes ?? {});
-    replace(this.root, h("div", { class: "title" }, h("h1", {}, "Mend"), h("p", { class: "summary" }, total ? `${count(total, "label")} of version ${this.version.version} ${total === 1 ? "looks" : "look"} wrong` : "")), this.place);
+    const words = this.total ? `${count(this.total, "label")} of version ${this.version.version} ${this.total === 1 ? "looks" : "look"} wrong` : "";
+    replace(this.root, h("div", { class: "title" }, h("h1", {}, "Mend"), h("p", { class: "summary" }, words)), this.place);
     this.present();
   }
 
@@ -67,31 +82,43 @@ class Mending {
     const maps = h("input", { type: "checkbox", checked: this.maps, on: { change: () => { this.maps = maps.checked; this.showMap(); } } });
     const ordered = [suggested, ...this.labels.filter((other) => other !== suggested)];
     this.ordered = ordered;
+    const sure = new Bars();
+    sure.show({ label: suggested, rejected: false, scores: [{ label: suggested, score: guessed }, { label, score: given }] });
     replace(
       this.place,
-      h("div", { class: "row spread" }, h("p", { class: "eyebrow", role: "status" }, `${this.index + 1} of ${this.queue.length}`), h("label", { class: "switch" }, maps, " Show what speaks for it")),
-      this.photo.element,
-      this.trouble,
-      h("h2", { tabindex: -1 }, "Labelled ", h("b", {}, label), `. Is it ${guessed >= 0.9 ? "not rather" : "perhaps"} `, h("b", {}, suggested), "?"),
-      h("p", { class: "hint" }, `${example.id} · the model gives ${suggested} ${percent(guessed)} and ${label} ${percent(given)}, without having seen this photo`),
+      h("div", { class: "row spread" }, h("p", { class: "eyebrow", role: "status" }, `${this.index + 1} of ${this.queue.length}`), h("progress", { max: this.queue.length, value: this.index, "aria-label": "Looked at" })),
       h(
         "div",
-        { class: "choices" },
-        ordered.map((other, number) =>
+        { class: "judged" },
+        h("div", { class: "evidence" }, this.photo.element, h("label", { class: "switch" }, maps, ` Light up what speaks for ${suggested}`), this.trouble),
+        h(
+          "div",
+          { class: "judgement" },
+          h("h2", { tabindex: -1 }, "Labelled ", h("b", {}, label), `. Is it ${guessed >= 0.9 ? "not rather" : "perhaps"} `, h("b", {}, suggested), "?"),
+          h("p", { class: "hint" }, "A model that has not seen this photo gives"),
+          sure.element,
           h(
-            "button",
-            { type: "button", class: other === suggested ? "primary" : other === label ? "current" : "", on: { click: () => this.decide(other) } },
-            number < 9 && h("kbd", {}, number + 1),
-            other,
+            "div",
+            { class: "choices" },
+            ordered.map((other, number) =>
+              h(
+                "button",
+                { type: "button", class: other === suggested ? "primary" : other === label ? "current" : "", on: { click: () => this.decide(other) } },
+                number < 9 && h("kbd", {}, number + 1),
+                other,
+              ),
+            ),
           ),
+          h(
+            "div",
+            { class: "row" },
+            h("button", { type: "button", on: { click: () => this.keep() } }, h("kbd", {}, "Space"), `Keep ${label}`),
+            h("button", { type: "button", class: "danger", on: { click: () => this.remove() } }, h("kbd", {}, "Del"), "Remove the photo"),
+            this.done.length > 0 && h("button", { type: "button", class: "quiet", on: { click: () => this.undo() } }, h("kbd", {}, "U"), "Back"),
+            this.done.some(({ kind }) => kind !== "kept") && button("That is enough", () => this.finish(), { class: "quiet" }),
+          ),
+          h("p", { class: "hint file" }, example.id),
         ),
-      ),
-      h(
-        "div",
-        { class: "row" },
-        h("button", { type: "button", on: { click: () => this.keep() } }, h("kbd", {}, "Space"), `Keep ${label}`),
-        h("button", { type: "button", class: "danger", on: { click: () => this.remove() } }, h("kbd", {}, "Del"), "Remove the photo"),
-        this.done.length > 0 && h("button", { type: "button", class: "quiet", on: { click: () => this.undo() } }, h("kbd", {}, "U"), "Back"),
       ),
     );
     this.showMap();
@@ -115,51 +142,57 @@ class Mending {
   }
 
   keep() {
-    this.done.push({ kind: "kept" });
-    this.index += 1;
-    this.present();
+    const key = keyOf(this.version, this.queue[this.index]);
+    kept.add(key);
+    this.advance({ kind: "kept", key });
   }
 
   // A removal waits until all is decided, so that it can be undone: the photo itself is not ours to add again.
   remove() {
-    this.done.push({ kind: "removed", sha: this.queue[this.index].example.sha256 });
-    this.index += 1;
-    this.present();
+    this.advance({ kind: "removed", sha: this.queue[this.index].example.sha256 });
   }
 
-  async decide(label) {
+  decide(label) {
     const { example, label: before } = this.queue[this.index];
     if (label === before) {
       this.keep();
       return;
     }
-    this.done.push({ kind: "relabelled", sha: example.sha256, before });
+    const entry = { kind: "relabelled", sha: example.sha256, before };
+    this.advance(entry);
+    this.change(entry, label);
+  }
+
+  advance(entry) {
+    this.done.push(entry);
     this.index += 1;
     this.present();
-    await this.change(example.sha256, label);
   }
 
-  async undo() {
-    const { kind, sha, before } = this.done.pop();
+  undo() {
+    const entry = this.done.pop();
+    kept.delete(entry.key);
     this.index -= 1;
     this.present();
-    if (kind === "relabelled") await this.change(sha, before);
+    if (entry.kind === "relabelled") this.change(entry, entry.before);
   }
 
-  async change(sha, label) {
-    try {
-      await api.relabel(this.version.dataset, [sha], label);
-    } catch (error) {
-      tellProblem(error);
-    }
+  change(entry, label) {
+    this.changes = this.changes
+      .then(() => api.relabel(this.version.dataset, [entry.sha], label))
+      .catch((error) => {
+        entry.kind = "failed";
+        tellProblem(error);
+      });
   }
 
-  // Removes what is to be removed, for good.
-  async apply() {
+  // Lets all changes be made, and removes what is to be removed, for good.
+  async apply(options) {
     const shas = this.done.filter((entry) => entry.kind === "removed").map((entry) => entry.sha);
-    if (shas.length) await api.remove(this.version.dataset, shas);
     this.done = [];
-    this.back.hidden = true;
+    if (this.back) this.back.hidden = true;
+    await this.changes;
+    if (shas.length) await api.remove(this.version.dataset, shas, options);
   }
 
   finish() {
@@ -180,6 +213,7 @@ class Mending {
       h(
         "section",
         { class: "hero" },
+        icon("check"),
         h("h2", { tabindex: -1 }, title),
         h("p", {}, text),
         some ? this.trainer.element : h("a", { class: "button primary", href: state.link(this.project, "try") }, "Try it"),
@@ -192,7 +226,8 @@ class Mending {
   async compare(after) {
     const before = this.version;
     this.version = after;
-    const { total_count: left } = await api.review(this.project, after.version, { kind: "suspicious", limit: 1, thumbnails: false });
+    const { examples } = await api.review(this.project, after.version, { kind: "suspicious", limit: QUEUE, thumbnails: false });
+    const left = examples.filter((entry) => !kept.has(keyOf(after, entry))).length;
     replace(
       this.place,
       h("h2", { tabindex: -1 }, "Before and after"),
@@ -201,4 +236,8 @@ class Mending {
     );
     this.place.querySelector("h2").focus();
   }
+}
+
+function asBefore({ recipe, class_weight, preference, rejection }) {
+  return { recipe, class_weight, prefer: preference, min_precision: rejection?.min_precision ?? 0 };
 }

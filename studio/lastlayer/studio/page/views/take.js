@@ -2,7 +2,7 @@
 
 import * as api from "../lib/api.js";
 import { confirm } from "../lib/dialog.js";
-import { button, h, replace } from "../lib/dom.js";
+import { button, h, icon, replace } from "../lib/dom.js";
 import * as state from "../lib/state.js";
 import { tellProblem, toast } from "../lib/toast.js";
 import { beside, brief } from "../charts/numbers.js";
@@ -14,11 +14,11 @@ export async function show(root, { project, refresh }) {
     replace(
       root,
       h("div", { class: "title" }, h("h1", {}, "Take")),
-      h("section", { class: "hero" }, h("h2", {}, "Nothing to take yet"), h("p", {}, "Once a model is trained, its versions, its report and its files are here."), h("a", { class: "button primary big", href: state.link(project, "train") }, "Train")),
+      h("section", { class: "hero" }, icon("down"), h("h2", {}, "Nothing to take yet"), h("p", {}, "Once a model is trained, its versions, its report, its files and lines of code for your programs are here."), h("a", { class: "button primary big", href: state.link(project, "train") }, "Train")),
     );
     return;
   }
-  const versions = await api.versions(project);
+  const [versions, status] = await Promise.all([api.versions(project), api.status()]);
   const compared = h("div");
   const again = () => show(root, { project, refresh }).catch(tellProblem);
   replace(
@@ -26,12 +26,12 @@ export async function show(root, { project, refresh }) {
     h("div", { class: "title" }, h("h1", {}, "Take"), h("p", { class: "summary" }, `Version ${model.default_version} is in use`)),
     h("section", { class: "panel" }, h("h2", {}, "Versions"), table(project, model, versions, compared, again), compared),
     h("section", { class: "panel" }, h("h2", {}, "Files"), files(project, model)),
-    h("section", { class: "panel" }, h("h2", {}, "From your own programs"), snippets(project), h("p", { class: "hint" }, h("a", { href: "#/api" }, "All of the HTTP interface"), ", as OpenAPI too.")),
+    h("section", { class: "panel" }, h("h2", {}, "From your own programs"), snippets(project, status.server), h("p", { class: "hint" }, h("a", { href: "#/api" }, "All of the HTTP interface"), ", as OpenAPI too.")),
     h(
       "section",
       { class: "panel" },
-      h("h2", {}, "Leave"),
-      h("p", { class: "hint" }, "The photos stay when the model goes, and the model when the photos go."),
+      h("h2", {}, "Delete"),
+      h("p", { class: "hint" }, "The photos stay when the model goes, and the model stays when the photos go."),
       h("div", { class: "row" }, button("Delete the model", () => removeAll("model"), { class: "danger" }), button("Delete the photos", () => removeAll("photos"), { class: "danger" })),
     ),
   );
@@ -86,10 +86,10 @@ function table(project, model, versions, compared, again) {
       "tr",
       { class: used ? "used" : null },
       h("td", {}, versions.length > 1 && boxes[index]),
-      h("th", { scope: "row" }, number),
-      h("td", {}, new Date(version.create_time).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" })),
-      h("td", {}, version.example_count.toLocaleString("en")),
-      h("td", {}, brief(version)),
+      h("th", { scope: "row", data: { name: "version" } }, number),
+      h("td", { data: { name: "trained" } }, new Date(version.create_time).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" })),
+      h("td", { data: { name: "photos" } }, version.example_count.toLocaleString("en")),
+      h("td", { data: { name: "recognises" } }, brief(version)),
       h(
         "td",
         { class: "actions" },

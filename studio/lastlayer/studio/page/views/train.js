@@ -3,7 +3,7 @@
 import * as api from "../lib/api.js";
 import { confusion } from "../charts/confusion.js";
 import { reliability } from "../charts/reliability.js";
-import { button, count, h, percent, replace } from "../lib/dom.js";
+import { button, count, h, icon, percent, replace } from "../lib/dom.js";
 import * as state from "../lib/state.js";
 import { tellProblem, toast } from "../lib/toast.js";
 import { Mapped } from "./mapped.js";
@@ -47,6 +47,7 @@ export async function show(root, { project, refresh }) {
       ? h(
           "section",
           { class: "hero" },
+          icon("spark"),
           h("h2", {}, "It takes two classes"),
           h("p", {}, "Collect some photos of each first; a dozen of each are a good start."),
           h("a", { class: "button primary big", href: state.link(project, "collect") }, "Collect"),
@@ -85,18 +86,26 @@ async function results(project, version) {
     metrics &&
       h(
         "div",
-        { class: "pair" },
+        { class: metrics.classes.length > 6 ? "pair wide" : "pair" },
         h(
-          "section",
-          { class: metrics.classes.length > 6 ? "panel full" : "panel" },
-          h("h2", {}, "What is taken for what"),
-          h("p", { class: "hint" }, "Each photo was predicted by a model that had not seen it. A number opens its photos."),
-          confusion(metrics, (label, other) => openCell(opened, project, version, label, other).catch(tellProblem)),
-          opened,
+          "div",
+          {},
+          h(
+            "section",
+            { class: "panel" },
+            h("h2", {}, "What is taken for what"),
+            h("p", { class: "hint" }, "Each photo was predicted by a model that had not seen it. A number opens its photos."),
+            confusion(metrics, (label, other) => openCell(opened, project, version, label, other).catch(tellProblem)),
+            opened,
+          ),
+          details(version),
         ),
-        h("section", { class: "panel" }, h("h2", {}, "Class by class"), perClass(metrics)),
-        h("section", { class: "panel" }, h("h2", {}, "Can its probabilities be believed?"), reliability(metrics)),
-        details(version),
+        h(
+          "div",
+          {},
+          h("section", { class: "panel" }, h("h2", {}, "Class by class"), perClass(metrics)),
+          h("section", { class: "panel" }, h("h2", {}, "Can its probabilities be believed?"), reliability(metrics)),
+        ),
       ),
     !metrics && details(version),
   ];
@@ -164,7 +173,7 @@ function details(version) {
     ["features", version.taps.join(" + ")],
     ["says unknown", version.rejection ? `below ${percent(version.rejection.threshold)}` : "never"],
   ];
-  return h("section", { class: "panel" }, h("h2", {}, `How version ${version.version} was trained`), h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
+  return h("section", { class: "panel details" }, h("h2", {}, `How version ${version.version} was trained`), h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
 }
 
 // The photos of one cell of the confusion matrix.
@@ -184,29 +193,27 @@ async function openCell(place, project, version, label, other) {
   }
   const mapped = photos.slice(0, SHOWN).map((example) => new Mapped(project, version.version, example, other));
   const trouble = h("p", { class: "hint", role: "status" });
-  const maps = h("input", {
-    type: "checkbox",
-    on: {
-      change: async () => {
-        trouble.textContent = "";
-        for (const photo of mapped) {
-          const why = await photo.show(maps.checked);
-          if (why) {
-            trouble.textContent = why;
-            break;
-          }
-        }
-      },
-    },
-  });
+  const maps = h("input", { type: "checkbox", checked: true, on: { change: () => showMaps() } });
+  const showMaps = async () => {
+    trouble.textContent = "";
+    for (const photo of mapped) {
+      if (!place.contains(photo.element)) return; // another cell was opened
+      const why = await photo.show(maps.checked);
+      if (why) {
+        trouble.textContent = why;
+        return;
+      }
+    }
+  };
   replace(
     place,
     title,
     photos.length === 0 && h("p", { class: "hint" }, "They were relabelled or removed since."),
-    photos.length > 0 && h("label", { class: "switch" }, maps, ` Show what speaks for ${other}`),
+    photos.length > 0 && h("label", { class: "switch" }, maps, ` Light up what speaks for ${other}`),
     trouble,
     h("div", { class: "photos" }, mapped.map((photo) => photo.element)),
     photos.length > SHOWN && h("p", { class: "hint" }, `and ${photos.length - SHOWN} more`),
     button("Close", () => replace(place), { class: "quiet" }),
   );
+  await showMaps();
 }

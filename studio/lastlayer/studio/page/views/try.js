@@ -5,49 +5,53 @@ import { Bars } from "../charts/bars.js";
 import * as camera from "../lib/camera.js";
 import { button, h, icon, percent, replace } from "../lib/dom.js";
 import { fromDrop, fromInput } from "../lib/files.js";
-import { drawMap, shrunk } from "../lib/pictures.js";
+import { drawMap, drawSquare, shrunk } from "../lib/pictures.js";
 import * as state from "../lib/state.js";
 import { tellProblem } from "../lib/toast.js";
 
 const LIVE_SIDE = 320; // more than the network sees
 const SIDE = 1024;
+const REMEMBERED = 12;
 
 export async function show(root, { project, access }) {
-  if (!(await api.model(project))) {
+  const model = await api.model(project);
+  if (!model) {
     replace(
       root,
       h("div", { class: "title" }, h("h1", {}, "Try")),
-      h("section", { class: "hero" }, h("h2", {}, "Nothing to try yet"), h("p", {}, access.admin ? "Collect photos and train on them first." : "There is no model of this name."), access.admin && h("a", { class: "button primary big", href: state.link(project, "collect") }, "Collect")),
+      h("section", { class: "hero" }, icon("camera"), h("h2", {}, "Nothing to try yet"), h("p", {}, access.admin ? "Collect photos and train on them first. Then show the model something new." : "There is no model of this name."), access.admin && h("a", { class: "button primary big", href: state.link(project, "collect") }, "Collect")),
     );
     return null;
   }
-  const view = new Try(root, project);
+  const view = new Try(root, project, model.classes);
   return () => view.leave();
 }
 
 class Try {
-  constructor(root, project) {
+  constructor(root, project, classes) {
     this.project = project;
     this.photo = null; // what is sent, so that the switch can ask for its map
     this.bars = new Bars();
-    this.video = h("video", { hidden: true, playsinline: true, "aria-label": "Camera" });
+    this.video = h("video", { hidden: true, playsinline: true, "aria-label": "Camera", on: { resize: () => this.video.hidden || this.frame(this.video.videoWidth, this.video.videoHeight) } });
     this.still = h("canvas", { hidden: true, role: "img", "aria-label": "Photo" });
     this.map = h("canvas", { class: "map", hidden: true, "aria-hidden": "true" });
-    this.answer = h("p", { class: "answer", role: "status" }, "");
-    this.sure = h("p", { class: "hint" });
+    this.answer = h("p", { class: "answer", role: "status" });
+    this.guess = h("p", { class: "guess" });
+    this.sure = h("p", { class: "hint" }, "What it is, and how sure that is, will be here.");
     this.speed = h("p", { class: "hint speed" });
-    this.recent = h("div", { class: "recent" });
+    this.recent = h("ul", { class: "recent", "aria-label": "Tried before" });
     this.maps = h("input", { type: "checkbox", id: "maps", on: { change: () => this.again() } });
-    this.live = button("Use the camera", () => (this.video.srcObject ? this.closeCamera() : this.openCamera()), { icon: "camera", id: "live" });
+    this.live = button("Use the camera", () => (this.video.srcObject ? this.closeCamera() : this.openCamera()), { class: "primary", icon: "camera", id: "live" });
+    this.bars.lay(classes.map((label) => ({ label })));
     const files = h("input", { type: "file", multiple: true, accept: "image/*", class: "visually-hidden", "aria-label": "Choose photos to try", on: { change: () => this.take(fromInput(files.files)).then(() => { files.value = ""; }) } });
-    this.invite = h("div", { class: "invite" }, icon("photo"), h("p", {}, "Drop a photo here, or paste one"));
+    this.invite = h("div", { class: "invite" }, icon("photo"), h("p", {}, "Drop a photo here, paste one, or hold a thing to the camera"));
+    this.seen = h("div", { class: "seen", hidden: true }, this.still, this.video, this.map);
     this.stage = h(
       "div",
-      { class: "stage", on: { dragover: (event) => { event.preventDefault(); this.stage.classList.add("over"); }, dragleave: () => this.stage.classList.remove("over") } },
+      { class: "stage", on: { dragover: () => this.stage.classList.add("over"), dragleave: () => this.stage.classList.remove("over") } },
       this.invite,
-      h("div", { class: "seen" }, this.still, this.video, this.map),
+      this.seen,
     );
-    root.addEventListener("dragover", (event) => event.preventDefault());
     root.addEventListener("drop", (event) => { event.preventDefault(); this.stage.classList.remove("over"); this.take(fromDrop(event.dataTransfer)); });
     this.paste = (event) => {
       const pasted = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
@@ -60,14 +64,16 @@ class Try {
       h(
         "div",
         { class: "trying" },
-        h("div", {}, this.stage, h("div", { class: "row" }, h("label", { class: "button" }, files, icon("photo"), "Choose photos"), this.live, h("label", { class: "switch" }, this.maps, " Show where it looks"))),
-        h("div", { class: "said" }, this.answer, this.sure, this.bars.element, this.speed),
+        this.stage,
+        h("div", { class: "said" }, this.answer, this.guess, this.sure, this.bars.element, this.speed),
+        h("div", { class: "row controls" }, this.live, h("label", { class: "button" }, files, icon("photo"), "Choose photos"), h("label", { class: "switch" }, this.maps, " Show where it looks")),
       ),
       this.recent,
     );
   }
 
   leave() {
+    this.left = true;
     removeEventListener("paste", this.paste);
     this.closeCamera();
     this.abort?.abort();
@@ -86,8 +92,11 @@ class Try {
     if (photos.length) this.closeCamera();
     for (const { file, name } of photos) {
       try {
-        await this.one(file.read ? await file.read() : file, name);
+        const blob = file.read ? await file.read() : file;
+        this.remember(await this.one(blob, name), blob, name);
       } catch (error) {
+        if (error.name === "AbortError") return; // something else is shown now
+        this.tellNothing();
         tellProblem(error);
       }
     }
@@ -100,7 +109,9 @@ class Try {
     this.invite.hidden = true;
     this.still.hidden = !picture;
     this.map.hidden = true;
+    this.seen.hidden = !picture;
     if (picture) {
+      this.frame(picture.width, picture.height);
       const scale = Math.min(1, SIDE / Math.max(picture.width, picture.height));
       this.still.width = Math.round(picture.width * scale);
       this.still.height = Math.round(picture.height * scale);
@@ -108,8 +119,13 @@ class Try {
       this.still.setAttribute("aria-label", name);
     }
     this.photo = blob;
-    const prediction = await this.ask(blob, this.abort.signal);
-    this.remember(prediction, name, picture);
+    return this.ask(blob, this.abort.signal);
+  }
+
+  // As large as there is room for, in the picture's own shape, so that the map lies on it exactly.
+  frame(width, height) {
+    this.seen.hidden = false;
+    this.seen.style.setProperty("--ratio", String(width / height));
   }
 
   async again() {
@@ -146,23 +162,37 @@ class Try {
   }
 
   tell(prediction) {
-    const said = prediction.rejected ? "unknown" : prediction.label;
+    const { rejected, label, score, unfamiliar } = prediction;
+    const said = rejected ? "unknown" : label;
     if (this.answer.textContent !== said) this.answer.textContent = said; // read out only where it changes
-    this.answer.classList.toggle("unknown", prediction.rejected);
-    const why = prediction.unfamiliar ? "unlike the photos it was trained on" : "not sure enough";
-    this.sure.textContent = prediction.rejected ? `${why}; best guess: ${prediction.label}, ${percent(prediction.score)}` : `${percent(prediction.score)} sure`;
+    this.answer.classList.toggle("unknown", rejected);
+    this.guess.textContent = rejected ? `Best guess: ${label}, ${percent(score)}` : "";
+    if (rejected) this.sure.textContent = unfamiliar ? "It is unlike the photos of the training." : "That is not sure enough for an answer.";
+    else this.sure.textContent = `${percent(score)} sure`;
     this.bars.show(prediction);
   }
 
-  remember(prediction, name, picture) {
+  tellNothing() {
+    this.answer.textContent = "";
+    this.guess.textContent = "";
+    this.sure.textContent = "There is no answer for this photo.";
+    this.bars.clear();
+  }
+
+  // Small, the newest first; pressed, it is shown again.
+  remember(prediction, blob, name) {
     const small = h("canvas", { width: 96, height: 96, "aria-hidden": "true" });
-    if (picture) {
-      const side = Math.min(picture.width, picture.height);
-      small.getContext("2d").drawImage(picture, (picture.width - side) / 2, (picture.height - side) / 2, side, side, 0, 0, 96, 96);
-    }
-    const words = prediction.rejected ? "unknown" : prediction.label;
-    this.recent.prepend(h("figure", { title: name }, small, h("figcaption", {}, words, h("span", { class: "hint" }, ` ${percent(prediction.score)}`))));
-    while (this.recent.children.length > 12) this.recent.lastChild.remove();
+    drawSquare(small, blob);
+    const { rejected, label, score } = prediction;
+    const show = () => {
+      this.closeCamera();
+      scrollTo({ top: 0 });
+      this.one(blob, name).catch(tellProblem);
+    };
+    const words = h("span", { class: "name" }, rejected ? "unknown" : label);
+    const share = h("span", { class: "hint" }, rejected ? `${label}? ${percent(score)}` : percent(score));
+    this.recent.prepend(h("li", {}, h("button", { type: "button", class: rejected ? "tried unknown" : "tried", title: name, on: { click: show } }, small, words, share)));
+    while (this.recent.children.length > REMEMBERED) this.recent.lastChild.remove();
   }
 
   async openCamera() {
@@ -175,19 +205,24 @@ class Try {
     } finally {
       this.live.disabled = false;
     }
+    if (this.left) { // while the browser asked
+      camera.stop(this.video);
+      return;
+    }
     this.abort?.abort();
     this.abort = new AbortController();
     this.invite.hidden = true;
     this.still.hidden = true;
     this.map.hidden = true;
     this.video.hidden = false;
+    this.frame(this.video.videoWidth, this.video.videoHeight);
     this.live.lastChild.textContent = "Stop the camera";
-    const times = [];
+    this.live.classList.remove("primary");
     const { signal } = this.abort;
-    this.stopLoop = camera.loop(this.video, async () => {
-      const begun = performance.now();
+    const pace = new Pace();
+    this.stopLoop = camera.loop(this.video, () => shrunk(this.video, LIVE_SIDE), async (blob, at) => {
       try {
-        await this.ask(await shrunk(this.video, LIVE_SIDE), signal);
+        await this.ask(blob, signal);
       } catch (error) {
         if (error.name === "AbortError" || signal.aborted) return;
         if (error.code !== "UNAVAILABLE" && error.code !== "RESOURCE_EXHAUSTED") {
@@ -199,12 +234,8 @@ class Try {
         await new Promise((resolve) => setTimeout(resolve, 1000 * (error.retryAfterS ?? 1)));
         return;
       }
-      times.push(performance.now() - begun);
-      if (times.length === 10) {
-        const mean = times.reduce((sum, time) => sum + time, 0) / times.length;
-        this.speed.textContent = `${(1000 / mean).toFixed(0)} a second, ${mean.toFixed(0)} ms each`;
-        times.length = 0;
-      }
+      const words = pace.count(performance.now() - at);
+      if (words && !signal.aborted) this.speed.textContent = words;
     });
   }
 
@@ -215,8 +246,27 @@ class Try {
     camera.stop(this.video);
     this.video.hidden = true;
     this.map.hidden = true;
+    this.seen.hidden = true;
     this.invite.hidden = false;
     this.speed.textContent = "";
     this.live.lastChild.textContent = "Use the camera";
+    this.live.classList.add("primary");
+  }
+}
+
+// How many answers there are in a second, and how old the picture of each is by then: told after every ten.
+class Pace {
+  constructor() {
+    this.ages = [];
+  }
+
+  count(age) {
+    if (!this.ages.length) this.first = performance.now();
+    this.ages.push(age);
+    if (this.ages.length < 10) return "";
+    const rate = (1000 * (this.ages.length - 1)) / (performance.now() - this.first);
+    const mean = this.ages.reduce((sum, one) => sum + one, 0) / this.ages.length;
+    this.ages.length = 0;
+    return `${rate.toFixed(0)} a second, each ${mean.toFixed(0)} ms after its picture`;
   }
 }

@@ -1,9 +1,9 @@
 // Photos that were added with more than one label: they are trained on once somebody says which is right.
 
-import * as api from "../lib/api.js";
-import { button, count, h } from "../lib/dom.js";
-import { fromBase64 } from "../lib/pictures.js";
-import { tellProblem } from "../lib/toast.js";
+import * as api from "../../lib/api.js";
+import { button, count, h } from "../../lib/dom.js";
+import { fromBase64 } from "../../lib/pictures.js";
+import { tellProblem } from "../../lib/toast.js";
 
 const SHOWN = 24;
 
@@ -15,15 +15,15 @@ export async function conflicts(project, changed) {
     "section",
     { class: "conflicts", "aria-label": "Conflicts" },
     h("h2", {}, `${number} in two classes`),
-    h("p", {}, "The same photo was added with more than one label. It is left out of training until you choose."),
+    h("p", {}, "Somebody put the same photo into more than one class. Which is right? It is left out of training until you say."),
     h("div", { class: "cards" }, page.examples.map((example) => card(project, example, changed))),
   );
 }
 
 function card(project, example, changed) {
-  const choose = async (label) => {
+  const change = async (work) => {
     try {
-      await api.relabel(project, [example.sha256], label);
+      await work();
       changed();
     } catch (error) {
       tellProblem(error);
@@ -33,6 +33,11 @@ function card(project, example, changed) {
     "figure",
     { class: "card" },
     example.thumbnail && h("img", { src: fromBase64(example.thumbnail), alt: example.id }),
-    h("figcaption", { class: "row" }, example.labels.map((label) => button(label, () => choose(label)))),
+    h(
+      "figcaption",
+      { class: "row centre" },
+      example.labels.map((label) => button(label, () => change(() => api.relabel(project, [example.sha256], label)))),
+      button("", () => change(() => api.remove(project, [example.sha256])), { class: "quiet", icon: "trash", "aria-label": "Delete this photo" }),
+    ),
   );
 }

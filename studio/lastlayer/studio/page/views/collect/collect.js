@@ -1,15 +1,17 @@
 // Collect: photos into classes, which are columns; what is in two of them; moving, renaming, deleting with undo.
 
-import * as api from "../lib/api.js";
-import { ask } from "../lib/dialog.js";
-import { button, count, h, icon, replace } from "../lib/dom.js";
-import { fromDrop, fromInput } from "../lib/files.js";
-import * as state from "../lib/state.js";
-import { deferred, settle, tellProblem, toast } from "../lib/toast.js";
-import { Upload } from "../lib/upload.js";
+import * as api from "../../lib/api.js";
+import { ask } from "../../lib/dialog.js";
+import { button, count, h, icon, replace } from "../../lib/dom.js";
+import { fromDrop, fromInput } from "../../lib/files.js";
+import * as state from "../../lib/state.js";
+import { deferred, settle, tellProblem, toast } from "../../lib/toast.js";
+import { Upload } from "../../lib/upload.js";
 import { Column } from "./column.js";
 import { conflicts } from "./conflicts.js";
+import { Selection } from "./selection.js";
 import { shoot } from "./shoot.js";
+import { welcome } from "./welcome.js";
 
 const drafts = new Map(); // classes that have no photo yet, by project
 const checkLabel = (label) => ([...label].length > 256 ? "A class has at most 256 characters." : "");
@@ -26,22 +28,20 @@ class Collect {
     this.project = project;
     this.refresh = refresh;
     this.columns = new Map();
-    this.selected = new Set(); // thumbs
     this.upload = null;
     this.board = h("div", { class: "board" });
     this.conflicts = h("div");
     this.progress = h("div", { class: "uploading", hidden: true });
-    this.bar = h("div", { class: "selection", hidden: true, role: "toolbar", "aria-label": "Selected photos" });
+    this.selection = new Selection(this);
     this.summary = h("p", { class: "summary" });
     this.next = h("a", { class: "button primary", href: state.link(project, "train"), hidden: true }, "Train", icon("arrow"));
-    root.addEventListener("dragover", (event) => event.preventDefault());
+    root.addEventListener("dragover", () => root.classList.add("over"));
+    root.addEventListener("dragleave", () => root.classList.remove("over"));
     root.addEventListener("drop", (event) => this.drop(event, null));
-    this.keys = (event) => event.key === "Escape" && this.clear();
-    addEventListener("keydown", this.keys);
   }
 
   leave() {
-    removeEventListener("keydown", this.keys);
+    this.selection.leave();
     for (const column of this.columns.values()) column.leave();
   }
 
@@ -52,7 +52,7 @@ class Collect {
     const labels = [...new Set([...Object.keys(dataset.classes), ...(drafts.get(this.project) ?? [])])];
     for (const column of this.columns.values()) column.leave();
     this.columns.clear();
-    this.selected.clear();
+    this.selection.clear();
     for (const label of labels) this.column(label, dataset.classes[label] ?? 0);
     replace(
       this.root,
@@ -61,23 +61,12 @@ class Collect {
         h("p", { class: "notice" }, `${count(dataset.stale_count, "photo")} must be added again: another network looked at ${dataset.stale_count === 1 ? "it" : "them"}.`),
       this.progress,
       this.conflicts,
-      labels.length ? null : this.welcome(),
+      labels.length ? null : welcome(this),
       this.board,
-      this.bar,
+      this.selection.bar,
     );
     this.lay();
     await this.showConflicts(dataset.conflict_count);
-  }
-
-  welcome() {
-    return h(
-      "section",
-      { class: "drop hero", "aria-label": "Add photos" },
-      icon("folder"),
-      h("h2", {}, "Drop folders of photos here"),
-      h("p", {}, "Each folder becomes a class: ", h("b", {}, "cup"), ", ", h("b", {}, "plate"), ", whatever you like to tell apart. A zip of folders will do as well. A dozen photos of each are a good start."),
-      h("div", { class: "row centre" }, this.picker("Choose a folder", { webkitdirectory: true }, "primary"), this.picker("Choose a zip", { accept: ".zip" }), button("Make a class by hand", () => this.addClass(), { icon: "plus" })),
-    );
   }
 
   picker(label, properties, style = "") {
@@ -121,7 +110,7 @@ class Collect {
     const known = this.columns.get(label);
     if (known) return known;
     const made = this.column(label, 0);
-    this.root.querySelector(".hero")?.remove();
+    this.root.querySelector(".welcome")?.remove();
     this.lay();
     return made;
   }
@@ -183,9 +172,10 @@ class Collect {
   async drop(event, column) {
     event.preventDefault();
     event.stopPropagation();
+    this.root.classList.remove("over");
     const moved = event.dataTransfer.types.includes("application/x-lastlayer");
     if (moved) {
-      if (column) this.move(column.label);
+      if (column) this.selection.move(column.label);
       return;
     }
     await this.take(fromDrop(event.dataTransfer), column);
@@ -235,7 +225,7 @@ class Collect {
     ].filter(Boolean);
     toast(`${words.join(", ")}.`, { kind: counts.failed ? "bad" : "good", ms: counts.failed ? 15000 : 6000 });
     await this.refresh().catch(tellProblem);
-    if (counts.conflict) await this.showConflicts(1);
+    if (counts.conflict) await this.load().catch(tellProblem); // they leave the classes that they were in
   }
 
   told(item, outcome) {
@@ -264,82 +254,7 @@ class Collect {
     shoot(column.label, (blob, name) => this.send([{ file: blob, name, label: column.label }]));
   }
 
-  // What is selected, by clicks or keys: moved by dragging or the list, or deleted.
-
-  toggle(thumb, on = !this.selected.has(thumb)) {
-    if (on) this.selected.add(thumb);
-    else this.selected.delete(thumb);
-    thumb.element.setAttribute("aria-pressed", String(on));
-    this.showBar();
-  }
-
-  clear() {
-    for (const thumb of [...this.selected]) this.toggle(thumb, false);
-  }
-
-  showBar() {
-    this.bar.hidden = this.selected.size === 0;
-    if (this.bar.hidden) return;
-    const target = h(
-      "select",
-      { "aria-label": "Move to", on: { change: () => target.value && this.move(target.value) } },
-      h("option", { value: "" }, "Move to…"),
-      [...this.columns.keys()].map((label) => h("option", { value: label }, label)),
-    );
-    replace(
-      this.bar,
-      h("b", {}, `${count(this.selected.size, "photo")} selected`),
-      target,
-      button("Delete", () => this.remove(), { icon: "trash" }),
-      button("", () => this.clear(), { class: "quiet", icon: "close", "aria-label": "Select none" }),
-    );
-  }
-
-  async move(label) {
-    const thumbs = [...this.selected].filter((thumb) => thumb.column.label !== label);
-    this.clear();
-    if (!thumbs.length) return;
-    const before = Map.groupBy ? Map.groupBy(thumbs, (thumb) => thumb.column.label) : group(thumbs);
-    try {
-      await api.relabel(this.project, thumbs.map((thumb) => thumb.sha), label);
-    } catch (error) {
-      tellProblem(error);
-      return;
-    }
-    for (const thumb of thumbs) thumb.column.give(thumb, this.columns.get(label));
-    this.summarise();
-    toast(`${count(thumbs.length, "photo")} moved to ${label}.`, {
-      actionLabel: "Undo",
-      action: async () => {
-        for (const [old, some] of before) {
-          await api.relabel(this.project, some.map((thumb) => thumb.sha), old).catch(tellProblem);
-        }
-        await this.load().catch(tellProblem);
-      },
-    });
-  }
-
-  remove() {
-    const thumbs = [...this.selected];
-    this.clear();
-    thumbs.forEach((thumb) => thumb.column.hide(thumb, true));
-    this.summarise();
-    deferred(`${count(thumbs.length, "photo")} deleted.`, {
-      commit: (options) => api.remove(this.project, thumbs.map((thumb) => thumb.sha), options),
-      undo: () => {
-        thumbs.forEach((thumb) => thumb.column.hide(thumb, false));
-        this.summarise();
-      },
-    });
-  }
-
   async showConflicts(number) {
     replace(this.conflicts, number ? await conflicts(this.project, () => this.load().catch(tellProblem)) : null);
   }
-}
-
-function group(thumbs) {
-  const found = new Map();
-  for (const thumb of thumbs) found.set(thumb.column.label, [...(found.get(thumb.column.label) ?? []), thumb]);
-  return found;
 }

@@ -1,10 +1,10 @@
 // A class as a column: its photos, small, those that are on their way among them.
 
-import * as api from "../lib/api.js";
-import { button, count, h, icon, replace } from "../lib/dom.js";
-import { fromInput } from "../lib/files.js";
-import { drawSquare, fromBase64 } from "../lib/pictures.js";
-import { tellProblem } from "../lib/toast.js";
+import * as api from "../../lib/api.js";
+import { button, count, h, icon, replace } from "../../lib/dom.js";
+import { fromInput } from "../../lib/files.js";
+import { drawSquare, fromBase64 } from "../../lib/pictures.js";
+import { tellProblem } from "../../lib/toast.js";
 
 const PAGE = 60;
 const THUMB = 112;
@@ -16,6 +16,7 @@ export class Column {
     this.label = label;
     this.count = number;
     this.thumbs = new Map(); // by sha256
+    this.entry = null; // the one that Tab reaches
     this.token = "";
     this.grid = h("div", { class: "grid" });
     this.more = button("Show more", () => this.load().catch(tellProblem), { class: "link", hidden: true });
@@ -35,7 +36,7 @@ export class Column {
         class: "column",
         "aria-label": label,
         on: {
-          dragover: (event) => { event.preventDefault(); this.element.classList.add("over"); },
+          dragover: () => this.element.classList.add("over"),
           dragleave: () => this.element.classList.remove("over"),
           drop: (event) => { this.element.classList.remove("over"); view.drop(event, this); },
         },
@@ -110,10 +111,13 @@ export class Column {
         title: name,
         "aria-label": name,
         "aria-pressed": "false",
+        tabindex: -1,
         on: {
-          click: () => thumb.column.view.toggle(thumb),
+          click: (event) => (event.shiftKey ? thumb.column.view.selection.extend(thumb) : thumb.column.view.selection.toggle(thumb)),
+          focus: () => thumb.column.reach(thumb),
+          keydown: (event) => thumb.column.walk(event, thumb),
           dragstart: (event) => {
-            thumb.column.view.toggle(thumb, true);
+            thumb.column.view.selection.toggle(thumb, true);
             event.dataTransfer.setData("application/x-lastlayer", "moved");
             event.dataTransfer.effectAllowed = "move";
           },
@@ -127,12 +131,38 @@ export class Column {
   place(thumb) {
     this.thumbs.set(thumb.sha, thumb);
     this.grid.append(thumb.element);
+    if (!this.entry) this.reach(thumb);
+  }
+
+  // The photos as they are seen, without those that are on their way or deleted.
+  shown() {
+    const known = new Map([...this.thumbs.values()].map((thumb) => [thumb.element, thumb]));
+    return [...this.grid.children].map((element) => known.get(element)).filter((thumb) => thumb && !thumb.element.hidden);
+  }
+
+  // One photo of a class is reached by Tab, the others from there by the arrows.
+  reach(thumb) {
+    if (this.entry) this.entry.element.tabIndex = -1;
+    this.entry = thumb ?? null;
+    if (thumb) thumb.element.tabIndex = 0;
+  }
+
+  walk(event, thumb) {
+    const thumbs = this.shown();
+    const at = thumbs.indexOf(thumb);
+    const columns = getComputedStyle(this.grid).gridTemplateColumns.split(" ").length;
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, ArrowDown: at + columns, ArrowUp: at - columns, Home: 0, End: thumbs.length - 1 }[event.key];
+    if (!thumbs[to]) return;
+    event.preventDefault();
+    thumbs[to].element.focus();
+    if (event.shiftKey) this.view.selection.toggle(thumbs[to], true);
   }
 
   // A photo that is on its way: shown at once, out of the file itself.
   expect(item) {
     const canvas = h("canvas", { width: THUMB, height: THUMB });
     item.waiting = h("div", { class: "thumb waiting", title: item.name }, canvas);
+    item.started = () => item.waiting.classList.add("sending");
     this.grid.append(item.waiting);
     item.drawn = this.draw(item, canvas);
     this.tell();
@@ -153,6 +183,7 @@ export class Column {
       const thumb = this.make(item.name, outcome.sha256, canvas);
       this.thumbs.set(thumb.sha, thumb);
       item.waiting.replaceWith(thumb.element);
+      if (!this.entry) this.reach(thumb);
       this.count += 1;
     } else if (outcome.status === "present" && this.thumbs.has(outcome.sha256)) {
       const twin = this.thumbs.get(outcome.sha256).element;
@@ -172,6 +203,7 @@ export class Column {
 
   hide(thumb, hidden) {
     thumb.element.hidden = hidden;
+    if (this.entry === thumb || !this.entry) this.reach(this.shown()[0]);
     this.count += hidden ? -1 : 1;
     this.tell();
   }
@@ -181,6 +213,7 @@ export class Column {
     this.count -= 1;
     other.count += 1;
     thumb.column = other;
+    if (this.entry === thumb) this.reach(this.shown()[0]);
     other.place(thumb);
     this.tell();
     other.tell();

@@ -1,10 +1,10 @@
 // The camera for one class: a press takes one photo, holding takes one after the other.
 
-import * as camera from "../lib/camera.js";
-import { open } from "../lib/dialog.js";
-import { button, count, h } from "../lib/dom.js";
-import { shrunk } from "../lib/pictures.js";
-import { tellProblem } from "../lib/toast.js";
+import * as camera from "../../lib/camera.js";
+import { open } from "../../lib/dialog.js";
+import { button, count, h } from "../../lib/dom.js";
+import { shrunk } from "../../lib/pictures.js";
+import { tellProblem } from "../../lib/toast.js";
 
 const EVERY_MS = 200;
 const MAX_SIDE = 640;
@@ -12,7 +12,7 @@ const MAX_SIDE = 640;
 export async function shoot(label, taken) {
   const video = h("video", { playsinline: true });
   const said = h("p", { role: "status" }, "One press, one photo. Hold for many, and turn the thing meanwhile.");
-  const shutter = h("button", { type: "button", class: "primary big", disabled: true }, "Take a photo");
+  const shutter = h("button", { type: "button", class: "primary big shutter", disabled: true }, "Take a photo");
   const dialog = open(`Photos of ${label}`, video, said, h("div", { class: "row end" }, button("Done", () => dialog.close(), { class: "quiet" }), shutter));
   let number = 0;
   let timer = null;
@@ -43,6 +43,8 @@ export async function shoot(label, taken) {
   shutter.addEventListener("keydown", (event) => { if (key(event)) { event.preventDefault(); press(); } });
   shutter.addEventListener("keyup", (event) => key(event) && release());
   for (const event of ["pointerup", "pointercancel", "pointerleave", "blur"]) shutter.addEventListener(event, release);
+  shutter.addEventListener("contextmenu", (event) => event.preventDefault()); // which phones open for a long press
+  shutter.addEventListener("click", (event) => event.detail === 0 && take()); // as screen readers press
   dialog.addEventListener("close", () => { release(); camera.stop(video); });
   try {
     await camera.start(video);

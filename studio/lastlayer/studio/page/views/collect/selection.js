@@ -1,0 +1,114 @@
+// The photos that are selected, by clicks or keys: moved by dragging or by the list, or deleted.
+
+import * as api from "../../lib/api.js";
+import { button, count, h, replace } from "../../lib/dom.js";
+import { deferred, tellProblem, toast } from "../../lib/toast.js";
+
+export class Selection {
+  constructor(view) {
+    this.view = view;
+    this.thumbs = new Set();
+    this.last = null; // the one that was pressed last, from which Shift extends
+    this.bar = h("div", { class: "selection", hidden: true, role: "toolbar", "aria-label": "Selected photos" });
+    this.keys = (event) => this.key(event);
+    addEventListener("keydown", this.keys);
+  }
+
+  leave() {
+    removeEventListener("keydown", this.keys);
+  }
+
+  toggle(thumb, on = !this.thumbs.has(thumb)) {
+    if (on) this.thumbs.add(thumb);
+    else this.thumbs.delete(thumb);
+    thumb.element.setAttribute("aria-pressed", String(on));
+    this.last = thumb;
+    this.showBar();
+  }
+
+  // With Shift, all from the one that was pressed last.
+  extend(thumb) {
+    const thumbs = thumb.column.shown();
+    const [from, to] = [thumbs.indexOf(this.last), thumbs.indexOf(thumb)];
+    if (from < 0) this.toggle(thumb);
+    else for (const one of thumbs.slice(Math.min(from, to), Math.max(from, to) + 1)) this.toggle(one, true);
+  }
+
+  key(event) {
+    if (event.target.closest?.("dialog")) return;
+    if (event.key === "Escape") this.clear();
+    else if (event.key === "Delete" && this.thumbs.size) this.remove();
+  }
+
+  clear() {
+    for (const thumb of [...this.thumbs]) this.toggle(thumb, false);
+  }
+
+  showBar() {
+    this.bar.hidden = this.thumbs.size === 0;
+    if (this.bar.hidden) return;
+    // A choice alone moves nothing: by the keyboard one passes the others on the way to one's own.
+    const target = h(
+      "select",
+      { "aria-label": "Move to", on: { change: () => { move.disabled = !target.value; } } },
+      h("option", { value: "" }, "Move to…"),
+      [...this.view.columns.keys()].map((label) => h("option", { value: label }, label)),
+    );
+    const move = button("Move", () => this.move(target.value), { disabled: true });
+    replace(
+      this.bar,
+      h("b", {}, `${count(this.thumbs.size, "photo")} selected`),
+      h("span", { class: "row" }, target, move),
+      button("Delete", () => this.remove(), { icon: "trash" }),
+      button("", () => this.clear(), { class: "quiet", icon: "close", "aria-label": "Select none" }),
+    );
+  }
+
+  async move(label) {
+    const thumbs = [...this.thumbs].filter((thumb) => thumb.column.label !== label);
+    this.clear();
+    if (!thumbs.length) return;
+    const before = byLabel(thumbs);
+    try {
+      await api.relabel(this.view.project, thumbs.map((thumb) => thumb.sha), label);
+    } catch (error) {
+      tellProblem(error);
+      return;
+    }
+    for (const thumb of thumbs) thumb.column.give(thumb, this.view.columns.get(label));
+    thumbs[0].element.focus({ preventScroll: true });
+    this.view.summarise();
+    toast(`${count(thumbs.length, "photo")} moved to ${label}.`, {
+      actionLabel: "Undo",
+      action: async () => {
+        for (const [old, some] of before) {
+          await api.relabel(this.view.project, some.map((thumb) => thumb.sha), old).catch(tellProblem);
+        }
+        await this.view.load().catch(tellProblem);
+      },
+    });
+  }
+
+  remove() {
+    const thumbs = [...this.thumbs];
+    const [first] = thumbs;
+    const near = first.column.shown().filter((thumb) => !this.thumbs.has(thumb));
+    this.clear();
+    thumbs.forEach((thumb) => thumb.column.hide(thumb, true));
+    (near[0]?.element ?? first.column.name).focus();
+    this.view.summarise();
+    deferred(`${count(thumbs.length, "photo")} deleted.`, {
+      commit: (options) => api.remove(this.view.project, thumbs.map((thumb) => thumb.sha), options),
+      undo: () => {
+        thumbs.forEach((thumb) => thumb.column.hide(thumb, false));
+        this.view.summarise();
+      },
+    });
+  }
+}
+
+function byLabel(thumbs) {
+  const found = new Map();
+  for (const thumb of thumbs) found.set(thumb.column.label, [...(found.get(thumb.column.label) ?? []), thumb]);
+  return found;
+}
