@@ -1,6 +1,5 @@
 """Predictions for people."""
 
-
 import pytest
 
 from lastlayer.client.output.predictions import print_prediction, short_names
