@@ -1,7 +1,6 @@
 """The command `client`: its sub-commands, and how errors become sentences and exit statuses."""
 
 import contextlib
-import gc
 import importlib
 import os
 import sys
@@ -82,7 +81,6 @@ class _Program(Group):
         else:
             status = self._finish(args=args, prog_name=prog_name, complete_var=complete_var, **extra)
         if standalone_mode:
-            gc.freeze()  # or Python would look through all that there is once more before it ends: 20 ms
             sys.exit(status)
         return status
 

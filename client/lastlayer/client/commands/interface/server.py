@@ -48,9 +48,9 @@ class Server:
         from lastlayer.client.api import Client
         from lastlayer.client.transport.channel import Security
 
-        # Images come from here on, maybe very many. What was imported by now is no garbage and never looked at again.
-        gc.freeze()
-        gc.enable()
+        if not gc.isenabled():  # since the program began: images come from here on, maybe very many
+            gc.freeze()
+            gc.enable()
         if not self.tls and self.ca is None:
             for option, given in (
                 ("--tls-cert", self.certificate),
