@@ -31,6 +31,7 @@ from lastlayer.rpc.settings import load_settings
 
 _FOLDS = 10
 _MOST_POINTS, _MOST_LOSS = 0.5, 0.01
+_ROUNDING = 1e-9
 
 _Features = Mapping[str, npt.NDArray[np.float32]]
 """float32 [n, d] by tap."""
@@ -119,23 +120,29 @@ def _heads(
                         np.maximum(own[np.arange(len(rest)), y[rest]], 1e-15)
                     )
     shown = Table("trained in", "tried in", "accuracy", "log-loss", "points", "log-loss", "within", title="Heads")
-    base = right[FULL, FULL].mean(), losses[FULL, FULL].mean()
     for pair in pairs:
         accuracy, loss = right[pair].mean(), losses[pair].mean()
-        points, more = 100 * (accuracy - base[0]), loss - base[1]
+        points, points_error = _difference(100 * (right[pair] - right[FULL, FULL]))
+        more, more_error = _difference(losses[pair] - losses[FULL, FULL])
         shown.add_row(
             *(variant.precision for variant in pair),
             f"{accuracy:.4f}",
             f"{loss:.4f}",
-            f"{points:+.2f}",
-            f"{more:+.4f}",
-            "yes" if abs(points) <= _MOST_POINTS and abs(more) <= _MOST_LOSS else "NO",
+            f"{points:+.2f} ± {points_error:.2f}",
+            f"{more:+.4f} ± {more_error:.4f}",
+            "yes" if max(abs(points) / _MOST_POINTS, abs(more) / _MOST_LOSS) <= 1 + _ROUNDING else "no",
         )
     shown.caption = (
-        f"means of {repeats} cross-validations of {_FOLDS} folds; the last columns: minus float32 in both, and whether "
-        f"that is at most {_MOST_POINTS:g} points and {_MOST_LOSS:g}"
+        f"means of {repeats} cross-validations of {_FOLDS} folds; the last columns: minus float32 in both, with the "
+        f"standard error over the images, and whether that is at most {_MOST_POINTS:g} points and {_MOST_LOSS:g}"
     )
     return shown
+
+
+def _difference(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return the mean of differences [repeats, n], and its standard error, for which repeats are no further images."""
+    images = values.mean(0)
+    return float(images.mean()), float(images.std(ddof=1) / np.sqrt(len(images)))
 
 
 if __name__ == "__main__":
