@@ -103,13 +103,25 @@ def quantize(model: Any, images: npt.NDArray[np.uint8]) -> tuple[bytes, bytes]:
     dataset = nncf.Dataset([images[index : index + 1] for index in range(len(images))])
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # its bars
-            made = nncf.quantize(model, dataset, subset_size=len(images))
+            made = nncf.quantize(model, dataset, subset_size=len(images), advanced_parameters=_whole_ranges(nncf))
     except Exception as error:
         raise BackboneError(f"NNCF cannot make the network in int8: {str(error).splitlines()[0]}") from error
     with tempfile.TemporaryDirectory() as folder:
         xml = Path(folder) / "network.xml"
         openvino.save_model(made, xml, compress_to_fp16=False)
         return xml.read_bytes(), xml.with_suffix(".bin").read_bytes()
+
+
+def _whole_ranges(nncf: Any) -> Any:
+    """Return what has activations keep the widest range that any image has, and not that of an image on average.
+
+    That cuts off what other images have beyond it. Of photos of flowers, with GoogLeNet calibrated on generated images,
+    the least cosine to float32 is 0.998 with the whole range and 0.963 without at `mixed4d`, 0.996 and 0.937 at
+    `avgpool0`.
+    """
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+
+    return nncf.AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX)
 
 
 def _join_transpositions(model: Any) -> None:
