@@ -2,7 +2,7 @@
 
 The images of a folder, one sub-folder a class, are added in some parts by the client through both services, as `client
 add` does it. In turn with each part, streams have the featurizer featurize the same images and nobody store them. Then
-a model is trained on all of them, with all taps. CPU is milliseconds of a processor for an image, of each process, which
+a model is trained on all of them, with all taps. CPU is milliseconds of a processor for an image, of each process: it
 says more than the pace does where others use the machine, too. The settings of the featurizer hold.
 """
 

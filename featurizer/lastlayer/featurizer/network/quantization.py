@@ -115,8 +115,8 @@ def quantize(model: Any, images: npt.NDArray[np.uint8]) -> tuple[bytes, bytes]:
 def _whole_ranges(nncf: Any) -> Any:
     """Return what has activations keep the widest range that any image has, and not that of an image on average.
 
-    That cuts off what other images have beyond it. Of photos of flowers, with GoogLeNet calibrated on generated images,
-    the least cosine to float32 is 0.998 with the whole range and 0.963 without at `mixed4d`, 0.996 and 0.937 at
+    That cuts off what other images have beyond it. With GoogLeNet calibrated on generated images, the least cosine to
+    float32 of 32 photos of flowers is 0.998 with the whole range and 0.990 without at `mixed4d`, 0.996 and 0.975 at
     `avgpool0`.
     """
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
