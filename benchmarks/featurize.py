@@ -2,8 +2,9 @@
 
 The ceilings are the network alone, on ready tensors (a) and with photos decoded beside it (b), in a process that does
 nothing else. The service is a real featurizer process, called over gRPC. Both are measured in each configuration that
-this machine has: TensorFlow and OpenVINO, in float32 and bfloat16. `--rivals` adds the same graph and photos behind
-MLServer, BentoML and a plain grpcio server (`make rivals` installs them).
+this machine has: as the featurizer chooses by default, and TensorFlow and OpenVINO, in float32, bfloat16 and int8
+(which is made at the first start where it is not there, and which the default takes where it was there). `--rivals`
+adds the same graph and photos behind MLServer, BentoML and a plain grpcio server (`make rivals` installs them).
 
 All are alive at the same time and measured in turn, five rounds of each, so that what else the machine does weighs on
 all alike; each number is the median of its rounds, each ratio one of the same round. The callers of each are a process

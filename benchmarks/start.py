@@ -8,9 +8,9 @@ its engine and its precision.
 
 import argparse
 import functools
-import importlib.util
 import itertools
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -27,8 +27,8 @@ from rich.table import Table
 
 from benchmarks.load.photos import chosen_photos, read_photos
 from benchmarks.load.processes import machine, usage
+from benchmarks.measured.contenders import CONFIGURATIONS
 from lastlayer.client import Client, read_data
-from lastlayer.featurizer.network.variants import reduced_precision
 from lastlayer.local.services import SCRIPTS, Service, free_port, running_services
 from lastlayer.rpc.channel import channel_options
 from lastlayer.rpc.probe import is_serving
@@ -81,15 +81,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _contenders() -> list[_Contender]:
-    precisions = ["float32"] + ["bfloat16"] * (reduced_precision(gpu=False) == "bfloat16")
-    engines = ["tensorflow"] + ["openvino"] * (importlib.util.find_spec("openvino") is not None)
     featurizers = [
         _Contender(
-            f"featurizer: {engine}, {precision}",
+            f"featurizer: {configuration.name}",
             "featurizer",
-            {"FEATURIZER_ENGINE": engine, "FEATURIZER_PRECISION": precision},
+            {"FEATURIZER_ENGINE": configuration.engine, "FEATURIZER_PRECISION": configuration.precision},
         )
-        for engine, precision in itertools.product(engines, precisions)
+        for configuration in CONFIGURATIONS
+        if configuration.lacking() is None
     ]
     return [_Contender("classifier", "classifier-svc", {}), *featurizers]
 
@@ -180,20 +179,33 @@ def _client_table(photos: Path, scratch: Path) -> Table:
             "client predict": ([program, "predict", *server, str(image)], predict_s),
         }
         taken: dict[str, list[float]] = defaultdict(list)
+        spent: dict[str, list[float]] = defaultdict(list)
         for _ in range(_ROUNDS):
             for name, (command, _) in commands.items():
+                before = _children_cpu_s()
                 taken[name].append(
                     _seconds(functools.partial(subprocess.run, command, check=True, capture_output=True))
                 )
-    table = Table("", "ms", "server ms", "the client's own ms", title="Client")
+                spent[name].append(_children_cpu_s() - before)
+    table = Table("", "ms", "server ms", "the client's own ms", "CPU ms", title="Client")
     for column in table.columns[1:]:
         column.justify = "right"
     for name, (_, server_s) in commands.items():
         whole_s = float(np.median(taken[name]))
         shown = f"{server_s * 1e3:.0f}" if server_s else ""
-        table.add_row(name, f"{whole_s * 1e3:.0f}", shown, f"{(whole_s - server_s) * 1e3:.0f}")
-    table.caption = "medians of 5, in turn; the server's: the same call from a client that is connected"
+        own = f"{(whole_s - server_s) * 1e3:.0f}"
+        table.add_row(name, f"{whole_s * 1e3:.0f}", shown, own, f"{min(spent[name]) * 1e3:.0f}")
+    table.caption = (
+        "medians of 5, in turn; the server's: the same call from a client that is connected; CPU: of the client, the "
+        "least of 5"
+    )
     return table
+
+
+def _children_cpu_s() -> float:
+    """Return what processes have used of processors that this one has started, and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _seconds(call: _Call) -> float:

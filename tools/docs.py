@@ -23,7 +23,13 @@ def client_help() -> str:
     from lastlayer.client.__main__ import main
 
     assert isinstance(main, click.Group)
-    rows = [f"| `client {name}` | {command.get_short_help_str(limit=200)} |" for name, command in main.commands.items()]
+    context = click.Context(main)
+    commands = {name: main.get_command(context, name) for name in main.list_commands(context)}
+    rows = [
+        f"| `client {name}` | {command.get_short_help_str(limit=200)} |"
+        for name, command in commands.items()
+        if command
+    ]
     return "\n".join(["| command | what it does |", "| --- | --- |", *rows])
 
 

@@ -8,7 +8,7 @@ import itertools
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,12 @@ def _check(answer: featurizer_pb2.FeaturizeResponse) -> None:
             raise RuntimeError(f"a photo has no features: {result.error.message}")
 
 
+def _tensorflow() -> str:
+    """Return the version of TensorFlow, whichever package it came in."""
+    packages = packages_distributions()["tensorflow"]
+    return version(packages[0])
+
+
 async def _main(address: str, photos: Sequence[bytes]) -> None:
     async with grpc.aio.insecure_channel(address, options=channel_options()) as channel:
         await asyncio.wait_for(channel.channel_ready(), _START_TIMEOUT_S)
@@ -105,7 +111,7 @@ async def _main(address: str, photos: Sequence[bytes]) -> None:
             callers.vectors,
             photos,
             callers.streams,
-            versions=[version("grpcio"), version("tensorflow")],
+            versions=[version("grpcio"), _tensorflow()],
         )
 
 

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 import grpc
@@ -39,7 +38,7 @@ class Configuration:
     @property
     def name(self) -> str:
         """How it is chosen on the command line."""
-        return f"{self.engine}-{self.precision}"
+        return "auto" if self.engine == "auto" else f"{self.engine}-{self.precision}"
 
     def lacking(self) -> str | None:
         """Return why this machine cannot run it, if it cannot."""
@@ -47,11 +46,15 @@ class Configuration:
             return "OpenVINO is not installed"
         if self.precision == "bfloat16" and reduced_precision(gpu=False) is None:
             return "the processor has neither AVX512-BF16 nor AMX"
+        if self.precision == "int8" and importlib.util.find_spec("nncf") is None:
+            return "NNCF is not installed, which makes the network in int8"
         return None
 
 
 CONFIGURATIONS = [
-    Configuration(engine, number) for engine in ("tensorflow", "openvino") for number in ("float32", "bfloat16")
+    Configuration("auto", "auto"),  # before int8, which `auto` would take where it has been made
+    *(Configuration(engine, number) for engine in ("tensorflow", "openvino") for number in ("float32", "bfloat16")),
+    Configuration("openvino", "int8"),
 ]
 
 
@@ -95,7 +98,7 @@ def ours(
                 backbone = featurizer_pb2_grpc.FeaturizerStub(channel).GetBackbone(featurizer_pb2.GetBackboneRequest())
             batches = ", ".join(f"{rate:.0f} at {batch}" for batch, rate in alone.rates.items())
             say(
-                f"{configuration.name} {version(configuration.engine)}: {backbone.name} on {backbone.device}, "
+                f"{configuration.name}: {backbone.name} on {backbone.device} in {backbone.precision}, "
                 f"{_used(service).resident_mb:.0f} MB when idle; the graph alone, images per second by batch: "
                 f"{batches}; (a) and (b) run {alone.best_batch}"
             )

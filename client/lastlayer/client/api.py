@@ -7,10 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lastlayer.client.data.images import ImageSource, name_of, read_image, wire_name
-from lastlayer.client.data.labelled import Labelled, to_examples
 from lastlayer.client.data.pixels import is_pixels
 from lastlayer.client.errors import AccessError, InvalidInputError, NotFoundError, ServerError, from_call
 from lastlayer.client.results import (
@@ -36,16 +34,15 @@ from lastlayer.client.results import (
 from lastlayer.client.transport import messages as wire
 from lastlayer.client.transport.channel import Security, check_server, close_after_interrupt, open_channel
 from lastlayer.client.transport.defaults import DEFAULT_MODEL, DEFAULT_SERVER, DEFAULT_TIMEOUT_S, TRAIN_TIMEOUT_S
-from lastlayer.client.transport.evaluation import EvaluationRun
-from lastlayer.client.transport.move import Move
 from lastlayer.client.transport.prediction import PredictionStream, Wanted, predict
 from lastlayer.client.transport.retry import Patience
-from lastlayer.client.transport.upload import Upload
 from lastlayer.rpc.channel import CLASSIFIER_SERVICE, FEATURES_HEALTH
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+
+    from lastlayer.client.data.labelled import Labelled
 
 """The serving name of what needs the featurizer."""
 _PAGE_SIZE: Final = 1000
@@ -118,7 +115,7 @@ class Client:
 
     def add_examples(
         self,
-        examples: Labelled,
+        examples: "Labelled",
         *,
         dataset: str = DEFAULT_MODEL,
         thumbnails: bool = True,
@@ -143,6 +140,9 @@ class Client:
         >>> added.added, added.present
         (4, 0)
         """
+        from lastlayer.client.data.labelled import to_examples
+        from lastlayer.client.transport.upload import Upload
+
         counts = {"added": 0, "present": 0}
         trimmed = 0
         conflicts: list[ExampleOutcome] = []
@@ -235,7 +235,7 @@ class Client:
 
     def evaluate(
         self,
-        examples: Labelled,
+        examples: "Labelled",
         *,
         model: str = DEFAULT_MODEL,
         version: int = 0,
@@ -252,6 +252,9 @@ class Client:
         >>> evaluation.metrics.accuracy, evaluation.metrics.log_loss
         (0.75, 0.5)
         """
+        from lastlayer.client.data.labelled import to_examples
+        from lastlayer.client.transport.evaluation import EvaluationRun
+
         known = tuple(to_examples(examples))
         if not known:
             raise InvalidInputError("There are no examples to evaluate.")
@@ -446,6 +449,8 @@ class Client:
         >>> moved.present, moved.sent, moved.missing
         (4, 0, ())
         """
+        from lastlayer.client.transport.move import Move
+
         move = Move(tuple(self.list_examples(dataset)), folders, dataset=dataset)
         move.run(self._stub, Patience(self.server, self._timeout_s), on_outcome)
         known = self.get_dataset(dataset)
@@ -601,6 +606,8 @@ class Client:
 
         Raises `ServerUnavailableError` where it cannot be reached, and `AccessError` where it does not know the token.
         """
+        from grpc_health.v1 import health_pb2, health_pb2_grpc
+
         health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types leave its methods out
         services = {}
         for label, name in (("server", ""), (CLASSIFIER_SERVICE, CLASSIFIER_SERVICE), ("featurizer", FEATURES_HEALTH)):

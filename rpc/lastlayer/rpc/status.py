@@ -10,7 +10,6 @@ from typing import Final, cast
 import grpc
 from google.protobuf import any_pb2, duration_pb2, message
 from google.rpc import error_details_pb2, status_pb2
-from grpc_status import rpc_status
 
 from lastlayer.rpc.errors import InvalidFieldError, LastlayerError, OverloadedError
 
@@ -115,6 +114,8 @@ def read_status(status: status_pb2.Status) -> ErrorDetails:
 
 def read_error(error: grpc.RpcError) -> ErrorDetails:
     """Return what a failed call says, whether it failed at the server or on the way (sync or asyncio)."""
+    from grpc_status import rpc_status  # which imports much else; the client starts sooner without
+
     # What a failed call raises is an RpcError and a Call in one (asyncio's has the same methods); no type says so.
     call = cast(grpc.Call, error)
     status = rpc_status.from_call(call)

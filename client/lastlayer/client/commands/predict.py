@@ -55,16 +55,13 @@ def predict(
     import dataclasses
 
     from lastlayer.client.commands.interface.models import choose, said
-    from lastlayer.client.commands.interface.notices import tell_failures
-    from lastlayer.client.output.json_lines import print_json, result_json
-    from lastlayer.client.output.results import console, print_prediction, short_names
+    from lastlayer.client.output.predictions import print_prediction, short_names
 
     def source(image: str) -> "ImageSource":
         return sys.stdin.buffer if image == "-" else image
 
     name, number = said(None, model, version)
     names = short_names(images)
-    out = console()
     status = DONE
     # People see the best class unless they ask for more; programs see all of them.
     wanted = top_k or (0 if as_json else 1)
@@ -74,10 +71,14 @@ def predict(
         )
         for image, prediction in zip(images, predictions, strict=True):
             if prediction.error is not None:
+                from lastlayer.client.commands.interface.notices import tell_failures
+
                 status = SOME_FAILED
                 tell_failures([(names[image], prediction.error)])
             if as_json:
+                from lastlayer.client.output.json_lines import print_json, result_json
+
                 print_json(result_json(dataclasses.replace(prediction, image=image)))
             elif prediction.error is None:
-                print_prediction(out, names[image], prediction)
+                print_prediction(names[image], prediction)
     return status

@@ -1,27 +1,19 @@
 """The command `client`: its sub-commands, and how errors become sentences and exit statuses."""
 
 import contextlib
+import importlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any, TextIO
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TextIO
 
 import click
 from click.shell_completion import get_completion_class
 
-from lastlayer.client.commands.curate import add, relabel, remove, review
-from lastlayer.client.commands.evaluate import evaluate
-from lastlayer.client.commands.explain import explain
 from lastlayer.client.commands.interface.help import CONTEXT, Command, Group
 from lastlayer.client.commands.interface.options import CUT_SHORT, INTERRUPTED, SERVER_FAILED, WRONG_INPUT
 from lastlayer.client.commands.interface.questions import DeclinedError
 from lastlayer.client.commands.interface.style import tell
-from lastlayer.client.commands.move import move
-from lastlayer.client.commands.predict import predict
-from lastlayer.client.commands.report import report
-from lastlayer.client.commands.resources import datasets, models, status
-from lastlayer.client.commands.train import train
-from lastlayer.client.commands.versions import compare, export, rollback
 from lastlayer.client.errors import AccessError, ClientError, DataError, ServerError
 
 _EPILOG = """\b
@@ -39,8 +31,38 @@ Example:
   client predict new.jpg"""
 
 
+_MODULES: Final[Mapping[str, str]] = {
+    "add": "curate",
+    "train": "train",
+    "evaluate": "evaluate",
+    "predict": "predict",
+    "explain": "explain",
+    "report": "report",
+    "review": "curate",
+    "relabel": "curate",
+    "remove": "curate",
+    "move": "move",
+    "compare": "versions",
+    "rollback": "versions",
+    "export": "versions",
+    "models": "resources",
+    "datasets": "resources",
+    "status": "resources",
+}
+"""The commands, in the order of use, and the modules of this package that they are in: imported when they are named."""
+
+
 class _Program(Group):
     """A group whose commands return their exit status, and whose errors are one sentence each on standard error."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*_MODULES, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _MODULES and cmd_name not in self.commands:
+            module = importlib.import_module(f"lastlayer.client.commands.{_MODULES[cmd_name]}")
+            self.add_command(getattr(module, cmd_name))
+        return super().get_command(ctx, cmd_name)
 
     def main(
         self,
@@ -153,23 +175,4 @@ def completion(shell: str) -> int:
     return 0
 
 
-for command in (
-    add,
-    train,
-    evaluate,
-    predict,
-    explain,
-    report,
-    review,
-    relabel,
-    remove,
-    move,
-    compare,
-    rollback,
-    export,
-    models,
-    datasets,
-    status,
-    completion,
-):
-    main.add_command(command)
+main.add_command(completion)

@@ -1,7 +1,5 @@
 """Results for people: lines and tables on standard output, coloured on a terminal only."""
 
-import collections
-import os
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -16,7 +14,6 @@ from lastlayer.client.results import (
     Metrics,
     ModelVersion,
     MovedDataset,
-    Prediction,
 )
 from lastlayer.rpc.observability.escape import escape
 
@@ -25,19 +22,6 @@ def console() -> Console:
     """Return the console of standard output; one that is no terminal never wraps a line."""
     plain = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     return plain if plain.is_terminal else Console(highlight=False, markup=False, emoji=False, width=100_000)
-
-
-def print_prediction(out: Console, name: str, prediction: Prediction) -> None:
-    """Print the best class of an image in a line, and below it the further ones where several were asked for."""
-    label, with_score = Text(escape(prediction.label), "bold green"), f" with score: {prediction.score:.4f}"
-    start = f"Image: {escape(name)} predicted as: "
-    if prediction.rejected:
-        unknown = Text("unknown", "bold yellow")
-        line(out, Text.assemble(start, unknown, f" (the best guess is: {label.plain}{with_score})"))
-    else:
-        line(out, Text.assemble(start, label, with_score))
-    for score in prediction.scores[1:]:
-        line(out, f"  {escape(score.label)}: {score.score:.4f}")
 
 
 def print_explanation(out: Console, name: str, explanation: Explanation) -> None:
@@ -49,13 +33,6 @@ def print_explanation(out: Console, name: str, explanation: Explanation) -> None
         f"Logit: {explanation.logit:.4f}, of which {sum(cell for cell in cells if cell > 0):+.4f} for it,"
         f" {sum(cell for cell in cells if cell < 0):+.4f} against it and {explanation.bias:+.4f} of every image",
     )
-
-
-def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Return the paths with their last parts, where those tell the paths apart."""
-    counts = collections.Counter(os.path.basename(name) for name in set(names))  # noqa: PTH119 - keeps the name as is
-    bases = {name: os.path.basename(name) for name in names}  # noqa: PTH119
-    return {name: base if base and counts[base] == 1 else name for name, base in bases.items()}
 
 
 def print_training(out: Console, version: ModelVersion, added: AddedExamples | None) -> None:

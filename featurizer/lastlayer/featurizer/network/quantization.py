@@ -99,13 +99,46 @@ def quantize(model: Any, images: npt.NDArray[np.uint8]) -> tuple[bytes, bytes]:
             "Making a network in int8 needs NNCF: `pip install 'lastlayer[quantize]'` brings it. Serving it does not."
         ) from error
     logging.getLogger("nncf").setLevel(logging.ERROR)
+    _join_transpositions(model)
     dataset = nncf.Dataset([images[index : index + 1] for index in range(len(images))])
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # its bars
-            made = nncf.quantize(model, dataset, subset_size=len(images))
+            made = nncf.quantize(model, dataset, subset_size=len(images), advanced_parameters=_whole_ranges(nncf))
     except Exception as error:
         raise BackboneError(f"NNCF cannot make the network in int8: {str(error).splitlines()[0]}") from error
     with tempfile.TemporaryDirectory() as folder:
         xml = Path(folder) / "network.xml"
         openvino.save_model(made, xml, compress_to_fp16=False)
         return xml.read_bytes(), xml.with_suffix(".bin").read_bytes()
+
+
+def _whole_ranges(nncf: Any) -> Any:
+    """Return what has activations keep the widest range that any image has, and not that of an image on average.
+
+    That cuts off what other images have beyond it. With GoogLeNet calibrated on generated images, the least cosine to
+    float32 of 32 photos of flowers is 0.998 with the whole range and 0.990 without at `mixed4d`, 0.996 and 0.975 at
+    `avgpool0`.
+    """
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+
+    return nncf.AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX)
+
+
+def _join_transpositions(model: Any) -> None:
+    """Take out of a model of OpenVINO pairs of transpositions that undo each other.
+
+    They stand where a tap and a depthwise convolution read the same map. NNCF would quantise between the two, channel
+    by channel along an axis that is none of channels there, which OpenVINO cannot run.
+    """
+    for second in model.get_ordered_ops():
+        first = second.input_value(0).get_node() if second.get_type_name() == "Transpose" else None
+        if first is None or first.get_type_name() != "Transpose":
+            continue
+        one, other = (node.input_value(1).get_node() for node in (first, second))
+        if not one.get_type_name() == other.get_type_name() == "Constant":
+            continue
+        order = one.get_data().flatten()
+        if (order[other.get_data().flatten()] == np.arange(len(order))).all():
+            source = first.input_value(0)
+            for reader in second.output(0).get_target_inputs():
+                reader.replace_source_output(source)

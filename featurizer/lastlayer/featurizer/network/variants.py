@@ -90,7 +90,11 @@ def machine_key(device: str, *, cpuinfo: Path = _CPUINFO) -> str:
     except OSError:
         lines = []
     described = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
-    versions = [importlib.metadata.version(name) for name in ("tensorflow", "openvino") if _is_distributed(name)]
+    versions = [
+        importlib.metadata.version(name)
+        for name in ("tensorflow", "tensorflow-cpu", "openvino")
+        if _is_distributed(name)
+    ]
     told = json.dumps([device, described, available_processors(), versions])
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 

@@ -174,3 +174,26 @@ def test_tune_shows_what_is_taken(declaration: Path, monkeypatch: pytest.MonkeyP
     assert [entry["chosen"] for entry in entries].count(True) == 1
     (chosen,) = (entry for entry in entries if entry["chosen"])
     assert loaded(declaration).variant == (chosen["engine"], chosen["precision"])
+
+
+def test_maps_that_a_depthwise_convolution_reads_are_quantised_by_channel(tmp_path: Path) -> None:
+    """As in Xception: a tap reads the same map, in another order of its axes."""
+    pytest.importorskip("nncf", reason="networks in int8 are made by NNCF")
+    import tensorflow as tf
+
+    declaration = write_tiny_backbone(tmp_path / "separable")
+    graph = tf.Graph()
+    random = np.random.default_rng(0)
+    with graph.as_default():
+        pixels = tf.compat.v1.placeholder(tf.float32, [None, None, None, 3], name="input")
+        halves = [random.standard_normal((3, 3, 3, 8)).astype(np.float32) for _ in range(2)]
+        parts = [tf.nn.conv2d(pixels, tf.constant(half), strides=2, padding="VALID") for half in halves]
+        conv = tf.add(*parts, name="conv")
+        depth, point = (random.standard_normal(shape).astype(np.float32) for shape in ((3, 3, 8, 1), (1, 1, 8, 16)))
+        second = tf.nn.separable_conv2d(conv, tf.constant(depth), tf.constant(point), [1, 1, 1, 1], "VALID")
+        pool = tf.reduce_mean(tf.nn.relu(second), [1, 2], name="pool")
+        tf.matmul(pool, tf.constant(random.standard_normal((16, 5)).astype(np.float32)), name="scores")
+    declaration.with_name("graph.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    ready = loaded(declaration, precision="int8")
+    assert ready.variant == INT8
+    assert min(distance.mean_cosine for distance in ready.distances.values()) > 0.99

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from lastlayer.client.output.results import print_training, seen, short_names
+from lastlayer.client.output.results import print_training, seen
 from lastlayer.client.results import AddedExamples, ClassMetrics, Metrics, ModelVersion
 from lastlayer.rpc.observability.escape import escape
 from tests.unit.client.samples import version
@@ -22,16 +22,6 @@ def test_text_that_controls_or_hides_is_escaped() -> None:
 def test_any_text_can_be_shown_in_a_line(text: str) -> None:
     assert escape(text).encode().decode() == escape(text)
     assert len(escape(text).splitlines()) <= 1
-
-
-def test_names_are_as_short_as_tells_them_apart() -> None:
-    assert short_names(["a/1.jpg", "b/1.jpg", "b/2.jpg", "b/2.jpg", "-", "dir/"]) == {
-        "a/1.jpg": "a/1.jpg",
-        "b/1.jpg": "b/1.jpg",
-        "b/2.jpg": "2.jpg",
-        "-": "-",
-        "dir/": "dir/",
-    }
 
 
 def test_views_are_told_where_they_are_not_as_ever() -> None:

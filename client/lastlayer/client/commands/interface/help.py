@@ -39,7 +39,8 @@ class Group(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands."""
-        records = [(name, self.commands[name].get_short_help_str(limit=1000)) for name in self.list_commands(ctx)]
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        records = [(name, command.get_short_help_str(limit=1000)) for name, command in commands.items() if command]
         if records:
             with formatter.section("Commands"):
                 formatter.write_dl(records)

@@ -4,18 +4,20 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.core import ParameterSource
 
 from lastlayer.client.commands.interface.options import MODEL_VARIABLE
 from lastlayer.client.commands.interface.style import tell
-from lastlayer.client.data.labelled import Data
-from lastlayer.client.errors import ImageError
-from lastlayer.client.results import Backbone, ExampleOutcome, ModelVersion, StoredExample
 from lastlayer.client.transport.defaults import DEFAULT_MODEL
 from lastlayer.rpc.observability.escape import escape
+
+if TYPE_CHECKING:
+    from lastlayer.client.data.labelled import Data
+    from lastlayer.client.errors import ImageError
+    from lastlayer.client.results import Backbone, ExampleOutcome, ModelVersion, StoredExample
 
 BETTER: Final = 0.03
 """By how much more of ImageNet a network must tell to be called likely to be better. Over twelve data sets, what a
@@ -26,7 +28,7 @@ SHOWN_PROBLEMS: Final = 10
 """How many things that are wrong are printed before the others are only counted."""
 
 
-def tell_notes(data: Data, trimmed: int) -> None:
+def tell_notes(data: "Data", trimmed: int) -> None:
     """Print what a user should know of how the data were read."""
     for note in data.notes[:SHOWN_PROBLEMS]:
         tell("Note", escape(note))
@@ -48,7 +50,7 @@ def tell_next(model: str) -> None:
     tell("Next", escape(shlex.join(words)))
 
 
-def tell_missing(dataset: str, missing: Sequence[StoredExample], folders: Sequence[Path]) -> None:
+def tell_missing(dataset: str, missing: Sequence["StoredExample"], folders: Sequence[Path]) -> None:
     """Print which images of a dataset are in none of the folders, and what to do about it."""
     for example in missing[:SHOWN_PROBLEMS]:
         tell("Failed", f"{escape(example.id)} ({example.sha256.hex()[:12]}) cannot be found.")
@@ -65,7 +67,7 @@ def tell_missing(dataset: str, missing: Sequence[StoredExample], folders: Sequen
         )
 
 
-def tell_better(served: Backbone, version: ModelVersion) -> None:
+def tell_better(served: "Backbone", version: "ModelVersion") -> None:
     """Print which network on the featurizer's disk is likely to be better than the one that a version came of."""
     known = served.imagenet_accuracy
     if known is None or version.backbone_digest != served.digest:
@@ -84,7 +86,7 @@ def tell_better(served: Backbone, version: ModelVersion) -> None:
     )
 
 
-def tell_relabelled(kept: Sequence[ExampleOutcome]) -> None:
+def tell_relabelled(kept: Sequence["ExampleOutcome"]) -> None:
     """Print which images keep the label that a person gave them, once for all."""
     if kept:
         named = ", ".join(f"{escape(outcome.image)} ({escape(outcome.label)})" for outcome in kept[:SHOWN_PROBLEMS])
@@ -93,7 +95,7 @@ def tell_relabelled(kept: Sequence[ExampleOutcome]) -> None:
         tell("Note", f"{images} that `client relabel` set, whatever DATA says: {named}{more}")
 
 
-def tell_failures(failures: Sequence[tuple[str, ImageError | None]]) -> None:
+def tell_failures(failures: "Sequence[tuple[str, ImageError | None]]") -> None:
     """Print a line for each of the first images that failed, its name and why, and how many more there are."""
     for name, error in failures[:SHOWN_PROBLEMS]:
         if error is not None:

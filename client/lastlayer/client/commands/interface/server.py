@@ -1,5 +1,6 @@
 """The server that a command is for, as its options name it."""
 
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,9 @@ class Server:
         from lastlayer.client.api import Client
         from lastlayer.client.transport.channel import Security
 
+        if not gc.isenabled():  # since the program began: images come from here on, maybe very many
+            gc.freeze()
+            gc.enable()
         if not self.tls and self.ca is None:
             for option, given in (
                 ("--tls-cert", self.certificate),
