@@ -13,13 +13,15 @@ The rest is a sample, too: an interval holds the truth where it would with the r
 (Newcombe, Interval Estimation for the Difference Between Independent Proportions, 1998, method 10). Of few photos left
 over that error is the greater one.
 
-The images are featurized in this process, once.
+With `--views`, each of them alone is a row as well, and all of them, between which training chooses. The images are
+featurized in this process, once.
 """
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +30,15 @@ from rich.table import Table
 
 from benchmarks.load.processes import machine
 from benchmarks.taps import featurize
+from lastlayer.classifier.domain.head import Head
+from lastlayer.classifier.domain.views import mean_over
 from lastlayer.classifier.evaluation.intervals import inflate
 from lastlayer.classifier.evaluation.metrics import evaluate
 from lastlayer.classifier.evaluation.rejection import PrecisionNotReachedError, choose_threshold
 from lastlayer.classifier.training.recipes import Preference, Recipe, TapFeatures
 from lastlayer.classifier.training.trainer import Trained, train
 from lastlayer.client.data.labelled import read_data
+from lastlayer.rpc.vectors import CROP_ALONE, View, join_views, place
 
 _UNFAMILIAR = 0.05
 _MOST_TRUE = 1000
@@ -47,6 +52,12 @@ class _Way:
     name: str
     recipe: Recipe
     preference: Preference = Preference.QUALITY
+    views: tuple[View, ...] = CROP_ALONE
+    """What training may choose from."""
+
+    def on(self, views: tuple[View, ...], *, told: bool) -> "_Way":
+        """Return the same way on some views, which its name has where they are `told`."""
+        return replace(self, views=views, name=f"{self.name}, {join_views(views)}" if told else self.name)
 
 
 _WAYS = (
@@ -68,6 +79,8 @@ class _Measured:
     """Whether the intervals of accuracy and log-loss hold what is true."""
     delivered: list[float] = field(default_factory=list)
     """The precision of what was accepted, of the draws in which it was promised."""
+    chosen: list[tuple[View, ...]] = field(default_factory=list)
+    """The views of each draw's head."""
     unknown: list[tuple[float, ...]] = field(default_factory=list)
     """The shares of own images, and of strangers if there are any, that are unfamiliar."""
     seconds: list[float] = field(default_factory=list)
@@ -80,25 +93,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--each", type=int, nargs="+", default=(2, 5, 20, 75), help="images of each class")
     parser.add_argument("--draws", type=int, default=20, help="how many random training sets")
     parser.add_argument("--ways", nargs="+", choices=[way.name for way in _WAYS], help="how to train; all if not given")
+    parser.add_argument("--views", nargs="+", type=View.parse, default=CROP_ALONE, help="what of the images is seen")
     parser.add_argument("--min-precision", type=float, default=0.9, help="the precision that is asked for")
     parser.add_argument("--strangers", type=Path, help="a folder of images of other things")
     parser.add_argument("--backbone", default="", help="as LASTLAYER_BACKBONE, which holds if not given")
     options = parser.parse_args(arguments)
     out = Console(width=160)
-    labels, taps = featurize(read_data(options.data, None).examples, options.backbone)
+    labels, taps = featurize(read_data(options.data, None).examples, options.backbone, options.views)
     strangers = None
     if options.strangers is not None:
-        strangers = featurize(read_data(options.strangers, label="stranger").examples, options.backbone)[1]
+        foreign = read_data(options.strangers, label="stranger").examples
+        strangers = featurize(foreign, options.backbone, options.views)[1]
+    views = [*((view,) for view in options.views), *([tuple(options.views)] if len(options.views) > 1 else [])]
     out.print(f"machine: {machine()}")
     out.print(f"{options.data.name}: {len(labels)} images of {len(set(labels))} classes, {options.draws} draws")
     tables = _tables(options.min_precision)
     for each in options.each:
         if each >= min(map(labels.count, set(labels))):
             continue
-        for way in _WAYS:
-            if options.ways is None or way.name in options.ways:
-                measured = _measure(way, each, labels, taps, strangers, options.draws, options.min_precision)
-                _add_rows(tables, way, each, measured, options)
+        wanted = [way for way in _WAYS if options.ways is None or way.name in options.ways]
+        for way in (way.on(seen, told=len(views) > 1) for way in wanted for seen in views):
+            measured = _measure(way, each, labels, taps, strangers, options.draws, options.min_precision)
+            _add_rows(tables, way, each, measured, options)
     for table in tables:
         out.print(table)
 
@@ -124,7 +140,8 @@ def _measure(
         measured.seconds.append(time.perf_counter() - started)
         index = {label: number for number, label in enumerate(trained.head.classes)}
         y = np.array([index[label] for label in names[rest]])
-        probabilities, distances = trained.head.score({tap.name: tap.values[rest] for tap in taps})
+        measured.chosen.append(trained.head.views)
+        probabilities, distances = _score(trained.head, taps, rest)
         correct = probabilities.argmax(1) == y
         accuracy, accuracy_error = _balanced_mean(correct, y)
         log_loss, log_loss_error = _balanced_mean(-np.log(np.maximum(probabilities[np.arange(len(y)), y], 1e-15)), y)
@@ -143,7 +160,7 @@ def _measure(
         if trained.head.familiarity is not None:
             cut = trained.head.familiarity.max_distance
             own, _ = _balanced_mean(distances > cut, y)
-            foreign = [trained.head.score({tap.name: tap.values for tap in strangers})[1]] if strangers else []
+            foreign = [_score(trained.head, strangers, slice(None))[1]] if strangers else []
             measured.unknown.append((own, *(float((found > cut).mean()) for found in foreign)))
         held_out = trained.out_of_fold
         if not min_precision or held_out is None:
@@ -158,6 +175,11 @@ def _measure(
         if accepted.any():
             measured.delivered.append(float(correct[accepted].mean()))
     return measured
+
+
+def _score(head: Head, taps: Sequence[TapFeatures], rows: "np.ndarray | slice") -> "tuple[np.ndarray, np.ndarray]":
+    vectors = {place(tap.name, tap.view): tap.values[rows] for tap in taps}
+    return head.score({tap: mean_over(vectors, tap, head.views) for tap in head.taps})
 
 
 def _balanced_mean(values: "np.ndarray", y: "np.ndarray") -> tuple[float, float]:
@@ -175,7 +197,7 @@ def _holds(interval: tuple[float, float], estimate: float, true: float, error: f
 
 def _train(way: _Way, taps: Sequence[TapFeatures], names: "np.ndarray", rows: "np.ndarray") -> Trained:
     return train(
-        [TapFeatures(tap.name, tap.are_logits, tap.values[rows]) for tap in taps],
+        [replace(tap, values=tap.values[rows]) for tap in taps if tap.view in way.views],
         list(names[rows]),
         way.recipe,
         preference=way.preference,
@@ -186,7 +208,7 @@ def _train(way: _Way, taps: Sequence[TapFeatures], names: "np.ndarray", rows: "n
 
 
 def _tables(min_precision: float) -> tuple[Table, Table, Table]:
-    good = Table("recipe", "each", "accuracy", "log-loss", "ECE", "Brier", "seconds", title="On the rest")
+    good = Table("recipe", "each", "accuracy", "log-loss", "ECE", "Brier", "seconds", "views", title="On the rest")
     sure = Table(
         *("recipe", "each", "estimates", "accuracy - true", "log-loss - true", "held accuracy", "held log-loss"),
         title="What is said of them: estimates minus truth, and 95 % intervals that hold it",
@@ -203,7 +225,12 @@ def _add_rows(
 ) -> None:
     good, sure, kept = tables
     name = way.name, str(each)
-    good.add_row(*name, *map(_mean, zip(*measured.truth, strict=True)), f"{np.median(measured.seconds):.2f}")
+    good.add_row(
+        *name,
+        *map(_mean, zip(*measured.truth, strict=True)),
+        f"{np.median(measured.seconds):.2f}",
+        _shares(measured.chosen),
+    )
     shares = [f"{np.mean(column):.3f}" for column in zip(*measured.held, strict=True)]
     errors = [_mean(column) for column in zip(*measured.errors, strict=True)]
     sure.add_row(*name, f"{len(measured.errors)} of {options.draws}", *errors, *shares)
@@ -215,6 +242,12 @@ def _add_rows(
         _mean(delivered) if delivered else "",
         *map(_mean, zip(*measured.unknown, strict=True)),
     )
+
+
+def _shares(chosen: Sequence[tuple[View, ...]]) -> str:
+    """Return how often which views were chosen."""
+    counts = Counter(" + ".join(view.label for view in views) for views in chosen)
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
 
 
 def _mean(values: Sequence[float]) -> str:

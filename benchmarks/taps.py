@@ -21,10 +21,11 @@ from lastlayer.client.data.images import LabelledImage, read_image
 from lastlayer.client.data.labelled import read_data
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.network.loading import load
-from lastlayer.featurizer.pipeline.decoding import decode
+from lastlayer.featurizer.pipeline.decoding import decode_whole
 from lastlayer.featurizer.weights.progress import progress_lines
 from lastlayer.rpc.errors import ImageError
 from lastlayer.rpc.settings import load_settings
+from lastlayer.rpc.vectors import CROP_ALONE, View
 
 _BATCH = 16
 
@@ -48,28 +49,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out.print(recipes_table(results))
 
 
-def featurize(examples: Sequence[LabelledImage], backbone: str) -> tuple[list[str], list[TapFeatures]]:
-    """Return the labels of the images that can be decoded, and their features at all taps."""
+def featurize(
+    examples: Sequence[LabelledImage], backbone: str, views: Sequence[View] = CROP_ALONE
+) -> tuple[list[str], list[TapFeatures]]:
+    """Return the labels of the images that can be decoded, and the features of their views at all taps."""
     settings = load_settings(FeaturizerSettings, **({"backbone": backbone} if backbone else {}))
     loaded = load(settings, progress_lines(print))
     graph, size = loaded.graph, loaded.spec.preprocessing
     names = [tap.name for tap in graph.taps]
     labels: list[str] = []
-    pixels: list[np.ndarray] = []
-    vectors: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    pixels: dict[View, list[np.ndarray]] = {view: [] for view in views}
+    vectors: dict[tuple[View, str], list[np.ndarray]] = {(view, name): [] for view in views for name in names}
     for number, example in enumerate(track(examples, "Featurizing")):
         try:
             content = read_image(example.image)
-            pixels.append(decode(content, width=size.width, height=size.height, max_pixels=64_000_000))
+            decoded = decode_whole(content, width=size.width, height=size.height, max_pixels=64_000_000, views=views)
             labels.append(example.label)
+            for view, seen in decoded.seen.items():
+                pixels[view].append(seen.pixels)
         except ImageError as error:
             print(f"{example.name}: {error}")
-        if pixels and (len(pixels) == _BATCH or number == len(examples) - 1):
-            for name, values in graph.run(np.stack(pixels), names).items():
-                vectors[name].append(values)
-            pixels = []
+        for view, waiting in pixels.items():
+            if waiting and (len(waiting) == _BATCH or number == len(examples) - 1):
+                for name, values in graph.run(np.stack(waiting), names).items():
+                    vectors[view, name].append(values)
+                pixels[view] = []
     return labels, [
-        TapFeatures(tap.name, tap.kind == "class_scores", np.concatenate(vectors[tap.name])) for tap in graph.taps
+        TapFeatures(tap.name, tap.kind == "class_scores", np.concatenate(vectors[view, tap.name]), view)
+        for view in views
+        for tap in graph.taps
     ]
 
 

@@ -22,6 +22,7 @@ from lastlayer.classifier.training.search import (
     choose,
     mean_and_error,
 )
+from lastlayer.rpc.vectors import View
 
 PATH = (1.0, 0.1)
 
@@ -258,3 +259,34 @@ def test_the_directions_that_vary_most_are_kept_of_all_parts() -> None:
     assert kept[0].directions.shape == (10, 8)
     assert np.array_equal(kept[0].values, wide.values[:, -8:])
     assert keep_largest([wide, narrow], 20) == [wide, narrow]
+
+
+def test_a_further_view_has_to_pay_for_its_pass_and_another_single_one_does_not() -> None:
+    random = np.random.default_rng(0)
+    base = random.gamma(1, 1, 200)
+
+    def seen(views: tuple[View, ...], gain: float) -> Scan:
+        noise = 0.3 * random.normal(size=200)
+        losses = base - gain + noise - noise.mean()
+        return replace(scan("a", losses, losses + 1), candidate=Candidate(("a",), (), views))
+
+    weights = np.ones(200)
+    crop, whole, both = (View.CROP,), (View.WHOLE,), (View.CROP, View.WHOLE)
+
+    def chosen(*scans: Scan) -> tuple[View, ...]:
+        return choose(scans, weights, prefers_cheap=False).candidate.views
+
+    assert chosen(seen(crop, 0.0), seen(whole, 0.3), seen(both, 0.305)) == whole
+    assert chosen(seen(crop, 0.0), seen(whole, 0.3), seen(both, 0.6)) == both
+    assert chosen(seen(crop, 0.3), seen(whole, 0.0), seen(both, 0.305)) == crop
+    # With taps to choose from as well, what is cheapest is preferred among all.
+    assert choose([seen(crop, 0.3), seen(whole, 0.305)], weights).candidate.views == crop
+
+
+def test_without_held_out_examples_the_first_view_is_chosen() -> None:
+    unvalidated = np.full(3, np.nan)
+    scans = [
+        replace(scan("a", unvalidated, unvalidated), candidate=Candidate(("a", "b"), (), views))
+        for views in ((View.CROP,), (View.WHOLE,), (View.CROP, View.WHOLE))
+    ]
+    assert chosen_of(*scans).candidate.views == (View.CROP,)
