@@ -7,8 +7,16 @@ import numpy as np
 
 from lastlayer.classifier.domain.arrays import Array, Indices
 
-CONFIDENCE: Final = 0.8
+CONFIDENCE: Final = 0.95
 """How sure a promised precision is."""
+
+_PRIOR_EXAMPLES: Final = 10.0
+"""How many examples the head's own probabilities count for. They know of all predictions, the accepted ones are few: of
+160 trainings with 5 and 20 images a class of four sets 69 then got a promise of 0.9, and 68 kept it. By the shares
+alone, with a confidence of 80 %, 47 got one and 44 kept it. With 20 or 40 in place of 10 fewer promises are kept."""
+
+_LEAST_DOUBT: Final = 1e-3
+"""What a probability is at least away from 1 in the prior, whose distribution would else be a point."""
 
 _LEAST_COVERAGE: Final = 0.1
 """A threshold that accepts less than this share of the examples is of little use, and not considered."""
@@ -55,12 +63,12 @@ class RejectionPoint:
 
 
 def choose_threshold(probabilities: Array, y: Indices, min_precision: float, inflation: float = 1.0) -> Rejection:
-    """Return a threshold whose precision is at least `min_precision`, from 0 to 1, with a confidence of 80 %.
+    """Return a threshold whose precision is at least `min_precision`, from 0 to 1, with a confidence of 95 %.
 
     The share of the accepted examples that is correct is a lucky one where the threshold was chosen by it: promised is
-    its one-sided lower bound (Clopper and Pearson, 1934). The surest predictions come first; the first threshold is the
-    one at which so many are accepted that the bound is high enough, and it is lowered as long as the bound stays there.
-    A threshold further down, after a gap, would be one of many that were tried.
+    a lower bound (see `lower_bound`), and the share is as high, too. The surest predictions come first; the first
+    threshold is the one at which so many are accepted that the bound is high enough, and it is lowered as long as the
+    bound stays there. A threshold further down, after a gap, would be one of many that were tried.
 
     `probabilities`, float64 [n, c], are out-of-fold and calibrated; `y` is [n], the classes' indices, n being 1 or
     more; `inflation` is how many of them are as sure as one independent example (see `evaluation.metrics`). Raises
@@ -73,43 +81,52 @@ def choose_threshold(probabilities: Array, y: Indices, min_precision: float, inf
     # Examples with the same probability are accepted together: only the last of them stands for a threshold.
     last = np.append(best[order][1:] != best[order][:-1], True)
     considered = np.flatnonzero(last & (accepted >= _LEAST_COVERAGE * len(order)))
-    bounds = lower_bound(correct[considered] / inflation, accepted[considered] / inflation)
+    counts, shares = accepted[considered], correct[considered] / accepted[considered]
+    expected = np.cumsum(best[order])[considered] / counts
+    bounds = np.minimum(lower_bound(shares, counts / inflation, expected), shares)
     kept = bounds >= min_precision
     if not kept.any():
-        shares = correct[considered] / accepted[considered]
-        needed = _count_needed(shares, accepted[considered], min_precision, inflation)
+        needed = _count_needed(shares, counts / inflation, expected, min_precision)
         raise PrecisionNotReachedError(float(bounds.max()), None if needed is None else round(needed * len(order)))
     first = int(kept.argmax())
     end = first + int(np.append(~kept[first:], True).argmax())
     return Rejection(threshold=float(best[order][considered[end - 1]]), min_precision=min_precision)
 
 
-def lower_bound(correct: Array, count: Array) -> Array:
-    """Return the lower bounds, with `CONFIDENCE`, of shares that were seen as `correct` of `count` (Clopper-Pearson).
+def lower_bound(shares: Array, counts: Array, expected: Array) -> Array:
+    """Return what precisions are at least, with `CONFIDENCE`, float64 [n].
 
-    Both are float64 [n] and need not be whole numbers.
+    `shares` are those that were seen to be correct, of `counts` independent examples, which need not be whole numbers;
+    `expected` are those that the head's probabilities make one expect, the means of what it accepts. All are [n].
+
+    The bound is a quantile of the beta distribution that the shares make of the one that is expected, which counts for
+    `_PRIOR_EXAMPLES` (Gelman et al., Bayesian Data Analysis, 3rd edition, 2.4).
     """
     from scipy.special import betaincinv
 
-    some = np.maximum(correct, np.finfo(float).tiny)
-    bounds: Array = np.where(correct > 0, betaincinv(some, count - correct + 1, 1 - CONFIDENCE), 0.0)
+    prior = np.minimum(expected, 1 - _LEAST_DOUBT)
+    right = counts * shares + _PRIOR_EXAMPLES * prior
+    wrong = counts * (1 - shares) + _PRIOR_EXAMPLES * (1 - prior)
+    bounds: Array = betaincinv(right, wrong, 1 - CONFIDENCE)
     return bounds
 
 
-def _count_needed(precision: Array, accepted: Array, min_precision: float, inflation: float) -> float | None:
-    """Return how many times the examples would have to be for a promise, were their precisions, [n], to stay."""
+def _count_needed(shares: Array, counts: Array, expected: Array, min_precision: float) -> float | None:
+    """Return how many times the examples would have to be for a promise, were shares and expectations, [n], to stay."""
     found = []
-    for share, count in zip(precision, accepted, strict=True):
-        low, high = count / inflation, float(_MOST_EXAMPLES)
-        if share <= min_precision or lower_bound(np.array([share * high]), np.array([high]))[0] < min_precision:
+    for share, count, mean in zip(shares, counts, expected, strict=True):
+
+        def promised(times: float, share: float = share, count: float = count, mean: float = mean) -> bool:
+            bound = lower_bound(np.array([share]), np.array([count * times]), np.array([mean]))[0]
+            return bool(bound >= min_precision)
+
+        low, high = 1.0, _MOST_EXAMPLES / count
+        if share <= min_precision or not promised(high):
             continue
         while high / low > 1.01:
-            middle = np.sqrt(low * high)
-            if lower_bound(np.array([share * middle]), np.array([middle]))[0] < min_precision:
-                low = middle
-            else:
-                high = middle
-        found.append(high * inflation / count)
+            middle = float(np.sqrt(low * high))
+            low, high = (low, middle) if promised(middle) else (middle, high)
+        found.append(high)
     return min(found, default=None)
 
 

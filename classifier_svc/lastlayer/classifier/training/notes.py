@@ -36,7 +36,7 @@ def describe_sample(validated_count: int, sample_count: int, count: int) -> list
 
 
 def describe_estimate(metrics: Metrics | None, count: int, *, least: int) -> list[str]:
-    """Say why there is no estimate by `count` held-out examples, or which classes are never predicted.
+    """Say why there is no estimate by `count` held-out examples, which classes are never predicted, or that it is bad.
 
     An estimate takes `least` examples. A class that is never predicted is hidden by accuracy where it is rare.
     """
@@ -44,10 +44,17 @@ def describe_estimate(metrics: Metrics | None, count: int, *, least: int) -> lis
         predicted = np.array(metrics.confusion_matrix).sum(0)
         pairs = zip(metrics.classes, predicted, strict=True)
         missed = [entry for entry, times in pairs if entry.example_count and not times]
-        if not missed:
-            return []
-        named = _join([f"`{entry.label}` ({entry.example_count} examples)" for entry in missed])
-        return [f"Never predicted while held out: {named}; add examples, or train with `--class-weight balanced`."]
+        notes = []
+        if missed:
+            named = _join([f"`{entry.label}` ({entry.example_count} examples)" for entry in missed])
+            advice = "add examples, or train with `--class-weight balanced`"
+            notes.append(f"Never predicted while held out: {named}; {advice}.")
+        if _is_guessing(metrics):
+            notes.append(
+                "While held out, the model is not better than guessing: the images do not show what tells the classes "
+                "apart, or labels are mixed up; look at them with `client review`."
+            )
+        return notes
     if not count:
         return []
     if count < least:
@@ -63,6 +70,17 @@ def describe_unfamiliar(share: float, *, found: bool) -> list[str]:
     needed = int(np.ceil(1 / share))
     note = f"The examples are too few to tell what is unlike them: that takes {needed} that can be held out"
     return [f"{note}, to reject a share of {share:g} of them."]
+
+
+def _is_guessing(metrics: Metrics) -> bool:
+    """Return whether predictions are no better than the classes' frequencies, by log-loss and by recall.
+
+    Log-loss alone does not tell: with balanced weights a useful head may have a worse one than the frequencies have.
+    """
+    classes = sum(entry.example_count > 0 for entry in metrics.classes)
+    return metrics.log_loss_reduction is not None and (
+        metrics.log_loss_reduction <= 0 and metrics.macro_accuracy <= 1 / classes
+    )
 
 
 def _join(names: Sequence[str]) -> str:
