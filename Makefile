@@ -105,7 +105,7 @@ lock: ## resolve the lock files anew (needs uv)
 	  uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt \
 	    --extra $$extra -o requirements/$${extra%% *}.txt; \
 	done
-	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt --extra report \
+	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt --extra report --extra export \
 	  -o requirements/client.txt
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt --extra studio \
 	  -o requirements/studio.txt
