@@ -107,7 +107,7 @@ lock: ## resolve the lock files anew (needs uv)
 	done
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml requirements/featurizer-ray.in \
 	  --extra ray -o requirements/featurizer-ray.txt
-	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt --extra report \
+	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt --extra report --extra export \
 	  -o requirements/client.txt
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt --extra studio \
 	  -o requirements/studio.txt

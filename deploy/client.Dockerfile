@@ -33,7 +33,8 @@ ENV PATH=/opt/lastlayer/bin:$PATH \
 RUN useradd --uid 10001 --no-create-home --home-dir /work --shell /usr/sbin/nologin lastlayer
 COPY --from=build /opt/lastlayer /opt/lastlayer
 COPY --from=build /opt/code /opt/lastlayer
+COPY deploy/as-owner.sh /opt/lastlayer/bin/as-owner
 WORKDIR /work
 USER 10001:10001
-ENTRYPOINT ["client"]
+ENTRYPOINT ["as-owner"]
 CMD ["--help"]

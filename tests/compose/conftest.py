@@ -1,6 +1,8 @@
 """The engine and the project of the container tests, and the table that they end with."""
 
+import contextlib
 import signal
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,10 +50,21 @@ def settings(photos: Photos) -> dict[str, str]:
     return {
         "LASTLAYER_BACKBONE": photos.backbone,
         "LASTLAYER_DATA": str(photos.folder),
+        "LASTLAYER_FEATURIZER_PORT": f"{(first := free_ports(3))}-{first + 2}",
         "LASTLAYER_PORT": str(free_port()),
         "LASTLAYER_STUDIO_PORT": str(free_port()),
         **mirror,
     }
+
+
+def free_ports(count: int) -> int:
+    """Return the first of so many free ports in a row."""
+    while True:
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            first = free_port()
+            for port in range(first, first + count):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
 
 
 @pytest.fixture(scope="session")

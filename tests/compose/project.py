@@ -36,10 +36,9 @@ class Project:
             cwd=ROOT,
         )
 
-    def client(self, *arguments: str, user: str | None = None) -> str:
-        """Run the client's container, as a user if one is given, and return what it printed."""
-        run_as = ["--user", user] if user is not None else []
-        return self.compose("run", "--rm", "-T", *run_as, "client", *arguments)
+    def client(self, *arguments: str) -> str:
+        """Run the client's container, and return what it printed."""
+        return self.compose("run", "--rm", "-T", "client", *arguments)
 
     def version(self) -> str:
         """Return the version of Compose."""

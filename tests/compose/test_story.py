@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -12,11 +13,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import grpc
 import pytest
 from PIL import Image
 
 from lastlayer.client import Client, Security
 from lastlayer.client.errors import AccessError, ClientError, ServerUnavailableError
+from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 from tests.compose.base_image import bytes_on_top
 from tests.compose.engine import Engine
 from tests.compose.load import Counts, load
@@ -28,7 +31,7 @@ from tools import tags
 Record = Callable[[str, object], None]
 
 MB = 1e6
-MAX_BYTES_ON_TOP = {"client": 200 * MB, "classifier": 450 * MB}
+MAX_BYTES_ON_TOP = {"client": 200 * MB, "classifier": 450 * MB, "featurizer": 1100 * MB}
 
 
 @pytest.mark.parametrize("service", ["client", "classifier", "featurizer", "studio"])
@@ -107,15 +110,46 @@ def test_predict_in_the_clients_container(project: Project, photos: Photos, reco
 
 def test_clients_container_writes_into_the_folder(project: Project, photos: Photos, record_property: Record) -> None:
     uid = os.getuid() or 12345  # whoever the folder belongs to, and not root
-    folder = photos.folder / "written"
-    folder.mkdir()
-    os.chown(folder, uid, -1)
-    project.client("explain", next(iter(photos.held_out)), "-o", "written/why.png", user=f"{uid}:{uid}")
-    project.client("report", "default", "-o", "written/report.html", user=f"{uid}:{uid}")
-    with Image.open(folder / "why.png") as picture:
-        size = (folder / "report.html").stat().st_size
-        record_property("result", f"a picture of {picture.width} x {picture.height}, a report of {size / 1e3:.0f} KB")
-    assert {file.name: file.stat().st_uid for file in folder.iterdir()} == {"why.png": uid, "report.html": uid}
+    before = photos.folder.stat().st_uid
+    os.chown(photos.folder, uid, -1)
+    try:
+        project.client("explain", next(iter(photos.held_out)), "-o", "why.png")
+        project.client("report", "default", "-o", "report.html")
+        project.client("export", "default", "--to", "head.onnx")
+    finally:
+        os.chown(photos.folder, before, -1)
+    written = [photos.folder / name for name in ("why.png", "report.html", "head.onnx")]
+    with Image.open(written[0]) as picture:
+        sizes = ", ".join(f"{file.name} {file.stat().st_size / 1e3:.0f} KB" for file in written)
+        record_property("result", f"{sizes}; the picture has {picture.width} x {picture.height} pixels")
+    assert {file.stat().st_uid for file in written} == {uid}
+
+
+def test_clients_container_has_nothing_but_its_user(project: Project, photos: Photos, tmp_path: Path) -> None:
+    """A program in the client's place shows who it would be; the owner of the folder is root here, or who tests."""
+    shows = tmp_path / "shows"
+    shows.write_text("#!/bin/sh\nexec grep -E '^(Uid|Groups|Cap|NoNewPrivs)' /proc/self/status\n")
+    shows.chmod(0o755)
+    tmp_path.chmod(0o755)
+    printed = project.compose("run", "--rm", "-T", "-v", f"{shows}:/opt/lastlayer/bin/client:ro", "client")
+    status = {key: value.split() for key, value in re.findall(r"^(\w+):\t*(.*)$", printed, re.MULTILINE)}
+    assert status["Uid"] == [str(photos.folder.stat().st_uid)] * 4
+    assert (status["Groups"], status["NoNewPrivs"]) == ([], ["1"])
+    assert {status[name][0] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+
+
+def test_vectors_from_the_host(project: Project, photos: Photos, record_property: Record) -> None:
+    [container] = project.containers("featurizer")
+    [published] = project.inspect(container)["NetworkSettings"]["Ports"]["50051/tcp"]
+    assert published["HostIp"] == "127.0.0.1"
+    image = types_pb2.Image(content=next(iter(paths(photos))).read_bytes())
+    with grpc.insecure_channel(f"127.0.0.1:{published['HostPort']}") as channel:
+        stub = featurizer_pb2_grpc.FeaturizerStub(channel)
+        [result] = stub.Featurize(featurizer_pb2.FeaturizeRequest(images=[image]), timeout=60).results
+    sizes = [len(vector.values) // 4 for vector in result.features.vectors]
+    record_property("result", f"vectors of {' and '.join(map(str, sizes))} numbers")
+    assert sizes
+    assert min(sizes) > 0
 
 
 def test_predict_from_the_host(project: Project, server: str, photos: Photos, record_property: Record) -> None:

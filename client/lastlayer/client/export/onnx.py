@@ -1,25 +1,28 @@
-"""Turns heads into ONNX: a scikit-learn pipeline, converted, and compared with the head's own probabilities."""
+"""Turns heads into ONNX, written with `onnx` alone, and compared with the head's own probabilities."""
 
-from typing import Any, Final
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
-import onnxruntime
-from onnx import helper
-from skl2onnx import to_onnx as convert
-from skl2onnx.common.data_types import FloatTensorType
-from sklearn.compose import ColumnTransformer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import Normalizer
+import numpy.typing as npt
+import onnx
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from lastlayer.client.errors import ServerError
 from lastlayer.client.export.npz import arrays, probabilities
 from lastlayer.client.results import Head
 
+_OPSETS: Final = (helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3))
+"""Old enough for runtimes of 2022, such as ONNX Runtime 1.13."""
+_IR_VERSION: Final = 8
+"""The version of the file's format that came with those."""
 _TOLERANCE: Final = 1e-5
 """How far a probability may be from the head's own."""
 _CHECKED: Final = 32
-"""How many random vectors the conversion is checked with."""
+"""How many random vectors what is written is checked with."""
+_LEAST_LENGTH: Final = 1e-30
+"""What vectors of length 0 are divided by; they stay 0."""
 
 
 def to_onnx(head: Head) -> bytes:
@@ -27,64 +30,77 @@ def to_onnx(head: Head) -> bytes:
 
     Raises `ServerError` where what comes out of it is not what the head makes of the same vectors.
     """
-    model: Any = convert(
-        pipeline(head),
-        initial_types=[("roots" if head.square_root else "vectors", FloatTensorType([None, sum(head.dimensions)]))],
-        options={"zipmap": False},
-        name=f"lastlayer {head.model}:{head.version}",
-    )
+    weights, biases = arrays(head)
+    constants = {"weights": weights, "biases": biases}
+    nodes: list[NodeProto] = []
+    last = "vectors"
     if head.square_root:
-        _take_roots(model)
-    for key, value in (
-        ("backbone", head.backbone),
-        ("backbone_digest", head.backbone_digest),
-        ("taps", "+".join(head.taps)),
-        ("views", "+".join(head.views)),
-    ):
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, value
+        nodes += [helper.make_node("Relu", [last], ["rectified"]), helper.make_node("Sqrt", ["rectified"], ["roots"])]
+        last = "roots"
+    if head.unit_length:
+        nodes += _to_unit_length(head, last, constants)
+        last = "directions"
+    nodes += [
+        helper.make_node("Gemm", [last, "weights", "biases"], ["scores"]),
+        helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["scores"], ["best"], axis=1, keepdims=0),
+        helper.make_node(
+            "LabelEncoder",
+            ["best"],
+            ["label"],
+            domain="ai.onnx.ml",
+            keys_int64s=list(range(len(head.classes))),
+            values_strings=list(head.classes),
+        ),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        f"lastlayer {head.model}:{head.version}",
+        [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, [None, len(weights)])],
+        [
+            helper.make_tensor_value_info("label", TensorProto.STRING, [None]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, len(biases)]),
+        ],
+        [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=_OPSETS, ir_version=_IR_VERSION, producer_name="lastlayer")
+    about = {
+        "backbone": head.backbone,
+        "backbone_digest": head.backbone_digest,
+        "taps": "+".join(head.taps),
+        "views": "+".join(head.views),
+    }
+    helper.set_model_props(model, about)
+    onnx.checker.check_model(model)
     content: bytes = model.SerializeToString()
     _check(content, head)
     return content
 
 
-def _take_roots(model: Any) -> None:
-    """Put the square root, of what is above 0, before a model whose input is `roots`; its input is then `vectors`."""
-    model.graph.input[0].name = "vectors"
-    model.graph.node.insert(0, helper.make_node("Relu", ["vectors"], ["rectified"]))
-    model.graph.node.insert(1, helper.make_node("Sqrt", ["rectified"], ["roots"]))
-
-
-def pipeline(head: Head) -> Pipeline:
-    """Return the head as a fitted pipeline of scikit-learn, from vectors, float32 [n, d], the taps side by side.
-
-    Where the head takes square roots, the pipeline is from them.
-    """
-    weights, biases = arrays(head)
-    # A regression of two classes has one row in scikit-learn, whose sigmoid is the second class's probability: the
-    # softmax of two scores is the sigmoid of their difference.
-    rows, intercepts = (weights.T, biases) if len(biases) > 2 else (np.diff(weights).T, np.diff(biases))
-    regression = LogisticRegression()
-    regression.classes_ = np.array(head.classes)
-    regression.coef_, regression.intercept_ = rows.astype(np.float64), intercepts.astype(np.float64)
-    regression.n_features_in_ = len(weights)
-    if not head.unit_length:
-        return Pipeline([("regression", regression)])
-    ends = np.cumsum(head.dimensions)
-    parts = [
-        (f"tap {tap}", Normalizer(), list(range(end - dimension, end)))
-        for tap, end, dimension in zip(head.taps, ends, head.dimensions, strict=True)
-    ]
-    lengths = ColumnTransformer(parts).fit(np.ones((1, len(weights)), np.float32))
-    return Pipeline([("lengths", lengths), ("regression", regression)])
+def _to_unit_length(head: Head, vectors: str, constants: dict[str, npt.NDArray[np.generic]]) -> list[NodeProto]:
+    """Return what divides each tap's part of `vectors` by its Euclidean length, side by side as `directions`."""
+    constants["least length"] = np.array(_LEAST_LENGTH, np.float32)
+    constants["axis"] = np.array([1], np.int64)
+    nodes = []
+    parts = []
+    for number, (start, end) in enumerate(pairwise([0, *np.cumsum(head.dimensions).tolist()])):
+        part, length, above, direction = (f"{name} {number}" for name in ("part", "length", "divisor", "direction"))
+        constants[f"start {number}"], constants[f"end {number}"] = np.array([start]), np.array([end])
+        nodes += [
+            helper.make_node("Slice", [vectors, f"start {number}", f"end {number}", "axis"], [part]),
+            helper.make_node("ReduceL2", [part], [length], axes=[1], keepdims=1),
+            helper.make_node("Max", [length, "least length"], [above]),
+            helper.make_node("Div", [part, above], [direction]),
+        ]
+        parts.append(direction)
+    return [*nodes, helper.make_node("Concat", parts, ["directions"], axis=1)]
 
 
 def _check(content: bytes, head: Head) -> None:
     # Half of the elements are 0 and none is negative, as after a rectifier.
     random = np.random.default_rng(0).normal(size=(_CHECKED, sum(head.dimensions)))
     vectors = random.clip(0).astype(np.float32)
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    labels, found = session.run(["label", "probabilities"], {"vectors": vectors})
+    labels, found = ReferenceEvaluator(content).run(["label", "probabilities"], {"vectors": vectors})
     expected = probabilities(head, vectors)
     best = expected.argmax(1)
     clear = np.partition(expected, -2)[:, -1] - np.partition(expected, -2)[:, -2] > 2 * _TOLERANCE

@@ -11,7 +11,7 @@ import pytest
 
 from lastlayer.client import Head, ServerError
 from lastlayer.client.export.npz import probabilities, to_npz
-from lastlayer.client.export.onnx import pipeline, to_onnx
+from lastlayer.client.export.onnx import to_onnx
 
 LABELS = ("größe 🦆", "cat", "dog", "x" * 256)
 
@@ -56,12 +56,6 @@ class TestProbabilities:
     def test_of_numpy(self, classes: int, unit_length: bool) -> None:
         known = head(classes, unit_length=unit_length)
         assert probabilities(known, VECTORS) == pytest.approx(expected(known), abs=1e-12)
-
-    def test_of_scikit_learn(self, classes: int, unit_length: bool) -> None:
-        known = head(classes, unit_length=unit_length)
-        found = pipeline(known)
-        assert found.predict_proba(VECTORS) == pytest.approx(expected(known), abs=1e-6)
-        assert list(found.predict(VECTORS)) == [known.classes[best] for best in expected(known).argmax(1)]
 
     def test_of_onnx(self, classes: int, unit_length: bool) -> None:
         known = head(classes, unit_length=unit_length)
