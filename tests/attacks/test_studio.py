@@ -71,9 +71,8 @@ def test_requests_that_are_half_sent_hold_no_more_than_there_is_room_for(
 
 
 def test_a_request_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        bodies.Bodies.__init__, "__kwdefaults__", {**bodies.Bodies.__init__.__kwdefaults__, "arrival_s": 0.5}
-    )
+    defaults: dict[str, object] = {**(bodies.Bodies.__init__.__kwdefaults__ or {}), "arrival_s": 0.5}
+    monkeypatch.setattr(bodies.Bodies.__init__, "__kwdefaults__", defaults)
     with running(FakeClassifier()) as classifier, serving(classifier) as address:
         sender = Sender(Door(address))
         sender.thread.join()

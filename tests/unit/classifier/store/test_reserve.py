@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +11,10 @@ import numpy as np
 import pytest
 
 from lastlayer.classifier.domain.errors import StoreFullError
-from lastlayer.classifier.domain.types import Backbone, Tap
-from lastlayer.classifier.store import reserve
+from lastlayer.classifier.domain.types import Backbone, NewExample, Tap
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.reserve import RESERVE_BYTES, Reserve
-from tests.unit.classifier.store.test_stores import NewExample
 
 BACKBONE = Backbone("b", "a" * 64, (Tap("x", False, 2048),), {})
 SMALL = 20
@@ -85,8 +84,8 @@ def test_it_is_given_up_for_a_deletion_and_comes_back(tmp_path: Path, monkeypatc
     kept.keep()
     file = tmp_path / "store.db-reserve"
     free = RESERVE_BYTES - 1
-    usage = reserve.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(reserve.shutil, "disk_usage", lambda _: usage._replace(free=free))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=free))
     with kept.given_up():
         assert not file.exists()
         free = RESERVE_BYTES
