@@ -84,7 +84,7 @@ class FeaturizerServicer:
         unknown; with FAILED_PRECONDITION when `backbone_digest` names another backbone (BACKBONE_MISMATCH) or the features
         would be farther from float32 than `min_mean_cosine` allows (FEATURES_TOO_FAR); with RESOURCE_EXHAUSTED (OVERLOADED,
         with RetryInfo) when the queue has no room, or when what is in it takes so long that this call would be too late
-        (without a deadline: would wait for more than five seconds).
+        (without a deadline: would wait for more than two seconds).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -48,7 +48,7 @@ class FeaturizerStub:
     unknown; with FAILED_PRECONDITION when `backbone_digest` names another backbone (BACKBONE_MISMATCH) or the features
     would be farther from float32 than `min_mean_cosine` allows (FEATURES_TOO_FAR); with RESOURCE_EXHAUSTED (OVERLOADED,
     with RetryInfo) when the queue has no room, or when what is in it takes so long that this call would be too late
-    (without a deadline: would wait for more than five seconds).
+    (without a deadline: would wait for more than two seconds).
     """
     FeaturizeStream: _grpc.StreamStreamMultiCallable[_featurizer_pb2.FeaturizeStreamRequest, _featurizer_pb2.FeaturizeStreamResponse]
     """The same over one stream: each request is answered by one response with its `request_id`, in the order in which
@@ -82,7 +82,7 @@ class FeaturizerAsyncStub(FeaturizerStub):
     unknown; with FAILED_PRECONDITION when `backbone_digest` names another backbone (BACKBONE_MISMATCH) or the features
     would be farther from float32 than `min_mean_cosine` allows (FEATURES_TOO_FAR); with RESOURCE_EXHAUSTED (OVERLOADED,
     with RetryInfo) when the queue has no room, or when what is in it takes so long that this call would be too late
-    (without a deadline: would wait for more than five seconds).
+    (without a deadline: would wait for more than two seconds).
     """
     FeaturizeStream: _aio.StreamStreamMultiCallable[_featurizer_pb2.FeaturizeStreamRequest, _featurizer_pb2.FeaturizeStreamResponse]  # type: ignore[assignment]
     """The same over one stream: each request is answered by one response with its `request_id`, in the order in which
@@ -125,7 +125,7 @@ class FeaturizerServicer(metaclass=_abc_1.ABCMeta):
         unknown; with FAILED_PRECONDITION when `backbone_digest` names another backbone (BACKBONE_MISMATCH) or the features
         would be farther from float32 than `min_mean_cosine` allows (FEATURES_TOO_FAR); with RESOURCE_EXHAUSTED (OVERLOADED,
         with RetryInfo) when the queue has no room, or when what is in it takes so long that this call would be too late
-        (without a deadline: would wait for more than five seconds).
+        (without a deadline: would wait for more than two seconds).
         """
 
     @_abc_1.abstractmethod

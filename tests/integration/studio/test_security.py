@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from lastlayer.rpc.errors import PermissionDeniedError, UnauthenticatedError
-from lastlayer.studio.web.security import MAX_BODY_BYTES
+from lastlayer.studio.web.bodies import MAX_BODY_BYTES
 from tests.integration.client.fake_classifier import FakeClassifier
 from tests.integration.studio.conftest import Door
 from tests.integration.studio.test_door import check_problem

@@ -52,7 +52,8 @@ class StoreFullError(LastlayerError):
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"`{path}` cannot be written: its disk is full; make room there first: to delete examples takes some too.",
+            f"`{path}` cannot be written: its disk is full. Make room there, or delete a model or some hundred "
+            "examples; to delete many at once takes room, too.",
             metadata={"path": path},
         )
 

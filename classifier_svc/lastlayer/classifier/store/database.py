@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from lastlayer.classifier.domain.errors import StoreCorruptError, StoreFullError, StoreReadOnlyError
 from lastlayer.classifier.store.errors import explain
+from lastlayer.classifier.store.reserve import Reserve
 from lastlayer.classifier.store.schema import metadata
 from lastlayer.rpc.errors import NotReadyError
 
@@ -56,6 +57,9 @@ class Database:
             if self.dialect == "sqlite":
                 _make_way(Path(self.location))
             self._migrate()
+            self._reserve = Reserve(Path(self.location)) if self.dialect == "sqlite" else None
+            if self._reserve is not None:
+                self._reserve.keep()
         except OSError as error:
             raise StoreOpenError(f"The store `{self.location}` cannot be created: {error.strerror}.") from error
         except CommandError as error:
@@ -81,6 +85,13 @@ class Database:
         """Run the block as one transaction, which is on disk when the block is left, or rolled back where it raises."""
         options = {"begin_immediate": True}
         with self._explain_faults(), self._engine.execution_options(**options).begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def deleting(self) -> Iterator[Connection]:
+        """Run the block as `writing` does; where the disk is full, in the room that is kept for that."""
+        reserve = contextlib.nullcontext() if self._reserve is None else self._reserve.given_up()
+        with reserve, self.writing() as connection:
             yield connection
 
     def insert_new(self, connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:

@@ -228,7 +228,7 @@ class DatasetStore:
 
     def delete(self, name: str) -> None:
         """Delete a dataset, and the features that only it refers to; raises ResourceNotFoundError."""
-        with self._database.writing() as connection:
+        with self._database.deleting() as connection:
             queries.keep_features(self._database, connection, shared=False)
             key = queries.find(connection, name).id
             mine = sa.select(examples.c.content_sha256).where(examples.c.dataset_id == key)

@@ -102,7 +102,7 @@ class ExampleStore:
         """Remove examples, all or none, with the features that no other dataset refers to; return how many, and the
         dataset. Raises ResourceNotFoundError or InvalidFieldError.
         """
-        with self._database.writing() as connection:
+        with self._database.deleting() as connection:
             queries.keep_features(self._database, connection, shared=False)
             owner = queries.find(connection, dataset, lock=True)
             contents = self._select(connection, owner, selectors)

@@ -120,7 +120,7 @@ class ModelStore:
 
     def delete(self, name: str) -> None:
         """Delete a model with its versions; raises ResourceNotFoundError."""
-        with self._database.writing() as connection:
+        with self._database.deleting() as connection:
             connection.execute(sa.delete(models).where(models.c.id == self._find(connection, name).id))
 
     def get_version(self, model: str, number: int) -> Version:
@@ -139,7 +139,7 @@ class ModelStore:
 
     def delete_version(self, model: str, number: int) -> None:
         """Delete a version, and with the last one the model; raises ResourceNotFoundError or VersionInUseError."""
-        with self._database.writing() as connection:
+        with self._database.deleting() as connection:
             owner = self._find(connection, model, lock=True)
             version = self._find_version(connection, model, number)
             count = connection.scalar(sa.select(sa.func.count()).where(versions.c.model_id == owner.id))

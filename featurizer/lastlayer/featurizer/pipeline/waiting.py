@@ -8,7 +8,7 @@ from typing import Final
 
 from lastlayer.rpc.errors import OverloadedError
 
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 2.0
 """How long a call without a deadline may have to wait for the images before its own."""
 
 _TELLING_IMAGES: Final = 8

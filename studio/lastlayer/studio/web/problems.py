@@ -10,6 +10,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from lastlayer.client.errors import BusyError, ClientError, InvalidInputError
@@ -67,9 +68,19 @@ class Problem:
 class RefusedError(Exception):
     """The studio itself refuses a request."""
 
-    def __init__(self, status: int, code: str, detail: str, *, reason: str = "", field: str = "") -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        reason: str = "",
+        field: str = "",
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(detail)
-        self.problem = Problem(HTTPStatus(status).phrase, status, detail, code, reason, field)
+        title = HTTPStatus(status).phrase
+        self.problem = Problem(title, status, detail, code, reason, field, retry_after_s=retry_after_s)
 
 
 def problem_of(error: ClientError) -> Problem:
@@ -118,6 +129,9 @@ def install(app: FastAPI) -> None:
         title = HTTPStatus(error.status_code).phrase
         return to_response(Problem(title, error.status_code, detail, _CODES.get(error.status_code, "UNKNOWN")))
 
+    async def tell_nobody(_: Request, __: Any) -> JSONResponse:
+        return to_response(Problem("Bad Request", 400, "The request broke off.", "CANCELLED"))
+
     async def tell_fault(_: Request, error: Exception) -> JSONResponse:
         error_id = uuid.uuid4().hex[:12]
         _log.error("A request failed unexpectedly (%s).", error_id, exc_info=error)
@@ -128,6 +142,7 @@ def install(app: FastAPI) -> None:
 
     app.add_exception_handler(ClientError, tell_client_error)
     app.add_exception_handler(RefusedError, tell_refusal)
+    app.add_exception_handler(ClientDisconnect, tell_nobody)
     app.add_exception_handler(RequestValidationError, tell_invalid)
     app.add_exception_handler(HTTPException, tell_http)
     app.add_exception_handler(Exception, tell_fault)

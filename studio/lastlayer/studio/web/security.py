@@ -13,10 +13,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lastlayer.studio.classifier import token
+from lastlayer.studio.web.bodies import Bodies
 from lastlayer.studio.web.problems import RefusedError, to_response
-
-MAX_BODY_BYTES: Final = 33 * 1024 * 1024
-"""The most bytes of a request: an image of 32 MiB, and what a form puts around it."""
 
 _MAX_TOKEN_CHARS: Final = 4096
 
@@ -51,11 +49,13 @@ _HEADERS: Final = {
 class Guard:
     """Refuses requests of strangers and those that are too large; adds the headers that bind our pages."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], max_body_bytes: int = MAX_BODY_BYTES) -> None:
-        """`hosts` are the names, in lower case and without ports, by which it may be called."""
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], bodies: Bodies | None = None) -> None:
+        """`hosts` are the names, in lower case and without ports, by which it may be called; `bodies` bounds what is
+        sent.
+        """
         self._app = app
         self._hosts = frozenset(hosts)
-        self._max_body_bytes = max_body_bytes
+        self._bodies = bodies or Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -83,7 +83,8 @@ class Guard:
             return
         reset = token.set(known)
         try:
-            await self._app(scope, self._bounded(receive), send_bound)
+            async with self._bodies.bounded(headers, receive) as receive_bounded:
+                await self._app(scope, receive_bounded, send_bound)
         finally:
             token.reset(reset)
 
@@ -103,34 +104,7 @@ class Guard:
         # Requests without an Origin, such as images of other pages; a link from another page to ours is well.
         if path.startswith("/v1/") and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             raise _foreign()
-        try:
-            length = int(headers.get("content-length", "0"))
-        except ValueError:
-            length = -1
-        if not 0 <= length <= self._max_body_bytes:
-            raise self._too_large()
-
-    def _too_large(self) -> RefusedError:
-        return RefusedError(
-            413,
-            "INVALID_ARGUMENT",
-            f"The request is larger than {self._max_body_bytes // 2**20} MiB; send fewer or smaller images.",
-            reason="REQUEST_TOO_LARGE",
-        )
-
-    def _bounded(self, receive: Receive) -> Receive:
-        """Return `receive` for a body of unknown length."""
-        seen = 0
-
-        async def receive_bounded() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._max_body_bytes:
-                raise self._too_large()
-            return message
-
-        return receive_bounded
+        self._bodies.check(headers)
 
 
 def _foreign() -> RefusedError:

@@ -289,7 +289,7 @@ def test_a_full_disk_is_said_with_what_to_do(database: Database, datasets: Datas
     with database.reading() as connection:
         connection.execute(sa.text("PRAGMA max_page_count = 1"))  # takes what there is already for the most
         connection.rollback()
-    with pytest.raises(StoreFullError, match="make room there first: to delete examples takes some too"):
+    with pytest.raises(StoreFullError, match="delete a model or some hundred examples"):
         datasets.add("d", BACKBONE, [example(row, "x") for row in range(256)])
 
 
