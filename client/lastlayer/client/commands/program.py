@@ -17,7 +17,7 @@ from lastlayer.client.commands.interface.options import CUT_SHORT, INTERRUPTED, 
 from lastlayer.client.commands.interface.questions import DeclinedError
 from lastlayer.client.commands.interface.style import tell
 from lastlayer.client.commands.move import move
-from lastlayer.client.commands.predict import predict
+from lastlayer.client.commands.predict import embed, predict
 from lastlayer.client.commands.report import report
 from lastlayer.client.commands.resources import datasets, models, status
 from lastlayer.client.commands.train import train
@@ -158,6 +158,7 @@ for command in (
     train,
     evaluate,
     predict,
+    embed,
     explain,
     report,
     review,
