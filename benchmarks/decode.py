@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
+import PIL
 from PIL import Image, features
 from rich.console import Console
 from rich.table import Table
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     out = Console(width=120)
     out.print(f"machine: {machine()}")
-    out.print(f"Pillow {Image.__version__} with libjpeg-turbo {features.version_feature('libjpeg_turbo')}")
+    out.print(f"Pillow {PIL.__version__} with libjpeg-turbo {features.version_feature('libjpeg_turbo')}")
     with TemporaryDirectory() as scratch:
         photos = read_photos(chosen_photos(options.photos, Path(scratch)))[: options.count]
     large = [_enlarged(photo) for photo in photos[: max(1, options.count // 4)]]

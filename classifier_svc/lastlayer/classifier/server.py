@@ -13,6 +13,7 @@ from prometheus_client import Gauge
 from lastlayer.classifier.evaluation.evaluation import Evaluation
 from lastlayer.classifier.evaluation.review import Review
 from lastlayer.classifier.features.client import FeaturizerClient, FeaturizerSecurity
+from lastlayer.classifier.features.given import FeatureImport
 from lastlayer.classifier.features.ingest import Ingest
 from lastlayer.classifier.features.watch import watch_featurizer
 from lastlayer.classifier.prediction.head_export import HeadExport
@@ -45,6 +46,7 @@ _PREDICT_METHODS: Final = frozenset(
         "PredictStream",
         "Evaluate",
         "Explain",
+        "EmbedImages",
         "GetHead",
         "ListModels",
         "GetModel",
@@ -114,6 +116,7 @@ def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pool
         head_export=HeadExport(models),
         featurizer=featurizer,
         begin_ingest=functools.partial(Ingest, datasets, featurizer, reads=pools.reads, writes=pools.writes),
+        begin_import=functools.partial(FeatureImport, datasets, featurizer, reads=pools.reads, writes=pools.writes),
         begin_evaluation=functools.partial(Evaluation, predictor, datasets, models, pools.evaluations),
     )
 

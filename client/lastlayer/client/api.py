@@ -15,11 +15,13 @@ from lastlayer.client.results import (
     AddedExamples,
     Backbone,
     Dataset,
+    Embeddings,
     Evaluation,
     ExampleEvaluation,
     ExampleOutcome,
     ExamplePage,
     Explanation,
+    ExportedDataset,
     Head,
     Model,
     ModelVersion,
@@ -143,30 +145,48 @@ class Client:
         from lastlayer.client.data.labelled import to_examples
         from lastlayer.client.transport.upload import Upload
 
-        counts = {"added": 0, "present": 0}
-        trimmed = 0
-        conflicts: list[ExampleOutcome] = []
-        failed: list[ExampleOutcome] = []
-        relabelled: list[ExampleOutcome] = []
         patience = Patience(self.server, self._timeout_s)
         if unknown := [view for view in views if view not in wire.VIEWS]:
             raise InvalidInputError(f"There is no view `{unknown[0]}`; give some of {', '.join(wire.VIEWS)}.")
         upload = Upload(
             self._stub, to_examples(examples), dataset=dataset, thumbnails=thumbnails, patience=patience, views=views
         )
-        for outcome in upload.outcomes():
-            trimmed += outcome.label_trimmed
-            if outcome.status in counts:
-                counts[outcome.status] += 1
-                if outcome.relabelled:
-                    relabelled.append(outcome)
-            else:
-                (conflicts if outcome.status == "conflict" else failed).append(outcome)
-            if on_outcome is not None:
-                on_outcome(outcome)
-        return AddedExamples(
-            counts["added"], counts["present"], trimmed, tuple(conflicts), tuple(failed), tuple(relabelled)
+        return _count(upload.outcomes(), on_outcome)
+
+    def add_features(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        dataset: str = DEFAULT_MODEL,
+        on_outcome: Callable[[ExampleOutcome], None] | None = None,
+    ) -> AddedExamples:
+        """Add the labelled examples of a folder that `featurizer embed` or `export_dataset` wrote, with their vectors.
+
+        `folder` is a path, or a URL that fsspec knows. The dataset is created if need be. The server keeps no pictures
+        of these examples. `on_outcome` hears of each example. May be repeated without harm: vectors that are there
+        already are not sent again. Rows without vectors or label are among the `failed` of the answer.
+
+        Raises `DataError` where the folder is not whole, `InvalidInputError` where pyarrow is not installed, nothing
+        has a label, or the vectors are not at all taps of the network, `FailedPreconditionError` where they are of
+        another network than the dataset's, and `ServerError`.
+
+        >>> exported = client.export_dataset("pets", "features")
+        >>> added = client.add_features("features", dataset="copies")
+        >>> added.added, added.present
+        (0, 4)
+        """
+        from lastlayer.client.data.shards import Shards
+        from lastlayer.client.transport.vectors.features import FeatureUpload, batch_size
+
+        shards = Shards(os.fspath(folder))
+        upload = FeatureUpload(
+            self._stub,
+            shards.batches(batch_size(shards.manifest)),
+            shards.manifest,
+            dataset=dataset,
+            patience=Patience(self.server, self._timeout_s),
         )
+        return _count(upload.outcomes(), on_outcome)
 
     def train(
         self,
@@ -262,6 +282,28 @@ class Client:
         return run.repeat(Patience(self.server, self._timeout_s), self._timeout_s)
 
     # Predictions
+
+    def embed(self, images: Iterable[ImageSource], *, taps: Iterable[str] = ()) -> Embeddings:
+        """Return the feature vectors of images, as NumPy arrays, from the network that is served now.
+
+        Each image is what `predict` takes. `taps` are the places in the network whose vectors are wanted; all where
+        none is given. Nothing is stored. An image that fails has its `errors` set, and its rows are NaN.
+
+        Raises `InvalidInputError` where there is no such tap, or NumPy is not installed, `TypeError` for a single image
+        in place of several, and `ServerError`.
+
+        >>> embeddings = client.embed(["new.jpg"], taps=["pool"])
+        >>> embeddings.vectors["pool"].shape
+        (1, 3)
+        """
+        _refuse_single(images)
+        try:
+            from lastlayer.client.transport.vectors.embedding import Embedding
+        except ModuleNotFoundError as error:
+            raise InvalidInputError(
+                f"Vectors need {error.name}, which is not installed: pip install 'lastlayer[report]'"
+            ) from error
+        return Embedding(self._stub, images, tuple(taps), server=self.server, timeout_s=self._timeout_s).run()
 
     def predict(
         self,
@@ -456,6 +498,50 @@ class Client:
         known = self.get_dataset(dataset)
         return MovedDataset(known, move.sent, move.present, tuple(move.missing), tuple(move.failed))
 
+    def export_dataset(
+        self,
+        dataset: str,
+        folder: str | os.PathLike[str],
+        *,
+        on_rows: Callable[[int], None] | None = None,
+    ) -> ExportedDataset:
+        """Write a dataset's ids, labels and vectors to a new folder, as the Parquet shards that `add_features` takes.
+
+        `folder` is a path, or a URL that fsspec knows. Images with several labels have a row for each. Rows of images
+        that have no vectors of the dataset's network say so in their column `error`. `on_rows` hears how many rows were
+        fetched, again and again.
+
+        Raises `NotFoundError` where there is no such dataset, `InvalidInputError` where the folder has shards already
+        or cannot be written, the dataset is empty, or pyarrow is not installed, and `ServerError`.
+
+        >>> client.export_dataset("pets", "features").rows
+        4
+        """
+        from lastlayer.client.data.shards import ShardWriter
+        from lastlayer.client.transport.vectors.features import read_page
+
+        writer: ShardWriter | None = None
+        backbone: types_pb2.Backbone | None = None
+        rows = stale = 0
+        request = classifier_pb2.ListFeaturesRequest(dataset=dataset, page_size=_PAGE_SIZE)
+        for page in self._pages(self._stub.ListFeatures, request):
+            if not page.examples:
+                break
+            if backbone is None or writer is None:
+                backbone, writer = page.backbone, ShardWriter(os.fspath(folder))
+            elif page.backbone.digest != backbone.digest:
+                raise ServerError("The dataset got another network meanwhile; export it again.", code="ABORTED")
+            batch, precisions = read_page(page)
+            writer.add(batch, precisions)
+            rows += len(batch.rows)
+            stale += sum(bool(row.error) for row in batch.rows)
+            if on_rows is not None:
+                on_rows(len(batch.rows))
+        if backbone is None or writer is None:
+            raise InvalidInputError(f"The dataset `{dataset}` has no examples to export.")
+        shards = writer.finish(backbone.name, backbone.digest, {tap.name: tap.dimension for tap in backbone.taps})
+        return ExportedDataset(dataset, os.fspath(folder), rows, stale, shards)
+
     def review_examples(
         self, model: str, *, version: int = 0, kind: str = "suspicious", limit: int = 100, thumbnails: bool = False
     ) -> Review:
@@ -644,6 +730,28 @@ class Client:
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
+
+
+def _count(outcomes: Iterable[ExampleOutcome], on_outcome: Callable[[ExampleOutcome], None] | None) -> AddedExamples:
+    """Return what became of all examples; `on_outcome` hears of each."""
+    counts = {"added": 0, "present": 0}
+    trimmed = 0
+    conflicts: list[ExampleOutcome] = []
+    failed: list[ExampleOutcome] = []
+    relabelled: list[ExampleOutcome] = []
+    for outcome in outcomes:
+        trimmed += outcome.label_trimmed
+        if outcome.status in counts:
+            counts[outcome.status] += 1
+            if outcome.relabelled:
+                relabelled.append(outcome)
+        else:
+            (conflicts if outcome.status == "conflict" else failed).append(outcome)
+        if on_outcome is not None:
+            on_outcome(outcome)
+    return AddedExamples(
+        counts["added"], counts["present"], trimmed, tuple(conflicts), tuple(failed), tuple(relabelled)
+    )
 
 
 def _selector(example: ExampleKey) -> classifier_pb2.ExampleSelector:

@@ -3,8 +3,13 @@
 import datetime
 import html
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from lastlayer.client.errors import ImageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,37 @@ class AddedExamples:
     failed: tuple[ExampleOutcome, ...]
     relabelled: tuple[ExampleOutcome, ...] = ()
     """Those of the `present` whose label a person had set to another one than was sent, and which keep it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedDataset:
+    """A dataset that was written as Parquet shards."""
+
+    dataset: str
+    folder: str
+    rows: int
+    """The number of rows: one for each label of each image."""
+    stale: int
+    """How many of them have no features of the dataset's backbone."""
+    shards: int
+    """The number of files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """The feature vectors of some images."""
+
+    images: tuple[str, ...]
+    """What the images are called, in order."""
+    vectors: dict[str, "npt.NDArray[np.float32]"]
+    """By tap, a row for each image in order: float32 [n, d]. The rows of images that failed are NaN."""
+    errors: tuple[ImageError | None, ...]
+    """Why each image has no vectors; None where it has."""
+    sha256: tuple[bytes, ...]
+    """Of the files, 32 bytes each; empty where one could not be read."""
+    backbone: str
+    """The name of the network."""
+    backbone_digest: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,6 +296,7 @@ def embed(
         ) from error
     from lastlayer.featurizer.errors import BackboneError, BulkError, FetchError
     from lastlayer.featurizer.network.loading import load
+    from lastlayer.rpc.observability.quiet import native_lines_held
 
     settings = _settings(backbone=backbone)
     try:
@@ -311,7 +312,7 @@ def embed(
             max_failed=max_failed,
             storage_options=parse_storage_options(options),
         )
-        with _progress() as (_say, progress):
+        with native_lines_held(), _progress() as (_say, progress):
             loaded = load(settings, progress)
         with shown() as show:
             if ray is None:

@@ -561,6 +561,100 @@ class ListExamplesResponse(_message.Message):
     next_page_token: str
     def __init__(self, examples: _Optional[_Iterable[_Union[StoredExample, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class FeatureBlock(_message.Message):
+    __slots__ = ("tap", "values")
+    TAP_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    tap: str
+    values: bytes
+    def __init__(self, tap: _Optional[str] = ..., values: _Optional[bytes] = ...) -> None: ...
+
+class AddFeaturesRequest(_message.Message):
+    __slots__ = ("dataset", "backbone_digest", "precision", "examples", "features")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    backbone_digest: str
+    precision: str
+    examples: _containers.RepeatedCompositeFieldContainer[Example]
+    features: _containers.RepeatedCompositeFieldContainer[FeatureBlock]
+    def __init__(self, dataset: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., precision: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., features: _Optional[_Iterable[_Union[FeatureBlock, _Mapping]]] = ...) -> None: ...
+
+class AddFeaturesResponse(_message.Message):
+    __slots__ = ("outcomes",)
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    outcomes: _containers.RepeatedCompositeFieldContainer[ExampleOutcome]
+    def __init__(self, outcomes: _Optional[_Iterable[_Union[ExampleOutcome, _Mapping]]] = ...) -> None: ...
+
+class ListFeaturesRequest(_message.Message):
+    __slots__ = ("dataset", "page_size", "page_token")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    page_size: int
+    page_token: str
+    def __init__(self, dataset: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListFeaturesResponse(_message.Message):
+    __slots__ = ("backbone", "examples", "features", "next_page_token")
+    BACKBONE_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    backbone: _types_pb2.Backbone
+    examples: _containers.RepeatedCompositeFieldContainer[FeaturizedExample]
+    features: _containers.RepeatedCompositeFieldContainer[FeatureBlock]
+    next_page_token: str
+    def __init__(self, backbone: _Optional[_Union[_types_pb2.Backbone, _Mapping]] = ..., examples: _Optional[_Iterable[_Union[FeaturizedExample, _Mapping]]] = ..., features: _Optional[_Iterable[_Union[FeatureBlock, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class FeaturizedExample(_message.Message):
+    __slots__ = ("id", "content_sha256", "label", "precision", "stale")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    content_sha256: bytes
+    label: str
+    precision: str
+    stale: bool
+    def __init__(self, id: _Optional[str] = ..., content_sha256: _Optional[bytes] = ..., label: _Optional[str] = ..., precision: _Optional[str] = ..., stale: _Optional[bool] = ...) -> None: ...
+
+class EmbedImagesRequest(_message.Message):
+    __slots__ = ("images", "taps")
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    TAPS_FIELD_NUMBER: _ClassVar[int]
+    images: _containers.RepeatedCompositeFieldContainer[_types_pb2.Image]
+    taps: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, images: _Optional[_Iterable[_Union[_types_pb2.Image, _Mapping]]] = ..., taps: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class EmbedImagesResponse(_message.Message):
+    __slots__ = ("results", "backbone", "backbone_digest")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    BACKBONE_FIELD_NUMBER: _ClassVar[int]
+    BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[ImageEmbedding]
+    backbone: str
+    backbone_digest: str
+    def __init__(self, results: _Optional[_Iterable[_Union[ImageEmbedding, _Mapping]]] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ...) -> None: ...
+
+class ImageEmbedding(_message.Message):
+    __slots__ = ("id", "vectors", "precision", "error")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    VECTORS_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    vectors: _containers.RepeatedCompositeFieldContainer[_types_pb2.FeatureVector]
+    precision: str
+    error: _status_pb2.Status
+    def __init__(self, id: _Optional[str] = ..., vectors: _Optional[_Iterable[_Union[_types_pb2.FeatureVector, _Mapping]]] = ..., precision: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
 class RelabelExamplesRequest(_message.Message):
     __slots__ = ("dataset", "examples", "label")
     DATASET_FIELD_NUMBER: _ClassVar[int]

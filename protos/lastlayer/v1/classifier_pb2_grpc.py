@@ -51,6 +51,11 @@ class ClassifierStub:
                 request_serializer=lastlayer_dot_v1_dot_classifier__pb2.AddExamplesRequest.SerializeToString,
                 response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.AddExamplesResponse.FromString,
                 _registered_method=True)
+        self.AddFeatures = channel.stream_stream(
+                '/lastlayer.v1.Classifier/AddFeatures',
+                request_serializer=lastlayer_dot_v1_dot_classifier__pb2.AddFeaturesRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.AddFeaturesResponse.FromString,
+                _registered_method=True)
         self.Train = channel.unary_stream(
                 '/lastlayer.v1.Classifier/Train',
                 request_serializer=lastlayer_dot_v1_dot_classifier__pb2.TrainRequest.SerializeToString,
@@ -80,6 +85,16 @@ class ClassifierStub:
                 '/lastlayer.v1.Classifier/ListExamples',
                 request_serializer=lastlayer_dot_v1_dot_classifier__pb2.ListExamplesRequest.SerializeToString,
                 response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.ListExamplesResponse.FromString,
+                _registered_method=True)
+        self.ListFeatures = channel.unary_unary(
+                '/lastlayer.v1.Classifier/ListFeatures',
+                request_serializer=lastlayer_dot_v1_dot_classifier__pb2.ListFeaturesRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.ListFeaturesResponse.FromString,
+                _registered_method=True)
+        self.EmbedImages = channel.unary_unary(
+                '/lastlayer.v1.Classifier/EmbedImages',
+                request_serializer=lastlayer_dot_v1_dot_classifier__pb2.EmbedImagesRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.EmbedImagesResponse.FromString,
                 _registered_method=True)
         self.RelabelExamples = channel.unary_unary(
                 '/lastlayer.v1.Classifier/RelabelExamples',
@@ -182,6 +197,23 @@ class ClassifierServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddFeatures(self, request_iterator, context):
+        """Adds labelled examples that bring their feature vectors, as `featurizer embed` computed them, to a dataset, which is
+        created if need be. Each message is stored in one transaction and answered by one outcome for each example, in
+        order, as by AddExamples; one bad example yields an error for that example alone.
+
+        Idempotent by the content of the images: what is stored already is not stored again. Vectors need not be sent to
+        find that out: the examples of a message without `features` are answered with `present`, or with `content_needed`
+        where their vectors must be sent. Whoever may call this is trusted: nobody can check that vectors are those of an
+        image, and all datasets share them.
+
+        Fails with FAILED_PRECONDITION (BACKBONE_MISMATCH) where the vectors are of another backbone than the dataset's, or,
+        where it has none, of one that is neither stored nor served.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Train(self, request, context):
         """Trains a new version of a model on a dataset and makes it the model's default: progress events, at least one every
         two seconds, and as the last event the version. Cancelling the call stops the training and leaves no version.
@@ -234,6 +266,22 @@ class ClassifierServicer:
 
     def ListExamples(self, request, context):
         """Lists the examples of a dataset in order of arrival.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFeatures(self, request, context):
+        """Lists the labels of a dataset's examples with the images' feature vectors, in order of arrival: all that AddFeatures
+        needs to make the same dataset elsewhere.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EmbedImages(self, request, context):
+        """Computes the feature vectors of some images with the backbone that is served. One bad image yields an error for that
+        image alone. Nothing is stored. Idempotent. It waits for room behind predictions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -357,6 +405,11 @@ def add_ClassifierServicer_to_server(servicer, server):
                     request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.AddExamplesRequest.FromString,
                     response_serializer=lastlayer_dot_v1_dot_classifier__pb2.AddExamplesResponse.SerializeToString,
             ),
+            'AddFeatures': grpc.stream_stream_rpc_method_handler(
+                    servicer.AddFeatures,
+                    request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.AddFeaturesRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_classifier__pb2.AddFeaturesResponse.SerializeToString,
+            ),
             'Train': grpc.unary_stream_rpc_method_handler(
                     servicer.Train,
                     request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.TrainRequest.FromString,
@@ -386,6 +439,16 @@ def add_ClassifierServicer_to_server(servicer, server):
                     servicer.ListExamples,
                     request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.ListExamplesRequest.FromString,
                     response_serializer=lastlayer_dot_v1_dot_classifier__pb2.ListExamplesResponse.SerializeToString,
+            ),
+            'ListFeatures': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFeatures,
+                    request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.ListFeaturesRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_classifier__pb2.ListFeaturesResponse.SerializeToString,
+            ),
+            'EmbedImages': grpc.unary_unary_rpc_method_handler(
+                    servicer.EmbedImages,
+                    request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.EmbedImagesRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_classifier__pb2.EmbedImagesResponse.SerializeToString,
             ),
             'RelabelExamples': grpc.unary_unary_rpc_method_handler(
                     servicer.RelabelExamples,
@@ -500,6 +563,33 @@ class Classifier:
             '/lastlayer.v1.Classifier/AddExamples',
             lastlayer_dot_v1_dot_classifier__pb2.AddExamplesRequest.SerializeToString,
             lastlayer_dot_v1_dot_classifier__pb2.AddExamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddFeatures(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/lastlayer.v1.Classifier/AddFeatures',
+            lastlayer_dot_v1_dot_classifier__pb2.AddFeaturesRequest.SerializeToString,
+            lastlayer_dot_v1_dot_classifier__pb2.AddFeaturesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -662,6 +752,60 @@ class Classifier:
             '/lastlayer.v1.Classifier/ListExamples',
             lastlayer_dot_v1_dot_classifier__pb2.ListExamplesRequest.SerializeToString,
             lastlayer_dot_v1_dot_classifier__pb2.ListExamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFeatures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lastlayer.v1.Classifier/ListFeatures',
+            lastlayer_dot_v1_dot_classifier__pb2.ListFeaturesRequest.SerializeToString,
+            lastlayer_dot_v1_dot_classifier__pb2.ListFeaturesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EmbedImages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lastlayer.v1.Classifier/EmbedImages',
+            lastlayer_dot_v1_dot_classifier__pb2.EmbedImagesRequest.SerializeToString,
+            lastlayer_dot_v1_dot_classifier__pb2.EmbedImagesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,19 @@ class ClassifierStub:
     anew. Images need not be sent to find that out: an example that carries only its sha256 is answered with `present`,
     or with `content_needed` where it must be sent whole.
     """
+    AddFeatures: _grpc.StreamStreamMultiCallable[_classifier_pb2.AddFeaturesRequest, _classifier_pb2.AddFeaturesResponse]
+    """Adds labelled examples that bring their feature vectors, as `featurizer embed` computed them, to a dataset, which is
+    created if need be. Each message is stored in one transaction and answered by one outcome for each example, in
+    order, as by AddExamples; one bad example yields an error for that example alone.
+
+    Idempotent by the content of the images: what is stored already is not stored again. Vectors need not be sent to
+    find that out: the examples of a message without `features` are answered with `present`, or with `content_needed`
+    where their vectors must be sent. Whoever may call this is trusted: nobody can check that vectors are those of an
+    image, and all datasets share them.
+
+    Fails with FAILED_PRECONDITION (BACKBONE_MISMATCH) where the vectors are of another backbone than the dataset's, or,
+    where it has none, of one that is neither stored nor served.
+    """
     Train: _grpc.UnaryStreamMultiCallable[_classifier_pb2.TrainRequest, _classifier_pb2.TrainResponse]
     """Trains a new version of a model on a dataset and makes it the model's default: progress events, at least one every
     two seconds, and as the last event the version. Cancelling the call stops the training and leaves no version.
@@ -84,6 +97,14 @@ class ClassifierStub:
     """
     ListExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ListExamplesRequest, _classifier_pb2.ListExamplesResponse]
     """Lists the examples of a dataset in order of arrival."""
+    ListFeatures: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ListFeaturesRequest, _classifier_pb2.ListFeaturesResponse]
+    """Lists the labels of a dataset's examples with the images' feature vectors, in order of arrival: all that AddFeatures
+    needs to make the same dataset elsewhere.
+    """
+    EmbedImages: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.EmbedImagesRequest, _classifier_pb2.EmbedImagesResponse]
+    """Computes the feature vectors of some images with the backbone that is served. One bad image yields an error for that
+    image alone. Nothing is stored. Idempotent. It waits for room behind predictions.
+    """
     RelabelExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.RelabelExamplesRequest, _classifier_pb2.RelabelExamplesResponse]
     """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. The label
     holds: AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
@@ -147,6 +168,19 @@ class ClassifierAsyncStub(ClassifierStub):
     anew. Images need not be sent to find that out: an example that carries only its sha256 is answered with `present`,
     or with `content_needed` where it must be sent whole.
     """
+    AddFeatures: _aio.StreamStreamMultiCallable[_classifier_pb2.AddFeaturesRequest, _classifier_pb2.AddFeaturesResponse]  # type: ignore[assignment]
+    """Adds labelled examples that bring their feature vectors, as `featurizer embed` computed them, to a dataset, which is
+    created if need be. Each message is stored in one transaction and answered by one outcome for each example, in
+    order, as by AddExamples; one bad example yields an error for that example alone.
+
+    Idempotent by the content of the images: what is stored already is not stored again. Vectors need not be sent to
+    find that out: the examples of a message without `features` are answered with `present`, or with `content_needed`
+    where their vectors must be sent. Whoever may call this is trusted: nobody can check that vectors are those of an
+    image, and all datasets share them.
+
+    Fails with FAILED_PRECONDITION (BACKBONE_MISMATCH) where the vectors are of another backbone than the dataset's, or,
+    where it has none, of one that is neither stored nor served.
+    """
     Train: _aio.UnaryStreamMultiCallable[_classifier_pb2.TrainRequest, _classifier_pb2.TrainResponse]  # type: ignore[assignment]
     """Trains a new version of a model on a dataset and makes it the model's default: progress events, at least one every
     two seconds, and as the last event the version. Cancelling the call stops the training and leaves no version.
@@ -179,6 +213,14 @@ class ClassifierAsyncStub(ClassifierStub):
     """
     ListExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ListExamplesRequest, _classifier_pb2.ListExamplesResponse]  # type: ignore[assignment]
     """Lists the examples of a dataset in order of arrival."""
+    ListFeatures: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ListFeaturesRequest, _classifier_pb2.ListFeaturesResponse]  # type: ignore[assignment]
+    """Lists the labels of a dataset's examples with the images' feature vectors, in order of arrival: all that AddFeatures
+    needs to make the same dataset elsewhere.
+    """
+    EmbedImages: _aio.UnaryUnaryMultiCallable[_classifier_pb2.EmbedImagesRequest, _classifier_pb2.EmbedImagesResponse]  # type: ignore[assignment]
+    """Computes the feature vectors of some images with the backbone that is served. One bad image yields an error for that
+    image alone. Nothing is stored. Idempotent. It waits for room behind predictions.
+    """
     RelabelExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.RelabelExamplesRequest, _classifier_pb2.RelabelExamplesResponse]  # type: ignore[assignment]
     """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. The label
     holds: AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
@@ -244,6 +286,25 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         of the images: what is stored already is neither featurized nor stored again, so a broken stream is simply sent
         anew. Images need not be sent to find that out: an example that carries only its sha256 is answered with `present`,
         or with `content_needed` where it must be sent whole.
+        """
+
+    @_abc_1.abstractmethod
+    def AddFeatures(
+        self,
+        request_iterator: _MaybeAsyncIterator[_classifier_pb2.AddFeaturesRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_classifier_pb2.AddFeaturesResponse], _abc.AsyncIterator[_classifier_pb2.AddFeaturesResponse]]:
+        """Adds labelled examples that bring their feature vectors, as `featurizer embed` computed them, to a dataset, which is
+        created if need be. Each message is stored in one transaction and answered by one outcome for each example, in
+        order, as by AddExamples; one bad example yields an error for that example alone.
+
+        Idempotent by the content of the images: what is stored already is not stored again. Vectors need not be sent to
+        find that out: the examples of a message without `features` are answered with `present`, or with `content_needed`
+        where their vectors must be sent. Whoever may call this is trusted: nobody can check that vectors are those of an
+        image, and all datasets share them.
+
+        Fails with FAILED_PRECONDITION (BACKBONE_MISMATCH) where the vectors are of another backbone than the dataset's, or,
+        where it has none, of one that is neither stored nor served.
         """
 
     @_abc_1.abstractmethod
@@ -313,6 +374,26 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_classifier_pb2.ListExamplesResponse, _abc.Awaitable[_classifier_pb2.ListExamplesResponse]]:
         """Lists the examples of a dataset in order of arrival."""
+
+    @_abc_1.abstractmethod
+    def ListFeatures(
+        self,
+        request: _classifier_pb2.ListFeaturesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classifier_pb2.ListFeaturesResponse, _abc.Awaitable[_classifier_pb2.ListFeaturesResponse]]:
+        """Lists the labels of a dataset's examples with the images' feature vectors, in order of arrival: all that AddFeatures
+        needs to make the same dataset elsewhere.
+        """
+
+    @_abc_1.abstractmethod
+    def EmbedImages(
+        self,
+        request: _classifier_pb2.EmbedImagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classifier_pb2.EmbedImagesResponse, _abc.Awaitable[_classifier_pb2.EmbedImagesResponse]]:
+        """Computes the feature vectors of some images with the backbone that is served. One bad image yields an error for that
+        image alone. Nothing is stored. Idempotent. It waits for room behind predictions.
+        """
 
     @_abc_1.abstractmethod
     def RelabelExamples(

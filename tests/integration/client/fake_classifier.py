@@ -62,6 +62,8 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     near_duplicates: list[classifier_pb2.NearDuplicate] = field(default_factory=list)
     store: dict[bytes, list[str]] = field(default_factory=dict)
     names: dict[bytes, str] = field(default_factory=dict)
+    vectors: dict[bytes, bytes] = field(default_factory=dict)
+    """Those that were sent, by sha256."""
     relabelled: set[bytes] = field(default_factory=set)
     stale: set[bytes] = field(default_factory=set)
     served: types_pb2.Backbone = field(default_factory=lambda: served_backbone())
@@ -118,6 +120,62 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
             self.names[sha256] = example.id
             outcome.added.SetInParent()
         return outcome
+
+    def AddFeatures(self, request_iterator, context):
+        messages = self._begin("AddFeatures", context)
+        for request in request_iterator:
+            self.calls.append(("AddFeatures", request))
+            outcomes = []
+            for index, example in enumerate(request.examples):
+                if request.features and example.content_sha256 not in self.store:
+                    self.store[example.content_sha256] = [example.label]
+                    self.names[example.content_sha256] = example.id
+                    size = len(request.features[0].values) // len(request.examples)
+                    self.vectors[example.content_sha256] = request.features[0].values[size * index : size * (index + 1)]
+                    outcomes.append(self._outcome(example))
+                    outcomes[-1].added.SetInParent()
+                else:
+                    outcomes.append(self._outcome(example))
+            self._step(messages, context)  # stored, but nobody hears of it
+            yield classifier_pb2.AddFeaturesResponse(outcomes=outcomes)
+
+    def ListFeatures(self, request, context):
+        self._begin("ListFeatures", context, request)
+        self._known("dataset", request.dataset, context)
+        rows = [(sha256, label) for sha256, labels in self.store.items() for label in labels]
+        page, token = self._page(rows, request.page_token)
+        whole = [sha256 for sha256, _ in page if sha256 not in self.stale]
+        return classifier_pb2.ListFeaturesResponse(
+            backbone=types_pb2.Backbone(name="tiny", digest="00" * 32, taps=[types_pb2.Tap(name="pool", dimension=3)]),
+            examples=[
+                classifier_pb2.FeaturizedExample(
+                    id=self.names.get(sha256, ""),
+                    content_sha256=sha256,
+                    label=label,
+                    precision="float32",
+                    stale=sha256 in self.stale,
+                )
+                for sha256, label in page
+            ],
+            features=[classifier_pb2.FeatureBlock(tap="pool", values=b"".join(map(self.vector, whole)))],
+            next_page_token=token,
+        )
+
+    def vector(self, sha256: bytes) -> bytes:
+        """Return the features of an image, three numbers."""
+        return self.vectors.get(sha256) or struct.pack("<3f", *sha256[:3])
+
+    def EmbedImages(self, request, context):
+        self._begin("EmbedImages", context, request)
+        response = classifier_pb2.EmbedImagesResponse(backbone="tiny", backbone_digest="00" * 32)
+        for image in request.images:
+            result = response.results.add(id=image.id)
+            if image.content.startswith(b"bad"):
+                result.error.CopyFrom(undecodable())
+                continue
+            for tap in request.taps or ["pool"]:
+                result.vectors.add(tap=tap, values=self.vector(hashlib.sha256(image.content).digest()))
+        return response
 
     def Train(self, request, context):
         messages = self._begin("Train", context, request)

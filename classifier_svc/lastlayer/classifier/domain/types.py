@@ -135,6 +135,34 @@ class ViewSample:
 
 
 @dataclass(frozen=True)
+class FeaturizedLabel:
+    """A label of an example, as it is exported beside the image's features."""
+
+    key: int
+    """Its place in the order of arrival."""
+    name: str
+    content_sha256: bytes
+    label: str
+    precision: str
+    """In which the features were computed; empty where that is not known."""
+    stale: bool
+    """Whether the image lacks features of the dataset's backbone at some tap."""
+
+
+@dataclass(frozen=True)
+class FeaturePage:
+    """Some labels of a dataset, with the features of their images."""
+
+    backbone: Backbone | None
+    """The dataset's; None where it has no examples."""
+    labels: Sequence[FeaturizedLabel]
+    vectors: Mapping[str, npt.NDArray[np.float32]]
+    """By tap, of those that are not stale, in their order: float32 [n, d]."""
+    more: bool
+    """Whether labels come after these."""
+
+
+@dataclass(frozen=True)
 class TrainingSet:
     """The examples of a dataset that training uses."""
 

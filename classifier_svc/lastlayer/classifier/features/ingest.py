@@ -161,7 +161,7 @@ class Ingest:
             # Its features were stored when we looked, and deleted with another dataset since.
             return await self.store(dataset, await self.prepare(prepared.offered))
         results = iter(added)
-        return [_refusal(example, prepared.features) or _outcome(next(results)) for example in prepared.offered]
+        return [_refusal(example, prepared.features) or outcome_of(next(results)) for example in prepared.offered]
 
     def _new(self, example: Offered, features: _Features) -> NewExample:
         found = features.get(example.content_sha256)
@@ -214,7 +214,8 @@ def _refusal(example: Offered, features: _Features) -> Outcome | None:
     return Outcome(error=result) if isinstance(result, LastlayerError) else None
 
 
-def _outcome(added: AddedExample | None) -> Outcome:
+def outcome_of(added: AddedExample | None) -> Outcome:
+    """Return what became of an example that was not refused; None is one whose features must be sent."""
     if added is None:
         return Outcome(content_needed=True)
     return Outcome(is_new=added.is_new, labels=added.labels, relabelled=added.relabelled)

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, TypeVar
 from lastlayer.classifier.evaluation.evaluation import Evaluation
 from lastlayer.classifier.evaluation.review import Review
 from lastlayer.classifier.features.client import FeaturizerClient
+from lastlayer.classifier.features.given import FeatureImport
 from lastlayer.classifier.features.ingest import Ingest
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.predictor import Predictor
@@ -32,6 +33,12 @@ class BeginIngest(Protocol):
     """Begins to take the examples of one stream; `deadline` is of `time.monotonic()`."""
 
     def __call__(self, *, deadline: float | None) -> Ingest: ...  # noqa: D102 - as above
+
+
+class BeginImport(Protocol):
+    """Begins to take the features of one stream; `deadline` is of `time.monotonic()`."""
+
+    def __call__(self, *, deadline: float | None) -> FeatureImport: ...  # noqa: D102 - as above
 
 
 class BeginEvaluation(Protocol):
@@ -85,6 +92,7 @@ class Handlers:
     head_export: HeadExport
     featurizer: FeaturizerClient
     begin_ingest: BeginIngest
+    begin_import: BeginImport
     begin_evaluation: BeginEvaluation
 
 

@@ -1,7 +1,8 @@
 """Reads requests: plain, checked data from messages."""
 
+import functools
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from lastlayer.classifier.domain.labels import normalize_label
@@ -51,14 +52,16 @@ _MAX_UNFAMILIAR: Final = 0.5
 class StreamName:
     """A name that the first message of a stream gives, and that later ones may only repeat."""
 
-    def __init__(self, field: str) -> None:
+    def __init__(self, field: str, check: Callable[[str], str] | None = None) -> None:
+        """`check` returns a valid name, or raises InvalidFieldError; the names of datasets are where it is None."""
         self._field = field
+        self._check = check or functools.partial(check_name, field)
         self.name = ""
 
     def read(self, value: str) -> str:
         """Return the name of the stream; raises InvalidFieldError where a message gives none or another."""
         if not self.name:
-            self.name = check_name(self._field, value)
+            self.name = self._check(value)
         elif value and value != self.name:
             raise InvalidFieldError(self._field, f"The {self._field} changed within a stream; open one for each.")
         return self.name
@@ -177,13 +180,18 @@ def read_offered(examples: Sequence[classifier_pb2.Example]) -> list[Offered]:
 
     A checksum alone will do. Images are read whole for theirs, which takes a while: call it in a thread.
     """
-    return [_offer(index, example) for index, example in enumerate(examples)]
+    return [_offer(index, example, ("content", "content_sha256")) for index, example in enumerate(examples)]
 
 
-def _offer(index: int, example: classifier_pb2.Example) -> Offered:
+def read_checksums(examples: Sequence[classifier_pb2.Example]) -> list[Offered]:
+    """Return the examples of a message that has no images as they are offered to a dataset, as `read_offered` does."""
+    return [_offer(index, example, ("content_sha256",)) for index, example in enumerate(examples)]
+
+
+def _offer(index: int, example: classifier_pb2.Example, sources: Sequence[str]) -> Offered:
     checksum = sha256(example.content) if example.content else example.content_sha256
     try:
-        label = _check_example(index, example, ("content", "content_sha256"))
+        label = _check_example(index, example, sources)
         if len(checksum) != 32:
             raise InvalidFieldError(f"examples[{index}].content_sha256", f"A sha256 has 32 bytes, not {len(checksum)}.")
     except LastlayerError as error:

@@ -17,6 +17,7 @@ from lastlayer.classifier.domain.types import (
     AddedExample,
     Backbone,
     Dataset,
+    FeaturePage,
     LabelledImages,
     NewExample,
     Tap,
@@ -66,6 +67,16 @@ class DatasetStore:
                 examples.c.dataset_id == row.id
             )
             return (), {row.label: row.examples for row in connection.execute(counts.group_by(examples.c.label))}
+
+    def find_backbones(self, dataset: str, digest: str) -> tuple[Backbone | None, Backbone | None]:
+        """Return the backbone of a dataset, and the stored one with a digest; None for what there is not."""
+        with self._database.reading() as connection:
+            of_dataset = connection.scalar(sa.select(datasets.c.backbone_id).where(datasets.c.name == dataset))
+            of_digest = connection.scalar(sa.select(backbones.c.id).where(backbones.c.digest == digest))
+            return (
+                None if of_dataset is None else queries.find_backbone(connection, of_dataset),
+                None if of_digest is None else queries.find_backbone(connection, of_digest),
+            )
 
     def adopt(self, backbone: Backbone) -> None:
         """Make what earlier releases stored under the former digests of a backbone its own."""
@@ -225,6 +236,25 @@ class DatasetStore:
         query = sa.select(datasets).where(datasets.c.name > after).order_by(datasets.c.name).limit(limit)
         with self._database.reading() as connection:
             return [queries.describe(connection, row) for row in connection.execute(query).all()]
+
+    def feature_page(self, name: str, *, after: int, limit: int, max_bytes: int) -> FeaturePage:
+        """Return labels of a dataset in order of arrival, those after the key `after`, with their images' features.
+
+        They are at most `limit`, and their vectors have at most `max_bytes`, but for a first one that has more. Raises
+        ResourceNotFoundError or StoreCorruptError.
+        """
+        with self._database.reading() as connection:
+            dataset = queries.find(connection, name)
+            if dataset.backbone_id is None:
+                return FeaturePage(None, [], {}, more=False)
+            backbone = queries.find_backbone(connection, dataset.backbone_id)
+            size = 4 * sum(tap.dimension for tap in backbone.taps)
+            limit = max(1, min(limit, max_bytes // size))
+            labels = feature_rows.read_labels(connection, dataset, backbone, after, limit + 1)
+            page = labels[:limit]
+            contents = [label.content_sha256 for label in page if not label.stale]
+            vectors = {tap.name: feature_rows.read_tap(connection, dataset, tap, contents) for tap in backbone.taps}
+            return FeaturePage(backbone, page, vectors, more=len(labels) > limit)
 
     def delete(self, name: str) -> None:
         """Delete a dataset, and the features that only it refers to; raises ResourceNotFoundError."""

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from lastlayer.classifier.domain.errors import StoreCorruptError
-from lastlayer.classifier.domain.types import Backbone, Tap, ViewSample
+from lastlayer.classifier.domain.types import Backbone, FeaturizedLabel, Tap, ViewSample
 from lastlayer.classifier.domain.views import SamplePlaces, places
 from lastlayer.classifier.store import queries
-from lastlayer.classifier.store.schema import backbones, examples, features, perceptual_hashes
+from lastlayer.classifier.store.schema import backbones, examples, feature_precisions, features, perceptual_hashes
 from lastlayer.rpc.errors import BackboneMismatchError
 from lastlayer.rpc.vectors import CROP_ALONE, View, place, unpack
 
@@ -55,7 +55,9 @@ def iterate_tap(
             features.c.content_sha256.in_(some),
         )
         block = np.empty((len(some), tap.dimension), np.float32)
-        missing = {content: row for row, content in enumerate(some)}
+        missing: dict[bytes, list[int]] = {}  # an image with several labels may be there several times
+        for row, content in enumerate(some):
+            missing.setdefault(content, []).append(row)
         for content, vector, crc32 in connection.execute(query):
             if len(vector) != 4 * tap.dimension or zlib.crc32(vector) != crc32:
                 raise _damaged(dataset, tap, content)
@@ -188,3 +190,33 @@ def read_hashes(connection: Connection, contents: Sequence[bytes]) -> list[bytes
         query = sa.select(perceptual_hashes).where(perceptual_hashes.c.content_sha256.in_(some))
         found.update((row.content_sha256, row.hashes) for row in connection.execute(query))
     return [found.get(content, b"") for content in contents]
+
+
+def read_labels(
+    connection: Connection, dataset: Any, backbone: Backbone, after: int, limit: int
+) -> list[FeaturizedLabel]:
+    """Return labels of a dataset in order of arrival, those after the key `after`, at most `limit`."""
+    # The sum keeps the database from reading all of the dataset by its index, and sorting it, for each page.
+    owned = examples.c.dataset_id + 0 == dataset.id
+    query = sa.select(examples).where(owned, examples.c.id > after).order_by(examples.c.id).limit(limit)
+    rows = connection.execute(query).all()
+    contents = sorted({row.content_sha256 for row in rows})
+    fresh = queries.find_featurized(connection, backbone.digest, contents, backbone.tap_names)
+    precisions: dict[bytes, str] = {}
+    for some in queries.split(contents):
+        told = sa.select(feature_precisions.c.content_sha256, feature_precisions.c.precision).where(
+            feature_precisions.c.backbone_id == dataset.backbone_id, feature_precisions.c.content_sha256.in_(some)
+        )
+        precisions.update((row.content_sha256, row.precision) for row in connection.execute(told))
+    before = connection.scalar(sa.select(backbones.c.precision).where(backbones.c.id == dataset.backbone_id)) or ""
+    return [
+        FeaturizedLabel(
+            key=row.id,
+            name=row.name,
+            content_sha256=row.content_sha256,
+            label=row.label,
+            precision=precisions.get(row.content_sha256, before) if row.content_sha256 in fresh else "",
+            stale=row.content_sha256 not in fresh,
+        )
+        for row in rows
+    ]

@@ -17,7 +17,7 @@ from lastlayer.client.commands.interface.help import Command
 from lastlayer.client.commands.interface.options import (
     DONE,
     SOME_FAILED,
-    data_argument,
+    data_options,
     dataset_option,
     model_option,
     server_options,
@@ -40,16 +40,29 @@ _ID_PREFIX: Final = "id:"
 """What goes before an id that could also be a file or the beginning of a sha256."""
 
 
-@click.command(cls=Command, epilog="\b\nExample:\n  client add tulips.tsv --dataset flowers")
-@data_argument
+_ADD_EPILOG: Final = """\b
+Example:
+  client add tulips.tsv --dataset flowers
+  client add --features features/ --dataset flowers"""
+
+
+@click.command(cls=Command, epilog=_ADD_EPILOG)
+@click.argument("data", type=click.Path(path_type=Path), required=False)
+@data_options
+@click.option(
+    "--features",
+    metavar="OUT",
+    help="In place of DATA: a folder or URL to which `featurizer embed` or `client datasets export` wrote.",
+)
 @dataset_option
 @views_option
 @thumbnails_option
 @server_options
 def add(
-    data: Path,
+    data: Path | None,
     images: Path | None,
     label: str,
+    features: str | None,
     dataset: str,
     views: tuple[str, ...],
     no_thumbnails: bool,
@@ -58,18 +71,50 @@ def add(
 ) -> int:
     """Add the labelled images of DATA to a dataset, without training.
 
-    DATA is what `client train` takes; images that are there already are not sent again.
+    DATA is what `client train` takes; images that are there already are not sent again. With --features the examples
+    bring their vectors, so that no image is sent, and no picture of it is kept.
     """
     from lastlayer.client.commands.interface.data import read_argument
     from lastlayer.client.commands.train import add_all, added_json
     from lastlayer.client.output.json_lines import print_json
     from lastlayer.client.output.results import console, print_added
 
+    if (data is None) == (features is None):
+        raise click.UsageError("Give DATA, or --features OUT.")
+    if features is not None:
+        for option, given in (
+            ("--images", images is not None),
+            ("--label", bool(label)),
+            ("--no-thumbnails", no_thumbnails),
+        ):
+            if given:
+                raise click.UsageError(f"{option} goes with DATA.")
+        return _add_features(features, dataset, server, as_json)
+    assert data is not None  # noqa: S101 - as above
     known = read_argument(data, images, label)
     with server.client() as client:
         added = add_all(client, known, dataset, thumbnails=not no_thumbnails, views=views)
     if as_json:
         print_json({"dataset": dataset, **added_json(known, added)})
+    else:
+        print_added(console(), dataset, added)
+    return SOME_FAILED if added.failed else DONE
+
+
+def _add_features(folder: str, dataset: str, server: Server, as_json: bool) -> int:
+    from lastlayer.client.commands.interface.notices import tell_failures, tell_relabelled
+    from lastlayer.client.data.shards import Shards
+    from lastlayer.client.output.json_lines import print_json, result_json
+    from lastlayer.client.output.progress import image_progress
+    from lastlayer.client.output.results import console, print_added
+
+    count = max(1, Shards(folder).manifest.rows)
+    with server.client() as client, image_progress("Adding", count) as tell_image:
+        added = client.add_features(folder, dataset=dataset, on_outcome=tell_image)
+    tell_relabelled(added.relabelled)
+    tell_failures([(entry.image, entry.error) for entry in added.failed])
+    if as_json:
+        print_json({"dataset": dataset, **result_json(added)})
     else:
         print_added(console(), dataset, added)
     return SOME_FAILED if added.failed else DONE

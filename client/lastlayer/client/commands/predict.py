@@ -1,6 +1,7 @@
-"""`client predict`: predicts the classes of images."""
+"""`client predict` and `client embed`: the classes of images, and their feature vectors."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ from lastlayer.client.commands.interface.help import Command
 from lastlayer.client.commands.interface.options import (
     DONE,
     SOME_FAILED,
+    WRONG_INPUT,
     model_option,
     server_options,
     version_option,
@@ -16,6 +18,8 @@ from lastlayer.client.commands.interface.options import (
 from lastlayer.client.commands.interface.server import Server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from lastlayer.client.data.images import ImageSource
 
 _EPILOG = """\b
@@ -82,3 +86,67 @@ def predict(
             elif prediction.error is None:
                 print_prediction(names[image], prediction)
     return status
+
+
+@click.command(cls=Command, epilog="\b\nExample:\n  client embed photos/ --to vectors.parquet")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@click.option("--to", required=True, metavar="FILE", help="The file to write: its name ends with .parquet or .npz.")
+@click.option("--tap", "taps", multiple=True, help="A tap to read vectors at; again for more. All where none is given.")
+@server_options
+def embed(images: tuple[str, ...], to: str, taps: tuple[str, ...], server: Server, as_json: bool) -> int:
+    """Write the feature vectors of each IMAGE, a file, or a folder with images, as the network that is served has them.
+
+    Nothing is stored at the server. For images by the thousand, `featurizer embed` is faster.
+    """
+    from lastlayer.client.commands.interface.notices import tell_failures
+    from lastlayer.client.data.folders import find_all_images
+    from lastlayer.client.export.vectors import to_npz, to_parquet
+    from lastlayer.client.output.files import write_file
+    from lastlayer.client.output.json_lines import print_json
+    from lastlayer.client.output.progress import image_progress
+    from lastlayer.rpc.observability.escape import escape
+
+    writers = {".parquet": to_parquet, ".npz": to_npz}
+    write = writers.get(Path(to).suffix)
+    if write is None:
+        raise click.UsageError("The name of FILE ends with .parquet or .npz.")
+    found: list[str] = []
+    for image in images:
+        inside = find_all_images(Path(image)).classes if Path(image).is_dir() else ()
+        found.extend(str(path) for _, paths in inside for path in paths)
+        if not inside:
+            found.append(image)
+    if not found:
+        raise click.UsageError("There are no images in what was given.")
+    with server.client() as client, image_progress("Embedding", len(found)) as tell_image:
+        embeddings = client.embed(_counted(found, tell_image), taps=taps)
+    failures = [
+        (image, error) for image, error in zip(embeddings.images, embeddings.errors, strict=True) if error is not None
+    ]
+    tell_failures(failures)
+    if len(failures) == len(found):
+        return WRONG_INPUT
+    write_file(write(embeddings), Path(to))
+    if as_json:
+        dimensions = {tap: rows.shape[1] for tap, rows in embeddings.vectors.items()}
+        print_json(
+            {
+                "to": to,
+                "images": len(found),
+                "failed": len(failures),
+                "taps": dimensions,
+                "backbone": embeddings.backbone,
+                "backbone_digest": embeddings.backbone_digest,
+            }
+        )
+    else:
+        at = ", ".join(f"{escape(tap)} ({rows.shape[1]})" for tap, rows in embeddings.vectors.items())
+        failed = f", {len(failures):,} failed" if failures else ""
+        click.echo(f"{len(found):,} images{failed}, with vectors of {escape(embeddings.backbone)} at {at}: {to}")
+    return SOME_FAILED if failures else DONE
+
+
+def _counted(images: "Sequence[str]", tell: "Callable[[object], None]") -> "Iterator[str]":
+    for image in images:
+        yield image
+        tell(image)

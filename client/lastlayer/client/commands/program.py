@@ -36,6 +36,7 @@ _MODULES: Final[Mapping[str, str]] = {
     "train": "train",
     "evaluate": "evaluate",
     "predict": "predict",
+    "embed": "predict",
     "explain": "explain",
     "report": "report",
     "review": "curate",

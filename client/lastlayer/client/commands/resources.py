@@ -1,5 +1,8 @@
 """`client models`, `client datasets` and `client status`: what the server has, and how it is."""
 
+import functools
+from collections.abc import Callable
+
 import click
 
 from lastlayer.client.commands.interface.completion import complete_dataset, complete_model
@@ -111,7 +114,7 @@ def delete_model(model: str, version: int | None, yes: bool, server: Server, as_
 
 @click.group(cls=_ListingGroup, epilog=_example("client datasets show flowers"))
 def datasets() -> None:
-    """List the datasets; show or delete one."""
+    """List the datasets; show, export or delete one."""
 
 
 @datasets.command("list", epilog=_example("client datasets"))
@@ -163,6 +166,38 @@ def show_dataset(dataset: str, examples: bool, label: str, server: Server, as_js
     else:
         print_dataset(console(), known, conflicts, stale)
     return DONE
+
+
+@datasets.command("export", epilog=_example("client datasets export flowers --to features/"))
+@click.argument("dataset", shell_complete=complete_dataset)
+@click.option(
+    "--to", required=True, metavar="FOLDER", help="The new folder, a path or a URL such as s3://bucket/features."
+)
+@server_options
+def export_dataset(dataset: str, to: str, server: Server, as_json: bool) -> int:
+    """Write the ids, labels and vectors of DATASET as Parquet files, which `client add --features` takes.
+
+    They are those that `featurizer embed` writes, with a manifest.
+    """
+    from lastlayer.client.output.json_lines import print_json, result_json
+    from lastlayer.client.output.progress import image_progress
+    from lastlayer.client.output.resources import print_exported
+    from lastlayer.client.output.results import console
+
+    with server.client() as client:
+        known = client.get_dataset(dataset)
+        with image_progress("Exporting", max(1, known.example_count + known.conflict_count)) as tell:
+            exported = client.export_dataset(dataset, to, on_rows=functools.partial(_tell_each, tell))
+    if as_json:
+        print_json(result_json(exported))
+    else:
+        print_exported(console(), exported)
+    return DONE
+
+
+def _tell_each(tell: Callable[[object], None], count: int) -> None:
+    for _ in range(count):
+        tell(None)
 
 
 @datasets.command("delete", epilog=_example("client datasets delete flowers --yes"))

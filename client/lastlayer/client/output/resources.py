@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lastlayer.client.output.results import line, table, tap
-from lastlayer.client.results import Dataset, Model, ModelVersion, Review, ServerStatus, StoredExample
+from lastlayer.client.results import Dataset, ExportedDataset, Model, ModelVersion, Review, ServerStatus, StoredExample
 from lastlayer.rpc.observability.escape import escape
 
 
@@ -129,3 +129,12 @@ def short_sha256(example: StoredExample) -> str:
 def _named(example: StoredExample) -> str:
     # Its id may be empty, or not its alone.
     return f"{escape(example.id)} ({short_sha256(example)})"
+
+
+def print_exported(out: Console, exported: ExportedDataset) -> None:
+    """Print what was written of a dataset."""
+    stale = f", {exported.stale:,} of them without features" if exported.stale else ""
+    files = "1 file" if exported.shards == 1 else f"{exported.shards:,} files"
+    line(
+        out, f"Dataset {escape(exported.dataset)}: {exported.rows:,} rows{stale} in {files}: {escape(exported.folder)}"
+    )

@@ -1,0 +1,105 @@
+"""Takes labelled examples that bring their features into a dataset, and says what became of each."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lastlayer.classifier.domain.errors import FeaturizerUnavailableError
+from lastlayer.classifier.domain.types import Backbone, NewExample
+from lastlayer.classifier.features.client import FeaturizerClient
+from lastlayer.classifier.features.ingest import Offered, Outcome, outcome_of
+from lastlayer.classifier.store.datasets import DatasetStore
+from lastlayer.rpc.errors import BackboneMismatchError
+from lastlayer.rpc.system.workers import Workers
+
+
+@dataclass(frozen=True)
+class Given:
+    """Some examples with their features."""
+
+    offered: Sequence[Offered]
+    vectors: Mapping[str, npt.NDArray[np.float32]] | None
+    """By tap, a row for each of `offered`, float32 [n, d]; None where the checksums alone were sent."""
+    precision: str
+    """In which they were computed; empty where that is not known."""
+
+
+class FeatureImport:
+    """Takes examples with their features into a dataset, over one stream: all are of one backbone."""
+
+    def __init__(
+        self,
+        store: DatasetStore,
+        featurizer: FeaturizerClient,
+        *,
+        reads: Workers,
+        writes: Workers,
+        deadline: float | None,
+    ) -> None:
+        """`reads` and `writes` call the store; `deadline` is of `time.monotonic()`."""
+        self._store = store
+        self._featurizer = featurizer
+        self._reads, self._writes = reads, writes
+        self._deadline = deadline
+        self._lock = asyncio.Lock()
+        self._backbone: Backbone | None = None
+
+    async def backbone(self, dataset: str, digest: str) -> Backbone:
+        """Return the backbone whose features the stream brings.
+
+        Raises BackboneMismatchError where the dataset has features of another one, or where it is neither served nor
+        stored, and DeadlinePassedError. The featurizer may be away where features of the backbone are stored.
+        """
+        async with self._lock:
+            if self._backbone is None:
+                self._backbone = await self._find(dataset, digest)
+            return self._backbone
+
+    async def _find(self, dataset: str, digest: str) -> Backbone:
+        of_dataset, stored = await self._reads.run(self._store.find_backbones, dataset, digest)
+        if of_dataset is not None and of_dataset.digest != digest:
+            raise BackboneMismatchError(
+                f"The dataset `{dataset}` has features of {of_dataset.name} ({of_dataset.digest}), and those that came "
+                f"are of another backbone ({digest}); add them to a dataset of their own.",
+                expected=of_dataset.digest,
+                actual=digest,
+            )
+        try:
+            served = await self._featurizer.backbone(self._deadline)
+        except FeaturizerUnavailableError:
+            if stored is None:
+                raise
+            return stored
+        if served.digest == digest:  # it may have taps that nothing stored has yet
+            return served
+        if stored is None:
+            raise BackboneMismatchError(
+                f"The features that came are of a backbone ({digest}) that is neither stored nor served here: the "
+                f"featurizer serves {served.name} ({served.digest}). Serve the one that computed them.",
+                expected=served.digest,
+                actual=digest,
+            )
+        return stored
+
+    async def store(self, dataset: str, given: Given, backbone: Backbone) -> list[Outcome]:
+        """Store examples; those that are not refused are on disk when this returns."""
+        taken = [row for row, example in enumerate(given.offered) if example.error is None]
+        new = [self._new(given, row) for row in taken]
+        added = await self._writes.run(self._store.add, dataset, backbone, new) if new else []
+        outcomes = dict(zip(taken, map(outcome_of, added), strict=True))
+        return [outcomes.get(row) or Outcome(error=example.error) for row, example in enumerate(given.offered)]
+
+    @staticmethod
+    def _new(given: Given, row: int) -> NewExample:
+        example = given.offered[row]
+        vectors = given.vectors
+        return NewExample(
+            name=example.name,
+            content_sha256=example.content_sha256,
+            label=example.label,
+            vectors=None if vectors is None else {tap: rows[row] for tap, rows in vectors.items()},
+            precision=given.precision if vectors is not None else "",
+        )

@@ -1,0 +1,1 @@
+"""Feature vectors on the way: sent, fetched, and computed by the service."""
