@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from lastlayer.classifier.domain.errors import StoreCorruptError, StoreFullError, StoreReadOnlyError
 from lastlayer.classifier.store.errors import explain
-from lastlayer.classifier.store.reserve import Reserve
+from lastlayer.classifier.store.operation.reserve import Reserve
 from lastlayer.classifier.store.schema import metadata
 from lastlayer.rpc.errors import NotReadyError
 
