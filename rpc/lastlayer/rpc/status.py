@@ -12,7 +12,6 @@ from google.protobuf import any_pb2, duration_pb2, message
 from google.rpc import error_details_pb2, status_pb2
 
 from lastlayer.rpc.errors import InvalidFieldError, LastlayerError, OverloadedError
-from lastlayer.rpc.observability.escape import escape
 
 DOMAIN: Final = "lastlayer.v1"
 
@@ -47,18 +46,17 @@ CODES: Final[Mapping[str, grpc.StatusCode]] = {
 
 def to_status(error: LastlayerError) -> status_pb2.Status:
     """Return the error as a status with all its details."""
-    text = escape(error.message)  # it may quote what the caller sent, and is shown on terminals
     details: list[message.Message] = [
         error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
     ]
     if isinstance(error, InvalidFieldError):
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=text)
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if isinstance(error, OverloadedError):
         delay = duration_pb2.Duration()
         delay.FromNanoseconds(round(error.retry_after_s * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    return _status(CODES[error.reason], text, details)
+    return _status(CODES[error.reason], error.message, details)
 
 
 def internal_status(error_id: str) -> status_pb2.Status:

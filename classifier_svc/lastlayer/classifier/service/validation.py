@@ -6,6 +6,7 @@ from typing import Final
 
 from lastlayer.classifier.domain.labels import normalize_label
 from lastlayer.rpc.errors import InvalidFieldError
+from lastlayer.rpc.observability.escape import escape
 
 MAX_LABEL_CHARACTERS: Final = 256
 MAX_ID_BYTES: Final = 1024
@@ -17,7 +18,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 def check_name(field: str, name: str) -> str:
     """Return the name of a dataset or model; raises InvalidFieldError."""
     if not _NAME.fullmatch(name):
-        shown = f"`{name[:63]}`" if name else "empty"
+        shown = f"`{escape(name[:63])}`" if name else "empty"
         raise InvalidFieldError(
             field,
             f"The {field} is {shown}; 1 to 63 of the characters A-Z a-z 0-9 . _ - are accepted, the first a letter or "

@@ -16,8 +16,8 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from lastlayer.classifier.domain.errors import StoreCorruptError, StoreFullError, StoreReadOnlyError
-from lastlayer.classifier.store.errors import explain
-from lastlayer.classifier.store.reserve import Reserve
+from lastlayer.classifier.store.disk.errors import explain
+from lastlayer.classifier.store.disk.reserve import Reserve
 from lastlayer.classifier.store.schema import metadata
 from lastlayer.rpc.errors import NotReadyError
 

@@ -14,7 +14,7 @@ from lastlayer.classifier.domain.errors import StoreFullError
 from lastlayer.classifier.domain.types import Backbone, NewExample, Tap
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
-from lastlayer.classifier.store.reserve import RESERVE_BYTES, Reserve
+from lastlayer.classifier.store.disk.reserve import RESERVE_BYTES, Reserve
 
 BACKBONE = Backbone("b", "a" * 64, (Tap("x", False, 2048),), {})
 SMALL = 20
