@@ -159,11 +159,8 @@ class Shards:
         except (KeyError, TypeError, ValueError) as error:
             raise DataError([f"{self._folder}/{_MANIFEST} lacks what is needed: {error}; write it again."]) from error
         if _VIEW not in views:
-            raise DataError(
-                [
-                    f"{self._folder} has vectors of the views {', '.join(map(str, views))[:64]}; those of `{_VIEW}` are added."
-                ]
-            )
+            told_views = ", ".join(map(str, views))[:64]
+            raise DataError([f"{self._folder} has vectors of the views {told_views}; those of `{_VIEW}` are added."])
         for name, _ in manifest.shards:
             if not _SHARD_NAME.fullmatch(name):  # it opens no file elsewhere
                 raise DataError([f"{self._folder}/{_MANIFEST} names a shard `{name[:64]}`, which is no file's name."])
