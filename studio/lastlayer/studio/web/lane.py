@@ -63,7 +63,7 @@ class Lane:
         if typical > _SLOWER * best:
             self.pause = min(max(1.5 * self.pause, best), _MAX_PAUSE * best)
         else:
-            self.pause *= 0.7
+            self.pause *= 0.9
         self._free_at = self._clock() + self.pause if self._waiting else 0.0
 
 
