@@ -100,6 +100,22 @@ class Database:
         if rows:
             connection.execute(insert.on_conflict_do_nothing(), rows)
 
+    def insert_new_plain(self, connection: Connection, table: sa.Table, rows: Sequence[tuple[object, ...]]) -> None:
+        """Do the same with rows that are tuples in the order of the table's columns, of values that the driver takes as
+        they are: numbers, text and bytes. It takes half the processor's time, and feature vectors come by the million.
+        """
+        if not rows:
+            return
+        insert = (postgresql if self.dialect == "postgresql" else sqlite).insert(table)
+        compiled = insert.on_conflict_do_nothing().compile(dialect=self._engine.dialect)
+        names = [column.name for column in table.columns]
+        if not compiled.positional:
+            connection.exec_driver_sql(str(compiled), [dict(zip(names, row, strict=True)) for row in rows])
+            return
+        if compiled.positiontup != names:
+            raise AssertionError(f"{compiled} takes {compiled.positiontup}")
+        connection.exec_driver_sql(str(compiled), list(rows))
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()

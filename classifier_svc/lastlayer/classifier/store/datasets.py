@@ -128,9 +128,8 @@ class DatasetStore:
         for example in sorted(new, key=lambda example: example.content_sha256):
             for tap, vector in (example.vectors or {}).items():
                 packed = pack(vector)
-                row = {"backbone_id": backbone_id, "content_sha256": example.content_sha256, "tap": tap}
-                rows.append({**row, "vector": packed, "crc32": zlib.crc32(packed)})
-        self._database.insert_new(connection, features, rows)
+                rows.append((backbone_id, example.content_sha256, tap, packed, zlib.crc32(packed)))
+        self._database.insert_new_plain(connection, features, rows)
         hashed = {example.content_sha256: example.hashes for example in new if example.hashes}
         self._database.insert_new(
             connection,
@@ -140,13 +139,10 @@ class DatasetStore:
         precisions = {
             example.content_sha256: example.precision for example in new if example.vectors and example.precision
         }
-        self._database.insert_new(
+        self._database.insert_new_plain(
             connection,
             feature_precisions,
-            [
-                {"backbone_id": backbone_id, "content_sha256": content, "precision": precision}
-                for content, precision in sorted(precisions.items())
-            ],
+            [(backbone_id, content, precision) for content, precision in sorted(precisions.items())],
         )
 
     def _add_thumbnails(self, connection: Connection, dataset_id: int, new: Sequence[NewExample]) -> None:
