@@ -1,8 +1,8 @@
 """Prints how fast `featurizer embed` is beside decoding and network alone: `python -m benchmarks.embed`.
 
 The ceiling is a process that decodes and runs the network, and does nothing else; see `benchmarks.featurize`. The two
-are measured in turn, round by round, and ratios are of the same round. A run of `embed` is timed from its first finished
-shard to its last: what comes before is the start, which a run of millions of images does not notice.
+are measured in turn, round by round, and ratios are of the same round. A run of `embed` is timed from its first
+finished shard to its last: what comes before is the start, which a run of millions of images does not notice.
 
 With `--ray` the same goes over a Ray cluster on this machine, with an actor for each processor; run it by the Python of
 `.venv-scale`, which has Ray.
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         photos = chosen_photos(options.photos, Path(scratch))
         source = _repeat(photos, options.images, Path(scratch) / "source")
-        kinds = {"embed": []} | ({"embed --ray": _ray_options()} if options.ray else {})
+        kinds: dict[str, list[str]] = {"embed": []} | ({"embed --ray": _ray_options()} if options.ray else {})
         rates: dict[str, list[float]] = {"decoding and network": [], **{kind: [] for kind in kinds}}
         with ceiling(photos, dict(os.environ)) as alone:
             for _ in range(options.rounds):
