@@ -12,7 +12,7 @@ from click.shell_completion import get_completion_class
 from lastlayer.client.commands.curate import add, relabel, remove, review
 from lastlayer.client.commands.evaluate import evaluate
 from lastlayer.client.commands.explain import explain
-from lastlayer.client.commands.interface.help import CONTEXT, Command, Group
+from lastlayer.client.commands.interface.help import Command, Group
 from lastlayer.client.commands.interface.options import CUT_SHORT, INTERRUPTED, SERVER_FAILED, WRONG_INPUT
 from lastlayer.client.commands.interface.questions import DeclinedError
 from lastlayer.client.commands.interface.style import tell
@@ -23,6 +23,7 @@ from lastlayer.client.commands.resources import datasets, models, status
 from lastlayer.client.commands.train import train
 from lastlayer.client.commands.versions import compare, export, rollback
 from lastlayer.client.errors import AccessError, ClientError, DataError, ServerError
+from lastlayer.rpc.system.help import CONTEXT
 
 _EPILOG = """\b
 Exit status:
