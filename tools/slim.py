@@ -1,8 +1,8 @@
 """Takes out of an environment what no program of ours runs: `PYTHON tools/slim.py`, with the environment's Python.
 
 TensorFlow brings C++ headers, libclang, extensions for other compilers and the symbol tables of its libraries; OpenVINO
-plugins for devices and formats that the featurizer has no use for; many packages bring their tests. Together that is
-0.7 GB.
+plugins for devices and formats that the featurizer has no use for; ONNX its sources; many packages bring their tests.
+Together that is 0.7 GB.
 """
 
 import shutil
@@ -13,6 +13,9 @@ from typing import Final
 
 UNUSED: Final = (
     "clang",
+    "onnx/**/*.cc",
+    "onnx/**/*.h",
+    "onnx/backend/test",
     "tensorflow/compiler/mlir/stablehlo/stablehlo_extension.so",
     "tensorflow/compiler/tf2xla/ops/_xla_ops.so",  # for programs that write XLA's operations themselves
     "tensorflow/include",

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
+from lastlayer.rpc.system.help import CONTEXT, Group, also, example
+
 # The rest is imported where it is used, so that --help answers at once.
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings=CONTEXT)
 @click.version_option(package_name="lastlayer", prog_name="classifier-svc", message="%(prog)s %(version)s")
 def main() -> None:
     """Train and serve image classifiers on the features of a frozen network."""
@@ -17,14 +19,16 @@ def main() -> None:
         raise click.ClickException(sentence)
 
 
-@main.command(epilog="Example: classifier-svc serve --featurizer dns:///featurizer:50051")
-@click.option("--address", help="HOST:PORT to listen on.  [CLASSIFIER_ADDRESS]")
-@click.option("--featurizer", help="HOST:PORT or gRPC target of the featurizer.  [CLASSIFIER_FEATURIZER]")
-@click.option("--store-url", help="SQLAlchemy URL of the store.  [CLASSIFIER_STORE_URL]")
+@main.command(epilog=example("classifier-svc serve --featurizer dns:///featurizer:50051"))
+@click.option("--address", metavar="HOST:PORT", help="HOST:PORT to listen on" + also("CLASSIFIER_ADDRESS"))
+@click.option(
+    "--featurizer", metavar="TARGET", help="HOST:PORT or gRPC target of the featurizer" + also("CLASSIFIER_FEATURIZER")
+)
+@click.option("--store-url", metavar="URL", help="SQLAlchemy URL of the store" + also("CLASSIFIER_STORE_URL"))
 def serve(address: str | None, featurizer: str | None, store_url: str | None) -> None:
     """Serve over gRPC until SIGTERM or Ctrl-C.
 
-    The environment has the other settings; the README lists them.
+    All other settings come from environment variables, which the README lists.
     """
     import asyncio
 
@@ -52,9 +56,9 @@ def serve(address: str | None, featurizer: str | None, store_url: str | None) ->
         raise click.ClickException(str(error)) from error
 
 
-@main.command(epilog="Example: classifier-svc backup lastlayer-monday.db")
+@main.command(epilog=example("classifier-svc backup lastlayer-monday.db"))
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--store-url", help="SQLAlchemy URL of the store.  [CLASSIFIER_STORE_URL]")
+@click.option("--store-url", metavar="URL", help="SQLAlchemy URL of the store" + also("CLASSIFIER_STORE_URL"))
 def backup(file: Path, store_url: str | None) -> None:
     """Copy the store to FILE, while it is served or not.
 

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from lastlayer.rpc.system.help import CONTEXT, Group, also, example
+
 if TYPE_CHECKING:
     from lastlayer.featurizer.backbones.spec import BackboneSpec
     from lastlayer.featurizer.config import FeaturizerSettings
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 # The rest is imported where it is used, so that --help answers at once.
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings=CONTEXT)
 @click.version_option(package_name="lastlayer", prog_name="featurizer", message="%(prog)s %(version)s")
 def main() -> None:
     """Turn images into feature vectors with a frozen network."""
@@ -44,7 +46,7 @@ class _InputError(click.ClickException):
     exit_code = 2
 
 
-@main.command("list", epilog="Example: featurizer list")
+@main.command("list", epilog=example("featurizer list"))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def list_command(as_json: bool) -> None:
     """Show the built-in backbones: which are on disk, how accurate and how fast they are."""
@@ -96,7 +98,7 @@ def _speed_text(spec: "BackboneSpec") -> str:
     return "not known" if spec.relative_speed is None else f"{spec.relative_speed:g} times that of inception5h"
 
 
-@main.command(epilog="Example: featurizer fetch auto")
+@main.command(epilog=example("featurizer fetch auto"))
 @click.argument("backbone")
 def fetch(backbone: str) -> None:
     """Fetch the weights of BACKBONE: a built-in name, `auto`, or the path of a TOML file.
@@ -118,8 +120,12 @@ def fetch(backbone: str) -> None:
     click.echo(f"{resolved.spec.name} is on disk: {resolved.weights}")
 
 
-@main.command(epilog="Example: featurizer quantize --images photos")
-@click.option("--backbone", help="A built-in name, `auto`, or the path of a TOML file.  [LASTLAYER_BACKBONE]")
+@main.command(epilog=example("featurizer quantize --images photos"))
+@click.option(
+    "--backbone",
+    metavar="NAME",
+    help="A built-in name, `auto`, or the path of a TOML file" + also("LASTLAYER_BACKBONE"),
+)
 @click.option(
     "--images",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -140,8 +146,12 @@ def quantize(backbone: str | None, images: Path | None) -> None:
         print_distances(made.distances)
 
 
-@main.command(epilog="Example: featurizer tune")
-@click.option("--backbone", help="A built-in name, `auto`, or the path of a TOML file.  [LASTLAYER_BACKBONE]")
+@main.command(epilog=example("featurizer tune"))
+@click.option(
+    "--backbone",
+    metavar="NAME",
+    help="A built-in name, `auto`, or the path of a TOML file" + also("LASTLAYER_BACKBONE"),
+)
 @click.option("--again", is_flag=True, help="Measure anew, as after a start on a busy machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def tune(backbone: str | None, again: bool, as_json: bool) -> None:
@@ -172,14 +182,23 @@ def _local_backbone(backbone: str | None) -> "Iterator[LocalBackbone]":
             raise click.ClickException(str(error)) from error
 
 
-@main.command(epilog="Example: featurizer serve --backbone googlenet --address 127.0.0.1:50051")
-@click.option("--backbone", help="A built-in name, `auto`, or the path of a TOML file.  [LASTLAYER_BACKBONE]")
-@click.option("--address", help="HOST:PORT to listen on.  [FEATURIZER_ADDRESS]")
-@click.option("--mirror", type=click.Path(path_type=Path), help="A folder to take weights from.  [LASTLAYER_MIRROR]")
+@main.command(epilog=example("featurizer serve --backbone googlenet --address 127.0.0.1:50051"))
+@click.option(
+    "--backbone",
+    metavar="NAME",
+    help="A built-in name, `auto`, or the path of a TOML file" + also("LASTLAYER_BACKBONE"),
+)
+@click.option("--address", metavar="HOST:PORT", help="HOST:PORT to listen on" + also("FEATURIZER_ADDRESS"))
+@click.option(
+    "--mirror",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="A folder to take weights from" + also("LASTLAYER_MIRROR"),
+)
 def serve(backbone: str | None, address: str | None, mirror: Path | None) -> None:
     """Serve a backbone over gRPC until SIGTERM or Ctrl-C; fetch its weights if need be.
 
-    The environment has the other settings; the README lists them.
+    All other settings come from environment variables, which the README lists.
     """
     import asyncio
 
@@ -228,36 +247,85 @@ def _actors(_: click.Context, __: click.Parameter, value: str | None) -> tuple[i
     return int(least), int(most)
 
 
-@main.command(epilog="Example: featurizer embed photos/ s3://bucket/more/ --to features/ --label-from folder")
+@main.command(
+    epilog=example(
+        "featurizer embed photos/ --to features/ --label-from folder",
+        "featurizer embed s3://bucket/more/ --to features/",
+    )
+)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--to", required=True, metavar="OUT", help="The folder of Parquet files to write, a path or a URL.")
-@click.option("--backbone", help="A built-in name, `auto`, or the path of a TOML file.  [LASTLAYER_BACKBONE]")
-@click.option("--tap", "taps", multiple=True, help="A tap to read vectors at; again for more. All where none is given.")
+@click.option(
+    "--backbone",
+    metavar="NAME",
+    help="A built-in name, `auto`, or the path of a TOML file" + also("LASTLAYER_BACKBONE"),
+)
+@click.option(
+    "--tap",
+    "taps",
+    multiple=True,
+    metavar="TAP",
+    help="A tap to read vectors at; repeat it for more. All taps if not given.",
+)
 @click.option(
     "--view",
     "views",
     multiple=True,
     type=click.Choice(["crop", "whole", "crop-flipped", "whole-flipped"]),
-    help="What of the images is featurized; again for more. The crop where none is given.",
+    help="What of the images is featurized; repeat it for more. The crop if not given.",
 )
-@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    show_default=True,
+    help="The numbers that are written; float16 takes half the room.",
+)
 @click.option(
     "--label-from",
     metavar="WHERE",
-    help="`folder` for the folder an image is in, or a column of lists and Parquet files, or the ending of members of "
-    "tar files, such as `cls`.",
+    help="Where labels come from: `folder` for the folder that an image is in, the column of a list or a Parquet file, "
+    "or the ending of members of tar files, such as `cls`. No labels are written if not given.",
 )
-@click.option("--column", help="The column of Parquet files with images or their paths, where its name is unusual.")
-@click.option("--shard-images", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True)
 @click.option(
-    "--max-failed", default="100%", show_default=True, callback=_share, help="End when more than this has no features."
+    "--column",
+    metavar="NAME",
+    help="The column of Parquet files that has the images or their paths; found by itself if its name is a usual one.",
 )
-@click.option("--storage-option", "options", multiple=True, metavar="K=V", help="An option of fsspec's file system.")
 @click.option(
-    "--ray", is_flag=False, flag_value="", metavar="[ADDRESS]", help="On a Ray cluster, or on one started here."
+    "--shard-images",
+    type=click.IntRange(1, 1_000_000),
+    default=10_000,
+    show_default=True,
+    metavar="N",
+    help="How many images each Parquet file holds.",
 )
-@click.option("--num-cpus", type=click.FloatRange(0.1), help="Processors of each actor, with --ray.  [default: 1]")
-@click.option("--num-gpus", type=click.FloatRange(0), help="GPUs of each actor, with --ray.  [default: 0]")
+@click.option(
+    "--max-failed",
+    default="100%",
+    show_default=True,
+    callback=_share,
+    metavar="SHARE",
+    help="Give up when more than this share of the images cannot be read, such as `1%`.",
+)
+@click.option(
+    "--storage-option",
+    "options",
+    multiple=True,
+    metavar="K=V",
+    help="An option of fsspec's file system, such as `anon=true`; repeat it for more.",
+)
+@click.option(
+    "--ray",
+    is_flag=False,
+    flag_value="",
+    metavar="[ADDRESS]",
+    help="Run on the Ray cluster at ADDRESS; without ADDRESS, on one that is started here.",
+)
+@click.option(
+    "--num-cpus", metavar="N", type=click.FloatRange(0.1), help="Processors of each actor, with --ray.  [default: 1]"
+)
+@click.option("--num-gpus", metavar="N", type=click.FloatRange(0), help="GPUs of each actor, with --ray.  [default: 0]")
 @click.option("--actors", callback=_actors, metavar="MIN:MAX", help="How many actors, with --ray.")
 def embed(
     sources: tuple[str, ...],

@@ -1,23 +1,26 @@
 """The command `lastlayer`: all services as processes of this machine."""
 
 import sys
-from typing import Final
 
 import click
 
+from lastlayer.rpc.system.help import CONTEXT, Group, example
+
 # The rest is imported where it is used, so that --help answers at once.
 
-_CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-
-@click.group(context_settings=_CONTEXT, epilog="Example: lastlayer up && client train photos/")
+@click.group(
+    cls=Group, context_settings=CONTEXT, epilog=example("lastlayer up", "client train photos/", "lastlayer down")
+)
 @click.version_option(package_name="lastlayer", prog_name="lastlayer", message="%(prog)s %(version)s")
 def main() -> None:
     """Run Lastlayer on this machine: its services in the background, or a demonstration."""
 
 
-@main.command(epilog="Example: lastlayer up")
-@click.option("--timeout", default=600.0, show_default=True, help="Seconds that each service may take to start.")
+@main.command(epilog=example("lastlayer up"))
+@click.option(
+    "--timeout", default=600.0, metavar="SECONDS", help="How long each service may take to start; 600 if not given."
+)
 def up(timeout: float) -> None:
     """Fetch the network's weights and start the services: featurizer, classifier and studio.
 
@@ -43,7 +46,7 @@ def up(timeout: float) -> None:
         click.echo(f"  or: open http://{page.address} in a browser")
 
 
-@main.command(epilog="Example: lastlayer down")
+@main.command(epilog=example("lastlayer down"))
 def down() -> None:
     """Stop the services; weights, data and models stay."""
     from lastlayer.local import background
@@ -55,7 +58,7 @@ def down() -> None:
         raise click.ClickException(str(error)) from error
 
 
-@main.command(epilog="Example: lastlayer status")
+@main.command(epilog=example("lastlayer status"))
 def status() -> None:
     """Say how the services are; the exit status is 1 where one does not serve."""
     from lastlayer.local import background
@@ -71,8 +74,8 @@ def status() -> None:
         sys.exit(1)
 
 
-@main.command(epilog="Example: lastlayer logs --lines 100")
-@click.option("--lines", default=20, show_default=True, help="How many of the last lines of each log.")
+@main.command(epilog=example("lastlayer logs --lines 100"))
+@click.option("--lines", default=20, show_default=True, metavar="N", help="How many of the last lines of each log.")
 def logs(lines: int) -> None:
     """Show the end of the services' logs."""
     from lastlayer.local.services import from_environment
@@ -84,7 +87,7 @@ def logs(lines: int) -> None:
                 click.echo(line)
 
 
-@main.command(epilog="Example: lastlayer demo")
+@main.command(epilog=example("lastlayer demo"))
 def demo() -> None:
     """Train and try a classifier on real photos, through the real services, and clean up."""
     _check_installed()

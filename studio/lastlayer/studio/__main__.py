@@ -2,22 +2,24 @@
 
 import click
 
+from lastlayer.rpc.system.help import CONTEXT, Group, also, example
+
 # The rest is imported where it is used, so that --help answers at once.
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings=CONTEXT)
 @click.version_option(package_name="lastlayer", prog_name="studio", message="%(prog)s %(version)s")
 def main() -> None:
     """Collect photos, train models and try them, in a browser."""
 
 
-@main.command(epilog="Example: studio serve --address 127.0.0.1:8080")
-@click.option("--address", help="HOST:PORT to listen on.  [STUDIO_ADDRESS]")
-@click.option("--classifier", help="HOST:PORT of the classifier.  [STUDIO_CLASSIFIER]")
+@main.command(epilog=example("studio serve --address 127.0.0.1:8080"))
+@click.option("--address", metavar="HOST:PORT", help="HOST:PORT to listen on" + also("STUDIO_ADDRESS"))
+@click.option("--classifier", metavar="HOST:PORT", help="HOST:PORT of the classifier" + also("STUDIO_CLASSIFIER"))
 def serve(address: str | None, classifier: str | None) -> None:
     """Serve over HTTP until SIGTERM or Ctrl-C.
 
-    The environment has the other settings; the README lists them.
+    All other settings come from environment variables, which the README lists.
     """
     from lastlayer.client.errors import InvalidInputError
     from lastlayer.rpc.observability.logs import setup_logging

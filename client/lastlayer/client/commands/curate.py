@@ -182,8 +182,10 @@ def remove(examples: tuple[str, ...], dataset: str, yes: bool, server: Server, a
 @click.command(cls=Command, epilog="\b\nExample:\n  client review --model flowers --limit 20")
 @model_option()
 @version_option
-@click.option("--mistakes", is_flag=True, help="List what was predicted wrongly while it was held out.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="How many.")
+@click.option("--mistakes", is_flag=True, help="List the examples that cross-validation predicted wrongly instead.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="How many to list."
+)
 @server_options
 def review(
     model: str | None,

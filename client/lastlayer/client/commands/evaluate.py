@@ -28,7 +28,7 @@ Example:
 @data_argument
 @model_option()
 @version_option
-@click.option("--each", is_flag=True, help=f"Print a line for each image, not only up to {_SHOWN_IMAGES} images.")
+@click.option("--each", is_flag=True, help=f"Print a line for each image, even of more than {_SHOWN_IMAGES}.")
 @server_options
 def evaluate(
     data: Path,
@@ -42,8 +42,8 @@ def evaluate(
 ) -> int:
     """Evaluate a model on the labelled images of DATA.
 
-    DATA is what `client train` takes; nothing of it is kept. Use images that the model was not trained on. Of many
-    images, only those that are predicted wrongly have a line of their own.
+    DATA is what `client train` takes; nothing of it is kept. Use images that the model was not trained on. Of more
+    than 20 images, only those that are predicted wrongly have a line of their own.
     """
     from lastlayer.client.commands.interface.data import read_argument
     from lastlayer.client.commands.interface.models import choose, said

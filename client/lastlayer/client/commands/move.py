@@ -25,7 +25,7 @@ Example:
 @click.argument("folders", metavar="[FOLDER...]", nargs=-1, type=click.Path(path_type=Path))
 @server_options
 def move(dataset: str, folders: tuple[Path, ...], server: Server, as_json: bool) -> int:
-    """Give DATASET features of the network that the featurizer serves now.
+    """Featurize DATASET anew, with the network that the featurizer serves now.
 
     Its images are searched for in each FOLDER and below it, the present folder if none is given, by what is in the
     files: names may have changed. Only images without such features are sent. A move that was interrupted goes on when

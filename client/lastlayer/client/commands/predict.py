@@ -36,7 +36,7 @@ Example:
     "--threshold",
     type=click.FloatRange(0, 1),
     metavar="P",
-    help="Call a prediction unknown whose best class is less probable; as the version says if not given.",
+    help="Answer `unknown` where the best class is less probable than this; the version's own threshold if not given.",
 )
 @server_options
 def predict(
@@ -50,7 +50,7 @@ def predict(
 ) -> int:
     """Predict the class of each IMAGE, a file or `-` for standard input, in this order.
 
-    With --json one object a line, with the scores of all classes unless --top-k is given.
+    --json prints one object a line, with the scores of all classes unless --top-k is given.
     """
     if images.count("-") > 1:
         raise click.UsageError("Standard input (-) can be read only once.")

@@ -10,11 +10,12 @@ from typing import Any, Final, TextIO
 import click
 from click.shell_completion import get_completion_class
 
-from lastlayer.client.commands.interface.help import CONTEXT, Command, Group
+from lastlayer.client.commands.interface.help import Command, Group
 from lastlayer.client.commands.interface.options import CUT_SHORT, INTERRUPTED, SERVER_FAILED, WRONG_INPUT
 from lastlayer.client.commands.interface.questions import DeclinedError
 from lastlayer.client.commands.interface.style import tell
 from lastlayer.client.errors import AccessError, ClientError, DataError, ServerError
+from lastlayer.rpc.system.help import CONTEXT
 
 _EPILOG = """\b
 Exit status:

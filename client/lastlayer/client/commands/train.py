@@ -64,16 +64,16 @@ Example:
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
     metavar="P",
-    help="Make predictions unknown that are too improbable, so that of the others this share is right; and images that "
-    "are unlike the training images.",
+    help="Answer `unknown` rather than guess: where the model names a class, about this share should be right. Images "
+    "unlike the training images are `unknown`, too.",
 )
 @click.option(
     "--unfamiliar",
     type=click.FloatRange(0, 0.5),
     default=None,
     metavar="SHARE",
-    help="Make images unknown that are farther from the training images than all but this share of those. "
-    "[default: 0.05 with --min-precision, else 0]",
+    help="Answer `unknown` for images unlike the training images; this share of such as were trained on is lost by it. "
+    "If not given, 0.05 with --min-precision, and 0 without.",
 )
 @click.option(
     "--prefer",
@@ -82,7 +82,9 @@ Example:
     show_default=True,
     help="`speed` makes predictions quicker where that hardly costs accuracy.",
 )
-@click.option("--compare", is_flag=True, help="Estimate the other recipe, too; takes about as long again.")
+@click.option(
+    "--compare", is_flag=True, help="Estimate the other recipe as well; training then takes about twice as long."
+)
 @views_option
 @thumbnails_option
 @server_options
@@ -105,10 +107,9 @@ def train(
 ) -> int:
     """Train a model on the labelled images of DATA, or on what is stored.
 
-    DATA is a TSV or CSV file of path and label, a folder with one sub-folder a class, or, with --label, a folder of
-    images. Its images are added to the
-    dataset; those that are there already are not sent again. An image that fails is named, and the rest is trained on.
-    Without DATA nothing is sent.
+    DATA is a folder with one sub-folder for each class, a TSV or CSV file of path and label, or, with --label, a folder
+    of images of one class. Its images are added to the dataset; those that are there already are not sent again. An
+    image that fails is named, and the rest is trained on. Without DATA nothing is sent.
     """
     from lastlayer.client.commands.interface.data import read_argument
     from lastlayer.client.commands.interface.notices import tell_better, tell_next

@@ -40,10 +40,16 @@ def compare(one: str, other: str, server: Server, as_json: bool) -> int:
 @click.command(cls=Command, epilog="\b\nExample:\n  client rollback flowers")
 @click.argument("named", metavar="[MODEL]", required=False, shell_complete=complete_model)
 @model_option()
-@click.option("--to", "number", type=click.IntRange(min=1), metavar="N", help="A version; the one before if not given.")
+@click.option(
+    "--to",
+    "number",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The version to go back to; the one before if not given.",
+)
 @server_options
 def rollback(named: str | None, model: str | None, number: int | None, server: Server, as_json: bool) -> int:
-    """Let predictions of MODEL use the version before the one that they use now."""
+    """Go back to the version of MODEL before the one that predictions use now."""
     from lastlayer.client.commands.interface.models import choose, said
     from lastlayer.client.errors import InvalidInputError
     from lastlayer.client.output.json_lines import print_json, result_json

@@ -1,11 +1,8 @@
-"""How `--help` looks: no line is cut, and how the server is called stands at the end."""
-
-from typing import Final
+"""How `--help` of the client looks: how the server is called stands at the end."""
 
 import click
 
-CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-"""Settings of the outermost command, which hold for those below it as well."""
+from lastlayer.rpc.system import help as whole
 
 
 class ConnectionOption(click.Option):
@@ -28,19 +25,7 @@ class Command(click.Command):
                     formatter.write_dl(records)
 
 
-class Group(click.Group):
-    """A group that lists its commands with their whole first sentences, in the order of use."""
+class Group(whole.Group):
+    """A group of such commands."""
 
     command_class = Command
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Return the names of the commands as they were added."""
-        return list(self.commands)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands."""
-        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
-        records = [(name, command.get_short_help_str(limit=1000)) for name, command in commands.items() if command]
-        if records:
-            with formatter.section("Commands"):
-                formatter.write_dl(records)

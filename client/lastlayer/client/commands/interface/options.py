@@ -137,7 +137,10 @@ def data_options(function: FunctionT) -> FunctionT:
         help="The folder that the paths in DATA are relative to; the one that DATA is in if not given.",
     )
     label = click.option(
-        "--label", default="", metavar="LABEL", help="What all images of DATA show, a folder of images or an image."
+        "--label",
+        default="",
+        metavar="LABEL",
+        help="The label of all images of DATA, which is then a folder of images or one image.",
     )
     return images(label(function))
 
@@ -150,7 +153,9 @@ def data_argument(function: FunctionT) -> FunctionT:
 def thumbnails_option(function: FunctionT) -> FunctionT:
     """Add `--no-thumbnails`."""
     return click.option(
-        "--no-thumbnails", is_flag=True, help="Let the server keep no small pictures of the images, for reports."
+        "--no-thumbnails",
+        is_flag=True,
+        help="Do not let the server keep small pictures of the images, which reports show.",
     )(function)
 
 

@@ -1,0 +1,36 @@
+"""The help of every command, at the width of a narrow terminal."""
+
+import importlib
+
+import click
+import pytest
+from click.testing import CliRunner
+
+MODULES = [f"lastlayer.{name}.__main__" for name in ("classifier", "client", "featurizer", "local", "studio")]
+
+
+def groups(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Group]]:
+    if not isinstance(command, click.Group):
+        return []
+    below = [entry for name, child in command.commands.items() for entry in groups(child, (*path, name))]
+    return [(path, command), *below]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_commands_are_listed_with_whole_sentences_in_the_order_of_use(module: str) -> None:
+    main = importlib.import_module(module).main
+    for path, group in groups(main):
+        printed = CliRunner().invoke(main, [*path, "--help"], terminal_width=80).output
+        listed = printed.partition("Commands:")[2]
+        assert "..." not in listed
+        words = " ".join(listed.split())
+        places = [words.index(f"{name} {child.get_short_help_str(10_000)}") for name, child in group.commands.items()]
+        assert places == sorted(places)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_option_says_what_it_does(module: str) -> None:
+    for _, group in groups(importlib.import_module(module).main):
+        for command in group.commands.values():
+            options = [option for option in command.params if isinstance(option, click.Option)]
+            assert [option.name for option in options if not option.help] == []
