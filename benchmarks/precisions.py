@@ -106,7 +106,7 @@ def _heads(
             for trained, vectors in features.items():
                 head = train(
                     [TapFeatures(tap, class_scores[tap], values[rows]) for tap, values in vectors.items()],
-                    [labels[row] for row in rows],
+                    [labels[int(row)] for row in rows],
                     Recipe.AUTO,
                     progress=lambda _message, _share: None,
                     cancelled=lambda: False,
