@@ -9,16 +9,17 @@ the least of the rounds, so that what else the machine does weighs little; dista
 """
 
 import argparse
+import importlib
 import importlib.util
 import io
 import time
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
-import PIL
 from PIL import Image, features
 from rich.console import Console
 from rich.table import Table
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     out = Console(width=120)
     out.print(f"machine: {machine()}")
-    out.print(f"Pillow {PIL.__version__} with libjpeg-turbo {features.version_feature('libjpeg_turbo')}")
+    out.print(f"Pillow {version('pillow')} with libjpeg-turbo {features.version_feature('libjpeg_turbo')}")
     with TemporaryDirectory() as scratch:
         photos = read_photos(chosen_photos(options.photos, Path(scratch)))[: options.count]
     large = [_enlarged(photo) for photo in photos[: max(1, options.count // 4)]]
@@ -118,7 +119,7 @@ def _scaled(image: Image.Image) -> _Pixels:
 
 
 def _simply(file: bytes, fast: bool) -> _Pixels:
-    import simplejpeg
+    simplejpeg = importlib.import_module("simplejpeg")
 
     least = 2 * _SIDE
     pixels: _Pixels = simplejpeg.decode_jpeg(file, min_height=least, min_width=least, fastdct=fast, fastupsample=fast)

@@ -157,11 +157,18 @@ class Graph:
 
 
 def quantize_network(
-    spec: BackboneSpec, weights: Path, group: str, cache: GraphCache, images: npt.NDArray[np.uint8]
+    spec: BackboneSpec,
+    weights: Path,
+    group: str,
+    cache: GraphCache,
+    images: npt.NDArray[np.uint8],
+    *,
+    whole_ranges: bool,
 ) -> tuple[bytes, bytes]:
     """Return the topology and the weights of a network in int8, with all that `Graph` runs of it.
 
-    It is calibrated on the images, uint8 [n, height, width, 3]. Raises BackboneError.
+    It is calibrated on the images, uint8 [n, height, width, 3]; of `whole_ranges` see `quantization.quantize`. Raises
+    BackboneError.
     """
     frozen = _freeze(spec, weights, group, cache)
     definition, placeholder, outputs, maps = _import(spec, frozen, weights, "openvino")
@@ -169,7 +176,7 @@ def quantize_network(
         model = OpenVinoEngine(definition, placeholder, "float32").part([*outputs.values(), *maps.values()])
     except EngineError as error:
         raise BackboneError(f"`{weights}` cannot be loaded by openvino: {error}") from error
-    return quantize(model, images)
+    return quantize(model, images, whole_ranges=whole_ranges)
 
 
 def _freeze(spec: BackboneSpec, weights: Path, group: str, cache: GraphCache | None) -> Frozen:

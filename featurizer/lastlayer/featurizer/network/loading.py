@@ -161,21 +161,39 @@ class LocalBackbone:
         else:
             calibration = np.delete(photos, np.s_[::3], axis=0)
             others = photos[::3]
-        parts = quantize_network(self.spec, self.resolved.weights, self.resolved.group, self._cache(), calibration)
         name = f"{len(calibration)} {_GENERATED if photos is None else 'images'}"
-        self.quantized = Quantized(*parts, {}, name)
-        found = []
-        for variant in (FULL, Variant("openvino", "int8")):
-            graph = self.graph_of(variant)
-            found.append(tuning.vectors_of(graph, others, taps))
-            graph.close()
-        self.quantized = Quantized(*parts, tuning.compare(*found), name)
+        expected = self._vectors(FULL, others, taps)
+        made: list[Quantized] = []
+        for whole_ranges in (True, False):  # the former is nearer of GoogLeNet, the latter of Xception
+            parts = quantize_network(
+                self.spec,
+                self.resolved.weights,
+                self.resolved.group,
+                self._cache(),
+                calibration,
+                whole_ranges=whole_ranges,
+            )
+            self.quantized = Quantized(*parts, {}, name)
+            got = self._vectors(Variant("openvino", "int8"), others, taps)
+            made.append(Quantized(*parts, tuning.compare(expected, got), name))
+            if _farthest(made[-1]) >= TOLERATED_MEAN_COSINE:
+                break
+        self.quantized = max(made, key=_farthest)
         try:
             quantization.keep(self._int8, self.quantized)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             _log.warning("`%s` cannot be written (%s): the next start makes it again", self._int8, reason)
         return self.quantized
+
+    def _vectors(
+        self, variant: Variant, images: npt.NDArray[np.uint8], taps: list[str]
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        graph = self.graph_of(variant)
+        try:
+            return tuning.vectors_of(graph, images, taps)
+        finally:
+            graph.close()
 
     @property
     def _int8(self) -> Path:
@@ -192,3 +210,7 @@ class LocalBackbone:
         from lastlayer.featurizer.network.frozen_graph import GraphCache
 
         return GraphCache(self._settings.weights_folder / "frozen", self.resolved.digest)
+
+
+def _farthest(quantized: Quantized) -> float:
+    return tuning.Measurement(distances=quantized.distances).farthest
