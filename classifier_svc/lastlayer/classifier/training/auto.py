@@ -65,6 +65,9 @@ _FAMILIAR_EXAMPLES: Final = 1000
 _MOST_UNSURE: Final = 1000.0
 """The most that the logits of a discriminant are divided or multiplied by."""
 
+_MOST_SURE: Final = 2.0
+"""How many times as far apart as the regression's the logits of a discriminant may be."""
+
 _ALL: Final = slice(None)
 
 _VALIDATION_TOLERANCE: Final = 3e-4
@@ -304,9 +307,13 @@ class SearchedAuto:
                 return
             found[own] = values[own] @ solution[:-1] + solution[-1]
 
+        regression = logits.copy()
+
         def temperature(of: Indices) -> float:
+            # Where it makes no mistake the best temperature is 0: the regression, which is penalised, tells how sure.
+            least = _spread(found[of]) / max(_MOST_SURE * _spread(regression[of]), np.finfo(float).tiny)
             weights = self._sample_weight[of]
-            return fit_temperature(found[of], self._y[of], weights, least=1, extreme=_MOST_UNSURE)
+            return max(least, fit_temperature(found[of], self._y[of], weights, least=1, extreme=_MOST_UNSURE))
 
         for fold in np.unique(assigned[rows]):
             own = assigned == fold
@@ -318,6 +325,11 @@ class SearchedAuto:
         values = self._choice.candidate.parts[0].values.astype(np.float64, copy=False)
         weights = weigh_fitted(self._y, fitted, np.ones(len(self._y), bool)) * self._sample_weight
         return fit_discriminant(values, self._y, self._class_count, weights)
+
+
+def _spread(logits: Array) -> float:
+    """Return how far logits, [n, c], are from their examples' means, on average."""
+    return float(np.sqrt(np.square(logits - logits.mean(1, keepdims=True)).mean()))
 
 
 def _prepare(values: npt.NDArray[np.float32], rooted: bool, progress: TrainingProgress) -> npt.NDArray[np.float32]:
