@@ -65,6 +65,7 @@ PREPARED: Mapping[str, Callable[[World, Path], contextlib.AbstractContextManager
     "README.md": flowers,
     "docs/backup.md": flowers,
     "docs/export.md": flowers,
+    "docs/networks.md": flowers,
     "docs/security.md": secured,
 }
 """What is there before a page begins."""

@@ -62,7 +62,7 @@ async def test_what_is_less_probable_than_the_threshold_is_rejected(stub) -> Non
 async def test_the_threshold_of_the_version_holds_unless_the_request_has_one(stub) -> None:
     await add(stub, "m", examples("cat", 40) + examples("dog", 40))
     threshold = (await train(stub, min_precision=0.95, unfamiliar_share=0.0)).rejection.threshold
-    images = [b"cat-9", b"owl-1", b"owl-2"]
+    images = [b"cat-9", *(b"owl-%d" % number for number in range(20))]
     for result in (await predict(stub, images)).results:
         assert result.prediction.rejected == (result.prediction.scores[0].score < threshold)
     assert any(result.prediction.rejected for result in (await predict(stub, images)).results)

@@ -216,7 +216,7 @@ async def test_a_precision_that_is_asked_for_sets_a_threshold(stub) -> None:
     version = await train(stub, min_precision=0.75)
     assert version.rejection.min_precision == 0.75
     assert 0.5 <= version.rejection.threshold <= 1
-    details = await failure(stub.Train(Request(model="m", min_precision=0.9)))
+    details = await failure(stub.Train(Request(model="m", min_precision=0.95)))
     assert (details.code.name, details.reason) == ("FAILED_PRECONDITION", "DATASET_NOT_TRAINABLE")
     assert "cannot be promised with 12 examples" in details.message
 

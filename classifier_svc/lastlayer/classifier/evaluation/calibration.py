@@ -34,12 +34,15 @@ class Calibration:
     """The same of the expected calibration error (see `evaluation.metrics.calibration_error`)."""
 
 
-def fit_temperature(logits: Array, y: Indices, sample_weight: Array) -> float:
+def fit_temperature(
+    logits: Array, y: Indices, sample_weight: Array, *, least: int = LEAST_EXAMPLES, extreme: float = _EXTREME
+) -> float:
     """Return the temperature with the least log-loss, from 1/4 to 4; 1 where examples are fewer than `LEAST_EXAMPLES`.
 
-    `logits`, float64 [n, c], are out-of-fold; `y` is [n], the classes' indices; `sample_weight` is [n].
+    `logits`, float64 [n, c], are out-of-fold; `y` is [n], the classes' indices; `sample_weight` is [n]. `least` and
+    `extreme` are other bounds, for logits that are far from probabilities.
     """
-    if len(y) < LEAST_EXAMPLES:
+    if len(y) < least:
         return 1.0
     from scipy.optimize import minimize_scalar  # half a second and 50 MB: only once something is trained
 
@@ -50,7 +53,7 @@ def fit_temperature(logits: Array, y: Indices, sample_weight: Array) -> float:
         inverse = np.exp(-log_temperature)
         return float(sample_weight @ (np.log(np.exp(inverse * centred).sum(1)) - inverse * y_logits))
 
-    bound = float(np.log(_EXTREME))
+    bound = float(np.log(extreme))
     found = minimize_scalar(loss, bounds=(-bound, bound), method="bounded", options={"xatol": 1e-4})
     return float(np.exp(found.x))
 

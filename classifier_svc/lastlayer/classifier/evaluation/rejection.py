@@ -15,8 +15,9 @@ _PRIOR_EXAMPLES: Final = 10.0
 160 trainings with 5 and 20 images a class of four sets 69 then got a promise of 0.9, and 68 kept it. By the shares
 alone, with a confidence of 80 %, 47 got one and 44 kept it. With 20 or 40 in place of 10 fewer promises are kept."""
 
-_LEAST_DOUBT: Final = 1e-3
-"""What a probability is at least away from 1 in the prior, whose distribution would else be a point."""
+_LEAST_DOUBT: Final = 0.02
+"""How far what is expected is at least from 1. A head that is surer would else promise 0.99 by its own word, with a
+dozen examples."""
 
 _LEAST_COVERAGE: Final = 0.1
 """A threshold that accepts less than this share of the examples is of little use, and not considered."""

@@ -11,7 +11,9 @@ from lastlayer.classifier.domain.arrays import Array, Indices
 from lastlayer.classifier.domain.familiarity import Familiarity
 from lastlayer.classifier.domain.head import square_root, unit_length
 from lastlayer.classifier.domain.views import candidate_views, mean_over
+from lastlayer.classifier.evaluation.calibration import LEAST_EXAMPLES, fit_temperature
 from lastlayer.classifier.evaluation.strangers import choose_max_distance, fit_subspace
+from lastlayer.classifier.fitting.discriminant import fit_discriminant
 from lastlayer.classifier.fitting.folds import assign_folds, choose_fold_count, stratified_sample, weigh_fitted
 from lastlayer.classifier.fitting.logistic import fit_single, iterate_logits
 from lastlayer.classifier.fitting.pca import (
@@ -64,6 +66,12 @@ _NEAR: Final = 2.0
 
 _FAMILIAR_EXAMPLES: Final = 1000
 """The most examples by which it is told what is unlike them."""
+
+_MOST_UNSURE: Final = 1000.0
+"""The most that the logits of a discriminant are divided or multiplied by."""
+
+_MOST_SURE: Final = 2.0
+"""How many times as far apart as the regression's the logits of a discriminant may be."""
 
 _ALL: Final = slice(None)
 
@@ -192,6 +200,8 @@ class SearchedAuto:
         self._nested = nested
         self._prefers_cheap = preference is Preference.SPEED
         self._choice = choose(scans, sample_weight, prefers_cheap=self._prefers_cheap)
+        self._discriminant_temperature: float | None = None
+        """What the logits of a discriminant are divided by where it has a say; known once the recipe is validated."""
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -244,6 +254,7 @@ class SearchedAuto:
             self._fill_logits(members, assigned, logits)
             self._progress.tell(0.7 + 0.3 * (done + 1) / len(groups))
         rows = np.flatnonzero(assigned >= 0)
+        self._blend(rows, assigned, logits)
         return Validation(rows, logits[rows], assigned[rows])
 
     def fit(self) -> Fitted:
@@ -258,6 +269,10 @@ class SearchedAuto:
             tolerance=_FINAL_TOLERANCE,
             callback=self._progress,
         )
+        if self._discriminant_temperature is not None:
+            discriminant = self._fit_discriminant(np.ones(len(self._y), bool))
+            if discriminant is not None:
+                solution = (solution + discriminant / self._discriminant_temperature) / 2
         weights, biases = candidate.restore(solution)
         return Fitted(
             candidate.taps, True, weights, biases, l1=0.0, l2=l2, square_root=self._rooted, views=candidate.views
@@ -337,6 +352,52 @@ class SearchedAuto:
             for number, (fold, _) in enumerate(members):
                 own = assigned[rows] == fold
                 logits[rows][own] = of_all[own, number]
+
+    def _blend(self, rows: Indices, assigned: Indices, logits: Array) -> None:
+        """Make the logits, [n, c], of the validated examples, [m], the means of theirs and of a discriminant's.
+
+        The two err differently. Their mean lowers the log-loss on others from 0.478 to 0.461 with 20 photos a class,
+        from 1.028 to 1.021 with 20 thumbnails, from 0.200 to 0.155 with 20 digits (`benchmarks/results/quality.txt`).
+        A discriminant is far too sure, or not sure enough: each fold's is put right by the others. With fewer than
+        `LEAST_EXAMPLES` that goes wrong: with 5 photos of each of 5 classes the log-loss rose by 0.01.
+        """
+        parts = self._choice.candidate.parts
+        # Where folds choose among candidates, theirs may be others than the one that is kept.
+        if len(self._scans) > 1 or len(parts) > 1 or len(rows) < LEAST_EXAMPLES:
+            return
+        values = parts[0].values.astype(np.float64, copy=False)
+        found = np.zeros_like(logits)
+        for fold in np.unique(assigned[rows]):
+            self._progress()
+            own = assigned == fold
+            solution = self._fit_discriminant(~own)
+            if solution is None:
+                return
+            found[own] = values[own] @ solution[:-1] + solution[-1]
+
+        regression = logits.copy()
+
+        def temperature(of: Indices) -> float:
+            # Where it makes no mistake the best temperature is 0: the regression, which is penalised, tells how sure.
+            least = _spread(found[of]) / max(_MOST_SURE * _spread(regression[of]), np.finfo(float).tiny)
+            weights = self._sample_weight[of]
+            return max(least, fit_temperature(found[of], self._y[of], weights, least=1, extreme=_MOST_UNSURE))
+
+        for fold in np.unique(assigned[rows]):
+            own = assigned == fold
+            logits[own] = (logits[own] + found[own] / temperature(rows[assigned[rows] != fold])) / 2
+        self._discriminant_temperature = temperature(rows)
+
+    def _fit_discriminant(self, fitted: npt.NDArray[np.bool_]) -> Array | None:
+        """Return a discriminant of some of the examples, bool [n], in the choice's features, [r + 1, c]."""
+        values = self._choice.candidate.parts[0].values.astype(np.float64, copy=False)
+        weights = weigh_fitted(self._y, fitted, np.ones(len(self._y), bool)) * self._sample_weight
+        return fit_discriminant(values, self._y, self._class_count, weights)
+
+
+def _spread(logits: Array) -> float:
+    """Return how far logits, [n, c], are from their examples' means, on average."""
+    return float(np.sqrt(np.square(logits - logits.mean(1, keepdims=True)).mean()))
 
 
 def _prepare(values: npt.NDArray[np.float32], rooted: bool, progress: TrainingProgress) -> npt.NDArray[np.float32]:

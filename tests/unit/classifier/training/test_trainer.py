@@ -441,3 +441,12 @@ def test_every_example_that_can_be_is_held_out() -> None:
     assert out_of_fold.rows.tolist() == list(range(10))
     assert out_of_fold.y.tolist() == [0] * 5 + [1] * 5
     assert out_of_fold.probabilities.sum(1) == pytest.approx(np.ones(10))
+
+
+def test_without_mistakes_a_head_is_still_not_sure_of_everything() -> None:
+    """A discriminant that separates held-out examples would be endlessly sure: the regression bounds it."""
+    labels = ["cat", "dog"] * 40
+    trained = train_quietly(taps_for(labels), labels)
+    assert trained.out_of_fold is not None
+    assert (trained.out_of_fold.probabilities.argmax(1) == trained.out_of_fold.y).all()
+    assert trained.out_of_fold.probabilities.min() > 1e-100
