@@ -172,7 +172,7 @@ class DatasetStore:
             query = (
                 sa.select(examples.c.content_sha256, examples.c.label, examples.c.relabelled)
                 .where(examples.c.dataset_id == dataset_id, examples.c.content_sha256.in_(some))
-                .order_by(examples.c.id)
+                .order_by(queries.ARRIVAL)
             )
             for content, label, by_person in connection.execute(query):
                 labels[content] = (*labels.get(content, ()), label)

@@ -56,14 +56,20 @@ class ExampleStore:
         """
         with self._database.reading() as connection:
             owner = queries.find(connection, dataset)
-            images = self._images(owner).having(sa.func.min(examples.c.id) > after).order_by("key").limit(limit)
+            # Each image once, by its first label; the index by arrival leads to the page, however many there are.
+            images = (
+                sa.select(examples.c.content_sha256)
+                .where(examples.c.dataset_id == owner.id, examples.c.id > after, ~_has_another(earlier=True))
+                .order_by(examples.c.id)
+                .limit(limit)
+            )
             if wanted.label:
                 labelled = sa.select(examples.c.content_sha256).where(
                     examples.c.dataset_id == owner.id, examples.c.label == wanted.label
                 )
                 images = images.where(examples.c.content_sha256.in_(labelled))
             if wanted.conflicts_only:
-                images = images.having(sa.func.count() > 1)
+                images = images.where(_has_another(earlier=False))
             if wanted.stale_only:
                 images = images.where(~queries.is_fresh(owner.backbone_id))
             found = connection.execute(images).all()
@@ -90,7 +96,7 @@ class ExampleStore:
             changed = 0
             for content in self._select(connection, owner, selectors):
                 of_image = examples.c.dataset_id == owner.id, examples.c.content_sha256 == content
-                rows = connection.execute(sa.select(examples).where(*of_image).order_by(examples.c.id)).all()
+                rows = connection.execute(sa.select(examples).where(*of_image).order_by(queries.ARRIVAL)).all()
                 if [row.label for row in rows] != [label]:
                     connection.execute(sa.delete(examples).where(*of_image, examples.c.id != rows[0].id))
                     changed += 1
@@ -130,14 +136,6 @@ class ExampleStore:
         )
 
     @staticmethod
-    def _images(owner: Any) -> sa.Select[Any]:
-        return (
-            sa.select(examples.c.content_sha256, sa.func.min(examples.c.id).label("key"))
-            .where(examples.c.dataset_id == owner.id)
-            .group_by(examples.c.content_sha256)
-        )
-
-    @staticmethod
     def _read(
         connection: Connection, owner: Any, contents: Sequence[bytes], with_thumbnails: bool
     ) -> list[StoredExample]:
@@ -148,7 +146,7 @@ class ExampleStore:
             query = (
                 sa.select(examples, queries.is_fresh(owner.backbone_id).label("fresh"))
                 .where(examples.c.dataset_id == owner.id, examples.c.content_sha256.in_(some))
-                .order_by(examples.c.id)
+                .order_by(queries.ARRIVAL)
             )
             for row in connection.execute(query):
                 rows.setdefault(row.content_sha256, []).append(row)
@@ -230,3 +228,12 @@ def _after(prefix: bytes) -> bytes:
     """Return the least bytes that come after all that begin with a prefix."""
     number = int.from_bytes(prefix, "big") + 1
     return number.to_bytes(len(prefix), "big")
+
+
+def _has_another(*, earlier: bool) -> sa.ColumnElement[bool]:
+    """Return whether an image has another label in the same dataset, which came earlier or later."""
+    others = examples.alias()
+    key = others.c.id + 0  # see `queries.ARRIVAL`
+    came = key < examples.c.id if earlier else key > examples.c.id
+    same = (others.c.dataset_id == examples.c.dataset_id, others.c.content_sha256 == examples.c.content_sha256)
+    return sa.exists().where(*same, came)

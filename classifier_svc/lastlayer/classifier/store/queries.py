@@ -16,6 +16,10 @@ from lastlayer.rpc.vectors import CROP_ALONE, View
 _MANY: Final = 500
 """How many values one statement names; databases bound that."""
 
+ARRIVAL: Final = examples.c.id + 0
+"""The order in which labels came, for queries that name images. Sorted by the bare column, SQLite would walk through
+the whole dataset by the index of that order, and look for the images on the way."""
+
 _SHOWN: Final = 5
 """How many names of a table an error lists."""
 

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -75,6 +76,7 @@ examples = Table(
     Column("name", Text, nullable=False),
     Column("relabelled", Boolean),  # whether a person chose the label, which then holds; none from before it was known
     UniqueConstraint("dataset_id", "content_sha256", "label"),
+    Index("examples_by_arrival", "dataset_id", "id"),
 )
 
 features = Table(
