@@ -1,7 +1,7 @@
 """Turns heads into ONNX, written with `onnx` alone, and compared with the head's own probabilities."""
 
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ def to_onnx(head: Head) -> bytes:
     Raises `ServerError` where what comes out of it is not what the head makes of the same vectors.
     """
     weights, biases = arrays(head)
-    constants = {"weights": weights, "biases": biases}
+    constants: dict[str, npt.NDArray[Any]] = {"weights": weights, "biases": biases}
     nodes: list[NodeProto] = []
     last = "vectors"
     if head.square_root:
@@ -72,7 +72,7 @@ def to_onnx(head: Head) -> bytes:
     return content
 
 
-def _to_unit_length(head: Head, vectors: str, constants: dict[str, npt.NDArray[np.generic]]) -> list[NodeProto]:
+def _to_unit_length(head: Head, vectors: str, constants: dict[str, npt.NDArray[Any]]) -> list[NodeProto]:
     """Return what divides each tap's part of `vectors` by its Euclidean length, side by side as `directions`."""
     constants["least length"] = np.array(_LEAST_LENGTH, np.float32)
     constants["axis"] = np.array([1], np.int64)
@@ -95,7 +95,8 @@ def _check(content: bytes, head: Head) -> None:
     # Half of the elements are 0 and none is negative, as after a rectifier.
     random = np.random.default_rng(0).normal(size=(_CHECKED, sum(head.dimensions)))
     vectors = random.clip(0).astype(np.float32)
-    labels, found = ReferenceEvaluator(content).run(["label", "probabilities"], {"vectors": vectors})
+    evaluator: Any = ReferenceEvaluator(content)
+    labels, found = evaluator.run(["label", "probabilities"], {"vectors": vectors})
     expected = probabilities(head, vectors)
     best = expected.argmax(1)
     clear = np.partition(expected, -2)[:, -1] - np.partition(expected, -2)[:, -2] > 2 * _TOLERANCE
