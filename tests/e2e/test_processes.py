@@ -138,6 +138,6 @@ def test_an_unreachable_server_says_how_to_start_one() -> None:
     finished = run_client("127.0.0.1:1", "models")
     assert finished.returncode == 3
     assert "127.0.0.1:1" in finished.stderr
-    assert "make up" in finished.stderr
+    assert "lastlayer up" in finished.stderr
     with Client("127.0.0.1:1") as client, pytest.raises(ClientError):
         list(client.list_models())

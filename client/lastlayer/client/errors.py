@@ -146,6 +146,6 @@ def _unreachable(words: str, server: str) -> str:
             " one that asks for your certificate with --tls-cert and --tls-key."
         )
     return (
-        f"The server at {server} cannot be reached; start it with `make up` or `docker compose up`, or name another"
-        " with --server HOST:PORT or LASTLAYER_SERVER."
+        f"The server at {server} cannot be reached; start it with `lastlayer up` or `docker compose up`, or name"
+        " another with --server HOST:PORT or LASTLAYER_SERVER."
     )

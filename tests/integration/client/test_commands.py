@@ -107,7 +107,7 @@ class TestTrain:
         table.write_text("cat0.jpg\tcat \n")
         result = run("train", table, "--images", photos.folder / "cat")
         assert result.exit_code == 0
-        assert "Note: 1 label had white space around, which was removed." in result.stderr
+        assert "Note: 1 label had white space around it, which was removed." in result.stderr
 
     def test_some_images_failed(self, run: Run, photos: Photos) -> None:
         (photos.folder / "cat" / "broken.jpg").write_text("bad")
@@ -444,8 +444,8 @@ class TestFailures:
                 assert result.exit_code == 3
                 assert result.stdout == ""
                 assert result.stderr == (
-                    f"Error: The server at {address} cannot be reached; start it with `make up` or `docker compose up`,"
-                    " or name another with --server HOST:PORT or LASTLAYER_SERVER.\n"
+                    f"Error: The server at {address} cannot be reached; start it with `lastlayer up` or `docker compose"
+                    " up`, or name another with --server HOST:PORT or LASTLAYER_SERVER.\n"
                 )
 
     def test_a_server_that_goes_away_for_good(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:

@@ -100,9 +100,8 @@ def _check(content: bytes, head: Head) -> None:
     # Half of the elements are 0 and none is negative, as after a rectifier.
     random = np.random.default_rng(0).normal(size=(_CHECKED, sum(head.dimensions)))
     vectors = random.clip(0).astype(np.float32)
-    labels: Any
-    found: Any
-    labels, found = ReferenceEvaluator(content).run(["label", "probabilities"], {"vectors": vectors})
+    evaluator: Any = ReferenceEvaluator(content)
+    labels, found = evaluator.run(["label", "probabilities"], {"vectors": vectors})
     expected = probabilities(head, vectors)
     best = expected.argmax(1)
     clear = np.partition(expected, -2)[:, -1] - np.partition(expected, -2)[:, -2] > 2 * _TOLERANCE

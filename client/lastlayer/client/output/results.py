@@ -184,9 +184,11 @@ def _class_table(metrics: Metrics) -> Table:
         grid.add_row(
             Text(escape(entry.label)),
             str(entry.example_count),
-            f"{entry.log_loss:.4f}",
-            f"{entry.precision:.4f}",
-            f"{entry.recall:.4f}",
+            # Nothing is known of a class without images, and 0 would look as if there were.
+            *(
+                f"{value:.4f}" if entry.example_count else "-"
+                for value in (entry.log_loss, entry.precision, entry.recall)
+            ),
         )
     return grid
 

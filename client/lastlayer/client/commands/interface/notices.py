@@ -35,8 +35,8 @@ def tell_notes(data: "Data", trimmed: int) -> None:
     if more := len(data.notes[SHOWN_PROBLEMS:]):
         tell("Note", f"{more:,} more like {'this' if more == 1 else 'these'}.")
     if trimmed:
-        labels = "1 label" if trimmed == 1 else f"{trimmed} labels"
-        tell("Note", f"{labels} had white space around, which was removed.")
+        labels, those = ("1 label", "it") if trimmed == 1 else (f"{trimmed} labels", "them")
+        tell("Note", f"{labels} had white space around {those}, which was removed.")
 
 
 def tell_next(model: str) -> None:

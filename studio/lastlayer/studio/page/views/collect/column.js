@@ -96,7 +96,7 @@ export class Column {
   stored(example) {
     const picture = example.thumbnail
       ? h("img", { src: fromBase64(example.thumbnail), alt: "", draggable: "false" })
-      : h("span", { class: "blank" });
+      : h("span", { class: "blank" }, "No picture was kept");
     return this.make(example.id, example.sha256, picture);
   }
 
