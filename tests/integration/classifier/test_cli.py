@@ -39,7 +39,7 @@ def test_help_imports_no_library_that_is_slow() -> None:
         "print({'sklearn', 'scipy', 'sqlalchemy', 'grpc', 'numpy', 'pydantic'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "Example: classifier-svc serve" in done.stdout
+    assert "Example:\n    classifier-svc serve" in done.stdout
     assert done.stdout.endswith("set()\n")
 
 

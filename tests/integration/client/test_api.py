@@ -41,8 +41,10 @@ def contents_sent(fake: FakeClassifier, method: str = "AddExamples") -> list[byt
 
 
 class TestContract:
-    def test_every_method_of_the_service_is_called(self, client: Client, fake: FakeClassifier) -> None:
+    def test_every_method_of_the_service_is_called(self, client: Client, fake: FakeClassifier, tmp_path: Path) -> None:
         client.add_examples(labelled(1))
+        client.export_dataset("default", tmp_path / "features")
+        client.add_features(tmp_path / "features")
         client.train()
         client.predict([b"cat-1"])
         list(client.predict_stream([b"cat-1"]))
@@ -66,6 +68,7 @@ class TestContract:
         client.remove_examples("default", [key])
         client.review_examples("default")
         client.get_head("default")
+        client.embed([b"cat-1"])
         methods = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"].methods_by_name
         assert {name for name, _ in fake.calls} == set(methods)
         assert all(fake.deadlines[method] > 0 for method in methods), "every call has a deadline"

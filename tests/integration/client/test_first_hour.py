@@ -184,7 +184,7 @@ class TestColours:
     def test_on_a_terminal_alone_and_not_with_no_color(self, server: str, photos: Photos, run: Run) -> None:
         command = ["predict", str(photos.folder / "cat" / "cat0.jpg"), str(photos.folder / "none.jpg")]
         told = in_a_terminal(command, LASTLAYER_SERVER=server)
-        assert "\x1b[1;32mcat\x1b[0m with score" in told
+        assert "\x1b[32m\x1b[1mcat\x1b[0m with score" in told
         assert "\x1b[31m\x1b[1mFailed:\x1b[0m none.jpg" in told
         assert "\x1b[3" not in in_a_terminal(command, LASTLAYER_SERVER=server, NO_COLOR="1")
         assert "\x1b" not in run(*command).output

@@ -45,7 +45,9 @@ def declaration(web: Web, tmp_path: Path) -> Path:
 def test_the_help_of_each_command_ends_with_an_example(tmp_path: Path, command: str) -> None:
     done = featurizer(tmp_path, command, "--help")
     assert done.returncode == 0
-    assert done.stdout.strip().splitlines()[-1].strip().startswith(f"Example: featurizer {command}")
+    title, line = done.stdout.strip().splitlines()[-2:]
+    assert title.strip() == "Example:"
+    assert line.strip().startswith(f"featurizer {command}")
 
 
 def test_help_imports_nothing_heavy() -> None:

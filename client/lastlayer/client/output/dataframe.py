@@ -18,7 +18,7 @@ def to_dataframe(results: Iterable[Any]) -> "pd.DataFrame":
 
     >>> frame = to_dataframe(client.predict(["new.jpg"], model="pets"))
     >>> list(frame.columns)
-    ['image', 'label', 'score', 'rejected', 'model', 'version', 'score of cat', 'score of dog']
+    ['image', 'label', 'score', 'rejected', 'model', 'version', 'distance', 'unfamiliar', 'score of cat', 'score of dog']
     """
     try:
         import pandas as pd

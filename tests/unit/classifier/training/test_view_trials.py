@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lastlayer.classifier.fitting.pca import MAX_COLUMNS
 from lastlayer.classifier.training.progress import TrainingCancelledError
 from lastlayer.classifier.training.recipes import Recipe, TapFeatures
 from lastlayer.classifier.training.trainer import train
@@ -75,4 +76,9 @@ def test_training_takes_the_better_view_and_its_head_that_of_its_view(count: int
         progress=lambda *_: None,
         cancelled=lambda: False,
     )
-    np.testing.assert_allclose(trained.head.weights, alone.head.weights, rtol=1e-3, atol=1e-4)
+    if count > MAX_COLUMNS:
+        np.testing.assert_allclose(trained.head.weights, alone.head.weights, rtol=1e-3, atol=1e-4)
+    else:  # the one that had nothing to choose is averaged with a discriminant
+        vectors = {"tap": taps[1].values}
+        same = trained.head.score(vectors)[0].argmax(1) == alone.head.score(vectors)[0].argmax(1)
+        assert same.mean() > 0.95
