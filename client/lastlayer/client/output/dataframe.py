@@ -17,8 +17,8 @@ def to_dataframe(results: Iterable[Any]) -> "pd.DataFrame":
     is not installed.
 
     >>> frame = to_dataframe(client.predict(["new.jpg"], model="pets"))
-    >>> list(frame.columns)
-    ['image', 'label', 'score', 'rejected', 'model', 'version', 'distance', 'unfamiliar', 'score of cat', 'score of dog']
+    >>> list(frame.columns)[:4], list(frame.columns)[-2:]
+    (['image', 'label', 'score', 'rejected'], ['score of cat', 'score of dog'])
     """
     try:
         import pandas as pd
