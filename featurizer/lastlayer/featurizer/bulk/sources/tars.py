@@ -30,7 +30,8 @@ def find_items(
     """
     with files.opened(url) as file:
         try:
-            with tarfile.open(fileobj=_Cautious(file), mode="r:") as tar:
+            cautious: Any = _Cautious(file)
+            with tarfile.open(fileobj=cautious, mode="r:") as tar:
                 # Members of one sample follow each other, and have a name in common up to the first dot.
                 for sample, group in itertools.groupby(_members(tar), _sample):
                     if label_from in (None, "folder"):
