@@ -15,7 +15,7 @@ from lastlayer.featurizer.errors import BackboneError
 from tests.tiny_backbone import write_tiny_backbone
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("classifier_svc", "client", "featurizer", "local", "protos", "rpc")
+SOURCES = ("classifier_svc", "client", "featurizer", "local", "protos", "rpc", "studio")
 
 LOADERS = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "torch", "jsonpickle"}
 """Modules that run what they read."""

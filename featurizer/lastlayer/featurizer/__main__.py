@@ -364,6 +364,7 @@ def embed(
         ) from error
     from lastlayer.featurizer.errors import BackboneError, BulkError, FetchError
     from lastlayer.featurizer.network.loading import load
+    from lastlayer.rpc.observability.escape import escape
     from lastlayer.rpc.observability.quiet import native_lines_held
 
     settings = _settings(backbone=backbone)
@@ -395,10 +396,11 @@ def embed(
     except BackboneError as error:
         raise _InputError(str(error)) from error
     except (FetchError, BulkError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(escape(str(error))) from error
     except OSError as error:
         raise click.ClickException(
-            f"Files cannot be read or written for now: {error}. Repeat the command to go on where it stopped."
+            f"Files cannot be read or written for now: {escape(str(error))}. Repeat the command to go on where it "
+            "stopped."
         ) from error
     failed = f", {outcome.failed:,} without features: see _failed.tsv" if outcome.failed else ""
     click.echo(f"{outcome.images:,} images in {outcome.shards:,} shards{failed}: {to}")

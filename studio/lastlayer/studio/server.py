@@ -11,6 +11,7 @@ import uvicorn
 from lastlayer.studio.app import create_app
 from lastlayer.studio.classifier import connect
 from lastlayer.studio.config import StudioSettings
+from lastlayer.studio.web.connection import Connection
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def server(settings: StudioSettings) -> uvicorn.Server:
     """Return the server, which is given its socket when it runs; raises `InvalidInputError` for files of TLS."""
     config = uvicorn.Config(
         create_app(connect(settings), hosts=settings.host_names),
+        http=Connection,
         log_config=None,  # ours is set up already
         access_log=False,
         server_header=False,

@@ -10,6 +10,8 @@ import numpy as np
 import pillow_heif
 from PIL import Image
 
+from tests.attacks.featurizer import heic
+
 pillow_heif.register_heif_opener()  # which also writes them
 
 TOO_LARGE: Final = "IMAGE_TOO_LARGE"
@@ -297,6 +299,15 @@ CHEAP: Final[Mapping[str, tuple[Make, str]]] = {
     "HEIC that says to be 66,000 x 10": (lambda: heic_that_says(66_000, 10), TOO_LARGE),
     "HEIC of a million boxes": (lambda: heic_of_boxes(1_000_000), TOO_COMPLEX),
     "HEIC of a million sizes": (lambda: heic_of_sizes(1_000_000), TOO_COMPLEX),
+    "HEIC of 65,535 pieces": (lambda: heic.with_extents(65_535), UNDECODABLE),
+    "HEIC of four million pieces": (lambda: heic.with_items(60), UNDECODABLE),
+    "HEIC that is made of itself": (lambda: heic.with_references(1, b"dimg", b"auxl", b"thmb"), UNDECODABLE),
+    "HEIC of twelve million references": (lambda: heic.with_references(60_000, *[b"dimg"] * 200), UNDECODABLE),
+    "HEIC of 30 million properties": (lambda: heic.with_properties(120_000), UNDECODABLE),
+    "HEIC that is a grid": (lambda: heic.grid(2, 2, 512, 384), ""),
+    "HEIC that is a grid of itself": (lambda: heic.grid(2, 2, 512, 384, of=2), ""),
+    "HEIC of 65,025 tiles that says to be 64 x 64": (lambda: heic.grid(255, 255, 64, 64), UNDECODABLE),
+    "HEIC of 65,025 tiles that says to be 7,000 x 7,000": (lambda: heic.grid(255, 255, 7_000, 7_000), UNDECODABLE),
     "animated WebP of a million frames": (lambda: webp_of_frames(1, 1, 500_000), TOO_COMPLEX),
 }
 """What is refused by its structure, or decoded without what would make it dear (the reason is empty then)."""

@@ -87,3 +87,31 @@ def test_a_photo_that_is_dropped_below_all_classes_is_taken(page: Page, tmp_path
     page.get_by_label("1 photo without a folder").fill("green")
     page.keyboard.press("Enter")
     expect(page.locator('.column[aria-label="green"] .count')).to_have_text("1 photo")
+
+
+BUSY = """async ([reason, refusals]) => {
+  const { Upload } = await import("/page/lib/upload.js");
+  const real = window.fetch;
+  let asked = 0;
+  window.fetch = async () => {
+    asked += 1;
+    if (asked > refusals) return Response.json([{ status: "added", label: "x" }]);
+    const problem = { code: "RESOURCE_EXHAUSTED", reason, detail: "Come again.", retry_after_s: 0.01 };
+    const headers = { "content-type": "application/problem+json" };
+    return new Response(JSON.stringify(problem), { status: 429, headers });
+  };
+  try {
+    const upload = new Upload("p", () => {});
+    upload.add([{ label: "x", name: "a.jpg", blob: new Blob(["a"]) }]);
+    return [await upload.finished, asked];
+  } finally {
+    window.fetch = real;
+  }
+}"""
+
+
+def test_an_upload_waits_while_the_studio_is_busy_but_not_for_a_full_disk(page: Page) -> None:
+    counts, asked = page.evaluate(BUSY, ["OVERLOADED", 20])
+    assert (counts["added"], counts["failed"], asked) == (1, 0, 21)
+    counts, asked = page.evaluate(BUSY, ["STORE_FULL", 20])
+    assert (counts["added"], counts["failed"], asked) == (0, 1, 4)

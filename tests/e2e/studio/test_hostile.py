@@ -1,12 +1,15 @@
 """Names that would be scripts, tokens and what they let see, and pages of strangers."""
 
+import base64
+import io
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Error, expect
 
 from lastlayer.client import Client
 from lastlayer.rpc.errors import PermissionDeniedError, UnauthenticatedError
@@ -132,3 +135,35 @@ def test_a_stranger_can_neither_send_nor_see_nor_frame(browser: Browser, studio:
     assert answers[1] in ("refused", "opaque")
     assert answers[2] == "refused"
     assert framed == []
+
+
+UNZIP = """async (text) => {
+  const { unzip } = await import("/page/lib/zip.js");
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const found = [];
+  for (const entry of await unzip(new File([bytes], "photos.zip"))) {
+    found.push([entry.path, await entry.file.read().then((photo) => photo.size, (error) => error.message)]);
+  }
+  return found;
+}"""
+
+
+def test_zip_files_neither_swell_nor_lead_elsewhere(opened: Opened) -> None:
+    """They are read in the browser alone; a path in them is a label and a name, and never one of a file."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("cups/bomb.jpg", bytes(2**28))
+        archive.writestr("../../etc/evil.jpg", b"abc")
+    content = bytearray(packed.getvalue())
+    listed = content.index(b"PK\x01\x02")
+    content[listed + 24 : listed + 28] = (10).to_bytes(4, "little")  # says to be of ten bytes
+    assert len(content) < 2**19
+    page = opened("default/collect")
+    found = page.evaluate(UNZIP, base64.b64encode(content).decode())
+    assert found == [
+        ["cups/bomb.jpg", "cups/bomb.jpg unpacks to more than 32 MiB."],
+        ["../../etc/evil.jpg", 3],
+    ]
+    content[-12:-10] = (60_000).to_bytes(2, "little")  # says to hold very many
+    with pytest.raises(Error, match="is too large; unpack it"):
+        page.evaluate(UNZIP, base64.b64encode(content).decode())

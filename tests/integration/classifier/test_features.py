@@ -117,6 +117,11 @@ async def test_one_bad_example_fails_alone(stub: Any) -> None:
     short.examples[0].content_sha256 = b"short"
     short.examples[1].content = b"an image"
     assert kinds(await take(stub, short)) == ["error", "error"]
+    long = given("dog", 3)
+    long.examples[0].label = long.examples[1].id = "x" * 1_000_000
+    outcomes = await take(stub, long)
+    assert kinds(outcomes) == ["error", "error", "added"]
+    assert all(len(outcome.error.message) < 1_000 for outcome in outcomes[:2])
 
 
 async def test_labels_are_normalised(stub: Any) -> None:

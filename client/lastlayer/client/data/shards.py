@@ -34,6 +34,11 @@ _VIEW: Final = "crop"
 
 _MANIFEST: Final = "_manifest.json"
 _SHARD_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.parquet")
+_MAX_MANIFEST_BYTES: Final = 64 * 2**20
+_MAX_DIMENSION: Final = 2**20
+_MAX_ROW_BYTES: Final = 2**20
+"""Of a row beside its vectors, such as its id and its label."""
+
 _SHARD_ROWS: Final = 10_000
 _DTYPES: Final = ("float32", "float16")
 
@@ -92,10 +97,23 @@ class Shards:
             self._check(name, digest)
             try:
                 with self._files.open(posixpath.join(self._path, name), "rb") as file:
-                    for block in pq.ParquetFile(file).iter_batches(batch_size=size):
+                    shard = pq.ParquetFile(file)
+                    self._check_size(shard)
+                    for block in shard.iter_batches(batch_size=size):
                         yield from self._split(block)
-            except (pa.ArrowException, KeyError, ValueError, OSError) as error:
+            except (pa.ArrowException, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
                 raise DataError([f"{self._folder}/{name}: the shard cannot be read: {error}."]) from error
+
+    def _check_size(self, shard: "pq.ParquetFile") -> None:
+        """Raise ValueError where the file says that its rows are far larger than they can be."""
+        row_bytes = _MAX_ROW_BYTES + 4 * sum(self.manifest.dimensions)
+        for index in range(shard.num_row_groups):
+            group = shard.metadata.row_group(index)
+            largest = max(
+                (group.column(place).total_uncompressed_size for place in range(group.num_columns)), default=0
+            )
+            if largest > row_bytes * max(1, group.num_rows):
+                raise ValueError(f"its rows are larger than {row_bytes:,} bytes")
 
     def _check(self, name: str, expected: str) -> None:
         digest = hashlib.sha256()
@@ -111,10 +129,10 @@ class Shards:
     def _split(self, block: "pa.RecordBatch") -> Iterator[Batch]:
         """Yield the rows of a block, those of one precision at a time."""
         names = block.schema.names
-        columns = {name: block.column(name).to_pylist() for name in ("id", "sha256", "label", "error")}
+        columns = {name: _texts(block, name) for name in ("id", "sha256", "label", "error")}
         errors = [error or "" for error in columns["error"]]
         rows = [
-            Row(name, label, bytes.fromhex(sha256) if sha256 else b"", error)
+            Row(name or "", label, bytes.fromhex(sha256) if sha256 else b"", error)
             for name, label, sha256, error in zip(
                 columns["id"], columns["label"], columns["sha256"], errors, strict=True
             )
@@ -136,12 +154,16 @@ class Shards:
 
     def _read_manifest(self) -> Manifest:
         try:
-            told = json.loads(self._files.cat_file(posixpath.join(self._path, _MANIFEST)))
+            with self._files.open(posixpath.join(self._path, _MANIFEST), "rb") as file:
+                content = file.read(_MAX_MANIFEST_BYTES + 1)
+            if len(content) > _MAX_MANIFEST_BYTES:
+                raise DataError([f"{self._folder}/{_MANIFEST} is larger than {_MAX_MANIFEST_BYTES // 2**20} MiB."])
+            told = json.loads(content)
         except OSError as error:
             raise DataError(
                 [f"{self._folder} has no {_MANIFEST}: give a folder where `featurizer embed` came to its end."]
             ) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError([f"{self._folder}/{_MANIFEST} is no JSON: write the folder again."]) from error
         try:
             if told["format"] != _FORMAT:
@@ -155,8 +177,10 @@ class Shards:
                 rows=int(told["rows"]),
                 shards=tuple((str(shard["file"]), str(shard["sha256"])) for shard in told["shards"]),
             )
+            if any(not 0 < dimension <= _MAX_DIMENSION for dimension in manifest.dimensions):
+                raise ValueError(f"a tap has from 1 to {_MAX_DIMENSION:,} elements")
             views = list(told.get("views", [_VIEW]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise DataError([f"{self._folder}/{_MANIFEST} lacks what is needed: {error}; write it again."]) from error
         if _VIEW not in views:
             told_views = ", ".join(map(str, views))[:64]
@@ -264,6 +288,15 @@ def _locate(url: str) -> tuple[Any, str]:
     except (ImportError, ValueError) as error:
         raise InvalidInputError(f"`{url}` cannot be opened: {error}") from error
     return files, str(path)
+
+
+def _texts(block: "pa.RecordBatch", name: str) -> list[str | None]:
+    column = block.column(name)
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+        raise ValueError(f"the column `{name}` has {str(kind)[:64]}, and text is read")
+    texts: list[str | None] = column.to_pylist()
+    return texts
 
 
 def _matrix(column: "pa.Array", whole: npt.NDArray[np.bool_], dimension: int) -> npt.NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """Featurizes the images of a shard, with the network in this process: the same way that the service goes."""
 
 import asyncio
+import errno
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -148,6 +149,12 @@ class _Reader:
             return f"NOT_FOUND: There is no file `{item.url}`."
         except PermissionError:
             return f"PERMISSION_DENIED: `{item.url}` may not be read."
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            return f"NOT_FOUND: There is no file `{item.url[:200]}…`."
+        except ValueError as error:  # such as a NUL in a path
+            return f"NOT_FOUND: There is no file `{item.url}`: {error}."
         return content if len(content) <= MAX_IMAGE_BYTES else _TOO_LARGE
 
 

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from lastlayer.featurizer.bulk.files import Files
 from lastlayer.featurizer.errors import BulkError
+from lastlayer.rpc.observability.escape import escape
 
 FORMAT: Final = 1
 """Of the manifest; another one is not read."""
@@ -93,7 +94,7 @@ class Output:
             lines = csv.writer(file, delimiter="\t", lineterminator="\n")
             lines.writerow(["id", "error"])
             for row in self._failures(shards):
-                lines.writerow(row)
+                lines.writerow(map(escape, row))  # names are those of files and members of archives
                 failed += 1
         manifest = {
             "format": FORMAT,

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from lastlayer.featurizer.bulk.files import Files
 from lastlayer.featurizer.bulk.items import Item
 from lastlayer.featurizer.errors import BulkError
+from lastlayer.rpc.observability.escape import escape
 from lastlayer.rpc.vectors import View
 
 _KEY: Final = b"lastlayer.run"
@@ -65,7 +66,10 @@ def write_plan(url: str, files: Files, run: Run, items: Iterable[Item]) -> None:
         waiting = iter(items)
         while shard := list(itertools.islice(waiting, run.shard_images)):
             columns = [[getattr(item, name) for item in shard] for name in schema.names]
-            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            try:
+                arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            except UnicodeEncodeError as error:
+                raise BulkError(f"The name `{escape(error.object)}` is not in UTF-8; rename the file.") from error
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema), row_group_size=len(shard))
 
 

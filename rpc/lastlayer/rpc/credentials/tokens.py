@@ -6,12 +6,11 @@ sound again.
 
 import datetime
 import hashlib
-import hmac
 import logging
 import stat
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -27,6 +26,9 @@ Scope: TypeAlias = Literal["predict", "admin"]
 
 _COMPLAINT_S: Final = 60.0
 """How often it is logged that nobody is let in."""
+
+_MAX_BYTES: Final = 2**20
+"""Of the file, which has some 5,000 tokens then. It is read within a call, and others wait for that."""
 
 _LOOK_S: Final = 1.0
 """How often a file that could not be used is read again although it seems unchanged, as after a fault of a drive."""
@@ -113,13 +115,10 @@ class TokenFile:
 
     def _find(self, presented: str) -> Token | None:
         digest = hashlib.sha256(presented.encode()).hexdigest()
-        found: Token | None = None
-        for token in self._current():  # all of them, so that the time tells nothing
-            if hmac.compare_digest(token.sha256.lower(), digest):
-                found = token
-        return found
+        # What time this takes tells nothing of a token: nobody chooses how its digest begins.
+        return self._current().get(digest)
 
-    def _current(self) -> tuple[Token, ...]:
+    def _current(self) -> Mapping[str, Token]:
         now = self._clock()
         stamp: tuple[int, ...] | None = None
         try:
@@ -131,7 +130,7 @@ class TokenFile:
                 _BROKEN.set(0)
                 _log.info("the tokens have been renewed: there are %d", len(self._tokens))
         except CredentialsError as error:
-            self._is_sound, self._tokens = False, ()
+            self._is_sound, self._tokens = False, {}
             _BROKEN.set(1)
             # Every call comes by here.
             if self._complained_at is None or now - self._complained_at >= _COMPLAINT_S:
@@ -157,11 +156,19 @@ def _stamp(path: Path) -> tuple[int, ...]:
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
-def _parse(path: Path) -> tuple[Token, ...]:
+def _parse(path: Path) -> Mapping[str, Token]:
+    """Return the tokens of a file by their digests."""
     try:
-        return _File.model_validate(tomllib.loads(path.read_text("utf-8"))).tokens
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            raise CredentialsError(f"`{path}` is larger than {_MAX_BYTES // 2**20} MiB; leave out what has expired.")
+        tokens = _File.model_validate(tomllib.loads(content.decode("utf-8"))).tokens
+        return {token.sha256.lower(): token for token in tokens}
     except OSError as error:
         raise CredentialsError(f"`{path}` cannot be read: {error.strerror}.") from error
+    except RecursionError as error:
+        raise CredentialsError(f"`{path}` holds no tokens: its lists are too deep.") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CredentialsError(f"`{path}` is not TOML: {error}.") from error
     except ValidationError as error:

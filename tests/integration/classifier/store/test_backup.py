@@ -140,3 +140,27 @@ def test_a_damaged_store_makes_no_backup(store: str, tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_said(store: str, tmp_path: Path) -> None:
     with pytest.raises(BackupError, match=r"gone/copy.db` cannot be written: No such file or directory"):
         back_up(store, tmp_path / "gone" / "copy.db")
+
+
+@pytest.mark.parametrize("ending", ["", "-wal", "-shm", "-journal", "-reserve"])
+def test_a_backup_takes_the_place_of_nothing_that_the_store_uses(tmp_path: Path, ending: str) -> None:
+    store = tmp_path / "own.db"
+    with sqlite3.connect(store) as database:
+        database.execute("CREATE TABLE examples (id INTEGER)")
+    database.close()
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(BackupError, match=r"name (a new|another) file"):
+        back_up(f"sqlite:///{store}", tmp_path / f"own.db{ending}")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_backup_replaces_neither_a_pipe_nor_a_device_nor_what_a_link_leads_to(tmp_path: Path) -> None:
+    store = tmp_path / "own.db"
+    sqlite3.connect(store).close()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_text("kept")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    for target in (tmp_path / "pipe", Path("/dev/null"), Path("/dev/full"), tmp_path / "file", tmp_path / "link"):
+        with pytest.raises(BackupError, match="is there already"):
+            back_up(f"sqlite:///{store}", target)
+    assert (tmp_path / "file").read_text() == "kept"

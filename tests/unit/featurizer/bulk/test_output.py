@@ -50,7 +50,7 @@ def test_the_manifest_is_last_and_tells_all(tmp_path: Path) -> None:
     manifest = read_manifest(str(tmp_path), Files())
     assert (manifest["rows"], manifest["failed"], manifest["dtype"]) == (3, 1, "float32")
     assert [shard["sha256"] for shard in manifest["shards"]] == [shard.sha256 for shard in shards]
-    assert (tmp_path / "_failed.tsv").read_text() == 'id\terror\n1.jpg\t"NOT_FOUND: gone\tfor good"\n'
+    assert (tmp_path / "_failed.tsv").read_text() == "id\terror\n1.jpg\tNOT_FOUND: gone\\tfor good\n"
     # Readers of Parquet folders see the features alone.
     assert pq.read_table(tmp_path).num_rows == 3
 

@@ -130,7 +130,7 @@ def test_a_file_that_could_not_be_read_for_a_moment_is_read_again(
     tokens = TokenFile(path, clock=lambda: now)
     os.utime(path, ns=(1, 1))  # seen, and then a fault of the drive that leaves no trace
     with monkeypatch.context() as fault:
-        fault.setattr(Path, "read_text", broken_drive)
+        fault.setattr(Path, "open", broken_drive)
         assert tokens.find_refusal("Bearer web", "predict") is not None
     assert "Input/output error" in caplog.text
     now += 1

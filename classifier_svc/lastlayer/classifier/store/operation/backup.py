@@ -4,9 +4,13 @@ import contextlib
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Final
 
 from lastlayer.classifier.store.database import BUSY_TIMEOUT_S, parse_url
 from lastlayer.rpc.system.files import write_whole
+
+_BESIDE: Final = ("-wal", "-shm", "-journal", "-reserve")
+"""How the names of files end that SQLite and the classifier keep beside a store, and may write over."""
 
 
 class BackupError(Exception):
@@ -26,6 +30,8 @@ def back_up(url: str, target: Path) -> int:
         raise BackupError(f"There is no store `{store}`; name it by --store-url or CLASSIFIER_STORE_URL.")
     if target.exists():
         raise BackupError(f"`{target}` is there already and stays as it is; name a new file.")
+    if target.resolve() in {store.resolve().with_name(store.resolve().name + ending) for ending in _BESIDE}:
+        raise BackupError(f"`{target}` has the name of a file that the store itself uses; name another file.")
     try:
         with write_whole(target) as unfinished:
             _copy(store, unfinished)

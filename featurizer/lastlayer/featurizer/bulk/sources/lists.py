@@ -2,12 +2,17 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Iterator
+from typing import Final
 
 from lastlayer.featurizer.bulk.files import Files
 from lastlayer.featurizer.bulk.items import Item
 from lastlayer.featurizer.bulk.sources.paths import beside, parent
 from lastlayer.featurizer.errors import BulkError
+
+_MAX_LINE_CHARS: Final = 2**17
+"""The longest line, as of a field of a CSV file."""
 
 _PATH_COLUMNS = ("path", "image", "file", "filename", "url")
 
@@ -20,7 +25,7 @@ def find_items(url: str, shown: str, files: Files, *, label_from: str | None) ->
     """
     with files.opened(url) as binary, io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as text:
         # In a TSV quotes mean nothing.
-        rows = csv.reader(text, delimiter=",") if shown.lower().endswith(".csv") else _split(text)
+        rows = csv.reader(text, delimiter=",") if shown.lower().endswith(".csv") else _split(text, shown)
         try:
             yield from _items(rows, url, shown, label_from)
         except UnicodeDecodeError as error:
@@ -29,8 +34,13 @@ def find_items(url: str, shown: str, files: Files, *, label_from: str | None) ->
             raise BulkError(f"`{shown}` is no CSV file: {error}.") from error
 
 
-def _split(lines: io.TextIOWrapper) -> Iterator[list[str]]:
-    for line in lines:
+def _split(text: io.TextIOWrapper, shown: str) -> Iterator[list[str]]:
+    for number in itertools.count(1):
+        line = text.readline(_MAX_LINE_CHARS + 1)
+        if not line:
+            return
+        if len(line) > _MAX_LINE_CHARS:
+            raise BulkError(f"`{shown}`, line {number}: it has more than {_MAX_LINE_CHARS:,} characters.")
         yield line.rstrip("\r\n").split("\t")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lastlayer.featurizer.bulk.files import Files
@@ -17,6 +18,12 @@ _IMAGE_COLUMNS: Final = ("image", "jpg", "jpeg", "png", "bytes", "content", "pat
 
 _ROWS: Final = 4096
 
+_MAX_TEXT_BYTES: Final = 2**17
+"""Of a path or a label."""
+
+_MAX_GROUP_BYTES: Final = 4 * 2**30
+"""Of the images of a row group, which is read as a whole."""
+
 
 def find_items(url: str, shown: str, files: Files, *, label_from: str | None, column: str | None) -> Iterator[Item]:
     """Yield the images of a Parquet file.
@@ -26,16 +33,38 @@ def find_items(url: str, shown: str, files: Files, *, label_from: str | None, co
     """
     with files.opened(url) as file:
         try:
-            parquet = pq.ParquetFile(file)
-            yield from _items(parquet, url, shown, label_from, column)
-        except pa.ArrowInvalid as error:
-            raise BulkError(f"`{shown}` is no Parquet file: {error}") from error
+            yield from _items(_open(file), url, shown, label_from, column)
+        except (pa.ArrowException, OSError) as error:  # an OSError where a page is damaged
+            raise BulkError(f"`{shown}` is no Parquet file that can be read: {error}") from error
+
+
+def _open(file: Any) -> pq.ParquetFile:
+    """Return a Parquet file of which a value that is there once, and meant by many rows, is read once."""
+    parquet = pq.ParquetFile(file)
+    names = [parquet.metadata.schema.column(index).path for index in range(parquet.metadata.num_columns)]
+    repeated = {
+        names[index]
+        for group in range(parquet.metadata.num_row_groups)
+        for index in range(len(names))
+        if any("DICT" in encoding for encoding in parquet.metadata.row_group(group).column(index).encodings)
+        and parquet.metadata.schema.column(index).physical_type == "BYTE_ARRAY"
+    }
+    if not repeated:
+        return parquet
+    file.seek(0)
+    return pq.ParquetFile(file, read_dictionary=sorted(repeated))
 
 
 def _items(parquet: pq.ParquetFile, url: str, shown: str, label_from: str | None, column: str | None) -> Iterator[Item]:
     schema: pa.Schema = parquet.schema_arrow
     name = image_column(schema, shown, column)
-    holds_paths = pa.types.is_string(schema.field(name).type) or pa.types.is_large_string(schema.field(name).type)
+    kind = _plain(schema.field(name).type)
+    holds_paths = _is_text(kind)
+    if not (holds_paths or _is_binary(kind) or _is_struct_of_bytes(kind)):
+        raise BulkError(
+            f"`{shown}`: the column `{name}` has {str(kind)[:64]}; bytes of images, structs of `bytes`, or paths are "
+            "accepted."
+        )
     label_column = None if label_from in (None, "folder") else label_from
     if label_column is not None and label_column not in schema.names:
         raise BulkError(f"`{shown}` has no column `{label_column}`; its columns are {', '.join(schema.names)}.")
@@ -46,6 +75,8 @@ def _items(parquet: pq.ParquetFile, url: str, shown: str, label_from: str | None
         return
     row = 0
     for batch in parquet.iter_batches(_ROWS, columns=wanted):
+        for text in batch.columns:
+            _check_text(text, shown)
         for cells in batch.to_pylist():
             label = cells[label_column] if label_column else None
             label = None if label is None else str(label)
@@ -56,6 +87,37 @@ def _items(parquet: pq.ParquetFile, url: str, shown: str, label_from: str | None
                 place = beside(url, path)
                 yield Item(path or f"{shown}#{row}", place, label=label or _folder(place, label_from))
             row += 1
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
+
+
+def _is_struct_of_bytes(kind: pa.DataType) -> bool:
+    if not pa.types.is_struct(kind):
+        return False
+    return any(field.name == "bytes" and _is_binary(_plain(field.type)) for field in kind)
+
+
+def _check_text(values: pa.Array, shown: str) -> None:
+    """Raise BulkError where a path or a label is too long: each row would have a copy of it."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary
+    if not (_is_text(values.type) or _is_binary(values.type)):
+        return
+    longest = pc.max(pc.binary_length(values)).as_py() or 0
+    if longest > _MAX_TEXT_BYTES:
+        raise BulkError(
+            f"`{shown}`: a path or a label has {longest:,} bytes; at most {_MAX_TEXT_BYTES:,} are accepted."
+        )
 
 
 def _folder(url: str, label_from: str | None) -> str | None:
@@ -98,7 +160,10 @@ class RowReader:
 
     def _load(self, url: str, row: int) -> int:
         with self._files.opened(url) as file:
-            parquet = pq.ParquetFile(file)
+            try:
+                parquet = _open(file)
+            except pa.ArrowException as error:
+                raise BulkError(f"`{url}` is no Parquet file that can be read: {error}") from error
             name = image_column(parquet.schema_arrow, url, self._column)
             first = 0
             for group in range(parquet.num_row_groups):
@@ -106,6 +171,17 @@ class RowReader:
                 if row < end:
                     break
                 first = end
-            self._cells = parquet.read_row_group(group, columns=[name]).column(0)
+            told = parquet.metadata.row_group(group)
+            columns = [told.column(index) for index in range(told.num_columns)]
+            size = sum(one.total_uncompressed_size for one in columns if one.path_in_schema.partition(".")[0] == name)
+            if size > _MAX_GROUP_BYTES:
+                raise BulkError(
+                    f"`{url}`: the images of a row group take {size / 2**30:.1f} GiB, and at most "
+                    f"{_MAX_GROUP_BYTES // 2**30} are accepted; write it with fewer rows in a group."
+                )
+            try:
+                self._cells = parquet.read_row_group(group, columns=[name]).column(0)
+            except (pa.ArrowException, OSError) as error:
+                raise BulkError(f"`{url}` is no Parquet file that can be read: {error}") from error
         self._kept = url, first, end
         return first

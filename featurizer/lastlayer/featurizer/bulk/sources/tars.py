@@ -13,6 +13,12 @@ from lastlayer.featurizer.errors import BulkError
 
 _MAX_LABEL_BYTES: Final = 1024
 
+_MAX_READ_BYTES: Final = 2**20
+"""The most that is read at once: names and attributes of members are shorter, whatever their headers say."""
+
+_MAX_MEMBERS: Final = 10_000
+"""The most members of one sample, where labels are looked for among them."""
+
 
 def find_items(
     url: str, shown: str, files: Files, *, label_from: str | None, suffixes: Collection[str]
@@ -24,15 +30,55 @@ def find_items(
     """
     with files.opened(url) as file:
         try:
-            with tarfile.open(fileobj=file, mode="r:") as tar:
+            cautious: Any = _Cautious(file)
+            with tarfile.open(fileobj=cautious, mode="r:") as tar:
                 # Members of one sample follow each other, and have a name in common up to the first dot.
-                for sample, members in itertools.groupby((member for member in tar if member.isreg()), _sample):
-                    yield from _of_sample(tar, url, shown, sample, list(members), label_from, suffixes)
-                    tar.members = []  # type: ignore[attr-defined]  # or millions of them stay in memory
-        except tarfile.TarError as error:
+                for sample, group in itertools.groupby(_members(tar), _sample):
+                    if label_from in (None, "folder"):
+                        for member in group:
+                            yield from _of_sample(tar, url, shown, sample, [member], label_from, suffixes)
+                        continue
+                    members = list(itertools.islice(group, _MAX_MEMBERS + 1))
+                    if len(members) > _MAX_MEMBERS:
+                        raise BulkError(
+                            f"`{shown}`: the sample `{sample}` has more than {_MAX_MEMBERS:,} members; the names of a "
+                            "sample are the same up to their first dot."
+                        )
+                    yield from _of_sample(tar, url, shown, sample, members, label_from, suffixes)
+        except (tarfile.TarError, OverflowError, ValueError) as error:
             raise BulkError(
                 f"`{shown}` is no tar file that can be read where it is ({error}); compressed ones are to be unpacked."
             ) from error
+
+
+class _Cautious:
+    """A file that refuses what no tar file needs: else its headers would say how much memory is taken."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.tell = file.tell
+
+    def read(self, size: int) -> bytes:
+        """Return bytes; raises TarError where they are too many."""
+        if not 0 <= size <= _MAX_READ_BYTES:
+            raise tarfile.ReadError("a header says to be longer than any is")
+        content: bytes = self._file.read(size)
+        return content
+
+    def seek(self, position: int) -> int:
+        """Go somewhere; raises TarError where nothing can be."""
+        if position < 0:
+            raise tarfile.ReadError("a member says to be shorter than nothing")
+        place: int = self._file.seek(position)
+        return place
+
+
+def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Yield the members that are files; what links lead to is not read, and sparse files are no images."""
+    for member in tar:
+        if member.isreg() and not member.issparse():
+            yield member
+        tar.members = []  # type: ignore[attr-defined]  # or millions of them stay in memory
 
 
 def _sample(member: tarfile.TarInfo) -> str:
@@ -58,7 +104,8 @@ def _of_sample(
     elif label_from is not None:
         label = _label(tar, shown, sample, members, label_from)
     for member in images:
-        yield Item(f"{shown}/{member.name}", url, "tar", member.offset_data, member.size, label)
+        name = member.name.encode("utf-8", "backslashreplace").decode()  # it may be in another encoding
+        yield Item(f"{shown}/{name}", url, "tar", member.offset_data, member.size, label)
 
 
 def _label(tar: tarfile.TarFile, shown: str, sample: str, members: list[tarfile.TarInfo], ending: str) -> str:

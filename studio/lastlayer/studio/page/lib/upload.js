@@ -4,6 +4,7 @@ import * as api from "./api.js";
 
 const AT_ONCE = 4;
 const MAX_TRIES = 4;
+const MAX_BUSY_TRIES = 60; // a minute or more: others will have been served by then
 
 export class Upload {
   constructor(project, tell) {
@@ -54,8 +55,9 @@ export class Upload {
       try {
         return await api.add(this.project, item.label, item.blob, item.name, this.abort.signal);
       } catch (error) {
-        if (tries === MAX_TRIES || !["UNAVAILABLE", "RESOURCE_EXHAUSTED"].includes(error.code)) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 1000 * (error.retryAfterS ?? tries)));
+        const most = error.reason === "OVERLOADED" ? MAX_BUSY_TRIES : MAX_TRIES;
+        if (tries >= most || this.abort.signal.aborted || !["UNAVAILABLE", "RESOURCE_EXHAUSTED"].includes(error.code)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 1000 * (error.retryAfterS ?? Math.min(tries, 5))));
       }
     }
   }
