@@ -25,6 +25,7 @@ export function tellProblem(error) {
 
 // What is deleted is hidden at once and deleted for good a little later, or when the page is left.
 const pending = new Set();
+const running = new Set();
 
 export function deferred(text, { commit, undo }) {
   const entry = {
@@ -47,12 +48,15 @@ function finish(entry, options) {
   clearTimeout(entry.timer);
   pending.delete(entry);
   entry.close();
-  return entry.run(options);
+  const done = entry.run(options).finally(() => running.delete(done));
+  running.add(done);
+  return done;
 }
 
 // Before a training, or a look at what is stored: let all that was deleted be so.
 export function settle() {
-  return Promise.all([...pending].map((entry) => finish(entry)));
+  for (const entry of [...pending]) finish(entry);
+  return Promise.all(running);
 }
 
 addEventListener("pagehide", () => [...pending].forEach((entry) => finish(entry, { keepalive: true })));

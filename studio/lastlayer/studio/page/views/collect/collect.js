@@ -140,16 +140,19 @@ class Collect {
     }
   }
 
-  async removeClass(column) {
+  removeClass(column) {
     drafts.set(this.project, (drafts.get(this.project) ?? []).filter((draft) => draft !== column.label));
-    const shas = column.count ? await this.shasOf(column.label).catch(tellProblem) : [];
-    if (!shas) return;
     column.element.remove();
     this.columns.delete(column.label);
     this.summarise();
-    if (!shas.length) return;
-    deferred(`${column.label} deleted, with ${count(shas.length, "photo")}.`, {
+    if (!column.count) return;
+    // Known to be on its way at once, or whoever leaves the view now would see the class again.
+    let shas = null;
+    const found = this.shasOf(column.label).then((known) => (shas = known));
+    found.catch(() => {}); // who waits for it hears of it
+    deferred(`${column.label} deleted, with ${count(column.count, "photo")}.`, {
       commit: async (options) => {
+        shas ??= await found;
         for (let start = 0; start < shas.length; start += 800) await api.remove(this.project, shas.slice(start, start + 800), options);
       },
       undo: () => this.load().catch(tellProblem),
