@@ -24,6 +24,8 @@ from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 from tests.e2e.conftest import run_client
 from tests.e2e.test_processes import write_photos
 
+pytestmark = pytest.mark.long
+
 PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 

@@ -11,6 +11,8 @@ from lastlayer.client.__main__ import main
 from tests.e2e.bad_input.conftest import Target
 from tests.e2e.bad_input.pictures import noise, saved
 
+pytestmark = pytest.mark.long
+
 WRONG, SOME_FAILED, SERVER_FAILED = 2, 1, 3
 
 

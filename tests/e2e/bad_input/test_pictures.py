@@ -13,6 +13,8 @@ from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, featurizer_pb2, fe
 from tests.e2e.bad_input.conftest import Target
 from tests.e2e.bad_input.pictures import PICTURES, Picture, noise, saved
 
+pytestmark = pytest.mark.long
+
 SOUND = saved(noise(), "PNG")
 MUTATIONS = 200
 

@@ -16,6 +16,8 @@ from lastlayer.v1 import types_pb2 as t
 from tests.e2e.bad_input.conftest import Target
 from tests.e2e.bad_input.pictures import noise, saved
 
+pytestmark = pytest.mark.long
+
 SOUND: Final = saved(noise(), "PNG")
 IMAGE: Final = t.Image(content=SOUND)
 NAN, INFINITE = float("nan"), float("inf")

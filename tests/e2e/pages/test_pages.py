@@ -74,7 +74,7 @@ READERS: Mapping[str, Callable[[Path], object]] = {"mine.toml": read_backbone, "
 """What reads the files that the pages show; each fails where the file is not as it should be."""
 
 
-LONG = {"docs/backup.md", "docs/export.md", "docs/security.md"}
+LONG = {"docs/backup.md", "docs/embed.md", "docs/export.md", "docs/networks.md", "docs/security.md"}
 """They start services anew, or convert models."""
 
 

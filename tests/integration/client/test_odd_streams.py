@@ -13,7 +13,10 @@ from tests.integration.client.conftest import Photos
 from tests.integration.client.fake_classifier import FakeClassifier, running
 from tests.integration.client.test_report import Reviewed
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="pipes, devices and signals are those of POSIX")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(os.name != "posix", reason="pipes, devices and signals are those of POSIX"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -163,16 +166,16 @@ def test_many_missing_images_are_ten_and_a_count(make_run: Any, here: Path) -> N
     ("command", "module"),
     [
         ("report", "click"),
-        pytest.param("report", "lastlayer.client.commands.curate", marks=pytest.mark.long),
-        pytest.param("report", "lastlayer.client.api", marks=pytest.mark.long),
+        ("report", "lastlayer.client.commands.curate"),
+        ("report", "lastlayer.client.api"),
         ("report", "grpc"),
-        pytest.param("report", "google.protobuf", marks=pytest.mark.long),
+        ("report", "google.protobuf"),
         ("report", "lastlayer.client.report.gather"),
-        pytest.param("report", "numpy", marks=pytest.mark.long),
+        ("report", "numpy"),
         ("report", "matplotlib"),
-        pytest.param("report", "jinja2", marks=pytest.mark.long),
+        pytest.param("report", "jinja2"),
         ("models", "rich.console"),
-        pytest.param("models", "lastlayer.client.output.results", marks=pytest.mark.long),
+        ("models", "lastlayer.client.output.results"),
         ("export --to head.npz", "lastlayer.client.export.npz"),
     ],
 )

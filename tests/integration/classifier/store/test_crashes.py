@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -19,6 +20,8 @@ from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore
 from tests.unit.classifier.store.test_stores import BACKBONE, example, version
+
+pytestmark = pytest.mark.long
 
 CRASHING = """
 import os, signal, sys
