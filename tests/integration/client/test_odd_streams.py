@@ -166,7 +166,7 @@ def test_many_missing_images_are_ten_and_a_count(make_run: Any, here: Path) -> N
     ("command", "module"),
     [
         ("report", "click"),
-        ("report", "lastlayer.client.commands.curate"),
+        ("report", "lastlayer.client.commands.report"),
         ("report", "lastlayer.client.api"),
         ("report", "grpc"),
         ("report", "google.protobuf"),
