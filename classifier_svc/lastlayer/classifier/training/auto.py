@@ -300,7 +300,7 @@ class SearchedAuto:
             done.weights,
             done.biases,
             l1=0.0,
-            l2=l2,
+            l2=done.l2,
             square_root=self._rooted,
             views=candidate.views,
         )
