@@ -143,12 +143,12 @@ class Client:
         (4, 0)
         """
         from lastlayer.client.data.labelled import to_examples
-        from lastlayer.client.transport.upload import Upload
+        from lastlayer.client.transport.adding.examples import ExampleUpload
 
         patience = Patience(self.server, self._timeout_s)
         if unknown := [view for view in views if view not in wire.VIEWS]:
             raise InvalidInputError(f"There is no view `{unknown[0]}`; give some of {', '.join(wire.VIEWS)}.")
-        upload = Upload(
+        upload = ExampleUpload(
             self._stub, to_examples(examples), dataset=dataset, thumbnails=thumbnails, patience=patience, views=views
         )
         return _count(upload.outcomes(), on_outcome)
@@ -176,7 +176,7 @@ class Client:
         (0, 4)
         """
         from lastlayer.client.data.shards import Shards
-        from lastlayer.client.transport.vectors.features import FeatureUpload, batch_size
+        from lastlayer.client.transport.adding.features import FeatureUpload, batch_size
 
         shards = Shards(os.fspath(folder))
         upload = FeatureUpload(
@@ -298,7 +298,7 @@ class Client:
         """
         _refuse_single(images)
         try:
-            from lastlayer.client.transport.vectors.embedding import Embedding
+            from lastlayer.client.transport.embedding import Embedding
         except ModuleNotFoundError as error:
             raise InvalidInputError(
                 f"Vectors need {error.name}, which is not installed: pip install 'lastlayer[report]'"
@@ -518,7 +518,7 @@ class Client:
         4
         """
         from lastlayer.client.data.shards import ShardWriter
-        from lastlayer.client.transport.vectors.features import read_page
+        from lastlayer.client.transport.adding.features import read_page
 
         writer: ShardWriter | None = None
         backbone: types_pb2.Backbone | None = None

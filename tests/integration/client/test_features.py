@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lastlayer.client import Client, DataError, InvalidInputError
-from lastlayer.client.transport.vectors import features
+from lastlayer.client.transport.adding import features
 from lastlayer.rpc.errors import BackboneMismatchError
 from tests.integration.client.conftest import Photos, Run
 from tests.integration.client.fake_classifier import FakeClassifier

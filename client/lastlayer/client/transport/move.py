@@ -7,8 +7,8 @@ from dataclasses import replace
 from lastlayer.client.data.images import LabelledImage
 from lastlayer.client.data.search import ImageSearch, SoughtImage
 from lastlayer.client.results import ExampleOutcome, StoredExample
+from lastlayer.client.transport.adding.examples import ExampleUpload
 from lastlayer.client.transport.retry import Patience
-from lastlayer.client.transport.upload import Upload
 from lastlayer.v1 import classifier_pb2_grpc
 
 
@@ -44,7 +44,7 @@ class Move:
             for example, image in zip(self._examples, self._images, strict=True)
         ]
         known = {example.sha256.hex(): index for index, example in enumerate(self._examples)}
-        upload = Upload(stub, labelled, dataset=self._dataset, thumbnails=False, patience=patience)
+        upload = ExampleUpload(stub, labelled, dataset=self._dataset, thumbnails=False, patience=patience)
         for outcome in upload.outcomes():
             self._count(known[outcome.image], outcome)
             if on_outcome is not None:

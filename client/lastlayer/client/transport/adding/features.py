@@ -1,26 +1,21 @@
-"""Adds examples that bring their features, over one stream, or several where one breaks; and reads them back."""
+"""Adds examples that bring their features, and reads them back."""
 
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import grpc
 import numpy as np
 
 from lastlayer.client.data.images import wire_name
 from lastlayer.client.data.shards import Batch, Manifest, Row
 from lastlayer.client.errors import ImageError, InvalidInputError, ServerError
 from lastlayer.client.results import ExampleOutcome
-from lastlayer.client.transport.batching import MAX_IN_FLIGHT
-from lastlayer.client.transport.duplex import Duplex
+from lastlayer.client.transport.adding.exchange import Exchange
 from lastlayer.client.transport.messages import read_outcome
 from lastlayer.client.transport.retry import Patience
 from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
-
-_Stream = Duplex[classifier_pb2.AddFeaturesRequest, classifier_pb2.AddFeaturesResponse]
 
 _MAX_ROWS: Final = 2000
 """The most examples in a message."""
@@ -38,8 +33,8 @@ class _Sent:
     with_features: bool
 
 
-class FeatureUpload:
-    """One upload: `outcomes` runs it. Memory holds what a few messages hold, whatever the number of examples.
+class FeatureUpload(Exchange[classifier_pb2.AddFeaturesRequest, classifier_pb2.AddFeaturesResponse, _Sent]):
+    """One upload of examples with their features.
 
     Vectors are sent without asking for them where the server has lately had none of those that it was asked for.
     """
@@ -54,52 +49,17 @@ class FeatureUpload:
         patience: Patience,
     ) -> None:
         """`patience` bounds how long the server may answer nothing."""
-        self._stub = stub
+        super().__init__(stub.AddFeatures, patience)
         self._manifest = manifest
         self._dataset = dataset
-        self._patience = patience
         self._batches = iter(batches)
-        self._failed: deque[ExampleOutcome] = deque()
         self._again: deque[Batch] = deque()  # sent on a stream that broke, and unanswered
         self._needed: deque[Batch] = deque()  # the server asked for their vectors
-        self._in_flight: deque[_Sent] = deque()
         self._ask = True
 
-    def outcomes(self) -> Iterator[ExampleOutcome]:
-        """Yield what became of each example, as it becomes known; raises `ClientError` where that cannot be."""
-        while (request := self._next_request()) is not None:
-            try:
-                with self._open() as stream:
-                    yield from self._exchange(stream, request)
-                    stream.finish()
-            except grpc.RpcError as error:
-                # What was sent may be stored although nobody said so: ask before sending it again.
-                self._again.extend(sent.batch for sent in self._in_flight)
-                self._in_flight.clear()
-                self._ask = True
-                self._patience.wait_after(error)
-        yield from self._own_failures()
-
-    def _open(self) -> _Stream:
-        return Duplex(self._stub.AddFeatures, self._patience.remaining_s)
-
-    def _exchange(self, stream: _Stream, request: classifier_pb2.AddFeaturesRequest | None) -> Iterator[ExampleOutcome]:
-        # As with uploads of images: half-way to its deadline, the stream is left for a new one.
-        leave_at = time.monotonic() + self._patience.remaining_s / 2
-        while True:
-            while request is not None:
-                request.dataset = self._dataset
-                request.backbone_digest = self._manifest.digest
-                stream.send(request)
-                more = len(self._in_flight) < MAX_IN_FLIGHT and time.monotonic() < leave_at
-                request = self._next_request() if more else None
-            yield from self._own_failures()
-            if not self._in_flight:
-                return
-            response = stream.receive()
-            yield from self._read(self._in_flight.popleft(), response)
-            self._patience.progressed()
-            request = self._next_request() if time.monotonic() < leave_at else None
+    def _take_back(self, sent: _Sent) -> None:
+        self._again.append(sent.batch)
+        self._ask = True
 
     def _read(self, sent: _Sent, response: classifier_pb2.AddFeaturesResponse) -> Iterator[ExampleOutcome]:
         rows = sent.batch.rows
@@ -121,7 +81,6 @@ class FeatureUpload:
             self._ask = len(needed) < len(rows)
 
     def _next_request(self) -> classifier_pb2.AddFeaturesRequest | None:
-        """Return what to send next and note it as in flight; None where there is nothing at the moment."""
         with_features = bool(self._needed)
         if with_features:
             batch = self._needed.popleft()
@@ -132,6 +91,8 @@ class FeatureUpload:
             batch, with_features = found, not self._ask
         self._in_flight.append(_Sent(batch, with_features))
         return classifier_pb2.AddFeaturesRequest(
+            dataset=self._dataset,
+            backbone_digest=self._manifest.digest,
             precision=batch.precision,
             examples=[
                 classifier_pb2.Example(id=wire_name(row.id), label=row.label or "", content_sha256=row.sha256)
@@ -173,10 +134,6 @@ class FeatureUpload:
                 return Batch(kept, batch.vectors, batch.precision)
             return Batch(kept, {tap: values[positions] for tap, values in batch.vectors.items()}, batch.precision)
         return None
-
-    def _own_failures(self) -> Iterator[ExampleOutcome]:
-        while self._failed:
-            yield self._failed.popleft()
 
 
 def _select(batch: Batch, positions: list[int]) -> Batch:

@@ -1,1 +1,0 @@
-"""Feature vectors on the way: sent, fetched, and computed by the service."""
