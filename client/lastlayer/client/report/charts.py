@@ -268,7 +268,7 @@ def trials(tried: Sequence[Trial]) -> str:
                 gid=f"trial-{number}",
             )
             titles[f"trial-{number}"] = (
-                f"{texts[number]}: log-loss {trial.log_loss:.4f}, standard error {error:.4f}, L2 = {trial.l2:g}, "
+                f"{texts[number]}: log-loss {trial.log_loss:.4f}, standard error {error:.4f}, L2 = {trial.l2:.3g}, "
                 f"on {trial.example_count:,} examples"
             )
         return to_svg(figure, "trials", f"Log-loss of {count} choices of features", titles)
