@@ -92,7 +92,7 @@ class NewExample:
     content_sha256: bytes
     label: str
     vectors: Mapping[str, npt.NDArray[np.float32]] | None
-    """Its features by tap and view (see `views.place`), float32 [d]; None where they are stored already."""
+    """Its features by tap and view (see `rpc.vectors.place`), float32 [d]; None where they are stored already."""
     thumbnail: bytes = b""
     """A small picture of it, as a JPEG; empty where there is none."""
     hashes: bytes = b""
@@ -131,7 +131,7 @@ class ViewSample:
     rows: npt.NDArray[np.intp]
     """[m], which of the dataset's examples."""
     features: Mapping[str, npt.NDArray[np.float32]]
-    """By tap and view (see `views.place`): float32 [m, d]."""
+    """By tap and view (see `rpc.vectors.place`): float32 [m, d]."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class TrainingSet:
     """The sha256 of the images."""
     labels: Sequence[str]
     features: Mapping[str, npt.NDArray[np.float32]]
-    """By tap and view (see `views.place`), those that were asked for: float32 [n, d]."""
+    """By tap and view (see `rpc.vectors.place`), those that were asked for: float32 [n, d]."""
     lacking: Mapping[str, int] = field(default_factory=dict)
     """By tap: how many examples have no features at it, as they were featurized before the network had it."""
     everything: LabelledImages | None = None

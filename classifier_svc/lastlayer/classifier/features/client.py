@@ -40,7 +40,7 @@ class Featurized(NamedTuple):
     """What the featurizer made of an image."""
 
     vectors: Vectors
-    """By tap and view, see `views.place`."""
+    """By tap and view, see `rpc.vectors.place`."""
     thumbnail: bytes
     """A small JPEG of it; empty where it was not asked for."""
     hashes: bytes = b""

@@ -196,8 +196,7 @@ def read_labels(
     connection: Connection, dataset: Any, backbone: Backbone, after: int, limit: int
 ) -> list[FeaturizedLabel]:
     """Return labels of a dataset in order of arrival, those after the key `after`, at most `limit`."""
-    # The sum keeps the database from reading all of the dataset by its index, and sorting it, for each page.
-    owned = examples.c.dataset_id + 0 == dataset.id
+    owned = examples.c.dataset_id == dataset.id
     query = sa.select(examples).where(owned, examples.c.id > after).order_by(examples.c.id).limit(limit)
     rows = connection.execute(query).all()
     contents = sorted({row.content_sha256 for row in rows})

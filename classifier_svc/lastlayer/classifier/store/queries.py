@@ -72,7 +72,7 @@ def find_featurized(
 ) -> set[bytes]:
     """Return those of the images, by sha256, whose features of a backbone are stored.
 
-    Features must be there at all of the `taps` (and views, see `domain.views.place`); at any where none are given. A
+    Features must be there at all of the `taps` (and views, see `rpc.vectors.place`); at any where none are given. A
     backbone that gets further taps keeps its digest (`in_digest` of its declaration), so that older images may lack
     them.
     """

@@ -84,7 +84,7 @@ features = Table(
     metadata,
     Column("backbone_id", _Key, ForeignKey("backbones.id"), primary_key=True),
     Column("content_sha256", LargeBinary(32), primary_key=True),
-    Column("tap", Text, primary_key=True),  # and the view, see `domain.views.place`
+    Column("tap", Text, primary_key=True),  # and the view, see `rpc.vectors.place`
     Column("vector", LargeBinary, nullable=False),  # float32, little-endian
     Column("crc32", BigInteger, nullable=False),  # of the vector's bytes
 )
