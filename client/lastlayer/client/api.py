@@ -517,7 +517,7 @@ class Client:
         >>> client.export_dataset("pets", "features").rows
         4
         """
-        from lastlayer.client.data.shards import ShardWriter
+        from lastlayer.client.export.shards import ShardWriter
         from lastlayer.client.transport.adding.features import read_page
 
         writer: ShardWriter | None = None

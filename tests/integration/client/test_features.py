@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from lastlayer.client import Client, DataError, InvalidInputError
-from lastlayer.client.transport.adding import features
 from lastlayer.rpc.errors import BackboneMismatchError
 from tests.integration.client.conftest import Photos, Run
 from tests.integration.client.fake_classifier import FakeClassifier
@@ -163,13 +162,14 @@ def test_wrong_use(run: Run, photos: Photos, tmp_path: Path) -> None:
 
 def test_without_pyarrow_one_sentence_says_so(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.delitem(sys.modules, "lastlayer.client.data.shards", raising=False)
-    for name in (features.__name__, "lastlayer.client.export.vectors"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    done = run("add", "--features", tmp_path)
-    assert (done.exit_code, done.stderr) == (
-        2, "Error: Parquet files need pyarrow, which is not installed: pip install 'lastlayer[embed]'\n"
-    )  # fmt: skip
+    parts = ("data.arrow", "data.shards", "export.shards", "export.vectors", "transport.adding.features")
+    for part in parts:
+        monkeypatch.delitem(sys.modules, f"lastlayer.client.{part}", raising=False)
+    for command in (("add", "--features", tmp_path), ("datasets", "export", "default", "--to", tmp_path / "out")):
+        done = run(*command)
+        assert (done.exit_code, done.stderr.splitlines()[-1]) == (
+            2, "Error: Parquet files need pyarrow, which is not installed: pip install 'lastlayer[embed]'"
+        )  # fmt: skip
 
 
 def test_a_dataset_is_exported_and_taken_back(

@@ -91,7 +91,13 @@ def predict(
 @click.command(cls=Command, epilog="\b\nExample:\n  client embed photos/ --to vectors.parquet")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @click.option("--to", required=True, metavar="FILE", help="The file to write: its name ends with .parquet or .npz.")
-@click.option("--tap", "taps", multiple=True, help="A tap to read vectors at; again for more. All where none is given.")
+@click.option(
+    "--tap",
+    "taps",
+    multiple=True,
+    metavar="TAP",
+    help="A tap to read vectors at; repeat it for more. All if not given.",
+)
 @server_options
 def embed(images: tuple[str, ...], to: str, taps: tuple[str, ...], server: Server, as_json: bool) -> int:
     """Write the feature vectors of each IMAGE, a file, or a folder with images, as the network that is served has them.

@@ -1,4 +1,4 @@
-"""Feature vectors in Parquet shards, as `featurizer embed` writes them: a folder with a manifest, read and written.
+"""Reads feature vectors in Parquet shards, as `featurizer embed` and `export.shards` write them, with a manifest.
 
 The folder may be in any file system that fsspec knows, such as `s3://bucket/features`.
 """
@@ -8,38 +8,27 @@ import itertools
 import json
 import posixpath
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from lastlayer.client.data.arrow import fsspec, pa, pq
 from lastlayer.client.errors import DataError, InvalidInputError
 
-try:
-    import fsspec
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-except ModuleNotFoundError as missing:
-    raise InvalidInputError(
-        f"Parquet files need {missing.name}, which is not installed: pip install 'lastlayer[embed]'"
-    ) from missing
-
-_FORMAT: Final = 1
+FORMAT: Final = 1
 _VIEW: Final = "crop"
 """Of which vectors are added: that of every dataset."""
 
-_MANIFEST: Final = "_manifest.json"
+MANIFEST: Final = "_manifest.json"
 _SHARD_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.parquet")
 _MAX_MANIFEST_BYTES: Final = 64 * 2**20
 _MAX_DIMENSION: Final = 2**20
 _MAX_ROW_BYTES: Final = 2**20
 """Of a row beside its vectors, such as its id and its label."""
 
-_SHARD_ROWS: Final = 10_000
 _DTYPES: Final = ("float32", "float16")
 
 
@@ -88,7 +77,7 @@ class Shards:
     def __init__(self, folder: str) -> None:
         """Raises `DataError` where the folder has no manifest, or one that cannot be used."""
         self._folder = folder.rstrip("/")
-        self._files, self._path = _locate(self._folder)
+        self._files, self._path = locate(self._folder)
         self.manifest = self._read_manifest()
 
     def batches(self, size: int) -> Iterator[Batch]:
@@ -154,20 +143,20 @@ class Shards:
 
     def _read_manifest(self) -> Manifest:
         try:
-            with self._files.open(posixpath.join(self._path, _MANIFEST), "rb") as file:
+            with self._files.open(posixpath.join(self._path, MANIFEST), "rb") as file:
                 content = file.read(_MAX_MANIFEST_BYTES + 1)
             if len(content) > _MAX_MANIFEST_BYTES:
-                raise DataError([f"{self._folder}/{_MANIFEST} is larger than {_MAX_MANIFEST_BYTES // 2**20} MiB."])
+                raise DataError([f"{self._folder}/{MANIFEST} is larger than {_MAX_MANIFEST_BYTES // 2**20} MiB."])
             told = json.loads(content)
         except OSError as error:
             raise DataError(
-                [f"{self._folder} has no {_MANIFEST}: give a folder where `featurizer embed` came to its end."]
+                [f"{self._folder} has no {MANIFEST}: give a folder where `featurizer embed` came to its end."]
             ) from error
         except (ValueError, RecursionError) as error:
-            raise DataError([f"{self._folder}/{_MANIFEST} is no JSON: write the folder again."]) from error
+            raise DataError([f"{self._folder}/{MANIFEST} is no JSON: write the folder again."]) from error
         try:
-            if told["format"] != _FORMAT:
-                raise DataError([f"{self._folder}/{_MANIFEST} is of format {told['format']}; {_FORMAT} is read."])
+            if told["format"] != FORMAT:
+                raise DataError([f"{self._folder}/{MANIFEST} is of format {told['format']}; {FORMAT} is read."])
             manifest = Manifest(
                 backbone=str(told["backbone"]["name"]),
                 digest=str(told["backbone"]["digest"]),
@@ -181,108 +170,18 @@ class Shards:
                 raise ValueError(f"a tap has from 1 to {_MAX_DIMENSION:,} elements")
             views = list(told.get("views", [_VIEW]))
         except (KeyError, OverflowError, TypeError, ValueError) as error:
-            raise DataError([f"{self._folder}/{_MANIFEST} lacks what is needed: {error}; write it again."]) from error
+            raise DataError([f"{self._folder}/{MANIFEST} lacks what is needed: {error}; write it again."]) from error
         if _VIEW not in views:
             told_views = ", ".join(map(str, views))[:64]
             raise DataError([f"{self._folder} has vectors of the views {told_views}; those of `{_VIEW}` are added."])
         for name, _ in manifest.shards:
             if not _SHARD_NAME.fullmatch(name):  # it opens no file elsewhere
-                raise DataError([f"{self._folder}/{_MANIFEST} names a shard `{name[:64]}`, which is no file's name."])
+                raise DataError([f"{self._folder}/{MANIFEST} names a shard `{name[:64]}`, which is no file's name."])
         return manifest
 
 
-class ShardWriter:
-    """Writes a folder of shards; the manifest comes last. Each file appears whole, or not at all."""
-
-    def __init__(self, folder: str) -> None:
-        """Raises `InvalidInputError` where the folder has shards already."""
-        self._folder = folder.rstrip("/")
-        self._files, self._path = _locate(self._folder)
-        try:
-            self._files.makedirs(self._path, exist_ok=True)
-            present = self._files.ls(self._path, detail=False)
-        except OSError as error:
-            raise InvalidInputError(f"The folder {self._folder} cannot be written: {error}.") from error
-        if any(name.endswith((".parquet", _MANIFEST)) for name in present):
-            raise InvalidInputError(f"The folder {self._folder} has shards already; name another one.")
-        self._waiting: list[pa.Table] = []
-        self._shards: list[dict[str, Any]] = []
-        self._precisions: dict[str, int] = {}
-
-    def add(self, batch: Batch, precisions: Sequence[str]) -> None:
-        """Write rows, whose vectors were computed in `precisions`; a shard is written when it is full."""
-        for precision in precisions:
-            self._precisions[precision] = self._precisions.get(precision, 0) + 1
-        self._waiting.append(_table(batch, precisions))
-        if sum(table.num_rows for table in self._waiting) >= _SHARD_ROWS:
-            self._write()
-
-    def finish(self, backbone: str, digest: str, taps: Mapping[str, int]) -> int:
-        """Write what is left, and the manifest; return the number of shards. `taps` has their dimensions."""
-        self._write()
-        precision = max(self._precisions, key=self._precisions.__getitem__, default="")
-        manifest = {
-            "format": _FORMAT,
-            "backbone": {"name": backbone, "digest": digest, "precision": precision},
-            "taps": [{"name": name, "dimension": dimension} for name, dimension in taps.items()],
-            "dtype": "float32",
-            "rows": sum(shard["rows"] for shard in self._shards),
-            "failed": sum(shard["failed"] for shard in self._shards),
-            "shards": self._shards,
-        }
-        self._put(_MANIFEST, f"{json.dumps(manifest, indent=2)}\n".encode())
-        return len(self._shards)
-
-    def _write(self) -> None:
-        if not self._waiting:
-            return
-        table = pa.concat_tables(self._waiting)
-        self._waiting = []
-        name = f"shard-{len(self._shards):05}.parquet"
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="NONE", use_dictionary=["label", "error", "precision"])
-        content = sink.getvalue().to_pybytes()
-        self._put(name, content)
-        self._shards.append(
-            {
-                "shard": len(self._shards),
-                "file": name,
-                "rows": table.num_rows,
-                "failed": table.num_rows - table.column("error").null_count,
-                "bytes": len(content),
-                "sha256": hashlib.sha256(content).hexdigest(),
-            }
-        )
-
-    def _put(self, name: str, content: bytes) -> None:
-        try:
-            _put_file(posixpath.join(self._folder, name), content)
-        except OSError as error:
-            raise InvalidInputError(f"The file {self._folder}/{name} cannot be written: {error}.") from error
-
-
-def to_file(rows: Sequence[Row], vectors: Mapping[str, npt.NDArray[np.float32]]) -> bytes:
-    """Return a Parquet file with the vectors of some images, and the columns of a shard."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(_table(Batch(rows, vectors, ""), None), sink, compression="NONE")
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
-
-
-def _put_file(path: str, content: bytes) -> None:
-    """Put a file in its place, whole; raises OSError."""
-    files, place = _locate(path)
-    if files.protocol not in ("file", ("file", "local")):
-        files.pipe_file(place, content)
-        return
-    target = Path(place)
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=target.parent) as folder:
-        unfinished = Path(folder) / "content"
-        unfinished.write_bytes(content)
-        unfinished.replace(target)
-
-
-def _locate(url: str) -> tuple[Any, str]:
+def locate(url: str) -> tuple[Any, str]:
+    """Return the file system of a path or URL, and the place there; raises `InvalidInputError`."""
     try:
         files, path = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:
@@ -309,23 +208,3 @@ def _matrix(column: "pa.Array", whole: npt.NDArray[np.bool_], dimension: int) ->
         raise ValueError(f"a row without error has no {dimension} numbers at a tap, or one with an error has some")
     matrix: npt.NDArray[np.float32] = values.reshape(-1, dimension).astype("<f4", copy=False)
     return matrix
-
-
-def _table(batch: Batch, precisions: Sequence[str] | None) -> "pa.Table":
-    whole = np.array([not row.error for row in batch.rows], bool)
-    columns = {
-        "id": pa.array([row.id for row in batch.rows], pa.string()),
-        "sha256": pa.array([row.sha256.hex() or None for row in batch.rows], pa.string()),
-        "label": pa.array([row.label for row in batch.rows], pa.string()),
-        **{tap: _lists(values, whole) for tap, values in batch.vectors.items()},
-        "error": pa.array([row.error or None for row in batch.rows], pa.string()),
-    }
-    if precisions is not None:
-        columns["precision"] = pa.array(precisions, pa.string())
-    return pa.table(columns)
-
-
-def _lists(values: npt.NDArray[np.float32], whole: npt.NDArray[np.bool_]) -> "pa.Array":
-    """Return the rows of [n, d] as lists, with none for rows that are not whole."""
-    offsets = np.concatenate([[0], np.cumsum(whole) * values.shape[1]]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values.reshape(-1)), mask=pa.array(~whole))

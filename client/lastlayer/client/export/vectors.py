@@ -28,7 +28,8 @@ def to_parquet(embeddings: Embeddings) -> bytes:
     """Return the vectors as a Parquet file with the columns of a shard of `featurizer embed`: id, sha256, label (none),
     a list of numbers for each tap, error. Raises `InvalidInputError` where pyarrow is not installed.
     """
-    from lastlayer.client.data.shards import Row, to_file
+    from lastlayer.client.data.shards import Row
+    from lastlayer.client.export.shards import to_file
 
     rows = [
         Row(image, None, embeddings.sha256[row], _reason(embeddings, row))

@@ -45,8 +45,8 @@ def print_training(out: Console, version: ModelVersion, added: AddedExamples | N
         f" {len(version.classes)} classes, backbone {escape(version.backbone)}, {version.training_duration_s:.1f} s",
     )
     features = f"{tap(version.taps)}{seen(version.views)}"
-    taps = "taps" if len(version.taps) > 1 else "tap"
-    line(out, f"Recipe {version.recipe}: {taps} {features}, L1 = {version.l1:.3g}, L2 = {version.l2:.3g}")
+    word = "taps" if len(version.taps) > 1 else "tap"
+    line(out, f"Recipe {version.recipe}: {word} {features}, L1 = {version.l1:.3g}, L2 = {version.l2:.3g}")
     if version.cross_validation is None:
         line(out, "No cross-validated estimate: the dataset has too few examples for one.")
     else:
