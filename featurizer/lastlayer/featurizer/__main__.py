@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 # The rest is imported where it is used, so that --help answers at once.
 
 
+_backbone_option = click.option(
+    "--backbone",
+    metavar="NAME",
+    help="A built-in name, `auto`, or the path of a TOML file" + also("LASTLAYER_BACKBONE"),
+)
+
+
 @click.group(cls=Group, context_settings=CONTEXT)
 @click.version_option(package_name="lastlayer", prog_name="featurizer", message="%(prog)s %(version)s")
 def main() -> None:
@@ -121,11 +128,7 @@ def fetch(backbone: str) -> None:
 
 
 @main.command(epilog=example("featurizer quantize --images photos"))
-@click.option(
-    "--backbone",
-    metavar="NAME",
-    help="A built-in name, `auto`, or the path of a TOML file" + also("LASTLAYER_BACKBONE"),
-)
+@_backbone_option
 @click.option(
     "--images",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -147,11 +150,7 @@ def quantize(backbone: str | None, images: Path | None) -> None:
 
 
 @main.command(epilog=example("featurizer tune"))
-@click.option(
-    "--backbone",
-    metavar="NAME",
-    help="A built-in name, `auto`, or the path of a TOML file" + also("LASTLAYER_BACKBONE"),
-)
+@_backbone_option
 @click.option("--again", is_flag=True, help="Measure anew, as after a start on a busy machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def tune(backbone: str | None, again: bool, as_json: bool) -> None:
@@ -183,11 +182,7 @@ def _local_backbone(backbone: str | None) -> "Iterator[LocalBackbone]":
 
 
 @main.command(epilog=example("featurizer serve --backbone googlenet --address 127.0.0.1:50051"))
-@click.option(
-    "--backbone",
-    metavar="NAME",
-    help="A built-in name, `auto`, or the path of a TOML file" + also("LASTLAYER_BACKBONE"),
-)
+@_backbone_option
 @click.option("--address", metavar="HOST:PORT", help="HOST:PORT to listen on" + also("FEATURIZER_ADDRESS"))
 @click.option(
     "--mirror",
@@ -255,11 +250,7 @@ def _actors(_: click.Context, __: click.Parameter, value: str | None) -> tuple[i
 )
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--to", required=True, metavar="OUT", help="The folder of Parquet files to write, a path or a URL.")
-@click.option(
-    "--backbone",
-    metavar="NAME",
-    help="A built-in name, `auto`, or the path of a TOML file" + also("LASTLAYER_BACKBONE"),
-)
+@_backbone_option
 @click.option(
     "--tap",
     "taps",

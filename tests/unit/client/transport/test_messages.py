@@ -8,7 +8,9 @@ import pytest
 
 from lastlayer.client import results
 from lastlayer.client.errors import ServerError
-from lastlayer.client.transport.messages import read, read_explanation
+from lastlayer.client.transport import defaults
+from lastlayer.client.transport.messages import VIEWS, read, read_explanation
+from lastlayer.rpc.vectors import View
 from lastlayer.v1 import classifier_pb2, types_pb2
 
 METRICS = types_pb2.Metrics(
@@ -138,3 +140,9 @@ def test_numbers_out_of_their_bounds_are_refused(name: str, value: float) -> Non
 
 def test_a_sum_of_floats_may_be_a_hair_above_1() -> None:
     assert read(results.LabelScore, types_pb2.LabelScore(label="cat", score=1 + 1e-12)).score > 1
+
+
+def test_views_are_called_the_same_everywhere() -> None:
+    """The command knows them without protobuf, which takes longer to import than its help takes."""
+    assert tuple(VIEWS) == defaults.VIEWS == tuple(view.label for view in View)
+    assert [int(number) for number in VIEWS.values()] == list(View)
