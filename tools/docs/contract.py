@@ -83,9 +83,9 @@ def pages() -> dict[str, str]:
 
 def _page(file: FileDescriptorProto, homes: dict[str, str]) -> Iterator[str]:
     comments, here = _comments(file), Path(file.name).stem
-    services = [f"`{file.package}.{service.name}`" for service in file.service]
-    yield f"# {' and '.join(services) or f'Messages of `{Path(file.name).name}`'}\n"
-    yield f"Made from `protos/{file.name}`.\n"
+    services = " and ".join(service.name for service in file.service)
+    yield f"# {services or f'Messages of {Path(file.name).name}'}\n"
+    yield f"Package `{file.package}`, made from `protos/{file.name}`.\n"
     types = _Types(homes, here)
     for index, service in enumerate(file.service):
         yield _text(comments.get((_SERVICES, index), ""))

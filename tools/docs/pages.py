@@ -22,20 +22,26 @@ TITLES: Final = {
 """The folders with the titles of their sections, in order; others come after them, under their names."""
 
 FIRST: Final = (
-    "index",
-    "README",
-    "design",
-    "training",
-    "calibration",
-    "curate",
-    "studio",
-    "python",
-    "http",
-    "grpc",
-    "containers",
-    "lastlayer",
-    "client",
-    "changelog",
+    "index.md",
+    "how-to/curate.md",
+    "how-to/studio.md",
+    "how-to/clients/python.md",
+    "how-to/clients/http.md",
+    "how-to/clients/grpc.md",
+    "how-to/operate/containers.md",
+    "how-to/operate/kubernetes.md",
+    "reference/settings.md",
+    "reference/errors.md",
+    "reference/limits.md",
+    "reference/commands/README.md",
+    "reference/commands/lastlayer.md",
+    "reference/commands/client.md",
+    "reference/grpc/README.md",
+    "explanation/design.md",
+    "explanation/training.md",
+    "explanation/calibration.md",
+    "explanation/rejection.md",
+    "project/changelog.md",
 )
 """Pages that come first in their folders, in this order; others follow by their names."""
 
@@ -101,7 +107,7 @@ def summary_of(markdown: str) -> str:
 
 
 def _rank(path: str) -> tuple[int, str]:
-    return _index(PurePosixPath(path).stem, FIRST), path
+    return _index(path, FIRST), path
 
 
 def _index(name: str, order: tuple[str, ...]) -> int:

@@ -65,5 +65,7 @@ def _reference() -> dict[str, str]:
 
 
 def _nav(section: Section, texts: Mapping[str, str]) -> list[dict[str, object]]:
-    nav: list[dict[str, object]] = [{title_of(texts[path]): path} for path in section.pages]
+    nav: list[dict[str, object]] = [
+        {"Home" if path == "index.md" else title_of(texts[path]): path} for path in section.pages
+    ]
     return nav + [{below.title: _nav(below, texts)} for below in section.sections]

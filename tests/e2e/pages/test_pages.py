@@ -136,7 +136,7 @@ def test_a_page(page: str, world: World, tmp_path: Path) -> None:
 def test_the_tutorial(world: World, tmp_path: Path) -> None:
     world.forget()
     folder = world.folder(tmp_path / "clone")
-    assert len(TUTORIAL) == 6
+    assert len(TUTORIAL) == 7
     for page in TUTORIAL:
         run_page(page, world, folder)
 
