@@ -13,6 +13,7 @@ TITLES: Final = {
     "how-to": "How-to",
     "how-to/clients": "Call it",
     "how-to/operate": "Run it for others",
+    "how-to/examples": "Examples",
     "reference": "Reference",
     "reference/commands": "Commands",
     "reference/grpc": "The contract",

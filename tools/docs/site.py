@@ -17,14 +17,14 @@ from mkdocs.structure.pages import Page
 
 from tools.docs import commands, contract, links, llms, python
 from tools.docs.pages import ROOT, Section, arrange, title_of
-from tools.docs.relink import REPOSITORY, relink
+from tools.docs.relink import relink, repository
 
 _LOG: Final = logging.getLogger("mkdocs.plugins.lastlayer")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not in `docs/`, and put all into their order."""
-    for source, path in REPOSITORY.items():
+    for source, path in repository().items():
         files.append(File.generated(config, path, content=(ROOT / source).read_text(encoding="utf-8")))
     for path, text in _reference().items():
         files.append(File.generated(config, path, content=text))

@@ -1,13 +1,11 @@
 """Which pages there are, in which order, and what is said of them in a line."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.markdown import ROOT
 from tools.docs import llms
 from tools.docs.pages import arrange, summary_of, title_of, written
-from tools.docs.relink import REPOSITORY, relink
+from tools.docs.relink import relink, repository
 
 MAX_ENTRIES = 12
 
@@ -66,5 +64,10 @@ def test_links_lead_to_where_the_site_has_what_they_name(markdown: str, path: st
     assert relink(markdown, path) == expected
 
 
-def test_the_pages_of_the_repository_are_there() -> None:
-    assert [source for source in REPOSITORY if not Path(ROOT / source).is_file()] == []
+def test_the_site_has_the_pages_of_the_repository_each_in_a_place_of_its_own() -> None:
+    places = repository()
+    assert places["README.md"] == "index.md"
+    assert places["CHANGELOG.md"] == "project/changelog.md"
+    assert places["deploy/README.md"] == "project/deploy/README.md"
+    assert places["deploy/ray/README.md"] == "project/deploy/ray.md"
+    assert len(set(places.values())) == len(places)
