@@ -192,7 +192,8 @@ def _cell(comment: str) -> str:
 def _escape(text: str) -> str:
     """Return the text with what is neither code nor Markdown's made safe for it."""
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if part.startswith("`") else re.sub(r"([<*\[])", r"\\\1", part) for part in parts)
+    parts[::2] = [re.sub(r"([*\[])", r"\\\1", part).replace("<", "&lt;") for part in parts[::2]]
+    return "".join(parts)
 
 
 def _capital(sentence: str) -> str:
