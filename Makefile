@@ -83,8 +83,9 @@ define generate
 .venv-protos/bin/buf build protos --exclude-source-info --output $(1)/baseline.binpb
 endef
 
-docs: install ## write the generated parts of README.md and CONTRIBUTING.md
+docs: .venv/docs .venv-protos/installed ## write the generated parts of pages, and build all pages as a site, site/index.html
 	$(BIN)/python -m tools.docs write
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 rivals: .venv-mlserver/installed .venv-bentoml/installed ## install what benchmarks.featurize --rivals measures
 
@@ -92,6 +93,7 @@ lock: ## resolve the lock files anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header requirements/protos.in -o requirements/protos.txt
 	uv pip compile -q --universal --generate-hashes --no-header requirements/audit.in -o requirements/audit.txt
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml --extra dev -o requirements/dev.txt
+	uv pip compile -q --universal --generate-hashes --no-header requirements/docs.in -c requirements/dev.txt -o requirements/docs.txt
 	uv pip compile -q --universal --generate-hashes --no-header requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml requirements/build.in -c requirements/dev.txt \
 	  --extra all -o requirements/all.txt
@@ -124,6 +126,11 @@ lock: ## resolve the lock files anew (needs uv)
 # And what tests and checks it.
 .venv/installed: .venv/runs requirements/dev.txt
 	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	touch $@
+
+# And what builds the site.
+.venv/docs: .venv/installed requirements/docs.txt
+	$(BIN)/pip install --quiet --require-hashes -r requirements/docs.txt
 	touch $@
 
 .venv-scale/installed: requirements/scale.txt pyproject.toml

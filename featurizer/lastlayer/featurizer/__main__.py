@@ -197,7 +197,7 @@ def _local_backbone(backbone: str | None) -> "Iterator[LocalBackbone]":
 def serve(backbone: str | None, address: str | None, mirror: Path | None) -> None:
     """Serve a backbone over gRPC until SIGTERM or Ctrl-C; fetch its weights if need be.
 
-    All other settings come from environment variables, which the README lists.
+    All other settings come from environment variables, see docs/reference/settings.md.
     """
     import asyncio
 

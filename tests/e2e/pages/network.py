@@ -1,4 +1,4 @@
-"""The network that the README declares as an example of one's own: its TOML, and a tiny graph that fits it."""
+"""The network that docs/how-to/operate/own-network.md declares: its TOML, and a tiny graph that fits it."""
 
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ tf = LazyModule("tensorflow")
 
 
 def write_network(folder: Path) -> Path:
-    """Write the README's `mine.toml` and a `mine.pb` with random weights; return the path of the former."""
-    [declared] = [block for block in blocks("README.md") if block.file == "mine.toml"]
+    """Write the page's `mine.toml` and a `mine.pb` with random weights; return the path of the former."""
+    [declared] = [block for block in blocks("docs/how-to/operate/own-network.md") if block.file == "mine.toml"]
     folder.mkdir(parents=True)
     (folder / "mine.pb").write_bytes(_graph().SerializeToString())
     (folder / declared.file).write_text(declared.text)
