@@ -24,7 +24,7 @@ _FIRST_PAUSE_S: Final = 0.5
 """An object store that answers 503 is asked again after this long, and then after twice as long each time."""
 
 _LASTING: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
-"""What another attempt does not mend, nor a name that is too long."""
+"""What another attempt does not mend. Nor does it mend a name that is too long, which has no class of its own."""
 
 Result = TypeVar("Result")
 
