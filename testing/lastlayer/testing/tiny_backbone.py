@@ -1,20 +1,20 @@
-"""A real frozen TensorFlow graph that is tiny: 32 x 32 pixels, three taps, random weights, loaded in a moment."""
+"""A network that is tiny: 32 x 32 pixels, three taps, random weights. And the same as a frozen graph of TensorFlow."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import tensorflow as tf
 
-TAPS = {"conv": 8, "pool": 16, "scores": 5}
+TAPS: Final = {"conv": 8, "pool": 16, "scores": 5}
 """The taps and their dimensions, from the shallowest to the deepest; `conv` is a feature map, `scores` class scores."""
 
-MEAN = (110.0, 120.0, 130.0)
-SCALE = 1 / 64
+MEAN: Final = (110.0, 120.0, 130.0)
+SCALE: Final = 1 / 64
 
-_TOML = """\
+_TOML: Final = """\
 name = "tiny"
 description = "A tiny network with random weights"
 input = "input:0"
@@ -44,15 +44,24 @@ file = "graph.pb"
 
 
 def write_tiny_backbone(folder: Path, *, seed: int = 0) -> Path:
-    """Write `graph.pb` and its declaration `tiny.toml` into the folder; return the path of the latter.
+    """Write `graph.pb`, a frozen graph of TensorFlow, and its declaration `tiny.toml` into the folder.
 
-    Another `seed` gives other weights, and with them another digest.
+    Returns the path of the latter, which `LASTLAYER_BACKBONE` and `services(backbone=…)` take. Another `seed` gives
+    other weights, and with them another digest. Needs TensorFlow.
+
+    >>> write_tiny_backbone(Path("network"))
+    PosixPath('network/tiny.toml')
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "graph.pb").write_bytes(tiny_graph(seed).SerializeToString())
     declaration = folder / "tiny.toml"
-    declaration.write_text(_TOML.format(mean=list(MEAN), scale=SCALE))
+    declaration.write_text(tiny_declaration())
     return declaration
+
+
+def tiny_declaration() -> str:
+    """Return the TOML that declares the network as a backbone."""
+    return _TOML.format(mean=list(MEAN), scale=SCALE)
 
 
 def tiny_graph(seed: int = 0) -> "tf.compat.v1.GraphDef":
@@ -71,8 +80,10 @@ def tiny_graph(seed: int = 0) -> "tf.compat.v1.GraphDef":
     return graph.as_graph_def()
 
 
-def tiny_weights(seed: int = 0) -> dict[str, np.ndarray]:
-    """Return the graph's kernels, float32: `first` [3, 3, 3, 8], `second` [3, 3, 8, 16], `scores` [16, 5]."""
+def tiny_weights(seed: int = 0) -> "dict[str, npt.NDArray[np.float32]]":
+    """Return the network's kernels, float32: `first` [3, 3, 3, 8], `second` [3, 3, 8, 16], `scores` [16, 5]."""
+    import numpy as np
+
     random = np.random.default_rng(seed)
     shapes = {"first": (3, 3, 3, 8), "second": (3, 3, 8, 16), "scores": (16, 5)}
     return {

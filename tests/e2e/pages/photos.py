@@ -1,6 +1,9 @@
 """What the pages' commands take: photos in folders, and files beside them, all drawn."""
 
+import json
 import shutil
+import uuid
+import zipfile
 from pathlib import Path
 from typing import Final
 
@@ -10,12 +13,14 @@ from PIL import Image
 FLOWERS: Final = {"daisy": (235, 235, 235), "roses": (210, 30, 40), "sunflowers": (240, 200, 30)}
 _SIDE: Final = 64
 _EACH: Final = 22
+_EXPORTED: Final = 8
 
 
 def write_photos(folder: Path) -> None:
     """Fill a folder: `photos/` with a sub-folder a flower, `tulips/`, `held-out.tsv`, and single photos.
 
-    `img12.jpg` is one of `photos/roses`; `strange.jpg` is like none of them.
+    `img12.jpg` is one of `photos/roses`; `strange.jpg` is like none of them. `project.tm` and `roses-samples.zip` are
+    what Teachable Machine would export of some of them.
     """
     random = np.random.default_rng(0)
 
@@ -35,3 +40,31 @@ def write_photos(folder: Path) -> None:
     draw(folder / "strange.jpg", (20, 90, 255))
     shutil.copyfile(folder / "photos/roses/roses-12.jpg", folder / "img12.jpg")
     (folder / "held-out.tsv").write_text("new.jpg\troses\nother.png\tdaisy\n")
+    with zipfile.ZipFile(folder / "project.tm", "w") as project:
+        project.writestr("manifest.json", json.dumps({"type": "image", "version": "2.4.4", "appdata": {}}))
+        for label, photos in some_photos(folder).items():
+            for number, photo in enumerate(photos):
+                project.write(photo, f"{label}-!-{number}.jpg")
+    with zipfile.ZipFile(folder / "roses-samples.zip", "w") as samples:
+        for number in range(_EXPORTED, _EACH):
+            samples.write(folder / f"photos/roses/roses-{number}.jpg", f"{number}.jpg")
+
+
+def some_photos(folder: Path) -> dict[str, list[Path]]:
+    """Return some of the photos of each class, which other programs may have exported."""
+    return {
+        label: [folder / "photos" / label / f"{label}-{number}.jpg" for number in range(_EXPORTED)] for label in FLOWERS
+    }
+
+
+def custom_vision_images(folder: Path, address: str) -> list[dict[str, object]]:
+    """Return what Custom Vision's training API would say of these photos, which are served at an address."""
+    return [
+        {
+            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, photo.name)),
+            "originalImageUri": f"{address}/{photo.relative_to(folder).as_posix()}",
+            "tags": [{"tagId": str(uuid.uuid5(uuid.NAMESPACE_URL, label)), "tagName": label}],
+        }
+        for label, photos in some_photos(folder).items()
+        for photo in photos
+    ]

@@ -12,11 +12,12 @@ from lastlayer.featurizer.backbones.spec import read_backbone
 from lastlayer.local.services import Service, free_port
 from lastlayer.rpc.credentials.tls import CertificateFiles, channel_credentials
 from lastlayer.rpc.credentials.tokens import TokenFile
+from tests.e2e.pages.custom_vision import serving_project
 from tests.e2e.pages.world import PageError, World, running_world
 from tests.markdown import ROOT, RUNNABLE, Block, blocks
 from tests.programs import WAIT_S, run
 
-PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +62,18 @@ def secured(world: World, folder: Path) -> Iterator[World]:
         service.stop()
 
 
+@contextlib.contextmanager
+def custom_vision(world: World, folder: Path) -> Iterator[World]:
+    """A project of Custom Vision, whose training API answers a page of it at a time."""
+    with serving_project(folder) as address:
+        project = {"CV_ENDPOINT": address, "CV_TRAINING_KEY": "key", "CV_PROJECT": "1"}
+        yield dataclasses.replace(world, environment={**world.environment, **project})
+
+
 PREPARED: Mapping[str, Callable[[World, Path], contextlib.AbstractContextManager[World]]] = {
     "README.md": flowers,
     "docs/backup.md": flowers,
+    "docs/how-to/custom-vision.md": custom_vision,
     "docs/export.md": flowers,
     "docs/networks.md": flowers,
     "docs/security.md": secured,
@@ -74,7 +84,14 @@ READERS: Mapping[str, Callable[[Path], object]] = {"mine.toml": read_backbone, "
 """What reads the files that the pages show; each fails where the file is not as it should be."""
 
 
-LONG = {"docs/backup.md", "docs/embed.md", "docs/export.md", "docs/networks.md", "docs/security.md"}
+LONG = {
+    "docs/backup.md",
+    "docs/embed.md",
+    "docs/export.md",
+    "docs/how-to/test-your-own-code.md",
+    "docs/networks.md",
+    "docs/security.md",
+}
 """They start services anew, or convert models."""
 
 
