@@ -6,7 +6,6 @@ TensorFlow is known in this folder alone.
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lastlayer.featurizer.backbones.spec import BackboneSpec
+from lastlayer.featurizer.backbones.tap import Tap, TapKind
 from lastlayer.featurizer.config import EngineName, Precision
 from lastlayer.featurizer.errors import BackboneError
 from lastlayer.featurizer.network.engines import EngineError, Function, OpenVinoEngine, make_engine
@@ -23,20 +23,6 @@ from lastlayer.featurizer.network.frozen_graph import Frozen, GraphCache, load_o
 from lastlayer.featurizer.network.lrn import replace_normalisations
 from lastlayer.featurizer.network.quantization import Quantized, quantize
 from lastlayer.rpc.system.cpu_quota import available_processors
-
-TapKind = Literal["spatial_mean", "vector", "class_scores"]
-
-
-@dataclass(frozen=True)
-class Tap:
-    """A place in a loaded network where a feature vector of each image is read."""
-
-    name: str
-    kind: TapKind
-    """`spatial_mean`: the mean over height and width of a feature map; `class_scores`: the logits of the network's own
-    classes; `vector`: any other vector."""
-    dimension: int
-    """d: an image's vector is float32 [d]."""
 
 
 def configure_tensorflow(engine: EngineName | Literal["auto"] = "tensorflow") -> str:

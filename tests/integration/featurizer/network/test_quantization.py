@@ -20,7 +20,7 @@ from lastlayer.featurizer.network import quantization
 from lastlayer.featurizer.network.loading import Loaded, LocalBackbone, load
 from lastlayer.featurizer.network.quantization import path_of
 from lastlayer.featurizer.network.variants import Variant
-from tests.tiny_backbone import TAPS, write_tiny_backbone
+from lastlayer.testing.tiny_backbone import TAPS, write_tiny_backbone
 
 INT8 = Variant("openvino", "int8")
 
