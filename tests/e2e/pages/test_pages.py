@@ -16,7 +16,7 @@ from tests.e2e.pages.world import PageError, World, running_world
 from tests.markdown import ROOT, RUNNABLE, Block, blocks
 from tests.programs import WAIT_S, run
 
-PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,7 @@ def secured(world: World, folder: Path) -> Iterator[World]:
 
 PREPARED: Mapping[str, Callable[[World, Path], contextlib.AbstractContextManager[World]]] = {
     "README.md": flowers,
+    "docs/how-to/take-a-model-away.md": flowers,
     "docs/backup.md": flowers,
     "docs/export.md": flowers,
     "docs/networks.md": flowers,
@@ -74,7 +75,14 @@ READERS: Mapping[str, Callable[[Path], object]] = {"mine.toml": read_backbone, "
 """What reads the files that the pages show; each fails where the file is not as it should be."""
 
 
-LONG = {"docs/backup.md", "docs/embed.md", "docs/export.md", "docs/networks.md", "docs/security.md"}
+LONG = {
+    "docs/backup.md",
+    "docs/embed.md",
+    "docs/export.md",
+    "docs/how-to/take-a-model-away.md",
+    "docs/networks.md",
+    "docs/security.md",
+}
 """They start services anew, or convert models."""
 
 
