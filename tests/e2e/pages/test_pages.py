@@ -91,6 +91,7 @@ PREPARED: Mapping[str, Callable[[World, Path], contextlib.AbstractContextManager
     "docs/how-to/mlnet.md": flowers,
     "docs/how-to/operate/backup.md": flowers,
     "docs/how-to/export.md": flowers,
+    "docs/how-to/take-a-model-away.md": flowers,
     "docs/explanation/networks.md": flowers,
     "docs/how-to/operate/security.md": secured,
 }
@@ -108,6 +109,7 @@ LONG = {
     "docs/how-to/embed.md",
     "docs/how-to/export.md",
     "docs/explanation/networks.md",
+    "docs/how-to/take-a-model-away.md",
     "docs/how-to/test-your-own-code.md",
     "docs/how-to/operate/security.md",
 }
