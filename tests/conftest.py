@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from lastlayer.testing.tiny_backbone import write_tiny_backbone
 from tests.postgres import postgres, postgres_url  # noqa: F401 - fixtures
-from tests.tiny_backbone import write_tiny_backbone
 
 if TYPE_CHECKING:
     from tests.scheduling import Together

@@ -12,7 +12,7 @@ from lastlayer.classifier.domain.errors import StoreCorruptError
 from lastlayer.classifier.domain.head import Head
 from lastlayer.featurizer.backbones.spec import BackboneSpec, read_backbone
 from lastlayer.featurizer.errors import BackboneError
-from tests.tiny_backbone import write_tiny_backbone
+from lastlayer.testing.tiny_backbone import write_tiny_backbone
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("classifier_svc", "client", "featurizer", "local", "protos", "rpc", "studio")

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from lastlayer.local.services import running_services
+from lastlayer.testing.tiny_backbone import write_tiny_backbone
 from tests.e2e.conftest import json_lines, run_client
-from tests.tiny_backbone import write_tiny_backbone
 
 
 def write_photos(folder: Path) -> None:

@@ -16,11 +16,11 @@ from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.client import Client
 from lastlayer.local.services import Service, free_port
+from lastlayer.testing.tiny_backbone import TAPS
 from tests.compose.load import load
 from tests.e2e.conftest import json_lines, new_classifier, run_client
 from tests.e2e.test_processes import COLOURS, write_photos
 from tests.postgres import needs_postgres
-from tests.tiny_backbone import TAPS
 
 pytestmark = [needs_postgres, pytest.mark.long]
 

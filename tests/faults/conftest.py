@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from lastlayer.local.services import Service, running_services
+from lastlayer.testing.tiny_backbone import write_tiny_backbone
 from tests.faults.photos import Photo, make_photos
-from tests.tiny_backbone import write_tiny_backbone
 
 Record = Callable[..., None]
 

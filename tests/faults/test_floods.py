@@ -21,12 +21,12 @@ from lastlayer.client import Client, LabelledImage
 from lastlayer.local.services import Service, running_services
 from lastlayer.rpc.channel import CLASSIFIER_SERVICE, FEATURIZER_SERVICE, channel_options
 from lastlayer.rpc.status import read_error, read_status
+from lastlayer.testing.tiny_backbone import write_tiny_backbone
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, featurizer_pb2, featurizer_pb2_grpc, types_pb2
 from tests.attacks.featurizer.service import MIB, memory_bytes, watched
 from tests.attacks.half_sent import half_sent
 from tests.faults.conftest import Record
 from tests.faults.photos import Photo
-from tests.tiny_backbone import write_tiny_backbone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is measured on Linux alone")
 

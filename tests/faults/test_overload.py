@@ -13,9 +13,9 @@ from PIL import Image
 from lastlayer.local.services import Service, running_services
 from lastlayer.rpc.channel import channel_options
 from lastlayer.rpc.status import read_error
+from lastlayer.testing.tiny_backbone import write_tiny_backbone
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 from tests.faults.conftest import Record
-from tests.tiny_backbone import write_tiny_backbone
 
 QUEUE_IMAGES = 16
 SECONDS = 15.0

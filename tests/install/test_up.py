@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 from lastlayer.local.services import free_port
+from lastlayer.testing.tiny_backbone import write_tiny_backbone
 from tests.markdown import ROOT
-from tests.tiny_backbone import write_tiny_backbone
 
 TIMES = 10
 

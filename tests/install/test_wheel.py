@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from lastlayer.local.services import free_port
+from lastlayer.testing.tiny_backbone import write_tiny_backbone
 from tests.e2e.test_processes import write_photos
 from tests.install.conftest import Installation
 from tests.markdown import blocks
-from tests.tiny_backbone import write_tiny_backbone
 
 MAX_CLIENT_BYTES = 75e6
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from lastlayer.testing.tiny_backbone import write_tiny_backbone
 from tests.scale.images import BROKEN_EVERY
-from tests.tiny_backbone import write_tiny_backbone
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """What the pages' commands take: photos in folders, and files beside them, all drawn."""
 
+import json
 import shutil
+import uuid
+import zipfile
 from pathlib import Path
 from typing import Final
 
@@ -17,13 +20,15 @@ _TRAINED: Final = {
 _HELD_OUT: Final = {"food": ("broccoli2.jpg", "pizza3.jpg"), "toy": ("teddy6.jpg",)}
 _SIDE: Final = 64
 _EACH: Final = 22
+_EXPORTED: Final = 8
 
 
 def write_photos(folder: Path) -> None:
     """Fill a folder: `photos/` with a sub-folder a flower, `tulips/`, `held-out.tsv`, `assets/`, and single photos.
 
     `assets/` is like that of the ML.NET tutorial, with its names and the blanks behind its labels.
-    `img12.jpg` is one of `photos/roses`; `strange.jpg` is like none of them.
+    `img12.jpg` is one of `photos/roses`; `strange.jpg` is like none of them. `project.tm` and `roses-samples.zip` are
+    what Teachable Machine would export of some of them.
     """
     random = np.random.default_rng(0)
 
@@ -56,3 +61,31 @@ def write_photos(folder: Path) -> None:
         for name in names
     ]
     (folder / "assets/test-tags.tsv").write_text("".join(held_out))
+    with zipfile.ZipFile(folder / "project.tm", "w") as project:
+        project.writestr("manifest.json", json.dumps({"type": "image", "version": "2.4.4", "appdata": {}}))
+        for label, photos in some_photos(folder).items():
+            for number, photo in enumerate(photos):
+                project.write(photo, f"{label}-!-{number}.jpg")
+    with zipfile.ZipFile(folder / "roses-samples.zip", "w") as samples:
+        for number in range(_EXPORTED, _EACH):
+            samples.write(folder / f"photos/roses/roses-{number}.jpg", f"{number}.jpg")
+
+
+def some_photos(folder: Path) -> dict[str, list[Path]]:
+    """Return some of the photos of each class, which other programs may have exported."""
+    return {
+        label: [folder / "photos" / label / f"{label}-{number}.jpg" for number in range(_EXPORTED)] for label in FLOWERS
+    }
+
+
+def custom_vision_images(folder: Path, address: str) -> list[dict[str, object]]:
+    """Return what Custom Vision's training API would say of these photos, which are served at an address."""
+    return [
+        {
+            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, photo.name)),
+            "originalImageUri": f"{address}/{photo.relative_to(folder).as_posix()}",
+            "tags": [{"tagId": str(uuid.uuid5(uuid.NAMESPACE_URL, label)), "tagName": label}],
+        }
+        for label, photos in some_photos(folder).items()
+        for photo in photos
+    ]

@@ -12,6 +12,7 @@ from lastlayer.featurizer.backbones.spec import read_backbone
 from lastlayer.local.services import Service, free_port
 from lastlayer.rpc.credentials.tls import CertificateFiles, channel_credentials
 from lastlayer.rpc.credentials.tokens import TokenFile
+from tests.e2e.pages.custom_vision import serving_project
 from tests.e2e.pages.world import PageError, World, running_world
 from tests.markdown import ROOT, RUNNABLE, Block, blocks
 from tests.programs import WAIT_S, run
@@ -72,15 +73,25 @@ def secured(world: World, folder: Path) -> Iterator[World]:
         service.stop()
 
 
+@contextlib.contextmanager
+def custom_vision(world: World, folder: Path) -> Iterator[World]:
+    """A project of Custom Vision, whose training API answers a page of it at a time."""
+    with serving_project(folder) as address:
+        project = {"CV_ENDPOINT": address, "CV_TRAINING_KEY": "key", "CV_PROJECT": "1"}
+        yield dataclasses.replace(world, environment={**world.environment, **project})
+
+
 PREPARED: Mapping[str, Callable[[World, Path], contextlib.AbstractContextManager[World]]] = {
     "README.md": trained,
     "docs/how-to/clients/grpc.md": trained,
     "docs/how-to/clients/http.md": trained,
     "docs/how-to/clients/python.md": trained,
     "docs/how-to/curate.md": flowers,
+    "docs/how-to/custom-vision.md": custom_vision,
     "docs/how-to/mlnet.md": flowers,
     "docs/how-to/operate/backup.md": flowers,
     "docs/how-to/export.md": flowers,
+    "docs/how-to/take-a-model-away.md": flowers,
     "docs/explanation/networks.md": flowers,
     "docs/how-to/operate/security.md": secured,
 }
@@ -98,6 +109,8 @@ LONG = {
     "docs/how-to/embed.md",
     "docs/how-to/export.md",
     "docs/explanation/networks.md",
+    "docs/how-to/take-a-model-away.md",
+    "docs/how-to/test-your-own-code.md",
     "docs/how-to/operate/security.md",
 }
 """They start services anew, convert models, or train often."""

@@ -51,6 +51,7 @@ class World:
         (path / ".venv/bin").symlink_to(SCRIPTS)
         (path / "deploy").mkdir()
         shutil.copy(ROOT / "deploy/make-dev-ca.sh", path / "deploy")
+        shutil.copytree(ROOT / "examples/whole-model", path / "examples/whole-model")
         return path
 
     def run(self, block: Block, folder: Path) -> None:

@@ -17,9 +17,9 @@ from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.service import server
 from lastlayer.featurizer.service.servicer import FeaturizerServicer
 from lastlayer.rpc.settings import load_settings
+from lastlayer.testing.tiny_backbone import write_tiny_backbone
 from lastlayer.v1 import classifier_pb2
 from tests.integration.classifier.calls import Add, Example, connected, kinds, predict, train
-from tests.tiny_backbone import write_tiny_backbone
 
 _OTHER = "int8" if importlib.util.find_spec("nncf") else "float32"
 """The second featurizer's, by OpenVINO."""

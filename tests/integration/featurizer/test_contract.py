@@ -1,5 +1,5 @@
-"""What callers of a Featurizer may rely on: the same tests for the service and for the fake that the classifier is
-tested with, so that the two cannot differ."""
+"""What callers of a Featurizer may rely on: the same tests for the service, for the one with the stand-in of a network
+that `lastlayer.testing` has, and for the fake that the classifier is tested with, so that they cannot differ."""
 
 import io
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -13,13 +13,15 @@ import pytest
 from PIL import Image
 
 from lastlayer.featurizer.config import FeaturizerSettings
+from lastlayer.featurizer.network.loading import load
 from lastlayer.featurizer.service.server import running
 from lastlayer.rpc.channel import channel_options
 from lastlayer.rpc.status import ErrorDetails, read_error, read_status
 from lastlayer.rpc.vectors import View, unpack
+from lastlayer.testing import write_tiny_backbone
+from lastlayer.testing.tiny_network import load_tiny_network
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 from tests.integration.classifier.fake_featurizer import FakeFeaturizer, serving
-from tests.tiny_backbone import write_tiny_backbone
 
 MOST = 8
 """The most images that a request may hold."""
@@ -30,19 +32,21 @@ LONG_ID = "x" * 1025
 Stub = Any  # the generated type is of a synchronous stub
 
 
-@pytest.fixture(params=["fake", "service"])
+@pytest.fixture(params=["fake", "stand-in", "service"])
 async def stub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stub]:
     async with AsyncExitStack() as stack:
         if request.param == "fake":
             address = await stack.enter_async_context(serving(FakeFeaturizer(max_images=MOST)))
         else:
+            stands_in = request.param == "stand-in"
             settings = {
                 "home": tmp_path / "home",
-                "backbone": str(write_tiny_backbone(tmp_path / "tiny")),
+                "backbone": "" if stands_in else str(write_tiny_backbone(tmp_path / "tiny")),
                 "address": "127.0.0.1:0",
                 "max_images_per_request": MOST,
             }
-            address = await stack.enter_async_context(running(FeaturizerSettings.model_validate(settings)))
+            served = running(FeaturizerSettings.model_validate(settings), load_tiny_network if stands_in else load)
+            address = await stack.enter_async_context(served)
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(address, options=channel_options()))
         yield featurizer_pb2_grpc.FeaturizerStub(channel)
 

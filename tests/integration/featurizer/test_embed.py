@@ -15,9 +15,9 @@ from click.testing import CliRunner, Result
 from lastlayer.featurizer.__main__ import main
 from lastlayer.featurizer.bulk import output
 from lastlayer.rpc.vectors import View, unpack
+from lastlayer.testing.tiny_backbone import TAPS, write_tiny_backbone
 from lastlayer.v1 import featurizer_pb2
 from tests.integration.featurizer.test_service import calling, photo, request, settings, vectors
-from tests.tiny_backbone import TAPS, write_tiny_backbone
 
 
 @pytest.fixture(scope="module")

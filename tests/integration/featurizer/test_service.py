@@ -25,10 +25,10 @@ from lastlayer.rpc.errors import BindError
 from lastlayer.rpc.probe import is_serving
 from lastlayer.rpc.status import ErrorDetails, read_error, read_status
 from lastlayer.rpc.vectors import unpack
+from lastlayer.testing.tiny_backbone import TAPS, write_tiny_backbone
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
 from tests.lazy import LazyModule
 from tests.shared import SHARED, needs_shared
-from tests.tiny_backbone import TAPS, write_tiny_backbone
 
 if TYPE_CHECKING:
     from lastlayer.featurizer.network import graph as network

@@ -71,8 +71,9 @@ def add(
 ) -> int:
     """Add the labelled images of DATA to a dataset, without training.
 
-    DATA is what `client train` takes; images that are there already are not sent again. With --features the examples
-    bring their vectors, so that no image is sent, and no picture of it is kept.
+    DATA is what `client train` takes: a folder or zip of classes, a TSV or CSV file, a project of Teachable Machine, or
+    the JSON file of Azure Custom Vision's images. Images that are there already are not sent again. With --features the
+    examples bring their vectors, so that no image is sent, and no picture of it is kept.
     """
     from lastlayer.client.commands.interface.data import read_argument
     from lastlayer.client.commands.train import add_all, added_json

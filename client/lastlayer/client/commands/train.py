@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _EPILOG = """\b
 Example:
   client train photos/ --model flowers
+  client train project.tm --model flowers
   client train --model flowers"""
 
 
@@ -107,9 +108,10 @@ def train(
 ) -> int:
     """Train a model on the labelled images of DATA, or on what is stored.
 
-    DATA is a folder with one sub-folder for each class, a TSV or CSV file of path and label, or, with --label, a folder
-    of images of one class. Its images are added to the dataset; those that are there already are not sent again. An
-    image that fails is named, and the rest is trained on. Without DATA nothing is sent.
+    DATA is a folder with one sub-folder for each class, or a zip of one; a TSV or CSV file of path and label; a project
+    of Teachable Machine (project.tm); the JSON file of Azure Custom Vision's images, beside these; or, with --label, a
+    folder or zip of images of one class. Its images are added to the dataset; those that are there already are not sent
+    again. An image that fails is named, and the rest is trained on. Without DATA nothing is sent.
     """
     from lastlayer.client.commands.interface.data import read_argument
     from lastlayer.client.commands.interface.notices import tell_better, tell_next

@@ -1,6 +1,7 @@
 """Finds the images in a folder with one sub-folder a class."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,9 +58,14 @@ def find_splits(root: Path) -> tuple[str, ...]:
 
     A single one of these names may be a class, such as a train beside a car. Raises `DataError` as `find_images`.
     """
-    names = [folder.name for folder in _list(root)[0]]
-    train = [name for name in names if name.lower() in _TRAIN_NAMES]
-    held_out = [name for name in names if name.lower() in _HELD_OUT_NAMES]
+    return order_splits(folder.name for folder in _list(root)[0])
+
+
+def order_splits(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that part a data set, as `train` and `test` do, those to train on first; else nothing."""
+    known = list(names)
+    train = [name for name in known if name.lower() in _TRAIN_NAMES]
+    held_out = [name for name in known if name.lower() in _HELD_OUT_NAMES]
     return (*train, *held_out) if train and held_out else ()
 
 

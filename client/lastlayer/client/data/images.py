@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, TypeAlias, cast
+from typing import BinaryIO, Final, Protocol, TypeAlias, cast, runtime_checkable
 
 from lastlayer.client.data.files import open_file
 from lastlayer.client.data.pixels import Pixels, encode, is_pixels
 from lastlayer.client.errors import ImageError
 
-ImageSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Pixels
+ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Pixels | Openable"
 """A path, the bytes of an image file, a file that is open for reading bytes, or an image of Pillow or NumPy."""
 
 MAX_IMAGE_BYTES: Final = 32 * 1024 * 1024 - 64 * 1024
@@ -22,11 +22,20 @@ _CHUNK_BYTES: Final = 1024 * 1024
 _MAX_NAME_BYTES: Final = 1024
 
 
+@runtime_checkable
+class Openable(Protocol):
+    """An image that is no file of its own, such as one in an archive; it is opened each time that it is read."""
+
+    def open_bytes(self) -> BinaryIO:
+        """Open it for reading; raises `ImageError`, as reading does."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
     """An image, its label, and where that was said."""
 
-    image: str | os.PathLike[str] | bytes | Pixels
+    image: str | os.PathLike[str] | bytes | Pixels | Openable
     label: str
     name: str = ""
     """What the image is called in answers; its path where empty."""
@@ -72,6 +81,9 @@ def read_chunks(source: ImageSource, *, origin: str = "") -> Iterator[bytes]:
                 yield from _pieces(file, f"`{path}`", origin, begun)
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
             raise _unreadable(path, error, origin) from error
+    elif isinstance(source, Openable):
+        with source.open_bytes() as file:
+            yield from _pieces(file, "The image", origin)
     elif not hasattr(source, "read"):
         raise TypeError(
             f"A {type(source).__name__} is no image; give a path, bytes, an open file, an image of Pillow or an array"

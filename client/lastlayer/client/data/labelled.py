@@ -1,4 +1,4 @@
-"""Reads labelled images: a TSV or CSV of path and label, or a folder with one sub-folder a class."""
+"""Reads labelled images: a TSV or CSV of path and label, a folder or zip of classes, or what other programs export."""
 
 import os
 import unicodedata
@@ -11,6 +11,10 @@ from typing import TypeAlias
 from lastlayer.client.data.delimited import Row, is_header, read_rows
 from lastlayer.client.data.folders import find_all_images, find_images, is_image_name
 from lastlayer.client.data.images import ImageSource, LabelledImage, web_address
+from lastlayer.client.data.imports.archives import read_archive, read_images
+from lastlayer.client.data.imports.custom_vision import read_tags
+from lastlayer.client.data.imports.exported import Exported
+from lastlayer.client.data.imports.members import is_archive
 from lastlayer.client.data.layout import layout_problem, splits_problem
 from lastlayer.client.data.pixels import is_pixels
 from lastlayer.client.errors import DataError
@@ -33,10 +37,12 @@ class Data:
 
 
 def read_data(source: str | os.PathLike[str], images: Path | None = None, *, label: str = "") -> Data:
-    """Return the labelled images of a table or folder; raises `DataError` with everything that is wrong in it.
+    """Return the labelled images of a table, folder or export; raises `DataError` with everything that is wrong in it.
 
-    Paths in a table are relative to `images`, or to the table's own folder. With a `label` the source is a folder of
-    images, or an image, that all have this label.
+    A zip archive has a folder for each class, or is a project of Teachable Machine (`project.tm`); its images are read
+    from it as they are needed. A JSON file is what Azure Custom Vision's training API says of its images. Paths in a
+    table, and the images of a JSON file, are in `images`, or in the file's own folder. With a `label` the source is a
+    folder or zip archive of images, or an image, that all have this label.
 
     >>> [example.label for example in read_data("photos").examples]
     ['cat', 'cat', 'dog', 'dog']
@@ -48,12 +54,18 @@ def read_data(source: str | os.PathLike[str], images: Path | None = None, *, lab
         return _of_one_label(source, images, label)
     if source.is_dir():
         if images is not None:
-            raise DataError([f"`{source}` is a folder of images already; --images goes with a TSV or CSV file."])
+            raise DataError([f"`{source}` is a folder of images already; --images goes with a TSV, CSV or JSON file."])
         return _from_folder(source)
     if is_image_name(source.name) and source.is_file():
         raise DataError([f"`{source}` is an image; say what it shows with --label, such as --label cat."])
+    if is_archive(source):
+        if images is not None:
+            raise DataError([f"`{source}` has its images in it; --images goes with a TSV, CSV or JSON file."])
+        return _from_export(read_archive(source), source)
     if images is not None and not images.is_dir():
         raise DataError([f"There is no folder `{images}` to look for images in."])
+    if source.suffix.lower() == ".json":
+        return _from_export(read_tags(source, images if images is not None else source.parent), source)
     return _from_table(source, images if images is not None else source.parent)
 
 
@@ -95,7 +107,13 @@ def _of_one_label(source: Path, images: Path | None, label: str) -> Data:
         if not files:
             raise DataError([f"`{source}` holds no images ({_FORMATS})."])
         examples = [LabelledImage(file, trimmed, name=file.relative_to(source).as_posix()) for file in files]
-        return Data(tuple(examples), notes=(_skipped_note(found.skipped),) if found.skipped else ())
+        return Data(tuple(examples), notes=_skipped_notes(found.skipped))
+    if is_archive(source) and images is None:
+        members, others = read_images(source)
+        if not members:
+            raise DataError([f"`{source}` holds no images ({_FORMATS})."])
+        examples = [LabelledImage(member, trimmed, name=member.name) for member in members]
+        return Data(tuple(examples), notes=_skipped_notes(member.name for member in others))
     if source.is_file() and is_image_name(source.name):
         return Data((LabelledImage(source, trimmed, name=source.name),))
     if not source.exists():
@@ -174,13 +192,31 @@ def _from_folder(source: Path) -> Data:
         raise DataError(problems)
     if not examples:
         raise DataError([f"The sub-folders of `{source}` hold no images ({_FORMATS})."])
-    if found.skipped:
-        notes.append(_skipped_note(found.skipped))
-    return Data(tuple(examples), trimmed, tuple(notes))
+    return Data(tuple(examples), trimmed, (*notes, *_skipped_notes(found.skipped)))
 
 
-def _skipped_note(skipped: tuple[Path, ...]) -> str:
-    kinds = Counter(path.suffix.lower() or path.name for path in skipped)
+def _from_export(found: Exported, source: Path) -> Data:
+    examples = []
+    problems: dict[str, None] = {}  # an ordered set: a label is told once
+    trimmed = 0
+    for name, image, shown in found.images:
+        label = name.strip()
+        if problem := label_problem(label):
+            problems[f"`{source}`, label `{name[:40]}`: {problem}"] = None
+            continue
+        trimmed += label != name
+        examples.append(LabelledImage(image, label, name=shown))
+    if problems:
+        raise DataError(problems)
+    empty = tuple(f"The folder {name} in {source} holds no images." for name in found.empty)
+    return Data(tuple(examples), trimmed, (*found.notes, *empty, *_skipped_notes(found.skipped)))
+
+
+def _skipped_notes(skipped: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
+    paths = [Path(path) for path in skipped]
+    if not paths:
+        return ()
+    kinds = Counter(path.suffix.lower() or path.name for path in paths)
     common = ", ".join(kind for kind, _ in kinds.most_common(3))
-    noun = "file that is no image of a class was" if len(skipped) == 1 else "files that are no images of a class were"
-    return f"{len(skipped)} {noun} passed over ({common}{', …' if len(kinds) > 3 else ''})."
+    noun = "file that is no image of a class was" if len(paths) == 1 else "files that are no images of a class were"
+    return (f"{len(paths)} {noun} passed over ({common}{', …' if len(kinds) > 3 else ''}).",)

@@ -2,15 +2,16 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from lastlayer.featurizer.backbones.spec import BackboneSpec
+from lastlayer.featurizer.backbones.tap import Tap
 from lastlayer.featurizer.config import FeaturizerSettings, Precision
 from lastlayer.featurizer.network import quantization, tuning
 from lastlayer.featurizer.network.generated_images import generate_images
@@ -23,6 +24,8 @@ from lastlayer.rpc.system.memory import give_back_free_memory
 from lastlayer.rpc.vectors import TOLERATED_MEAN_COSINE
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from lastlayer.featurizer.network.frozen_graph import GraphCache
     from lastlayer.featurizer.network.graph import Graph
 
@@ -34,6 +37,19 @@ _GENERATED: Final = "generated images"
 _MEASURED_SEED, _CALIBRATION_SEED = 0, 1
 
 
+class Network(tuning.Network, Protocol):
+    """A network that can be served: a `Graph`, or what stands in for one."""
+
+    @property
+    def taps(self) -> Sequence[Tap]:
+        """The taps, from the shallowest to the deepest."""
+        ...
+
+    def maps(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+        """Return float32 [n, h, w, d] for each tap, a spatial mean, of uint8 [n, height, width, 3]."""
+        ...
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A network that is ready."""
@@ -43,7 +59,7 @@ class Loaded:
     """See `BackboneSpec.digest`."""
     former_digests: Mapping[str, Precision]
     """See `BackboneSpec.former_digests`."""
-    graph: "Graph"
+    graph: Network
     device: str
     variant: Variant
     distances: Mapping[str, Distance]
@@ -143,6 +159,12 @@ class LocalBackbone:
             cache=self._cache(),
             quantized=self.quantized if variant.precision == "int8" else None,
         )
+
+    def tapped(self, taps: Sequence[str]) -> "tuple[tf.Graph, tf.Tensor, list[tf.Tensor]]":
+        """Return what `network.graph.tapped_network` does; raises BackboneError."""
+        from lastlayer.featurizer.network.graph import tapped_network
+
+        return tapped_network(self.spec, self.resolved.weights, self.resolved.group, self._cache(), taps)
 
     def quantize(self, photos: npt.NDArray[np.uint8] | None = None) -> Quantized:
         """Make the network in int8 and keep it; raises BackboneError.

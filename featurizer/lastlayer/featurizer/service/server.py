@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -14,6 +14,7 @@ from lastlayer.featurizer.network.loading import Loaded, load
 from lastlayer.featurizer.pipeline import monitoring
 from lastlayer.featurizer.pipeline.pipeline import Pipeline
 from lastlayer.featurizer.service.servicer import FeaturizerServicer
+from lastlayer.featurizer.weights.download import Progress
 from lastlayer.featurizer.weights.progress import progress_lines
 from lastlayer.featurizer.weights.store import WeightStore
 from lastlayer.rpc.channel import FEATURIZER_SERVICE, MAX_MESSAGE_BYTES
@@ -43,7 +44,11 @@ class _GivenUpError(Exception):
     """The service is to stop, and nobody waits for what is being loaded."""
 
 
-def _load(settings: FeaturizerSettings, stopping: threading.Event) -> Loaded:
+Loader = Callable[[FeaturizerSettings, Progress], Loaded]
+"""Loads the network of some settings, telling its progress."""
+
+
+def _load(loader: Loader, settings: FeaturizerSettings, stopping: threading.Event) -> Loaded:
     say = progress_lines(_log.info)
 
     def progress(what: str, done: int, total: int | None) -> None:
@@ -51,7 +56,7 @@ def _load(settings: FeaturizerSettings, stopping: threading.Event) -> Loaded:
             raise _GivenUpError
         say(what, done, total)
 
-    return load(settings, progress)
+    return loader(settings, progress)
 
 
 def _describe(loaded: Loaded, settings: FeaturizerSettings) -> types_pb2.Backbone:
@@ -101,11 +106,11 @@ def _find_others(served: str, settings: FeaturizerSettings) -> list[types_pb2.Av
 
 
 @asynccontextmanager
-async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
+async def running(settings: FeaturizerSettings, loader: Loader = load) -> AsyncIterator[str]:
     """Serve while the block lasts; yields the bound address once health says SERVING.
 
-    From the start health is answered, with NOT_SERVING while weights are fetched and the graph is loaded. Raises
-    BindError, CredentialsError, BackboneError or FetchError.
+    From the start health is answered, with NOT_SERVING while weights are fetched and the graph is loaded. Tests give a
+    `loader` of their own. Raises BindError, CredentialsError, and what the loader raises: BackboneError or FetchError.
     """
     security = server_security(settings, predict_methods=_METHODS)
     server = GrpcServer(
@@ -121,7 +126,7 @@ async def running(settings: FeaturizerSettings) -> AsyncIterator[str]:
     stopping = threading.Event()
     try:
         exports.enter_context(export_metrics(settings.metrics_address))
-        loaded = await asyncio.to_thread(_load, settings, stopping)
+        loaded = await asyncio.to_thread(_load, loader, settings, stopping)
         backbone = _describe(loaded, settings)
         pipeline = Pipeline.from_settings(loaded.graph, loaded.spec.preprocessing, settings)
         servicer = FeaturizerServicer(backbone, pipeline)

@@ -12,9 +12,10 @@ import pytest
 from lastlayer.featurizer.backbones.spec import BackboneSpec, TapSpec, builtin, read_backbone
 from lastlayer.featurizer.config import EngineName
 from lastlayer.featurizer.errors import BackboneError
+from lastlayer.testing.tiny_backbone import MEAN, SCALE, TAPS, tiny_graph, tiny_weights, write_tiny_backbone
+from lastlayer.testing.tiny_network import TinyNetwork
 from tests.lazy import LazyModule
 from tests.shared import SHARED, needs_shared
-from tests.tiny_backbone import MEAN, SCALE, TAPS, tiny_graph, tiny_weights, write_tiny_backbone
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -76,6 +77,16 @@ def test_the_taps_are_described_in_their_order(graph: "network.Graph") -> None:
     assert [(tap.name, tap.kind, tap.dimension) for tap in graph.taps] == [
         (name, kinds[name], dimension) for name, dimension in TAPS.items()
     ]
+
+
+def test_the_stand_in_of_lastlayer_testing_is_the_same_network(graph: "network.Graph") -> None:
+    stand_in, pixels = TinyNetwork(tiny_weights()), images(5)
+    assert stand_in.taps == graph.taps
+    vectors, maps = stand_in.run(pixels, list(TAPS)), stand_in.maps(pixels, ["pool", "conv"])
+    for tap, expected in graph.run(pixels, list(TAPS)).items():
+        np.testing.assert_allclose(vectors[tap], expected, rtol=1e-4, atol=1e-5)
+    for tap, expected in graph.maps(pixels, ["pool", "conv"]).items():
+        np.testing.assert_allclose(maps[tap], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("taps", [["conv"], ["pool"], ["scores", "conv"], ["pool", "conv", "scores"]])

@@ -19,9 +19,9 @@ from lastlayer.featurizer.network import loading, tuning
 from lastlayer.featurizer.network.loading import Loaded, load
 from lastlayer.featurizer.network.tuning import Distance, Measurement
 from lastlayer.featurizer.network.variants import FULL, Variant
+from lastlayer.testing.tiny_backbone import TAPS, write_tiny_backbone
 from tests.integration.featurizer.network.test_keras_graph import SIZE, declared
 from tests.lazy import LazyModule
-from tests.tiny_backbone import TAPS, write_tiny_backbone
 
 if TYPE_CHECKING:
     import keras

@@ -20,7 +20,7 @@ from lastlayer.featurizer.network import quantization
 from lastlayer.featurizer.network.loading import Loaded, LocalBackbone, load
 from lastlayer.featurizer.network.quantization import path_of
 from lastlayer.featurizer.network.variants import Variant
-from tests.tiny_backbone import TAPS, write_tiny_backbone
+from lastlayer.testing.tiny_backbone import TAPS, write_tiny_backbone
 
 INT8 = Variant("openvino", "int8")
 
@@ -91,6 +91,7 @@ def test_auto_takes_a_network_in_int8_where_it_was_made(declaration: Path, monke
     assert before.digest == loaded(declaration).digest
 
 
+@pytest.mark.long
 def test_a_network_in_int8_that_is_damaged_is_not_used(declaration: Path, caplog: pytest.LogCaptureFixture) -> None:
     loaded(declaration, precision="int8")
     path = kept(declaration)

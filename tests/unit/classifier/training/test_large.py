@@ -123,6 +123,7 @@ def test_the_estimate_is_of_examples_that_were_not_fitted(small: None) -> None:
     assert [trained.head.classes[number] for number in y] == list(of_sample[rows])
 
 
+@pytest.mark.long
 def test_the_mean_of_two_views_is_fitted(small: None) -> None:
     """Each view has the half of what tells the classes apart; the other half is noise."""
     features, labels = made_up()

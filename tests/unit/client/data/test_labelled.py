@@ -223,7 +223,7 @@ class TestFolders:
         (tmp_path / "a.jpg").unlink()
         (tmp_path / "cat").mkdir()
         assert "hold no images" in problems(tmp_path)[0]
-        assert "--images goes with a TSV or CSV file" in problems(tmp_path, tmp_path)[0]
+        assert "--images goes with a TSV, CSV or JSON file" in problems(tmp_path, tmp_path)[0]
 
 
 @needs_shared

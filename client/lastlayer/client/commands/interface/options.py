@@ -134,13 +134,14 @@ def data_options(function: FunctionT) -> FunctionT:
         "--images",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="The folder that the paths in DATA are relative to; the one that DATA is in if not given.",
+        help="The folder that the paths in DATA are relative to, or with the images of a JSON file; the one that DATA "
+        "is in if not given.",
     )
     label = click.option(
         "--label",
         default="",
         metavar="LABEL",
-        help="The label of all images of DATA, which is then a folder of images or one image.",
+        help="The label of all images of DATA, which is then a folder or zip of images, or one image.",
     )
     return images(label(function))
 

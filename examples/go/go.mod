@@ -1,0 +1,8 @@
+module example.com/lastlayer/predict
+
+go 1.21
+
+require (
+	google.golang.org/grpc v1.64.0
+	google.golang.org/protobuf v1.33.0
+)
