@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from lastlayer.classifier.domain.errors import (
     DatasetNotTrainableError,
     RequestIdReusedError,
-    ResourceNotFoundError,
     StoreCorruptError,
     StoreFullError,
     StoreReadOnlyError,
@@ -22,7 +21,7 @@ from lastlayer.classifier.store.database import Database, StoreOpenError
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore, NewVersion
-from lastlayer.rpc.errors import BackboneMismatchError
+from lastlayer.rpc.errors import BackboneMismatchError, ResourceNotFoundError
 from lastlayer.rpc.vectors import View, place
 
 BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 2), Tap("scores", True, 3)))
