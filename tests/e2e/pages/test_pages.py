@@ -16,7 +16,7 @@ from tests.e2e.pages.world import PageError, World, running_world
 from tests.markdown import ROOT, RUNNABLE, Block, blocks
 from tests.programs import WAIT_S, run
 
-PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,7 @@ PREPARED: Mapping[str, Callable[[World, Path], contextlib.AbstractContextManager
     "README.md": flowers,
     "docs/backup.md": flowers,
     "docs/export.md": flowers,
+    "docs/how-to/triton.md": flowers,
     "docs/networks.md": flowers,
     "docs/security.md": secured,
 }
