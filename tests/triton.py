@@ -4,6 +4,7 @@ It prints what the calls came to, as JSON. Of the project it imports nothing.
 """
 
 import asyncio
+import functools
 import json
 import queue
 import subprocess
@@ -187,7 +188,9 @@ def _secured(told: dict[str, Any]) -> dict[str, Any]:
     headers = [None, {"authorization": "Bearer wrong"}, {"authorization": f"Bearer {told['token']}"}]
     return {
         "live": client.is_server_live(),
-        "index": [_failure(lambda h=known: client.get_model_repository_index(headers=h), error) for known in headers],
+        "index": [
+            _failure(functools.partial(client.get_model_repository_index, headers=known), error) for known in headers
+        ],
     }
 
 

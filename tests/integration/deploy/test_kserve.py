@@ -9,6 +9,7 @@ import yaml
 
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.featurizer.config import FeaturizerSettings
+from lastlayer.rpc.settings import ServiceSettings
 from tests.integration.deploy.test_manifests import KUBERNETES_VERSIONS, VALIDATOR
 from tests.markdown import blocks
 from tests.programs import run
@@ -16,7 +17,7 @@ from tools import tags
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "deploy" / "kserve"
-SERVICES = {"classifier": ClassifierSettings, "featurizer": FeaturizerSettings}
+SERVICES: dict[str, type[ServiceSettings]] = {"classifier": ClassifierSettings, "featurizer": FeaturizerSettings}
 
 Manifest = dict[str, Any]
 
@@ -85,7 +86,9 @@ def test_variables_are_settings_and_the_classifier_finds_the_featurizer(predicto
         for variable in container(predictors["classifier"])["env"]
         if variable["name"] == "CLASSIFIER_FEATURIZER"
     ]
-    assert ClassifierSettings(featurizer=target).featurizer_target == "dns:///featurizer-predictor:80"
+    assert (
+        ClassifierSettings.model_validate({"featurizer": target}).featurizer_target == "dns:///featurizer-predictor:80"
+    )
 
 
 def test_a_store_in_sqlite_has_one_classifier_at_a_time(predictors: dict[str, Manifest]) -> None:

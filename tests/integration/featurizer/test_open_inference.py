@@ -13,6 +13,7 @@ import pytest
 from lastlayer.featurizer.service import server
 from lastlayer.open_inference import service_pb2, service_pb2_grpc
 from lastlayer.rpc.channel import channel_options
+from lastlayer.rpc.server.lifecycle import GrpcServer
 from lastlayer.rpc.server.open_inference.elements import join_elements
 from lastlayer.v1 import featurizer_pb2_grpc
 from tests import triton
@@ -100,7 +101,7 @@ async def test_while_it_loads_it_is_live_and_not_ready(
             assert go_on.wait(60)
             raise RuntimeError("nothing was loaded")
 
-    class Watched(server.GrpcServer):
+    class Watched(GrpcServer):
         async def start(self) -> None:
             await super().start()
             if not bound.done():

@@ -1,5 +1,6 @@
 """The models of the store as the Open Inference Protocol asks for them; predictions are those of the `Predictor`."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,9 +19,9 @@ _TOP_K: Final = "top_k"
 class InferenceModels:
     """Answers for all models with all their versions (see `lastlayer.rpc.server.open_inference.models.Models`)."""
 
-    outputs = ("label", "probability", "logits", "rejected")
-    usual_outputs = ("label", "probability")
-    parameters = (_TOP_K,)
+    outputs: Sequence[str] = ("label", "probability", "logits", "rejected")
+    usual_outputs: Sequence[str] = ("label", "probability")
+    parameters: Sequence[str] = (_TOP_K,)
 
     def __init__(self, models: ModelStore, predictor: Predictor, workers: Workers, *, max_images: int) -> None:
         """`workers` look models up; `max_images` are the most of a request."""

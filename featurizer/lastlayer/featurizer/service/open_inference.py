@@ -1,5 +1,6 @@
 """The backbone as the Open Inference Protocol asks for it; features are those of the `Pipeline`."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -16,13 +17,14 @@ _VERSION: Final = 1
 class InferenceModels:
     """Answers for the backbone that is served (see `lastlayer.rpc.server.open_inference.models.Models`)."""
 
-    parameters = ()
+    parameters: Sequence[str] = ()
 
     def __init__(self, backbone: types_pb2.Backbone, pipeline: Pipeline) -> None:
         self._backbone = backbone
         self._pipeline = pipeline
-        self.max_images = backbone.max_images_per_request
-        self.outputs = self.usual_outputs = tuple(tap.name for tap in backbone.taps)
+        self.max_images: int = backbone.max_images_per_request
+        self.outputs: Sequence[str] = [tap.name for tap in backbone.taps]
+        self.usual_outputs: Sequence[str] = self.outputs
 
     def find_obstacle(self) -> str:
         """Return that nothing is in the way."""

@@ -24,9 +24,9 @@ class InferenceModels:
     """
 
     max_images = MAX_IMAGES
-    outputs = ("label", "probability", "rejected")
-    usual_outputs = ("label", "probability")
-    parameters = (_TOP_K,)
+    outputs: Sequence[str] = ("label", "probability", "rejected")
+    usual_outputs: Sequence[str] = ("label", "probability")
+    parameters: Sequence[str] = (_TOP_K,)
 
     def __init__(self, request: Request, client: Client) -> None:
         self._request = request

@@ -1,6 +1,7 @@
 """Requests of the Open Inference Protocol are read whole, and what is wrong with one is told in a sentence."""
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,9 +18,9 @@ Parameter = service_pb2.InferParameter
 
 class Offered:
     max_images = 3
-    outputs = ("label", "probability", "logits")
-    usual_outputs = ("label", "probability")
-    parameters = ("top_k",)
+    outputs: Sequence[str] = ("label", "probability", "logits")
+    usual_outputs: Sequence[str] = ("label", "probability")
+    parameters: Sequence[str] = ("top_k",)
 
 
 def tensor(*contents: bytes, **changes: Any) -> Any:
