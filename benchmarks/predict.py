@@ -3,8 +3,8 @@
 
 First one image at a time, through client, classifier and featurizer, in turn with decoding and running it in a process
 that does nothing else. Then, in each round, calls that arrive at random at 0.5, 1 and 2 times the rate that 16 callers
-have just reached, whether or not the ones before are answered; the featurizer has room for 32 images. At last the same
-callers by ModelInfer of the Open Inference Protocol, in turn with Predict. The settings of the featurizer hold.
+have just reached, whether or not the ones before are answered; the featurizer has room for 32 images. The settings of
+the featurizer hold.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import random
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,9 +29,7 @@ from benchmarks.load.processes import machine
 from benchmarks.measured.ceiling import Ceiling, ceiling
 from lastlayer.client import Client, read_data
 from lastlayer.local.services import running_services
-from lastlayer.open_inference import service_pb2, service_pb2_grpc
 from lastlayer.rpc.channel import channel_options
-from lastlayer.rpc.server.open_inference.elements import join_elements
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 
 _ROUNDS = 5
@@ -68,26 +66,13 @@ class _Outcome(NamedTuple):
         return len(self.answered) / self.seconds
 
 
-def _predict_request(photo: bytes) -> classifier_pb2.PredictRequest:
-    return classifier_pb2.PredictRequest(model=_MODEL, images=[types_pb2.Image(content=photo)])
-
-
-def _infer_request(photo: bytes) -> service_pb2.ModelInferRequest:
-    """As tritonclient makes it."""
-    tensor = service_pb2.ModelInferRequest.InferInputTensor(name="image", datatype="BYTES", shape=[1])
-    return service_pb2.ModelInferRequest(
-        model_name=_MODEL, inputs=[tensor], raw_input_contents=[join_elements([photo])]
-    )
-
-
 class _Calls:
     """Sends photos to be predicted, each by a call of its own."""
 
-    def __init__(self, method: Any, make_request: Callable[[bytes], Any], photos: Sequence[bytes]) -> None:
-        """`method` is one of a stub; its generated type is of a synchronous one."""
-        self._method = method
-        self._make_request = make_request
-        self._photos = itertools.cycle(photos)
+    def __init__(self, stub: Any, photos: Sequence[bytes]) -> None:
+        """`stub` is the classifier's; its generated type is of a synchronous one."""
+        self._stub = stub
+        self._images = itertools.cycle([types_pb2.Image(content=content) for content in photos])
         self._arrivals = random.Random(0)
         self._taken: dict[str, list[float]] = defaultdict(list)
 
@@ -117,11 +102,11 @@ class _Calls:
         return self._outcome(started, late)
 
     async def _call(self) -> None:
-        request = self._make_request(next(self._photos))
+        request = classifier_pb2.PredictRequest(model=_MODEL, images=[next(self._images)])
         started = time.perf_counter()
         outcome = "answered"
         try:
-            await self._method(request, timeout=60)
+            await self._stub.Predict(request, timeout=60)
         except grpc.aio.AioRpcError as error:
             outcome = "refused" if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED else "failed"
         self._taken[outcome].append(time.perf_counter() - started)
@@ -148,7 +133,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 out.print(f"taps {', '.join(taps)}")
                 out.print(_one_at_a_time(client, alone, taps, read_photos(photos), options.seconds))
             out.print(asyncio.run(_loads(classifier.address, read_photos(photos), options.seconds)))
-            out.print(asyncio.run(_protocols(classifier.address, read_photos(photos), options.seconds)))
 
 
 def _one_at_a_time(
@@ -188,43 +172,9 @@ def _one_at_a_time(
 
 async def _loads(address: str, photos: Sequence[bytes], seconds: float) -> Table:
     async with grpc.aio.insecure_channel(address, options=channel_options()) as channel:
-        calls = _Calls(classifier_pb2_grpc.ClassifierStub(channel).Predict, _predict_request, photos)
+        calls = _Calls(classifier_pb2_grpc.ClassifierStub(channel), photos)
         await calls.one_by_one(_CALLERS, seconds)  # what is made at first use is made
         return _table([await _round(calls, seconds) for _ in range(_ROUNDS)])
-
-
-async def _protocols(address: str, photos: Sequence[bytes], seconds: float) -> Table:
-    """Measure Predict and ModelInfer in turn, in changing order."""
-    async with grpc.aio.insecure_channel(address, options=channel_options()) as channel:
-        stub: Any = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        contenders = {
-            "Predict": _Calls(classifier_pb2_grpc.ClassifierStub(channel).Predict, _predict_request, photos),
-            "ModelInfer": _Calls(stub.ModelInfer, _infer_request, photos),
-        }
-        table = Table("callers", "method", "answered/s", "p50 ms", "failed", "to Predict, by rounds", "median")
-        for column in table.columns[2:]:
-            column.justify = "right"
-        for callers in (1, _CALLERS):
-            for calls in contenders.values():
-                await calls.one_by_one(callers, seconds / 2)  # what is made at first use is made
-            rounds: list[dict[str, _Outcome]] = []
-            for number in range(2 * _ROUNDS):
-                order = list(contenders) if number % 2 else list(reversed(contenders))
-                rounds.append({name: await contenders[name].one_by_one(callers, seconds) for name in order})
-            for name in contenders:
-                outcomes = [done[name] for done in rounds]
-                ratios = [done[name].rate / done["Predict"].rate for done in rounds]
-                table.add_row(
-                    str(callers),
-                    name,
-                    f"{np.median([outcome.rate for outcome in outcomes]):.1f}",
-                    _ms([taken for outcome in outcomes for taken in outcome.answered], 50),
-                    str(sum(len(outcome.refused) + outcome.failed for outcome in outcomes)),
-                    f"{min(ratios):.3f} to {max(ratios):.3f}",
-                    f"{np.median(ratios):.3f}",
-                )
-        table.title = f"The Open Inference Protocol beside the native method: medians of {2 * _ROUNDS} rounds"
-        return table
 
 
 async def _round(calls: _Calls, seconds: float) -> dict[str, _Outcome]:
