@@ -33,6 +33,7 @@ from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, featurizer_pb2, fe
 _ROUNDS = 10
 _CALLERS = (1, 16)
 _MODEL = "benchmark"
+_TIMEOUT_S = 60.0
 
 
 class _Measured(NamedTuple):
@@ -85,12 +86,12 @@ async def _measure(
         ]
         services: Mapping[str, Mapping[str, Callable[[bytes], Awaitable[Any]]]] = {
             "classifier": {
-                "Predict": lambda photo: predicting.Predict(_predict_request(photo)),
-                "ModelInfer": lambda photo: opened[0].ModelInfer(_infer_request(_MODEL, photo)),
+                "Predict": lambda photo: predicting.Predict(_predict_request(photo), timeout=_TIMEOUT_S),
+                "ModelInfer": lambda photo: opened[0].ModelInfer(_infer_request(_MODEL, photo), timeout=_TIMEOUT_S),
             },
             "featurizer": {
-                "Featurize": lambda photo: featurizing.Featurize(_featurize_request(photo)),
-                "ModelInfer": lambda photo: opened[1].ModelInfer(_infer_request(backbone, photo)),
+                "Featurize": lambda photo: featurizing.Featurize(_featurize_request(photo), timeout=_TIMEOUT_S),
+                "ModelInfer": lambda photo: opened[1].ModelInfer(_infer_request(backbone, photo), timeout=_TIMEOUT_S),
             },
         }
         for (service, methods), callers in itertools.product(services.items(), _CALLERS):

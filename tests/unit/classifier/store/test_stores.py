@@ -204,6 +204,16 @@ def test_versions_are_numbered_and_the_newest_is_the_default(models: ModelStore)
     assert [entry.version for entry in models.page_versions("m", 3, 10)] == [2, 1]
 
 
+def test_all_versions_are_listed_by_the_names_of_their_models(models: ModelStore) -> None:
+    for name in ("n", "m", "m"):
+        models.add(version(model=name))
+    models.set_default("m", 1)
+    assert models.index() == [("m", 1, True), ("m", 2, False), ("n", 1, True)]
+    assert models.index("n") == [("n", 1, True)]
+    with pytest.raises(ResourceNotFoundError, match="There is no model `k`. There are: m, n"):
+        models.index("k")
+
+
 def test_numbers_of_deleted_versions_are_not_given_again(models: ModelStore) -> None:
     for _ in range(2):
         models.add(version())
