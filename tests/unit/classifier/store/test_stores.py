@@ -210,7 +210,7 @@ def test_all_versions_are_listed_by_the_names_of_their_models(models: ModelStore
     models.set_default("m", 1)
     assert models.index() == [("m", 1, True), ("m", 2, False), ("n", 1, True)]
     assert models.index("n") == [("n", 1, True)]
-    with pytest.raises(ResourceNotFoundError, match="There is no model `k`. There are: m, n"):
+    with pytest.raises(ResourceNotFoundError, match="There are: m, n"):
         models.index("k")
 
 
