@@ -6,7 +6,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lastlayer.classifier.domain.head import Head
 from lastlayer.classifier.domain.types import Predicted
 from lastlayer.classifier.prediction.predictor import PredictionRequest, Predictions, Predictor
 from lastlayer.classifier.store.models import ModelStore
@@ -63,28 +62,31 @@ class InferenceModels:
         """Predict images: raises what `Predictor.answer` raises, and the error of the first image that failed."""
         request = PredictionRequest(asked.model, asked.version, asked.images, None, logits="logits" in asked.outputs)
         predictions = await self._predictor.answer(request, deadline=deadline, patient=patient)
-        outputs = _outputs(take_all(predictions.outcomes), predictions, asked.parameters.get(_TOP_K, 0))
-        return Inferred(predictions.version.version, {name: outputs[name] for name in asked.outputs})
+        predicted = take_all(predictions.outcomes)
+        outputs = _outputs(asked.outputs, predicted, predictions, asked.parameters.get(_TOP_K, 0))
+        return Inferred(predictions.version.version, outputs)
 
 
-def _outputs(predicted: list[Predicted], predictions: Predictions, top_k: int) -> dict[str, npt.NDArray[Any]]:
-    """Return all outputs of some images, those of the best `top_k` classes, or of all where that is 0."""
+def _outputs(
+    asked: Sequence[str], predicted: Sequence[Predicted], predictions: Predictions, top_k: int
+) -> dict[str, npt.NDArray[Any]]:
+    """Return some outputs of some images, those of the best `top_k` classes, or of all where that is 0."""
     head = predictions.head
-    probabilities = np.stack([one.probabilities for one in predicted])
+    probabilities = np.array([one.probabilities for one in predicted])
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, : top_k or None]
-    outputs = {
-        "label": _encoded(head)[order],
-        "probability": np.take_along_axis(probabilities, order, axis=1).astype(np.float32),
-        "rejected": np.array(
-            [head.is_unfamiliar(one.distance) or one.probabilities.max() < predictions.threshold for one in predicted],
-            np.bool_,
-        ),
-    }
-    logits = [one.logits for one in predicted if one.logits is not None]
-    if logits:
-        outputs["logits"] = np.stack(logits).astype(np.float32)
+    outputs: dict[str, npt.NDArray[Any]] = {}
+    for name in asked:
+        if name == "label":
+            outputs[name] = np.array([label.encode() for label in head.classes], np.object_)[order]
+        elif name == "probability":
+            outputs[name] = np.take_along_axis(probabilities, order, axis=1).astype(np.float32)
+        elif name == "logits":
+            outputs[name] = np.array([one.logits for one in predicted], np.float32)
+        else:
+            outputs[name] = np.array([_is_rejected(one, predictions) for one in predicted], np.bool_)
     return outputs
 
 
-def _encoded(head: Head) -> npt.NDArray[np.object_]:
-    return np.array([label.encode() for label in head.classes], np.object_)
+def _is_rejected(predicted: Predicted, predictions: Predictions) -> bool:
+    unfamiliar = predictions.head.is_unfamiliar(predicted.distance)
+    return unfamiliar or bool(predicted.probabilities.max() < predictions.threshold)
