@@ -8,6 +8,9 @@ FEATURIZER_SERVICE: Final = "lastlayer.v1.Featurizer"
 CLASSIFIER_SERVICE: Final = "lastlayer.v1.Classifier"
 """The services' full names: gRPC, the health service and metrics know them by these."""
 
+INFERENCE_SERVICE: Final = "inference.GRPCInferenceService"
+"""The full name of the service of the Open Inference Protocol, which both have beside theirs."""
+
 FEATURES_HEALTH: Final = f"{CLASSIFIER_SERVICE}/features"
 """The health service's name for what of the classifier needs the featurizer; the rest is served without it."""
 

@@ -92,6 +92,7 @@ PREPARED: Mapping[str, Callable[[World, Path], contextlib.AbstractContextManager
     "docs/how-to/operate/backup.md": flowers,
     "docs/how-to/export.md": flowers,
     "docs/how-to/take-a-model-away.md": flowers,
+    "docs/how-to/triton.md": flowers,
     "docs/explanation/networks.md": flowers,
     "docs/how-to/operate/security.md": secured,
 }

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from lastlayer.classifier.domain.errors import DatasetNotTrainableError, RecipeNotSupportedError, ResourceNotFoundError
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError, RecipeNotSupportedError
 from lastlayer.classifier.domain.types import Backbone, NewExample, Tap
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
@@ -19,6 +19,7 @@ from lastlayer.classifier.training.large import StoredExamples, choose_sample
 from lastlayer.classifier.training.recipes import Recipe, TapFeatures
 from lastlayer.classifier.training.report import TrainingReport
 from lastlayer.classifier.training.trainer import ClassWeight, Trained, TrainingCancelledError, train
+from lastlayer.rpc.errors import ResourceNotFoundError
 from lastlayer.rpc.system.workers import Workers
 from lastlayer.rpc.vectors import View
 from tests.unit.classifier.training.test_jobs import request, run
