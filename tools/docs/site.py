@@ -15,7 +15,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from tools.docs import commands, contract, links, llms, python
+from tools.docs import commands, contract, http, links, llms, python
 from tools.docs.pages import ROOT, Section, arrange, title_of
 from tools.docs.relink import relink, repository
 
@@ -74,7 +74,8 @@ def _read(page: Path) -> str:
 
 def _reference() -> dict[str, str]:
     """Return the pages of the reference that are made at build time, by their paths."""
-    found = {f"reference/commands/{name}.md": text for name, text in commands.pages().items()}
+    found = {"reference/http.md": http.page(http.description())}
+    found |= {f"reference/commands/{name}.md": text for name, text in commands.pages().items()}
     return found | {f"reference/grpc/{name}.md": text for name, text in contract.pages().items()}
 
 

@@ -5,7 +5,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from lastlayer.v1 import classifier_pb2, featurizer_pb2, types_pb2
-from tools.docs import commands, contract, python
+from tools.docs import commands, contract, http, python
 
 needs_buf = pytest.mark.skipif(
     not contract.BUF.exists(), reason="buf is not installed: run `make .venv-protos/installed`"
@@ -74,6 +74,21 @@ def test_every_command_and_option_is_there() -> None:
 
     for name, group in commands.programs().items():
         check(group, click.Context(group, info_name=name), pages[name])
+
+
+def test_every_path_and_parameter_of_the_http_door_is_there() -> None:
+    api = http.description()
+    page = http.page(api)
+    for path, methods in api["paths"].items():
+        for method, operation in methods.items():
+            _, _, after = page.partition(f"### `{method.upper()} {path}` {{")
+            section = after.partition("\n### ")[0]
+            queries = [parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "query"]
+            assert section
+            assert [name for name in queries if f"\n| `{name}` | " not in section] == []
+    assert "Answers 200 with [Predictions](#predictions)." in page
+    assert "| `accuracy_interval` | list of number and number or `null` |  |" in page
+    assert "ValidationError" not in page  # which nothing answers
 
 
 def test_every_public_name_of_python_is_there_once() -> None:
