@@ -27,10 +27,10 @@ down: .venv/runs ## stop them
 PYTEST := PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 TESTS := tests/e2e tests/attacks tests/integration tests/unit
 
-test: install .venv-protos/installed ## run the tests that need no container engine, but for the long ones
+test: install .venv-protos/installed .venv-triton/installed ## run the tests that need no container engine, but for the long ones
 	$(PYTEST) -m 'not long' $(TESTS)
 
-test-long: install .venv-protos/installed ## run the long ones: faults, slow attacks, programs of other projects
+test-long: install .venv-protos/installed .venv-triton/installed ## run the long ones: faults, slow attacks, programs of other projects
 	$(PYTEST) -m long $(TESTS)
 
 test-faults: install ## kill, starve and overload the services for ten minutes (SOAK_SECONDS=600: for longer)
@@ -64,11 +64,12 @@ protos: .venv-protos/installed ## check the contract, then generate its stubs
 
 protos-check: .venv-protos/installed
 	$(check_contract)
-	rm -rf .venv-protos/fresh && cp -R protos .venv-protos/fresh && rm -f .venv-protos/fresh/lastlayer/v1/*_pb2*
+	rm -rf .venv-protos/fresh && cp -R protos .venv-protos/fresh && rm -f .venv-protos/fresh/lastlayer/*/*_pb2*
 	$(call generate,.venv-protos/fresh)
 	@diff -rq -x __pycache__ .venv-protos/fresh protos || { echo 'What is generated is stale: run `make protos`.' >&2; exit 1; }
 	# This environment has protobuf 6, the tests' has 7: the stubs load with both.
-	PYTHONPATH=protos .venv-protos/bin/python -c "import lastlayer.v1.featurizer_pb2_grpc, lastlayer.v1.classifier_pb2_grpc"
+	PYTHONPATH=protos .venv-protos/bin/python -c "import lastlayer.v1.featurizer_pb2_grpc, lastlayer.v1.classifier_pb2_grpc, \
+	  lastlayer.open_inference.service_pb2_grpc"
 
 # The baseline is the contract as it was last generated: what is in it stays, and what is new is added to it.
 define check_contract
@@ -79,19 +80,25 @@ endef
 define generate
 .venv-protos/bin/python -m grpc_tools.protoc -Iprotos -I.venv-protos/googleapis \
   --plugin=.venv-protos/bin/protoc-gen-mypy_grpc \
-  --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) --mypy_grpc_out=$(1) protos/lastlayer/v1/*.proto
+  --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) --mypy_grpc_out=$(1) protos/lastlayer/*/*.proto
+# The names of the Open Inference Protocol are not ours alone: lastlayer/open_inference/__init__.py has the reason.
+sed -i.default 's/_descriptor_pool\.Default()/_descriptor_pool.DescriptorPool()/' $(1)/lastlayer/open_inference/service_pb2.py
+rm $(1)/lastlayer/open_inference/service_pb2.py.default
 .venv-protos/bin/buf build protos --exclude-source-info --output $(1)/baseline.binpb
 endef
 
-docs: install ## write the generated parts of README.md and CONTRIBUTING.md
+docs: .venv/docs .venv-protos/installed ## write the generated parts of pages, and build all pages as a site, site/index.html
 	$(BIN)/python -m tools.docs write
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 rivals: .venv-mlserver/installed .venv-bentoml/installed ## install what benchmarks.featurize --rivals measures
 
 lock: ## resolve the lock files anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header requirements/protos.in -o requirements/protos.txt
 	uv pip compile -q --universal --generate-hashes --no-header requirements/audit.in -o requirements/audit.txt
+	uv pip compile -q --universal --generate-hashes --no-header requirements/triton.in -o requirements/triton.txt
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml --extra dev -o requirements/dev.txt
+	uv pip compile -q --universal --generate-hashes --no-header requirements/docs.in -c requirements/dev.txt -o requirements/docs.txt
 	uv pip compile -q --universal --generate-hashes --no-header requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	uv pip compile -q --universal --generate-hashes --no-header pyproject.toml requirements/build.in -c requirements/dev.txt \
 	  --extra all -o requirements/all.txt
@@ -126,6 +133,11 @@ lock: ## resolve the lock files anew (needs uv)
 	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
 	touch $@
 
+# And what builds the site.
+.venv/docs: .venv/installed requirements/docs.txt
+	$(BIN)/pip install --quiet --require-hashes -r requirements/docs.txt
+	touch $@
+
 .venv-scale/installed: requirements/scale.txt pyproject.toml
 	$(PYTHON) -m venv .venv-scale
 	.venv-scale/bin/pip install --quiet --require-hashes -r requirements/scale.txt
@@ -143,6 +155,12 @@ lock: ## resolve the lock files anew (needs uv)
 	mkdir -p .venv-protos/googleapis/google
 	ln -sfn "$$(.venv-protos/bin/python -c 'import google.rpc.status_pb2 as s; print(s.__file__.rpartition("/")[0])')" \
 	  .venv-protos/googleapis/google/rpc
+	touch $@
+
+# What calls the services by other people's protocol: with its protobuf 6 it cannot be where the tests are.
+.venv-triton/installed: requirements/triton.txt
+	$(PYTHON) -m venv .venv-triton
+	.venv-triton/bin/pip install --quiet --require-hashes -r requirements/triton.txt
 	touch $@
 
 .venv-mlserver/installed .venv-bentoml/installed: .venv-%/installed: benchmarks/rivals/%/requirements.txt

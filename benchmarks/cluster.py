@@ -1,4 +1,6 @@
-"""Simulates clusters that are larger than any machine at hand: `python -m benchmarks.cluster`. docs/scaling.md uses it.
+"""Simulates clusters that are larger than any machine at hand: `python -m benchmarks.cluster`.
+
+docs/explanation/scaling.md uses it.
 
 What goes in was measured by the other programs: the processor time of an image (`benchmarks/results/featurize.txt`),
 the images that a featurizer holds, how soon a classifier learns that a featurizer is gone, and the images of a shard.
@@ -198,7 +200,7 @@ def embed(cluster: Embedding, seed: int) -> Embedded:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Simulate what docs/scaling.md has in its largest rows."""
+    """Simulate what docs/explanation/scaling.md has in its largest rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image-ms", type=float, default=20.0, help="processor time of an image, in milliseconds")
     parser.add_argument("--rate", type=float, default=10_000, help="images a second that are served")

@@ -7,6 +7,7 @@ A comment right before a block tells the tests what to make of it, and no reader
 """
 
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,8 +17,8 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 RUNNABLE: Final = frozenset({"sh", "console", "python"})
 """Commands; commands after `$` with what they print; a program."""
 
-_FENCE: Final = re.compile(r"^```(\S*)\s*$")
-_MARK: Final = re.compile(r"^<!-- (not run|file): (.*) -->$")
+_FENCE: Final = re.compile(r"^ *```(\S*)\s*$")
+_MARK: Final = re.compile(r"^ *<!-- (not run|file): (.*) -->$")
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,15 @@ def blocks(page: str) -> list[Block]:
             continue
         mark = _MARK.match(lines[start - 1])
         marked = {mark[1].replace(" ", "_"): mark[2]} if mark else {}
-        found.append(Block(page, start + 2, language, "\n".join(lines[start + 1 : number]) + "\n", **marked))
+        text = textwrap.dedent("\n".join(lines[start + 1 : number])) + "\n"
+        found.append(Block(page, start + 2, language, text, **marked))
         start = None
     return found
 
 
 def spans(page: str) -> list[str]:
     """Return what stands between backticks in the text of a page, on one line each."""
-    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^ *```.*?^ *```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text)]
 
 

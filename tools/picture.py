@@ -1,4 +1,4 @@
-"""Makes docs/studio.png, the picture of the page in the README, out of drawings that are nobody's.
+"""Makes docs/assets/studio.png, the picture of the page in the README, out of drawings that are nobody's.
 
 python -m tools.picture [BACKBONE]     needs Chromium, and the backbone's weights (googlenet where nothing is said)
 """
@@ -16,7 +16,7 @@ from lastlayer.client import Client
 from lastlayer.local.services import WebService, free_port, running_services
 from tools.drawings import KINDS, jpeg
 
-TARGET = Path(__file__).resolve().parent.parent / "docs" / "studio.png"
+TARGET = Path(__file__).resolve().parent.parent / "docs/assets/studio.png"
 SIZE = (1200, 780)
 
 

@@ -18,6 +18,7 @@ def files() -> list[Path]:
         *sorted(ROOT.glob("docker-compose*.yml")),
         *sorted((ROOT / "deploy").glob("*.Dockerfile")),
         ROOT / "deploy/k8s/base/kustomization.yaml",
+        *sorted((ROOT / "deploy/kserve").iterdir()),
         *sorted((ROOT / "deploy/ray").iterdir()),
     ]
 

@@ -79,6 +79,7 @@ def test_a_large_photo_just_works(server: str, tmp_path: Path) -> None:
     assert predicted["label"] in COLOURS
 
 
+@pytest.mark.long
 def test_a_killed_classifier_loses_nothing_and_the_next_run_resumes(classifier: Service, tmp_path: Path) -> None:
     # Large enough that decoding takes a while: there is a middle in which to kill.
     write_photos(tmp_path / "train", each=12, side=900)

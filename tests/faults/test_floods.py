@@ -59,7 +59,7 @@ async def count(tally: Tally, call: Awaitable[str]) -> None:
 
 def connect(address: str) -> grpc.aio.Channel:
     """Return a connection of its own."""
-    return grpc.aio.insecure_channel(address, options=[*channel_options(), ("grpc.use_local_subchannel_pool", 1)])
+    return grpc.aio.insecure_channel(address, options=channel_options())
 
 
 async def flood_featurizer(address: str, *, calls: int) -> Tally:
@@ -153,9 +153,7 @@ def predicting(address: str, photo: bytes) -> Iterator[Others]:
     request = classifier_pb2.PredictRequest(model=MODEL, images=[types_pb2.Image(content=photo)])
 
     def predict() -> None:
-        with grpc.insecure_channel(
-            address, options=[*channel_options(), ("grpc.use_local_subchannel_pool", 1)]
-        ) as channel:
+        with grpc.insecure_channel(address, options=channel_options()) as channel:
             stub = classifier_pb2_grpc.ClassifierStub(channel)
             while not over.wait(0.05):
                 began = time.monotonic()

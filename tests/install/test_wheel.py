@@ -60,7 +60,7 @@ def install_client(installation: Install, settings: dict[str, str]) -> Installat
 
 
 def test_all_of_it(installation: Install, settings: dict[str, str], tmp_path: Path) -> None:
-    """Up, train, predict, upgrade as docs/upgrading.md says, predict the same, down."""
+    """Up, train, predict, upgrade as docs/how-to/operate/upgrading.md says, predict the same, down."""
     installed = installation("[all]", settings)
     write_photos(tmp_path / "photos", each=4)
     installed.run("cp photos/blue/000.jpg new.jpg")
@@ -68,7 +68,7 @@ def test_all_of_it(installation: Install, settings: dict[str, str], tmp_path: Pa
     assert "Version 1 of model default: 12 examples of 3 classes" in installed.run("client train photos").stdout
     predicted = installed.run("client predict new.jpg").stdout
     assert predicted.startswith("Image: new.jpg predicted as: blue with score: ")
-    [upgrade] = [block.text for block in blocks("docs/upgrading.md") if "pip install" in block.text]
+    [upgrade] = [block.text for block in blocks("docs/how-to/operate/upgrading.md") if "pip install" in block.text]
     again = upgrade.replace("'lastlayer[all]'", f"--no-deps --force-reinstall {installed.wheel}")
     assert again != upgrade
     assert "before-upgrade.db (" in installed.run(again).stdout

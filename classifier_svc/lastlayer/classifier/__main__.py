@@ -28,7 +28,7 @@ def main() -> None:
 def serve(address: str | None, featurizer: str | None, store_url: str | None) -> None:
     """Serve over gRPC until SIGTERM or Ctrl-C.
 
-    All other settings come from environment variables, which the README lists.
+    All other settings come from environment variables, see docs/reference/settings.md.
     """
     import asyncio
 

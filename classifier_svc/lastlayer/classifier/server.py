@@ -17,9 +17,11 @@ from lastlayer.classifier.features.given import FeatureImport
 from lastlayer.classifier.features.ingest import Ingest
 from lastlayer.classifier.features.watch import watch_featurizer
 from lastlayer.classifier.prediction.head_export import HeadExport
+from lastlayer.classifier.prediction.open_inference import InferenceModels
 from lastlayer.classifier.prediction.predictor import Predictor
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.classifier.service.handlers import Handlers, Pools
+from lastlayer.classifier.service.requests import MAX_IMAGES
 from lastlayer.classifier.service.servicer import ClassifierServicer
 from lastlayer.classifier.service.version_messages import describe
 from lastlayer.classifier.store.database import Database
@@ -28,10 +30,12 @@ from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.classifier.store.operation.sizes import export_sizes
 from lastlayer.classifier.training.jobs import TrainingJobs
-from lastlayer.rpc.channel import CLASSIFIER_SERVICE, FEATURES_HEALTH
+from lastlayer.open_inference.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from lastlayer.rpc.channel import CLASSIFIER_SERVICE, FEATURES_HEALTH, INFERENCE_SERVICE
 from lastlayer.rpc.credentials.tls import CertificateFiles, read_token
 from lastlayer.rpc.observability.metrics import export_metrics
 from lastlayer.rpc.server.lifecycle import GrpcServer
+from lastlayer.rpc.server.open_inference.servicer import InferenceServicer
 from lastlayer.rpc.server.security import server_security
 from lastlayer.v1 import classifier_pb2_grpc
 
@@ -69,12 +73,17 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
     security = server_security(settings, predict_methods=_PREDICT_METHODS)
     featurizer_security = _featurizer_security(settings)
     server = GrpcServer(
-        settings.address, services=[CLASSIFIER_SERVICE], grace_s=settings.grace_seconds, security=security
+        settings.address,
+        services=[CLASSIFIER_SERVICE, INFERENCE_SERVICE],
+        grace_s=settings.grace_seconds,
+        security=security,
     )
+    inference = InferenceServicer("lastlayer-classifier")
     # Whatever is pushed is closed, in reverse order, even where closing something else fails.
     async with contextlib.AsyncExitStack() as stack:
         await server.start()
         stack.push_async_callback(server.stop)
+        server.register(add_GRPCInferenceServiceServicer_to_server, inference)
         stack.enter_context(export_metrics(settings.metrics_address))
         database = await asyncio.to_thread(Database, settings.store)
         stack.push_async_callback(asyncio.to_thread, database.close)
@@ -84,16 +93,20 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         featurizer = FeaturizerClient(settings.featurizer_target, featurizer_security)
         stack.push_async_callback(featurizer.close)
         handlers = _make_handlers(database, featurizer, pools)
+        check_room = handlers.predictor.check_room
         server.register(
             classifier_pb2_grpc.add_ClassifierServicer_to_server,
             ClassifierServicer(handlers),
-            checks={f"/{CLASSIFIER_SERVICE}/Predict": handlers.predictor.check_room},
+            checks={f"/{CLASSIFIER_SERVICE}/Predict": check_room, f"/{INFERENCE_SERVICE}/ModelInfer": check_room},
         )
+        models = InferenceModels(handlers.models, handlers.predictor, pools.predictions, max_images=MAX_IMAGES)
+        inference.serve(models)
         await server.set_serving(True)
         stack.push_async_callback(server.stop)  # before what its calls need is closed
 
         async def tell(up: bool) -> None:
             _FEATURIZER_UP.set(up)
+            models.featurizer_is_up = up
             await server.set_serving(up, FEATURES_HEALTH)
 
         watch = asyncio.create_task(watch_featurizer(featurizer, tell))

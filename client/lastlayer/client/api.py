@@ -692,6 +692,25 @@ class Client:
 
         Raises `ServerUnavailableError` where it cannot be reached, and `AccessError` where it does not know the token.
         """
+        services = self.health()
+        newest, visible = None, True
+        if services[CLASSIFIER_SERVICE] == "SERVING":  # which lists datasets with and without a featurizer
+            try:
+                newest = max(self.list_datasets(), key=lambda dataset: dataset.update_time, default=None)
+            except AccessError as error:
+                if error.code != "PERMISSION_DENIED":
+                    raise
+                visible = False
+        return ServerStatus(self.server, services, newest.backbone if newest is not None else "", visible)
+
+    def health(self) -> dict[str, str]:
+        """Return what health says, as `ServerStatus.services` has it. By default a server asks for no token here.
+
+        Raises `ServerUnavailableError` where the server cannot be reached, and `AccessError` where it wants a token.
+
+        >>> client.health()["server"]
+        'SERVING'
+        """
         from grpc_health.v1 import health_pb2, health_pb2_grpc
 
         health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types leave its methods out
@@ -703,15 +722,7 @@ class Client:
                 services[label] = "SERVICE_UNKNOWN"
             else:
                 services[label] = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
-        newest, visible = None, True
-        if services[CLASSIFIER_SERVICE] == "SERVING":  # which lists datasets with and without a featurizer
-            try:
-                newest = max(self.list_datasets(), key=lambda dataset: dataset.update_time, default=None)
-            except AccessError as error:
-                if error.code != "PERMISSION_DENIED":
-                    raise
-                visible = False
-        return ServerStatus(self.server, services, newest.backbone if newest is not None else "", visible)
+        return services
 
     def _call(self, method: Callable[..., _ResponseT], request: "Message", *, repeat: bool = True) -> _ResponseT:
         patience = Patience(self.server, self._timeout_s)

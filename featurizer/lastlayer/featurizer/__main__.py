@@ -1,6 +1,7 @@
 """The command `featurizer`: lists and fetches backbones, and serves one."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,9 @@ def main() -> None:
     """Turn images into feature vectors with a frozen network."""
     from lastlayer.rpc.system.extras import explain_missing
 
+    # The network and the decoders keep all processors busy: threads for the small products of NumPy, which reads this
+    # once, as it is imported, would only wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if sentence := explain_missing("featurizer"):
         raise click.ClickException(sentence)
 
@@ -193,7 +197,7 @@ def _local_backbone(backbone: str | None) -> "Iterator[LocalBackbone]":
 def serve(backbone: str | None, address: str | None, mirror: Path | None) -> None:
     """Serve a backbone over gRPC until SIGTERM or Ctrl-C; fetch its weights if need be.
 
-    All other settings come from environment variables, which the README lists.
+    All other settings come from environment variables, see docs/reference/settings.md.
     """
     import asyncio
 

@@ -1,4 +1,4 @@
-"""What the commands `quantize` and `tune` read and print."""
+"""What commands read, and what `quantize` and `tune` print."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,18 @@ from lastlayer.rpc.errors import ImageError
 
 _LEAST_PHOTOS: Final = 30
 _MOST_PHOTOS: Final = 300
-_MAX_PIXELS: Final = 64_000_000
+MAX_PIXELS: Final = 64_000_000
+"""The most pixels of a photo that is used."""
 _MAX_BYTES: Final = 64 << 20
 _SUFFIXES: Final = (".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+
+def find_photos(folder: Path) -> list[Path]:
+    """Return the photos of a folder and of the folders in it, in an order that is the same each time and mixes them."""
+    paths = [path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file()]
+    paths = sorted(path for path in paths if path.stat().st_size <= _MAX_BYTES)
+    np.random.default_rng(0).shuffle(paths)
+    return paths
 
 
 def read_photos(folder: Path, size: Preprocessing) -> npt.NDArray[np.uint8]:
@@ -30,16 +39,12 @@ def read_photos(folder: Path, size: Preprocessing) -> npt.NDArray[np.uint8]:
     Of many some are taken, from all over the folder. What cannot be decoded is left out. Raises BackboneError where
     there are too few.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
-    np.random.default_rng(0).shuffle(paths)
     photos: list[npt.NDArray[np.uint8]] = []
-    for path in paths:
+    for path in find_photos(folder):
         if len(photos) == _MOST_PHOTOS:
             break
         try:
-            if path.stat().st_size > _MAX_BYTES:
-                continue
-            photos.append(decode(path.read_bytes(), width=size.width, height=size.height, max_pixels=_MAX_PIXELS))
+            photos.append(decode(path.read_bytes(), width=size.width, height=size.height, max_pixels=MAX_PIXELS))
         except (ImageError, OSError):
             continue
     if len(photos) < _LEAST_PHOTOS:

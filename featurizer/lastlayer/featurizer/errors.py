@@ -15,6 +15,10 @@ class BulkError(Exception):
     """Stored images cannot be featurized: a source, a folder or an option is wrong. Its text says how."""
 
 
+class ConversionError(Exception):
+    """A whole model cannot be written as one file, or the file predicts otherwise. Its text is one sentence."""
+
+
 class ImageUndecodableError(ImageError):
     """The bytes are no image of a supported format, or are damaged or cut short."""
 

@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from lastlayer.local.export.command import export
 from lastlayer.rpc.system.help import CONTEXT, Group, example
 
 # The rest is imported where it is used, so that --help answers at once.
@@ -94,6 +95,9 @@ def demo() -> None:
     from lastlayer.local.demo import run_demo
 
     sys.exit(run_demo())
+
+
+main.add_command(export)
 
 
 def _check_installed() -> None:

@@ -8,6 +8,9 @@ FEATURIZER_SERVICE: Final = "lastlayer.v1.Featurizer"
 CLASSIFIER_SERVICE: Final = "lastlayer.v1.Classifier"
 """The services' full names: gRPC, the health service and metrics know them by these."""
 
+INFERENCE_SERVICE: Final = "inference.GRPCInferenceService"
+"""The full name of the service of the Open Inference Protocol, which both have beside theirs."""
+
 FEATURES_HEALTH: Final = f"{CLASSIFIER_SERVICE}/features"
 """The health service's name for what of the classifier needs the featurizer; the rest is served without it."""
 
@@ -80,6 +83,9 @@ def channel_options(*, watched_service: str | None = None) -> list[tuple[str, st
         # Until the next attempt to connect all calls fail at once: callers that try for a second or two would give up
         # on a server that is back.
         ("grpc.max_reconnect_backoff_ms", 500),
+        # By default the channels of a process share their connections: a new one would fail at once for as long as
+        # another waits for its next attempt at the same address, even though a server has started there meanwhile.
+        ("grpc.use_local_subchannel_pool", 1),
         ("grpc.service_config", json.dumps(config)),
         # gRPC sends a call again that never left this machine, and silently gives that up for requests above this size:
         # by default 256 KiB, less than most photos have.

@@ -69,7 +69,8 @@ class ServiceSettings(BaseSettings):
         None, description="CA whose certificates clients must show (mutual TLS), PEM; clients need none where empty"
     )
     tokens_file: File | None = Field(
-        None, description="TOML file of the tokens that calls need, see docs/security.md; none needed where empty"
+        None,
+        description="TOML file of the tokens that calls need: docs/how-to/operate/security.md; none where empty",
     )
     open_services: Annotated[str, AfterValidator(_open_services)] = Field(
         "health", description="what answers without a token: `health`, `reflection`, both between commas, or `none`"

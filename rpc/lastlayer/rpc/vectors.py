@@ -13,7 +13,7 @@ import numpy.typing as npt
 TOLERATED_MEAN_COSINE: Final = 0.99
 """How far features may be from those in float32: the least mean cosine at a tap with which heads are as good.
 
-Measured with int8 on GoogLeNet and Xception: docs/performance.md.
+Measured with int8 on GoogLeNet and Xception: docs/explanation/performance.md.
 """
 
 _DTYPE = np.dtype("<f4")

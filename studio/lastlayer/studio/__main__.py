@@ -19,7 +19,7 @@ def main() -> None:
 def serve(address: str | None, classifier: str | None) -> None:
     """Serve over HTTP until SIGTERM or Ctrl-C.
 
-    All other settings come from environment variables, which the README lists.
+    All other settings come from environment variables, see docs/reference/settings.md.
     """
     from lastlayer.client.errors import InvalidInputError
     from lastlayer.rpc.observability.logs import setup_logging

@@ -1,4 +1,4 @@
-"""The studio as an ASGI application: the routes of `/v1`, the page, and what guards both."""
+"""The studio as an ASGI application: the routes of `/v1` and `/v2`, the page, and what guards them."""
 
 import asyncio
 import contextlib
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from lastlayer.client.api import Client
 from lastlayer.studio.routes import access, datasets, examples, exports, models, prediction, training
+from lastlayer.studio.routes.open_inference import routes as open_inference
 from lastlayer.studio.web import problems
 from lastlayer.studio.web.lane import Lane
 from lastlayer.studio.web.security import Guard
@@ -25,7 +26,7 @@ PAGE: Final = Path(__file__).parent / "page"
 _WORDS: Final = """\
 Lastlayer over HTTP. Images come as files of a form, as base64 in JSON, or as the body of the request. Where the
 classifier asks for a token, send `Authorization: Bearer TOKEN`. Failures are `application/problem+json` with the codes
-and reasons of the gRPC statuses."""
+and reasons of the gRPC statuses. Below `/v2` is the Open Inference Protocol, with failures as `{"error": …}`."""
 
 
 def create_app(client: Client, *, hosts: frozenset[str]) -> ASGIApp:
@@ -50,7 +51,7 @@ def create_app(client: Client, *, hosts: frozenset[str]) -> ASGIApp:
     app.state.batches = asyncio.Semaphore(1)
     app.state.trainings = asyncio.Semaphore(training.AT_ONCE)
     problems.install(app)
-    for module in (access, datasets, examples, models, training, prediction, exports):
+    for module in (access, datasets, examples, models, training, prediction, exports, open_inference):
         app.include_router(module.router)
 
     @app.get("/healthz", include_in_schema=False)

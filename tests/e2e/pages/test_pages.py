@@ -18,6 +18,8 @@ from tests.markdown import ROOT, RUNNABLE, Block, blocks
 from tests.programs import WAIT_S, run
 
 PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))]
+TUTORIAL = [page for page in PAGES if page.startswith("docs/tutorial/")]
+"""Its pages are one story, each going on where the one before it ended."""
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,15 @@ def flowers(world: World, folder: Path) -> Iterator[World]:
     with world.client() as client:
         client.add_examples(folder / "photos", dataset="flowers")
         client.train("flowers")
+    yield world
+
+
+@contextlib.contextmanager
+def trained(world: World, folder: Path) -> Iterator[World]:
+    """The model `default`."""
+    with world.client() as client:
+        client.add_examples(folder / "photos")
+        client.train()
     yield world
 
 
@@ -71,12 +82,19 @@ def custom_vision(world: World, folder: Path) -> Iterator[World]:
 
 
 PREPARED: Mapping[str, Callable[[World, Path], contextlib.AbstractContextManager[World]]] = {
-    "README.md": flowers,
-    "docs/backup.md": flowers,
+    "README.md": trained,
+    "docs/how-to/clients/grpc.md": trained,
+    "docs/how-to/clients/http.md": trained,
+    "docs/how-to/clients/python.md": trained,
+    "docs/how-to/curate.md": flowers,
     "docs/how-to/custom-vision.md": custom_vision,
-    "docs/export.md": flowers,
-    "docs/networks.md": flowers,
-    "docs/security.md": secured,
+    "docs/how-to/mlnet.md": flowers,
+    "docs/how-to/operate/backup.md": flowers,
+    "docs/how-to/export.md": flowers,
+    "docs/how-to/take-a-model-away.md": flowers,
+    "docs/how-to/triton.md": flowers,
+    "docs/explanation/networks.md": flowers,
+    "docs/how-to/operate/security.md": secured,
 }
 """What is there before a page begins."""
 
@@ -85,30 +103,56 @@ READERS: Mapping[str, Callable[[Path], object]] = {"mine.toml": read_backbone, "
 
 
 LONG = {
-    "docs/backup.md",
-    "docs/embed.md",
-    "docs/export.md",
+    "docs/how-to/curate.md",
+    "docs/how-to/mlnet.md",
+    "docs/reference/commands/README.md",
+    "docs/how-to/operate/backup.md",
+    "docs/how-to/embed.md",
+    "docs/how-to/export.md",
+    "docs/explanation/networks.md",
+    "docs/how-to/take-a-model-away.md",
     "docs/how-to/test-your-own-code.md",
-    "docs/networks.md",
-    "docs/security.md",
+    "docs/how-to/operate/security.md",
 }
-"""They start services anew, or convert models."""
+"""They start services anew, convert models, or train often."""
+
+
+def is_run(block: Block) -> bool:
+    return bool(block.file) or (block.language in RUNNABLE and not block.not_run)
+
+
+def run_page(page: str, world: World, folder: Path) -> None:
+    for block in filter(is_run, blocks(page)):
+        if block.file:
+            (folder / block.file).write_text(block.text)
+            READERS[block.file](folder / block.file)
+        else:
+            world.run(block, folder)
 
 
 @pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=[pytest.mark.long] if page in LONG else []) for page in PAGES]
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.long] if page in LONG else [])
+        for page in PAGES
+        if page not in TUTORIAL and any(is_run(block) for block in blocks(page))
+    ],
 )
 def test_a_page(page: str, world: World, tmp_path: Path) -> None:
     world.forget()
     folder = world.folder(tmp_path / "clone")
     prepare = PREPARED.get(page, lambda world, _: contextlib.nullcontext(world))
     with prepare(world, folder) as there:
-        for block in blocks(page):
-            if block.file:
-                (folder / block.file).write_text(block.text)
-                READERS[block.file](folder / block.file)
-            elif block.language in RUNNABLE and not block.not_run:
-                there.run(block, folder)
+        run_page(page, there, folder)
+
+
+@pytest.mark.long
+def test_the_tutorial(world: World, tmp_path: Path) -> None:
+    world.forget()
+    folder = world.folder(tmp_path / "clone")
+    assert len(TUTORIAL) == 7
+    for page in TUTORIAL:
+        run_page(page, world, folder)
 
 
 def test_what_a_page_shows_wrongly_is_found(world: World, tmp_path: Path) -> None:

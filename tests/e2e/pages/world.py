@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lastlayer.client import Client
 from lastlayer.local.services import SCRIPTS, free_port
+from tests import triton
 from tests.e2e.pages.network import write_network
 from tests.e2e.pages.photos import write_photos
 from tests.markdown import ROOT, Block, commands, is_printed
@@ -51,6 +52,7 @@ class World:
         (path / ".venv/bin").symlink_to(SCRIPTS)
         (path / "deploy").mkdir()
         shutil.copy(ROOT / "deploy/make-dev-ca.sh", path / "deploy")
+        shutil.copytree(ROOT / "examples/whole-model", path / "examples/whole-model")
         return path
 
     def run(self, block: Block, folder: Path) -> None:
@@ -64,7 +66,8 @@ class World:
                             f"{block}: `{command.text}` prints no line like\n  {line}\nbut\n  " + "\n  ".join(printed)
                         )
         elif block.language == "python":
-            self._run(block, [sys.executable, "-W", "error", "-c", self._local(block.text)], folder)
+            python = triton.PYTHON if "import tritonclient" in block.text else sys.executable
+            self._run(block, [str(python), "-W", "error", "-c", self._local(block.text)], folder)
         else:
             self._shell(block, block.text, folder)
 

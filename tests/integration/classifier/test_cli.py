@@ -56,7 +56,7 @@ def test_a_store_of_a_newer_version_is_refused_as_the_page_on_upgrading_shows(tm
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     before = store.read_bytes()
     done = run("serve", "--store-url", f"sqlite:///{store}", CLASSIFIER_LOG_LEVEL="ERROR")
-    [shown] = [block.text for block in blocks("docs/upgrading.md") if block.language == "text"]
+    [shown] = [block.text for block in blocks("docs/how-to/operate/upgrading.md") if block.language == "text"]
     assert done.returncode == 1
     assert done.stderr.endswith(shown.replace("/home/you/.lastlayer/store/lastlayer.db", str(store)))
     assert store.read_bytes() == before

@@ -21,10 +21,9 @@ from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from lastlayer.classifier.domain.errors import ResourceNotFoundError
 from lastlayer.featurizer.errors import ImageUndecodableError
 from lastlayer.rpc.channel import CLASSIFIER_SERVICE, MAX_MESSAGE_BYTES
-from lastlayer.rpc.errors import InvalidFieldError, LastlayerError
+from lastlayer.rpc.errors import InvalidFieldError, LastlayerError, ResourceNotFoundError
 from lastlayer.rpc.status import to_status
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 

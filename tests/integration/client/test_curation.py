@@ -10,10 +10,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from lastlayer.classifier.domain.errors import ResourceNotFoundError
 from lastlayer.client import Client, InvalidInputError
 from lastlayer.client.export.npz import probabilities
-from lastlayer.rpc.errors import InvalidFieldError
+from lastlayer.rpc.errors import InvalidFieldError, ResourceNotFoundError
 from lastlayer.v1 import classifier_pb2
 from tests.integration.client.conftest import Photos, Run
 from tests.integration.client.fake_classifier import FakeClassifier

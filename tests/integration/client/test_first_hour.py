@@ -10,10 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
-from lastlayer.classifier.domain.errors import ResourceNotFoundError
 from lastlayer.client.__main__ import main
 from lastlayer.client.commands.interface import questions
-from lastlayer.rpc.errors import PermissionDeniedError
+from lastlayer.rpc.errors import PermissionDeniedError, ResourceNotFoundError
 from tests.integration.client.conftest import Photos, Run
 from tests.integration.client.fake_classifier import FakeClassifier
 from tests.programs import WAIT_S

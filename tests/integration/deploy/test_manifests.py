@@ -96,9 +96,9 @@ def test_images_have_the_version(manifests: list[Manifest]) -> None:
 
 
 def test_an_overlay_of_ones_own_takes_the_version_from_the_base(kustomize: tuple[str, ...], tmp_path: Path) -> None:
-    """The one that deploy/README.md shows."""
+    """The one that docs/how-to/operate/kubernetes.md shows."""
     shutil.copytree(FOLDER, tmp_path / "k8s")
-    [shown] = [block for block in blocks("deploy/README.md") if block.language == "yaml"]
+    [shown] = [block for block in blocks("docs/how-to/operate/kubernetes.md") if block.language == "yaml"]
     own = tmp_path / "k8s/overlays/mine"
     own.mkdir()
     (own / "kustomization.yaml").write_text(shown.text)

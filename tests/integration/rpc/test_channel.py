@@ -1,5 +1,6 @@
 """Calls go to servers that say that they serve, and to no other."""
 
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -73,3 +74,21 @@ async def test_where_none_serves_a_call_fails_at_once() -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.GetBackbone(featurizer_pb2.GetBackboneRequest(), timeout=30)
         assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_new_channel_does_not_wait_for_the_next_attempt_of_another() -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+    request = featurizer_pb2.GetBackboneRequest()
+    async with grpc.aio.insecure_channel(address, options=channel_options()) as early:
+        with pytest.raises(grpc.aio.AioRpcError, match="refused"):
+            await featurizer_pb2_grpc.FeaturizerStub(early).GetBackbone(request)
+        server = GrpcServer(address, services=[FEATURIZER_SERVICE], grace_s=1)
+        await server.start()
+        server.register(featurizer_pb2_grpc.add_FeaturizerServicer_to_server, Named("late"))
+        await server.set_serving(True)
+        async with grpc.aio.insecure_channel(address, options=channel_options()) as late:
+            found = await featurizer_pb2_grpc.FeaturizerStub(late).GetBackbone(request)
+        await server.stop()
+    assert found.name == "late"

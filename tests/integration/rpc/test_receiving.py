@@ -79,8 +79,7 @@ async def serving(
 @asynccontextmanager
 async def connect(address: str) -> AsyncIterator[Stub]:
     """Open a connection of its own."""
-    options = [*channel_options(), ("grpc.use_local_subchannel_pool", 1)]
-    async with grpc.aio.insecure_channel(address, options=options) as channel:
+    async with grpc.aio.insecure_channel(address, options=channel_options()) as channel:
         yield classifier_pb2_grpc.ClassifierStub(channel)
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import grpc
 import pytest
 
-from lastlayer.classifier.domain.errors import ResourceNotFoundError, StoreFullError, StoreReadOnlyError
+from lastlayer.classifier.domain.errors import StoreFullError, StoreReadOnlyError
 from lastlayer.featurizer.errors import ImageTooLargeError
 from lastlayer.rpc import errors, status
+from lastlayer.rpc.errors import ResourceNotFoundError
 from lastlayer.v1 import types_pb2
 
 

@@ -12,8 +12,8 @@ from lastlayer.featurizer.config import FeaturizerSettings
 from tests.markdown import ROOT, RUNNABLE, blocks, commands, spans
 from tests.unit.tools.commands import all_options, find_mistake, simple_commands
 
-FOLDERS = (".", "[!.]*", ".github")
-PAGES = sorted(path.relative_to(ROOT).as_posix() for folder in FOLDERS for path in ROOT.glob(f"{folder}/*.md"))
+FOLDERS = (".", "[!.]*", ".github", "docs/**")
+PAGES = sorted({path.relative_to(ROOT).as_posix() for folder in FOLDERS for path in ROOT.glob(f"{folder}/*.md")})
 HISTORY = {"CHANGELOG.md"}
 """Tells of what was, too."""
 
@@ -32,7 +32,7 @@ def scripts(page: str) -> list[str]:
 
 
 def test_the_pages() -> None:
-    assert {"README.md", "docs/faults.md", "deploy/README.md", "protos/README.md"} <= set(PAGES)
+    assert {"README.md", "docs/explanation/faults.md", "deploy/README.md", "protos/README.md"} <= set(PAGES)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,4 +1,4 @@
-"""Each promise of SECURITY.md and docs/faults.md names its tests; `test_paths` looks whether they are there."""
+"""Each promise of SECURITY.md and docs/explanation/faults.md names its tests; `test_paths` looks for them."""
 
 import re
 from pathlib import Path
@@ -26,6 +26,6 @@ def test_every_row_of_security_has_its_tests() -> None:
 
 
 def test_every_fault_has_its_tests() -> None:
-    faults = tables("docs/faults.md")[0]
+    faults = tables("docs/explanation/faults.md")[0]
     assert len(faults) >= 18
     assert [row[0] for row in faults if not names_tests(row[-1])] == []

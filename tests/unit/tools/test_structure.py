@@ -28,7 +28,7 @@ def test_an_arrow_that_a_longer_way_shows_is_left_out() -> None:
 
 def test_our_packages_and_their_imports_are_found() -> None:
     found = edges(packages())
-    assert found["lastlayer.classifier"] == {"lastlayer.rpc", "lastlayer.v1"}
+    assert found["lastlayer.classifier"] == {"lastlayer.open_inference", "lastlayer.rpc", "lastlayer.v1"}
     assert found["lastlayer.v1"] == set()
 
 

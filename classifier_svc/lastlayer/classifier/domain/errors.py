@@ -3,18 +3,6 @@
 from lastlayer.rpc.errors import LastlayerError
 
 
-class ResourceNotFoundError(LastlayerError):
-    """No dataset, model or version has this name."""
-
-    reason = "RESOURCE_NOT_FOUND"
-
-    def __init__(self, resource: str, name: str, hint: str = "") -> None:
-        """`resource` is its kind, such as `model`; `hint` is a further sentence, such as which names exist."""
-        super().__init__(
-            f"There is no {resource} `{name}`.{' ' * bool(hint)}{hint}", metadata={"resource": resource, "name": name}
-        )
-
-
 class DatasetNotTrainableError(LastlayerError):
     """The dataset cannot be trained on."""
 

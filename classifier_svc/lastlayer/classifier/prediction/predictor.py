@@ -4,6 +4,7 @@ It explains predictions in the same way.
 """
 
 import contextlib
+import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +43,8 @@ class PredictionRequest:
     images: Sequence[bytes]
     threshold: float | None
     """The least probability of the best class with which a prediction is not rejected; the head's where None."""
+    logits: bool = False
+    """Whether `Predicted.logits` is wanted."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,9 @@ class Predictor:
         """
         with contextlib.nullcontext() if patient else self._window.call(len(request.images)):
             version, head = await self.version(request.model, request.version)
-            outcomes = await self.predict(version, head, request.images, deadline=deadline, patient=patient)
+            outcomes = await self.predict(
+                version, head, request.images, deadline=deadline, patient=patient, logits=request.logits
+            )
         threshold = head.threshold if request.threshold is None else request.threshold
         return Predictions(version, head, outcomes, threshold, accepts_all=request.threshold == 0)
 
@@ -123,8 +128,10 @@ class Predictor:
         deadline: float | None,
         patient: bool = False,
         hashes: bool = False,
+        logits: bool = False,
     ) -> list[Predicted | LastlayerError]:
-        """Return what a version makes of each image, with its perceptual hashes where those are wanted, or why nothing.
+        """Return what a version makes of each image, with its perceptual hashes and logits where those are wanted, or
+        why nothing.
 
         Raises what `FeaturizerClient.featurize` raises.
         """
@@ -155,7 +162,7 @@ class Predictor:
             scored = head.score(features)
         else:
             scored = await self._workers.run(head.score, features)
-        rows = zip(*scored, strict=True)
+        rows = zip(*scored, head.logits(features) if logits else itertools.repeat(None, len(found)), strict=True)
         return [
             outcome if isinstance(outcome, LastlayerError) else _predicted(*next(rows), outcome, head)
             for outcome in outcomes
@@ -188,10 +195,14 @@ class Predictor:
 
 
 def _predicted(
-    probabilities: npt.NDArray[np.float64], distance: np.float64, featurized: Featurized, head: Head
+    probabilities: npt.NDArray[np.float64],
+    distance: np.float64,
+    logits: npt.NDArray[np.float64] | None,
+    featurized: Featurized,
+    head: Head,
 ) -> Predicted:
     deepest = mean_over(featurized.vectors, head.taps[-1], head.views)
-    return Predicted(probabilities, deepest, float(distance), featurized.hashes)
+    return Predicted(probabilities, deepest, float(distance), featurized.hashes, logits)
 
 
 def _mismatch(version: ServedVersion, error: BackboneMismatchError) -> BackboneMismatchError:

@@ -8,7 +8,6 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from lastlayer.classifier.domain.errors import ResourceNotFoundError
 from lastlayer.classifier.domain.types import Dataset, StoredExample
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
@@ -20,7 +19,7 @@ from lastlayer.classifier.store.schema import (
     perceptual_hashes,
     thumbnails,
 )
-from lastlayer.rpc.errors import InvalidFieldError
+from lastlayer.rpc.errors import InvalidFieldError, ResourceNotFoundError
 
 LEAST_PREFIX_BYTES: Final = 4
 

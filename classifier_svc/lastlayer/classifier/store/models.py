@@ -9,11 +9,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from lastlayer.classifier.domain.errors import RequestIdReusedError, ResourceNotFoundError, VersionInUseError
+from lastlayer.classifier.domain.errors import RequestIdReusedError, VersionInUseError
 from lastlayer.classifier.domain.types import Model, ServedVersion, Version
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import backbones, models, versions
+from lastlayer.rpc.errors import ResourceNotFoundError
 
 _CLASSES: Final = "classes"
 """What the JSON of a version has from every release; all else of it is in the description by now."""
@@ -136,6 +137,21 @@ class ModelStore:
             if before:
                 query = query.where(versions.c.version < before)
             return [_version(row) for row in connection.execute(query).all()]
+
+    def index(self, name: str = "") -> list[tuple[str, int, bool]]:
+        """Return all versions by the names of their models, from the oldest, or those of one model.
+
+        Of each the model's name, its number, and whether it is the default. Raises ResourceNotFoundError.
+        """
+        query = (
+            sa.select(models.c.name, versions.c.version, models.c.default_version)
+            .select_from(versions.join(models))
+            .order_by(models.c.name, versions.c.version)
+        )
+        with self._database.reading() as connection:
+            if name:
+                query = query.where(models.c.id == self._find(connection, name).id)
+            return [(row.name, row.version, row.version == row.default_version) for row in connection.execute(query)]
 
     def delete_version(self, model: str, number: int) -> None:
         """Delete a version, and with the last one the model; raises ResourceNotFoundError or VersionInUseError."""

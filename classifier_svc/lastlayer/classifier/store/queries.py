@@ -7,10 +7,10 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from lastlayer.classifier.domain.errors import ResourceNotFoundError
 from lastlayer.classifier.domain.types import Backbone, Dataset, Tap
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import backbones, datasets, examples, feature_precisions, features
+from lastlayer.rpc.errors import ResourceNotFoundError
 from lastlayer.rpc.vectors import CROP_ALONE, View
 
 _MANY: Final = 500

@@ -1,4 +1,4 @@
-"""Counts trainings and times them; docs/metrics.md has the list of all metrics."""
+"""Counts trainings and times them; docs/reference/metrics.md has the list of all metrics."""
 
 import contextlib
 import time

@@ -31,7 +31,7 @@ _DECADE_COST: Final = 0.25
 `_LIKELY_L2` costs as much as that many nats of out-of-fold log-loss, summed over the examples; two cost four times as
 much. The best penalty hardly depends on the number of examples, but few find it only by luck. The log-loss on others
 fell from 1.24 to 1.14 with 2 photos in each of five classes, from 0.81 to 0.78 with 5, and rose nowhere by more than
-chance: on photos, thumbnails, digits and emoji (docs/training.md)."""
+chance: on photos, thumbnails, digits and emoji (docs/explanation/training.md)."""
 
 SEARCH_EXAMPLES: Final = 1000
 """The most examples on which all candidates are tried. Of more, a sample of this size decides which go on to all."""

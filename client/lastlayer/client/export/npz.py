@@ -10,7 +10,7 @@ from lastlayer.client.results import Head
 
 
 def to_npz(head: Head) -> bytes:
-    """Return the head as arrays that `numpy.load(…, allow_pickle=False)` reads; `docs/export.md` describes them."""
+    """Return the head as arrays that `numpy.load(…, allow_pickle=False)` reads; see docs/how-to/export.md."""
     weights, biases = arrays(head)
     file = io.BytesIO()
     np.savez(

@@ -1,6 +1,7 @@
 """Files by path or URL, in any file system that fsspec knows: found, read with patience, and written whole."""
 
 import contextlib
+import errno
 import logging
 import os
 import random
@@ -22,8 +23,8 @@ _ATTEMPTS: Final = 6
 _FIRST_PAUSE_S: Final = 0.5
 """An object store that answers 503 is asked again after this long, and then after twice as long each time."""
 
-_LASTING = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
-"""What another attempt does not mend."""
+_LASTING: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+"""What another attempt does not mend. Nor does it mend a name that is too long, which has no class of its own."""
 
 Result = TypeVar("Result")
 
@@ -118,9 +119,9 @@ def patiently(attempt: Callable[[], Result]) -> Result:
     for _ in range(_ATTEMPTS - 1):
         try:
             return attempt()
-        except _LASTING:
-            raise
-        except (OSError, TimeoutError) as error:
+        except OSError as error:
+            if isinstance(error, _LASTING) or error.errno == errno.ENAMETOOLONG:
+                raise
             _log.info("trying again in %.1f s: %s", pause, error)
             # At different moments, or many workers come back together.
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret

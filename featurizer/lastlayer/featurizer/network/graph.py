@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,13 @@ from lastlayer.featurizer.backbones.tap import Tap, TapKind
 from lastlayer.featurizer.config import EngineName, Precision
 from lastlayer.featurizer.errors import BackboneError
 from lastlayer.featurizer.network.engines import EngineError, Function, OpenVinoEngine, make_engine
-from lastlayer.featurizer.network.feature_maps import feature_map
 from lastlayer.featurizer.network.frozen_graph import Frozen, GraphCache, load_or_make, needed_part, read_graph
 from lastlayer.featurizer.network.lrn import replace_normalisations
 from lastlayer.featurizer.network.quantization import Quantized, quantize
 from lastlayer.rpc.system.cpu_quota import available_processors
+
+_RESHAPING: Final = ("Identity", "Reshape", "Squeeze")
+"""What leaves the numbers of a pooled vector as they are."""
 
 
 def configure_tensorflow(engine: EngineName | Literal["auto"] = "tensorflow") -> str:
@@ -165,6 +167,21 @@ def quantize_network(
     return quantize(model, images, whole_ranges=whole_ranges)
 
 
+def tapped_network(
+    spec: BackboneSpec, weights: Path, group: str, cache: GraphCache, taps: Sequence[str]
+) -> tuple[tf.Graph, tf.Tensor, list[tf.Tensor]]:
+    """Return a network that ends at some of its taps: its graph, its input and the vectors of the taps, in their order.
+
+    The input is uint8 [n, height, width, 3], each vector float32 [n, d]. Raises BackboneError.
+    """
+    frozen = _freeze(spec, weights, group, cache)
+    wanted = frozen._replace(tensors={tap: frozen.tensors[tap] for tap in taps})
+    # Other runtimes are as slow at local response normalisation as TensorFlow is, so that it is replaced for them, too:
+    # with GoogLeNet TensorFlow Lite and ONNX Runtime compute half as many images again.
+    definition, images, outputs, _ = _import(spec, wanted, weights, "tensorflow")
+    return definition, images, [outputs[tap] for tap in taps]
+
+
 def _freeze(spec: BackboneSpec, weights: Path, group: str, cache: GraphCache | None) -> Frozen:
     if spec.format == "frozen_graph":
         return Frozen(read_graph(weights), spec.input, {tap.name: tap.tensor for tap in spec.taps})
@@ -211,7 +228,33 @@ def _import(
                     f"{output.shape}; float32 of shape [n, d] or [n, height, width, d] is needed."
                 )
             outputs[name] = tf.reduce_mean(output, [1, 2]) if output.shape.rank == 4 else tf.identity(output)
-            if (mapped := feature_map(output)) is not None:
+            if (mapped := _feature_map(output)) is not None:
                 # OpenVINO knows only tensors that nothing else takes by their names.
                 maps[name] = tf.identity(mapped)
     return definition, images, outputs, maps
+
+
+def _feature_map(output: tf.Tensor) -> tf.Tensor | None:
+    """Return the map, float32 [n, height, width, d], whose mean over height and width is the vector of a tap.
+
+    `output` is the tap's tensor: [n, d], or [n, height, width, d], which is averaged. Where the network itself pools
+    all of a map into it, the map is the one before the pooling. None where the vector is no such mean.
+    """
+    pooled = output
+    while pooled.op.type in _RESHAPING:
+        pooled = pooled.op.inputs[0]
+    if _is_global_mean(pooled) and pooled.shape[-1] == output.shape[-1]:
+        return pooled.op.inputs[0]
+    return output if output.shape.rank == 4 else None
+
+
+def _is_global_mean(tensor: tf.Tensor) -> bool:
+    op: Any = tensor.op
+    if op.type not in ("Mean", "AvgPool") or op.inputs[0].shape.rank != 4:
+        return False
+    if op.type == "Mean":
+        axes = tf.get_static_value(op.inputs[1])
+        return axes is not None and sorted(int(axis) % 4 for axis in axes.flatten()) == [1, 2]
+    if op.get_attr("data_format") != b"NHWC" or tensor.shape[1:3] != (1, 1):
+        return False
+    return bool(op.get_attr("ksize")[1:3] == op.inputs[0].shape[1:3].as_list())

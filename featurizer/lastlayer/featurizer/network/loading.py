@@ -24,6 +24,8 @@ from lastlayer.rpc.system.memory import give_back_free_memory
 from lastlayer.rpc.vectors import TOLERATED_MEAN_COSINE
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from lastlayer.featurizer.network.frozen_graph import GraphCache
     from lastlayer.featurizer.network.graph import Graph
 
@@ -157,6 +159,12 @@ class LocalBackbone:
             cache=self._cache(),
             quantized=self.quantized if variant.precision == "int8" else None,
         )
+
+    def tapped(self, taps: Sequence[str]) -> "tuple[tf.Graph, tf.Tensor, list[tf.Tensor]]":
+        """Return what `network.graph.tapped_network` does; raises BackboneError."""
+        from lastlayer.featurizer.network.graph import tapped_network
+
+        return tapped_network(self.spec, self.resolved.weights, self.resolved.group, self._cache(), taps)
 
     def quantize(self, photos: npt.NDArray[np.uint8] | None = None) -> Quantized:
         """Make the network in int8 and keep it; raises BackboneError.

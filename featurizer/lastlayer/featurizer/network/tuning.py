@@ -1,7 +1,8 @@
 """Measures the ways to run a network on this machine, how fast and how near to float32, and takes the best.
 
 Features of other precisions are used together (a head is trained on some and predicts from others), as long as they are
-near: the mean cosine between the vectors of an image is what the measured heads do not notice, see docs/performance.md.
+near: the mean cosine between the vectors of an image is what the measured heads do not notice, see
+docs/explanation/performance.md.
 """
 
 import json

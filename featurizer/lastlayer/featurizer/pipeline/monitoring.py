@@ -1,4 +1,4 @@
-"""What the operators of the featurizer are told, by the conventions of Prometheus; docs/metrics.md has the list."""
+"""What operators of the featurizer are told, by the rules of Prometheus; docs/reference/metrics.md has the list."""
 
 from typing import Final
 

@@ -25,12 +25,14 @@ _PARTS: Final = ((1.0, 1), (0.92, 3), (0.85, 5), (0.77, 5), (0.7, 7))
 whole included. Further apart, what lies between two of them is missed: with 84 parts a crop by 15 % at one edge is
 found 46 times of 100 in place of 80."""
 
+_PART_COUNT: Final = sum(count**2 for _, count in _PARTS)
+
 _LEAST_CONTRAST: Final = 4.0
 """Below this standard deviation, of 255 levels, an image is so plain that its hashes would be those of its noise."""
 
 _across, _down = np.meshgrid(np.arange(_FREQUENCIES), np.arange(_FREQUENCIES))
-_KEPT: Final = (_across + _down > 0) & (_across + _down < _FREQUENCIES)
-_ODD_ACROSS: Final = (_across % 2 == 1)[_KEPT]
+_KEPT: Final = np.flatnonzero((_across + _down > 0) & (_across + _down < _FREQUENCIES))
+_ODD_ACROSS: Final = (_across % 2 == 1).ravel()[_KEPT]
 """The frequencies whose signs change where the image is mirrored."""
 
 
@@ -42,26 +44,29 @@ def perceptual_hashes(luminance: npt.NDArray[np.uint8]) -> bytes:
     levels = luminance.astype(np.float32)
     if levels.std() < _LEAST_CONTRAST:
         return b""
-    bases, places = _transforms()
+    bases = _transforms()
     rows = np.matmul(levels, bases.transpose(0, 2, 1))  # [bases, SIDE, frequencies across]
-    transformed = np.matmul(bases[places[:, 0]], rows[places[:, 1]])  # [parts, frequencies down, frequencies across]
-    signs = transformed[:, _KEPT] > 0
+    transformed = np.empty((_PART_COUNT, _FREQUENCIES**2), np.float32)
+    base = part = 0
+    for _, count in _PARTS:
+        # One product for each place down, of all places across: four times as fast as one for each part.
+        across = rows[base : base + count].transpose(1, 0, 2).reshape(SIDE, count * _FREQUENCIES)
+        found = np.matmul(bases[base : base + count], across).reshape(count, _FREQUENCIES, count, _FREQUENCIES)
+        grid = transformed[part : part + count**2].reshape(count, count, _FREQUENCIES, _FREQUENCIES)
+        grid[:] = found.transpose(0, 2, 1, 3)
+        base, part = base + count, part + count**2
+    signs = transformed.take(_KEPT, axis=1) > 0
     mirrored = signs[:1] ^ _ODD_ACROSS
     return np.packbits(np.vstack([signs[:1], mirrored, signs[1:]]), axis=1).tobytes()
 
 
 @functools.cache
-def _transforms() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
-    """Return the transforms of stretches of a line of pixels, float32 [bases, frequencies, SIDE], and for each part
-    those for its height and its width, intp [parts, 2]; the whole comes first.
+def _transforms() -> npt.NDArray[np.float32]:
+    """Return the transforms of the stretches of a line of pixels that `_PARTS` has, float32 [bases, frequencies, SIDE];
+    the whole comes first.
     """
-    bases: list[npt.NDArray[np.float64]] = []
-    places: list[tuple[int, int]] = []
-    for share, count in _PARTS:
-        first = len(bases)
-        bases += [_basis(start, start + share) for start in np.linspace(0, 1 - share, count)]
-        places += [(first + down, first + across) for down in range(count) for across in range(count)]
-    return np.array(bases, np.float32), np.array(places, np.intp)
+    starts = [(start, share) for share, count in _PARTS for start in np.linspace(0, 1 - share, count)]
+    return np.array([_basis(start, start + share) for start, share in starts], np.float32)
 
 
 def _basis(start: float, end: float) -> npt.NDArray[np.float64]:

@@ -13,13 +13,16 @@ from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.network.loading import Loaded, load
 from lastlayer.featurizer.pipeline import monitoring
 from lastlayer.featurizer.pipeline.pipeline import Pipeline
+from lastlayer.featurizer.service.open_inference import InferenceModels
 from lastlayer.featurizer.service.servicer import FeaturizerServicer
 from lastlayer.featurizer.weights.download import Progress
 from lastlayer.featurizer.weights.progress import progress_lines
 from lastlayer.featurizer.weights.store import WeightStore
-from lastlayer.rpc.channel import FEATURIZER_SERVICE, MAX_MESSAGE_BYTES
+from lastlayer.open_inference.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from lastlayer.rpc.channel import FEATURIZER_SERVICE, INFERENCE_SERVICE, MAX_MESSAGE_BYTES
 from lastlayer.rpc.observability.metrics import export_metrics
 from lastlayer.rpc.server.lifecycle import GrpcServer
+from lastlayer.rpc.server.open_inference.servicer import InferenceServicer
 from lastlayer.rpc.server.receiving import ReceiveLimits
 from lastlayer.rpc.server.security import server_security
 from lastlayer.rpc.vectors import View
@@ -115,14 +118,16 @@ async def running(settings: FeaturizerSettings, loader: Loader = load) -> AsyncI
     security = server_security(settings, predict_methods=_METHODS)
     server = GrpcServer(
         settings.address,
-        services=[FEATURIZER_SERVICE],
+        services=[FEATURIZER_SERVICE, INFERENCE_SERVICE],
         grace_s=settings.grace_seconds,
         security=security,
         # Classifiers end a stream after its one message. Memory is needed for other things here.
         limits=ReceiveLimits(streams=6),
     )
     exports = contextlib.ExitStack()
+    inference = InferenceServicer("lastlayer-featurizer")
     await server.start()
+    server.register(add_GRPCInferenceServiceServicer_to_server, inference)
     stopping = threading.Event()
     try:
         exports.enter_context(export_metrics(settings.metrics_address))
@@ -134,9 +139,12 @@ async def running(settings: FeaturizerSettings, loader: Loader = load) -> AsyncI
             featurizer_pb2_grpc.add_FeaturizerServicer_to_server,
             servicer,
             checks={
-                f"/{FEATURIZER_SERVICE}/{method}": pipeline.check_room for method in ("Featurize", "GetFeatureMaps")
+                f"/{FEATURIZER_SERVICE}/Featurize": pipeline.check_room,
+                f"/{FEATURIZER_SERVICE}/GetFeatureMaps": pipeline.check_room,
+                f"/{INFERENCE_SERVICE}/ModelInfer": pipeline.check_room,
             },
         )
+        inference.serve(InferenceModels(backbone, pipeline))
         monitoring.BACKBONE.labels(backbone.name, backbone.digest, backbone.device, backbone.precision).set(1)
         for tap in backbone.taps:
             monitoring.MEAN_COSINE.labels(tap.name).set(tap.mean_cosine)

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import Final
 
-_IDLE: Final = re.compile(rb"I\d{4} |WARNING: All log messages before absl::InitializeLog\(\)")
-"""How the lines of absl begin that tell of no fault."""
+_IDLE: Final = re.compile(rb"I\d{4} |INFO: |WARNING: All log messages before absl::InitializeLog\(\)")
+"""How the lines of absl and of TensorFlow Lite begin that tell of no fault."""
 
 
 @contextlib.contextmanager

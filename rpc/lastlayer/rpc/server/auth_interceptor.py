@@ -16,13 +16,22 @@ caller_scope: Final[contextvars.ContextVar[Scope]] = contextvars.ContextVar("cal
 class AuthorizationInterceptor(grpc.aio.ServerInterceptor):
     """Refuses calls without a valid token of the scope that the method needs, before their messages are parsed."""
 
-    def __init__(self, tokens: TokenFile, *, predict_methods: frozenset[str], open_services: frozenset[str]) -> None:
+    def __init__(
+        self,
+        tokens: TokenFile,
+        *,
+        predict_methods: frozenset[str],
+        open_services: frozenset[str],
+        open_methods: frozenset[str] = frozenset(),
+    ) -> None:
         """`predict_methods` are the paths (`/package.Service/Method`) that the scope `predict` suffices for; all others
-        need `admin`, which errs on the safe side for methods that are new. `open_services` answer without a token.
+        need `admin`, which errs on the safe side for methods that are new. `open_services` answer without a token, and
+        so do `open_methods`, paths as well.
         """
         self._tokens = tokens
         self._predict_methods = predict_methods
         self._open_services = open_services
+        self._open_methods = open_methods
 
     async def intercept_service(
         self,
@@ -31,7 +40,7 @@ class AuthorizationInterceptor(grpc.aio.ServerInterceptor):
     ) -> Handler | None:
         """Return the handler of a call that may be made, or one that refuses it."""
         method: str = handler_call_details.method
-        if service_of(method) not in self._open_services:
+        if service_of(method) not in self._open_services and method not in self._open_methods:
             metadata = handler_call_details.invocation_metadata or ()
             values = [value for key, value in metadata if key == "authorization"]
             scope: Scope = "predict" if method in self._predict_methods else "admin"

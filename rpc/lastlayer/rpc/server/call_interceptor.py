@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import grpc
-from google.protobuf import descriptor_pool
 from prometheus_client import Counter, Gauge, Histogram
 
 from lastlayer.rpc.observability import request_ids, traces
 from lastlayer.rpc.server.handlers import Context, Handler, wrap
+from lastlayer.rpc.server.open_inference.descriptors import find_service
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._methods = {
             f"/{service}/{method.name}": (service, method.name)
             for service in services
-            for method in descriptor_pool.Default().FindServiceByName(service).methods
+            for method in find_service(service).methods
         }
 
     async def intercept_service(

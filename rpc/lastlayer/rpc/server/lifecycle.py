@@ -18,6 +18,7 @@ from lastlayer.rpc.errors import BindError, NotReadyError
 from lastlayer.rpc.server.call_interceptor import CallInterceptor
 from lastlayer.rpc.server.error_interceptor import ErrorInterceptor
 from lastlayer.rpc.server.handlers import refuse_with, service_of
+from lastlayer.rpc.server.open_inference.descriptors import reflection_pool
 from lastlayer.rpc.server.receiving import DEFAULT_LIMITS, Check, ReceiveInterceptor, ReceiveLimits
 from lastlayer.rpc.server.security import ServerSecurity
 
@@ -127,7 +128,8 @@ class GrpcServer:
         self.bound_address = f"{self._address.rpartition(':')[0]}:{port}"
         server.add_generic_rpc_handlers([self._late])
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection((*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        services = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(services, server, reflection_pool(services))
         await self.set_serving(False)
         await server.start()
 

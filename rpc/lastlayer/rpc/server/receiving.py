@@ -21,11 +21,12 @@ from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
 from lastlayer.rpc.errors import DeadlinePassedError, InvalidFieldError, OverloadedError
 from lastlayer.rpc.server.deadlines import deadline_of
 from lastlayer.rpc.server.handlers import Context, Handler, each, function_of, service_of
+from lastlayer.rpc.server.open_inference.descriptors import PROBES
 from lastlayer.rpc.server.turns import TooManyWaitError, Turns
 
 _MALFORMED: Final = (
-    "The request cannot be read: its bytes are no message of the type that the method takes, as the files of "
-    "lastlayer/v1 declare it."
+    "The request cannot be read: its bytes are no message of the type that the method takes, as the contract "
+    "declares it."
 )
 _MIB: Final = 2**20
 
@@ -168,7 +169,9 @@ class ReceiveInterceptor(grpc.aio.ServerInterceptor):
     """
 
     def __init__(self, services: Iterable[str], limits: ReceiveLimits) -> None:
-        """`services` are the full names of ours. All others have gates of their own, as they need no token."""
+        """`services` are the full names of ours. All others have gates of their own, as they need no token, and so have
+        the probes of the Open Inference Protocol.
+        """
         self._services = frozenset(services)
         self._ours = {
             False: ReceiveGate(limits.calls, limits.call_bytes),
@@ -195,7 +198,8 @@ class ReceiveInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or handler.request_deserializer is None:
             return handler
         method: str = handler_call_details.method
-        gates = self._ours if service_of(method) in self._services else self._standard
+        ours = service_of(method) in self._services and method not in PROBES
+        gates = self._ours if ours else self._standard
         if handler.request_streaming:
             return _receive_each(handler, gates[True])
         return _receive_one(handler, gates[False], self._checks.get(method))

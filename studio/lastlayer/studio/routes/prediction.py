@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from lastlayer.client.errors import ImageError
-from lastlayer.studio.routes.needs import PROBLEMS, Classifier, Picture, ResourceName, image_body, read_images
+from lastlayer.studio.routes.needs import PROBLEMS, Classifier, ResourceName, image_body, read_images
 from lastlayer.studio.views import ExplanationView, Predictions, PredictionView
 from lastlayer.studio.web.lane import Lane
 from lastlayer.studio.web.problems import RefusedError
@@ -25,15 +25,15 @@ Threshold = Annotated[
 
 
 @contextlib.asynccontextmanager
-async def _turn(request: Request, what: str, pictures: list[Picture]) -> AsyncIterator[None]:
+async def turn(request: Request, what: str, images: Sequence[bytes]) -> AsyncIterator[None]:
     """Wait for a place at the classifier, of which there are two: one for single images, one for several at once."""
-    if len(pictures) > 1:
+    if len(images) > 1:
         batches: asyncio.Semaphore = request.app.state.batches
         async with batches:
             yield
         return
     lane: Lane = request.app.state.lane
-    async with lane.turn((what, len(pictures[0].content).bit_length())):  # large images take longer to decode
+    async with lane.turn((what, len(images[0]).bit_length())):  # large images take longer to decode
         yield
 
 
@@ -53,7 +53,7 @@ async def predict(
     pictures = await read_images(request)
     contents = [picture.content for picture in pictures]
     wanted: dict[str, Any] = {"model": model, "version": version, "top_k": top_k, "threshold": threshold}
-    async with _turn(request, "predict", pictures):
+    async with turn(request, "predict", contents):
         found = await run_in_threadpool(client.predict, contents, **wanted)
     results = [
         dataclasses.replace(PredictionView.of(entry), image=picture.name)
@@ -76,7 +76,7 @@ async def explain(
         raise RefusedError(
             400, "INVALID_ARGUMENT", "Send one image to be explained.", reason="INVALID_FIELD", field="image"
         )
-    async with _turn(request, "explain", [picture]):
+    async with turn(request, "explain", [picture.content]):
         try:
             found = await run_in_threadpool(client.explain, picture.content, model=model, version=version, label=label)
         except ImageError as error:  # it is too large or empty, and was not sent

@@ -14,10 +14,15 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from lastlayer.client.errors import BusyError, ClientError, InvalidInputError
+from lastlayer.rpc.errors import LastlayerError
+from lastlayer.rpc.status import CODES
 
 _log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+
+OPEN_INFERENCE: Final = "/v2"
+"""Below it failures are told as the Open Inference Protocol does: JSON with the one member `error`."""
 
 HTTP_STATUSES: Final[Mapping[str, int]] = {
     "CANCELLED": 503,
@@ -99,48 +104,60 @@ def problem_of(error: ClientError) -> Problem:
     )
 
 
-def to_response(problem: Problem) -> JSONResponse:
-    """Return the answer that tells of a problem."""
+def to_response(problem: Problem, path: str) -> JSONResponse:
+    """Return the answer that tells of a problem, as who called this path expects it."""
     headers = {}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(problem.retry_after_s)))
+    if path.startswith(f"{OPEN_INFERENCE}/"):
+        return JSONResponse({"error": problem.detail}, problem.status, headers)
     return JSONResponse(dataclasses.asdict(problem), problem.status, headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
     """Let all failures of an application be told as problems."""
 
-    async def tell_client_error(_: Request, error: Any) -> JSONResponse:
-        return to_response(problem_of(error))
+    async def tell_client_error(request: Request, error: Any) -> JSONResponse:
+        return to_response(problem_of(error), request.url.path)
 
-    async def tell_refusal(_: Request, error: Any) -> JSONResponse:
-        return to_response(error.problem)
+    async def tell_own_error(request: Request, error: Any) -> JSONResponse:
+        known = CODES.get(error.reason)
+        code = known.name if known else "INVALID_ARGUMENT"  # of the client alone, such as FILE_TOO_LARGE
+        status = HTTP_STATUSES[code]
+        return to_response(
+            Problem(HTTPStatus(status).phrase, status, error.message, code, error.reason), request.url.path
+        )
 
-    async def tell_invalid(_: Request, error: Any) -> JSONResponse:
+    async def tell_refusal(request: Request, error: Any) -> JSONResponse:
+        return to_response(error.problem, request.url.path)
+
+    async def tell_invalid(request: Request, error: Any) -> JSONResponse:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
         detail = f"`{place}` is not possible: {first['msg'][:1].lower()}{first['msg'][1:]}."
-        return to_response(Problem("Bad Request", 400, detail, "INVALID_ARGUMENT", "INVALID_FIELD", place))
+        problem = Problem("Bad Request", 400, detail, "INVALID_ARGUMENT", "INVALID_FIELD", place)
+        return to_response(problem, request.url.path)
 
     async def tell_http(request: Request, error: Any) -> JSONResponse:
         detail = error.detail if error.status_code not in (404, 405) else f"There is no {request.method} of this path."
         title = HTTPStatus(error.status_code).phrase
-        return to_response(Problem(title, error.status_code, detail, _CODES.get(error.status_code, "UNKNOWN")))
+        problem = Problem(title, error.status_code, detail, _CODES.get(error.status_code, "UNKNOWN"))
+        return to_response(problem, request.url.path)
 
-    async def tell_nobody(_: Request, __: Any) -> JSONResponse:
-        return to_response(Problem("Bad Request", 400, "The request broke off.", "CANCELLED"))
+    async def tell_nobody(request: Request, _: Any) -> JSONResponse:
+        return to_response(Problem("Bad Request", 400, "The request broke off.", "CANCELLED"), request.url.path)
 
-    async def tell_fault(_: Request, error: Exception) -> JSONResponse:
+    async def tell_fault(request: Request, error: Exception) -> JSONResponse:
         error_id = uuid.uuid4().hex[:12]
         _log.error("A request failed unexpectedly (%s).", error_id, exc_info=error)
         detail = f"The studio failed unexpectedly; its log has the details under the id {error_id}."
-        return to_response(
-            Problem("Internal Server Error", 500, detail, "INTERNAL", "INTERNAL", "", {"error_id": error_id})
-        )
+        problem = Problem("Internal Server Error", 500, detail, "INTERNAL", "INTERNAL", "", {"error_id": error_id})
+        return to_response(problem, request.url.path)
 
     app.add_exception_handler(ClientError, tell_client_error)
+    app.add_exception_handler(LastlayerError, tell_own_error)
     app.add_exception_handler(RefusedError, tell_refusal)
     app.add_exception_handler(ClientDisconnect, tell_nobody)
     app.add_exception_handler(RequestValidationError, tell_invalid)

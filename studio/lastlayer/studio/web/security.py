@@ -77,7 +77,7 @@ class Guard:
             self._check(headers, scope["path"])
             known = _token_of(headers)
         except RefusedError as error:
-            answer = to_response(error.problem)
+            answer = to_response(error.problem, scope["path"])
             answer.headers["Connection"] = "close"  # whatever else it was going to send is not read
             await answer(scope, receive, send_bound)
             return
@@ -102,7 +102,7 @@ class Guard:
         if origins and any(origin not in (f"http://{host}", f"https://{host}") for origin in origins):
             raise _foreign()
         # Requests without an Origin, such as images of other pages; a link from another page to ours is well.
-        if path.startswith("/v1/") and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        if path.startswith(("/v1/", "/v2/")) and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             raise _foreign()
         self._bodies.check(headers)
 

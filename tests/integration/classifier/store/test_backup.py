@@ -1,4 +1,4 @@
-"""The store is backed up under load and restored, as docs/backup.md says: the same answers come out of it."""
+"""The store is backed up under load and restored, as docs/how-to/operate/backup.md says: the answers are the same."""
 
 import asyncio
 import contextlib

@@ -61,11 +61,11 @@ async def test_the_main_job(settings: ClassifierSettings, postgres_url: str) -> 
 
 
 async def test_backup_under_load_and_restore(settings: ClassifierSettings, postgres_url: str, tmp_path: Path) -> None:
-    """By the commands of docs/backup.md."""
+    """By the commands of docs/how-to/operate/backup.md."""
     stored = settings.model_copy(update={"store_url": postgres_url})
     dump, restore = [
         block.text
-        for block in blocks("docs/backup.md")
+        for block in blocks("docs/how-to/operate/backup.md")
         if block.not_run and block.text.startswith(("pg_dump", "pg_restore"))
     ]
 

@@ -91,6 +91,7 @@ def test_auto_takes_a_network_in_int8_where_it_was_made(declaration: Path, monke
     assert before.digest == loaded(declaration).digest
 
 
+@pytest.mark.long
 def test_a_network_in_int8_that_is_damaged_is_not_used(declaration: Path, caplog: pytest.LogCaptureFixture) -> None:
     loaded(declaration, precision="int8")
     path = kept(declaration)

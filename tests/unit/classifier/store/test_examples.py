@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from lastlayer.classifier.domain.errors import DatasetNotTrainableError, ResourceNotFoundError
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError
 from lastlayer.classifier.domain.types import Backbone, NewExample, StoredExample, Tap
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore, Filter, Selector
-from lastlayer.rpc.errors import BackboneMismatchError, InvalidFieldError
+from lastlayer.rpc.errors import BackboneMismatchError, InvalidFieldError, ResourceNotFoundError
 
 OLD = Backbone("old", "a" * 64, (Tap("conv", False, 2),))
 NEW = Backbone("new", "b" * 64, (Tap("conv", False, 2),))

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from lastlayer.classifier.domain.errors import (
     DatasetNotTrainableError,
     RequestIdReusedError,
-    ResourceNotFoundError,
     StoreCorruptError,
     StoreFullError,
     StoreReadOnlyError,
@@ -22,7 +21,7 @@ from lastlayer.classifier.store.database import Database, StoreOpenError
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore, NewVersion
-from lastlayer.rpc.errors import BackboneMismatchError
+from lastlayer.rpc.errors import BackboneMismatchError, ResourceNotFoundError
 from lastlayer.rpc.vectors import View, place
 
 BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 2), Tap("scores", True, 3)))
@@ -203,6 +202,16 @@ def test_versions_are_numbered_and_the_newest_is_the_default(models: ModelStore)
     assert models.set_default("m", 1).default_version == 1
     assert models.get_version("m", 0).version == 1
     assert [entry.version for entry in models.page_versions("m", 3, 10)] == [2, 1]
+
+
+def test_all_versions_are_listed_by_the_names_of_their_models(models: ModelStore) -> None:
+    for name in ("n", "m", "m"):
+        models.add(version(model=name))
+    models.set_default("m", 1)
+    assert models.index() == [("m", 1, True), ("m", 2, False), ("n", 1, True)]
+    assert models.index("n") == [("n", 1, True)]
+    with pytest.raises(ResourceNotFoundError, match="There are: m, n"):
+        models.index("k")
 
 
 def test_numbers_of_deleted_versions_are_not_given_again(models: ModelStore) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from lastlayer.classifier.domain.errors import ResourceNotFoundError
 from lastlayer.classifier.domain.types import Backbone, NewExample, Tap, Version
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
@@ -16,6 +15,7 @@ from lastlayer.classifier.store.models import ModelStore
 from lastlayer.classifier.training.jobs import TrainingJobs, TrainingRequest
 from lastlayer.classifier.training.recipes import Preference, Recipe
 from lastlayer.classifier.training.trainer import ClassWeight
+from lastlayer.rpc.errors import ResourceNotFoundError
 from lastlayer.rpc.system.workers import Workers
 
 BACKBONE = Backbone("tiny", "a" * 64, (Tap("conv", False, 4),))

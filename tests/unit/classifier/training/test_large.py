@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from lastlayer.classifier.domain.errors import DatasetNotTrainableError, RecipeNotSupportedError, ResourceNotFoundError
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError, RecipeNotSupportedError
 from lastlayer.classifier.domain.types import Backbone, NewExample, Tap
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
@@ -19,6 +19,7 @@ from lastlayer.classifier.training.large import StoredExamples, choose_sample
 from lastlayer.classifier.training.recipes import Recipe, TapFeatures
 from lastlayer.classifier.training.report import TrainingReport
 from lastlayer.classifier.training.trainer import ClassWeight, Trained, TrainingCancelledError, train
+from lastlayer.rpc.errors import ResourceNotFoundError
 from lastlayer.rpc.system.workers import Workers
 from lastlayer.rpc.vectors import View
 from tests.unit.classifier.training.test_jobs import request, run
@@ -123,6 +124,7 @@ def test_the_estimate_is_of_examples_that_were_not_fitted(small: None) -> None:
     assert [trained.head.classes[number] for number in y] == list(of_sample[rows])
 
 
+@pytest.mark.long
 def test_the_mean_of_two_views_is_fitted(small: None) -> None:
     """Each view has the half of what tells the classes apart; the other half is noise."""
     features, labels = made_up()

@@ -1,6 +1,7 @@
 """What the structure of a file tells: size, memory, orientation, and whether it is decoded in our own process."""
 
 import contextlib
+import functools
 import io
 import struct
 from typing import Any
@@ -28,6 +29,11 @@ def structure_of(content: bytes, *, max_pixels: int = 64_000_000) -> Structure:
 
 def noise(width: int = 90, height: int = 70) -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8))
+
+
+@functools.cache
+def small(kind: str) -> bytes:
+    return saved(noise(20, 20), kind)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -159,7 +165,7 @@ def test_no_exif_data_breaks_the_reading_of_it(exif: bytes) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_that_is_cut_short_anywhere_is_refused_or_read_and_nothing_else(kind: str) -> None:
-    content = saved(noise(20, 20), kind)
+    content = small(kind)
     for size in range(1, len(content)):
         with contextlib.suppress(ImageError):
             structure_of(content[:size])
@@ -171,7 +177,7 @@ def test_a_file_that_is_cut_short_anywhere_is_refused_or_read_and_nothing_else(k
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
 )
 def test_a_broken_file_is_refused_or_read_and_nothing_else(kind: str, changes: list[tuple[float, int]]) -> None:
-    content = bytearray(saved(noise(20, 20), kind))
+    content = bytearray(small(kind))
     for place, value in changes:
         content[int(place**3 * len(content))] = value  # most of them where the structure is
     with contextlib.suppress(ImageError):

@@ -1,4 +1,7 @@
-"""Copies a store in SQLite to a file while it is used. For PostgreSQL there is `pg_dump`; docs/backup.md has both."""
+"""Copies a store in SQLite to a file while it is used.
+
+For PostgreSQL there is `pg_dump`; docs/how-to/operate/backup.md has both.
+"""
 
 import contextlib
 import shutil
@@ -24,7 +27,9 @@ def back_up(url: str, target: Path) -> int:
     """
     parsed = parse_url(url)
     if parsed.drivername != "sqlite":
-        raise BackupError("The store is in PostgreSQL: back it up with pg_dump, as docs/backup.md shows.")
+        raise BackupError(
+            "The store is in PostgreSQL: back it up with pg_dump, as docs/how-to/operate/backup.md shows."
+        )
     store = Path(parsed.database or "")
     if not store.is_file():
         raise BackupError(f"There is no store `{store}`; name it by --store-url or CLASSIFIER_STORE_URL.")

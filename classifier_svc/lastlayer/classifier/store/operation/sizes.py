@@ -1,4 +1,4 @@
-"""Exports the sizes of the store as metrics; docs/metrics.md has the list of all metrics."""
+"""Exports the sizes of the store as metrics; docs/reference/metrics.md has the list of all metrics."""
 
 import contextlib
 import logging

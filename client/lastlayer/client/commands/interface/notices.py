@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BETTER: Final = 0.03
 """By how much more of ImageNet a network must tell to be called likely to be better. Over twelve data sets, what a
 network's features are good for follows that number closely (Kornblith, Shlens and Le, Do Better ImageNet Models
-Transfer Better?, 2019); docs/networks.md has ours."""
+Transfer Better?, 2019); docs/explanation/networks.md has ours."""
 
 SHOWN_PROBLEMS: Final = 10
 """How many things that are wrong are printed before the others are only counted."""

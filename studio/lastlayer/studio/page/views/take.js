@@ -25,7 +25,7 @@ export async function show(root, { project, refresh }) {
     root,
     h("div", { class: "title" }, h("h1", {}, "Take"), h("p", { class: "summary" }, `Version ${model.default_version} is in use`)),
     h("section", { class: "panel" }, h("h2", {}, "Versions"), table(project, model, versions, compared, again), compared),
-    h("section", { class: "panel" }, h("h2", {}, "Files"), files(project, model)),
+    h("section", { class: "panel" }, h("h2", {}, "Files"), files(project, model), h("p", { class: "hint" }, "The whole model as one file, for a phone or another server: ", h("code", {}, `lastlayer export ${project} --to app.tflite`))),
     h("section", { class: "panel" }, h("h2", {}, "From your own programs"), snippets(project, status.server), h("p", { class: "hint" }, h("a", { href: "#/api" }, "All of the HTTP interface"), ", as OpenAPI too.")),
     h(
       "section",

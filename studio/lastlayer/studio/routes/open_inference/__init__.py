@@ -1,0 +1,1 @@
+"""The Open Inference Protocol over HTTP: what KServe and Triton call `/v2`."""
