@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Final
 
-from lastlayer import client
+from lastlayer import client, testing
 
 _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "The client": ("api", "transport.channel"),
@@ -26,6 +26,8 @@ def page() -> str:
     for title, modules in _SECTIONS.items():
         lines.append(f"## {title}\n")
         lines += [f"::: lastlayer.client.{home}.{name}\n" for home in modules for name in _public(home)]
+    lines.append("## For tests\n")
+    lines += [f"::: {getattr(testing, name).__module__}.{name}\n" for name in testing.__all__]
     return "\n".join(lines)
 
 
