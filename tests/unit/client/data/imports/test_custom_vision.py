@@ -104,6 +104,7 @@ def test_regions_tag_the_whole_image(tmp_path: Path) -> None:
         ("{", "is no JSON that can be read"),
         ("[" * 100_000, "is no JSON that can be read"),
         (b"\xff\xfe".decode("latin-1"), "is no JSON that can be read"),
+        ("[" + "{}," * 5_000_000 + "{}]", "has more than 10,000,000 values; give the images in several files"),
         ({"id": "x"}, "is no list of images with `id` and `tags`"),
         ([1], "is no list of images"),
         ([{"name": "x"}], "is no list of images"),
