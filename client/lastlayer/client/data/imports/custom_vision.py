@@ -71,6 +71,8 @@ def _read(source: Path) -> list[Mapping[str, Any]]:
         if sum(map(content.count, (b",", b"[", b"{"))) > _MAX_PARTS:
             raise DataError([f"`{source}` has more than {_MAX_PARTS:,} values; give the images in several files."])
         images = json.loads(content)
+    except FileNotFoundError:
+        raise DataError([f"There is no file or folder `{source}`."]) from None
     except OSError as error:
         raise DataError([f"`{source}` cannot be read: {error.strerror}."]) from error
     except (ValueError, RecursionError) as error:
@@ -118,9 +120,8 @@ def _key(identity: str) -> str:
 def _nothing(source: Path, folder: Path, missing: list[str]) -> str:
     if missing:
         return (
-            f"None of the {len(missing):,} tagged images of `{source}` is in `{folder}`, where files called like their"
-            f" ids are looked for, such as {missing[0]}.jpg. Fetch them from their `originalImageUri` first, or name"
-            " their folder with --images."
+            f"No tagged image of `{source}` is in `{folder}`, where files called like the ids are looked for, such as"
+            f" {missing[0]}.jpg. Fetch them from each `originalImageUri` first, or name their folder with --images."
         )
     return f"`{source}` has no image with one tag."
 

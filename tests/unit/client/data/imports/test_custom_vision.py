@@ -66,9 +66,8 @@ def test_the_images_may_be_elsewhere(tmp_path: Path) -> None:
     assert example.name == f"{IDS[0]}.jpg"
     (tmp_path / "none").mkdir()
     assert problem(source, tmp_path / "none") == (
-        f"None of the 1 tagged images of `{source}` is in `{tmp_path / 'none'}`, where files called like their ids are"
-        f" looked for, such as {IDS[0]}.jpg. Fetch them from their `originalImageUri` first, or name their folder with"
-        " --images."
+        f"No tagged image of `{source}` is in `{tmp_path / 'none'}`, where files called like the ids are looked for, such"
+        f" as {IDS[0]}.jpg. Fetch them from each `originalImageUri` first, or name their folder with --images."
     )
 
 
@@ -96,6 +95,10 @@ def test_regions_tag_the_whole_image(tmp_path: Path) -> None:
         f"1 image has several tags, of which a model gives one; passed over: {IDS[2]}.",
         "2 images are tagged by regions: the tag is taken for the whole image.",
     )
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    assert problem(tmp_path / "none.json") == f"There is no file or folder `{tmp_path / 'none.json'}`."
 
 
 @pytest.mark.parametrize(
