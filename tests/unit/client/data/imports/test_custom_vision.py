@@ -66,8 +66,8 @@ def test_the_images_may_be_elsewhere(tmp_path: Path) -> None:
     assert example.name == f"{IDS[0]}.jpg"
     (tmp_path / "none").mkdir()
     assert problem(source, tmp_path / "none") == (
-        f"No tagged image of `{source}` is in `{tmp_path / 'none'}`, where files called like the ids are looked for, such"
-        f" as {IDS[0]}.jpg. Fetch them from each `originalImageUri` first, or name their folder with --images."
+        f"No tagged image of `{source}` is in `{tmp_path / 'none'}`, where files called like the ids are looked for,"
+        f" such as {IDS[0]}.jpg. Fetch them from each `originalImageUri` first, or name their folder with --images."
     )
 
 
