@@ -15,10 +15,10 @@ from lastlayer.open_inference import service_pb2, service_pb2_grpc
 from lastlayer.rpc.channel import channel_options
 from lastlayer.rpc.server.lifecycle import GrpcServer
 from lastlayer.rpc.server.open_inference.elements import join_elements
+from lastlayer.testing.tiny_backbone import TAPS
 from lastlayer.v1 import featurizer_pb2_grpc
 from tests import triton
 from tests.integration.featurizer.test_service import failure, photo, request, settings, vectors
-from tests.tiny_backbone import TAPS
 
 Tensor = service_pb2.ModelInferRequest.InferInputTensor
 Output = service_pb2.ModelInferRequest.InferRequestedOutputTensor
