@@ -4,7 +4,6 @@ import click
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
-from lastlayer.client import __all__ as public
 from lastlayer.open_inference import service_pb2
 from lastlayer.v1 import classifier_pb2, featurizer_pb2, types_pb2
 from tools.docs import commands, contract, http, python
