@@ -136,7 +136,7 @@ async def test_while_it_loads_it_is_live_and_not_ready(
 @pytest.mark.skipif(not triton.PYTHON.exists(), reason=triton.NO_TRITON)
 async def test_an_unmodified_tritonclient_gets_vectors(tmp_path: Path, tiny_backbone: Path) -> None:
     images = [photo(seed).decode("latin-1") for seed in (1, 2)]
-    told = {"model": "tiny", "images": images, "bad": "no image"}
+    told: dict[str, Any] = {"model": "tiny", "images": images, "bad": "no image"}
     async with server.running(settings(tmp_path, tiny_backbone)) as address:
         found = await asyncio.to_thread(triton.call, "grpc", address=address, **told)
     assert found["describe"]["ready"] is True
