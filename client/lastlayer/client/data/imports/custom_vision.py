@@ -1,7 +1,8 @@
 """Tagged images of Azure Custom Vision: what its training API answers, and the images beside it.
 
 `GetImages` and `GetTaggedImages` answer a list of images, each with its `id`, its `tags` and the address where it can
-be fetched for a day. The image files are called like the ids, with any ending or none.
+be fetched for a day. Microsoft's own program for moving away, `export_cvs_data_to_blob_storage`, writes a COCO file of
+them. The image files are called like the ids, with any ending or none.
 """
 
 import json
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from lastlayer.client.data.files import open_file
 from lastlayer.client.data.folders import find_all_images
 from lastlayer.client.data.imports.exported import Exported
 from lastlayer.client.errors import DataError
@@ -64,8 +66,8 @@ def read_tags(source: Path, folder: Path) -> Exported:
 
 def _read(source: Path) -> list[Mapping[str, Any]]:
     try:
-        with source.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        with open_file(source) as (begun, file):
+            content = begun + file.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             raise DataError([f"`{source}` is larger than {_MAX_BYTES >> 20} MiB; give the images in several files."])
         if sum(map(content.count, (b",", b"[", b"{"))) > _MAX_PARTS:
@@ -77,13 +79,34 @@ def _read(source: Path) -> list[Mapping[str, Any]]:
         raise DataError([f"`{source}` cannot be read: {error.strerror}."]) from error
     except (ValueError, RecursionError) as error:
         raise DataError([f"`{source}` is no JSON that can be read: {error}."]) from error
+    if isinstance(images, dict):
+        images = _from_coco(images)
     if not isinstance(images, list) or not all(isinstance(image, dict) and "id" in image for image in images):
         text = (
-            f"`{source}` is no list of images with `id` and `tags`, as Azure Custom Vision's training API answers;"
-            " other labels are read from a TSV or CSV file of path and label."
+            f"`{source}` is no list of images with `id` and `tags`, as Azure Custom Vision's training API answers, and"
+            " no COCO file of them; other labels are read from a TSV or CSV file of path and label."
         )
         raise DataError([text])
     return images
+
+
+def _from_coco(told: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the images of a COCO file as the training API answers them; None where it is none.
+
+    There the last part of the name of a file is the id of its image.
+    """
+    try:
+        tags = {category["id"]: {"tagName": category["name"]} for category in told["categories"]}
+        images = {
+            image["id"]: {"id": image["file_name"].rpartition("/")[2], "tags": [], "regions": []}
+            for image in told["images"]
+        }
+        for annotation in told["annotations"]:
+            field = "regions" if "bbox" in annotation else "tags"
+            images[annotation["image_id"]][field].append(tags[annotation["category_id"]])
+    except (AttributeError, KeyError, TypeError):
+        return None
+    return [*images.values()]
 
 
 def _labels(image: Mapping[str, Any], where: str) -> list[str]:

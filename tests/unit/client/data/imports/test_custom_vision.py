@@ -97,6 +97,37 @@ def test_regions_tag_the_whole_image(tmp_path: Path) -> None:
     )
 
 
+def coco(**changed: Any) -> dict[str, Any]:
+    """What `export_cvs_data_to_blob_storage` writes: of image 3 no tag, of image 2 a region, of image 1 two tags."""
+    return {
+        "images": [
+            {"id": number + 1, "width": 9, "height": 9, "coco_url": "x", "file_name": f"project_x/images/{IDS[number]}"}
+            for number in range(4)
+        ],
+        "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 2},
+            {"id": 2, "image_id": 2, "category_id": 1},
+            {"id": 3, "image_id": 2, "category_id": 2},
+            {"id": 4, "image_id": 3, "category_id": 1, "bbox": [0.1, 0.1, 0.5, 0.5]},
+        ],
+        **changed,
+    }
+
+
+def test_the_coco_file_of_microsofts_program_is_read(tmp_path: Path) -> None:
+    data = read_data(write(tmp_path, coco(), tuple(f"images/{identity}" for identity in IDS[:4])))
+    assert [(example.label, example.name) for example in data.examples] == [
+        ("cat", f"images/{IDS[2]}"),
+        ("dog", f"images/{IDS[0]}"),
+    ]
+    assert data.notes == (
+        f"1 image has no tag; passed over: {IDS[3]}.",
+        f"1 image has several tags, of which a model gives one; passed over: {IDS[1]}.",
+        "1 image is tagged by regions: the tag is taken for the whole image.",
+    )
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert problem(tmp_path / "none.json") == f"There is no file or folder `{tmp_path / 'none.json'}`."
 
@@ -110,6 +141,12 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         ("[" + "{}," * 5_000_000 + "{}]", "has more than 10,000,000 values; give the images in several files"),
         ({"id": "x"}, "is no list of images with `id` and `tags`"),
         ([1], "is no list of images"),
+        (coco(images=1), "and no COCO file of them"),
+        (coco(annotations=[{"image_id": 99, "category_id": 1}]), "and no COCO file of them"),
+        (coco(annotations=[{"image_id": [], "category_id": 1}]), "and no COCO file of them"),
+        (coco(images=[{"id": 1, "file_name": 7}], annotations=[]), "and no COCO file of them"),
+        (coco(images=[{"id": 1, "file_name": "../cat.jpg"}], annotations=[]), "image 0 has no `id`"),
+        (coco(categories=[{"id": number, "name": number} for number in (1, 2)]), "a tag has no `tagName`"),
         ([{"name": "x"}], "is no list of images"),
         ([image(0, "dog", id="../../etc/passwd")], "image 0 has no `id` as Custom Vision gives them"),
         ([image(0, "dog", id=7)], "image 0 has no `id` as Custom Vision gives them"),
