@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from lastlayer.client import Client, Prediction
 from lastlayer.client.results import Backbone
@@ -79,6 +80,7 @@ def files(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         assert (told["beside_service"]["images"], told["beside_service"]["same"]) == (12, 12)
         assert told["beside_service"]["largest"] < 1e-4
         assert told["beside_float32"] is None
+        assert told["given_jpeg_files"] is None  # the photos are PNG
         assert told["bytes"] > 5000
         found[kind] = folder / name
     return found
@@ -103,15 +105,28 @@ def test_the_examples_predict_as_the_service(trained: Trained, files: dict[str, 
     assert_same(parsed(done.stdout), trained.predicted(*photos), 0.001)
 
 
+def write_jpegs(trained: Trained, folder: Path) -> list[Path]:
+    photos = []
+    for number, photo in enumerate(sorted(trained.photos.rglob("*.png"))):
+        photos.append(folder / f"{number}.jpg")
+        Image.open(photo).resize((90, 70)).save(photos[-1])
+    return photos
+
+
+def test_what_a_saved_model_makes_of_files_is_compared_too(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    write_jpegs(trained, tmp_path / "photos")
+    done = trained.export("--to", tmp_path / "model", "--images", tmp_path / "photos")
+    assert done.exit_code == 0, done.output
+    beside, files, *_ = done.stdout.splitlines()
+    assert beside.startswith("Beside the service, which computes in float32: the same best class on 12 of 12 images")
+    assert files.startswith("Given JPEG files, which it decodes itself: the same best class on 12 of 12 images")
+
+
 def test_a_saved_model_answers_as_tensorflow_serving_does(
     trained: Trained, files: dict[str, Path], tmp_path: Path
 ) -> None:
-    from PIL import Image
-
-    photos = []
-    for number, photo in enumerate(sorted(trained.photos.rglob("*.png"))):
-        photos.append(tmp_path / f"{number}.jpg")
-        Image.open(photo).resize((90, 70)).save(photos[-1])
+    photos = write_jpegs(trained, tmp_path)
     address = f"http://127.0.0.1:{free_port()}/v1/models/flowers"
     port = address.split(":")[2].split("/")[0]
     command: list[Any] = [sys.executable, EXAMPLES / "serve_saved_model.py", files["saved_model"], port]

@@ -1,7 +1,7 @@
 """Whole models as TensorFlow's SavedModel, which takes pixels or JPEG files."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,7 +69,7 @@ class SavedModelFile:
         """Return float32 [n, c] of images, uint8 [n, height, width, 3]."""
         return self._call(PIXELS, images)
 
-    def probabilities_of_files(self, files: list[bytes]) -> npt.NDArray[np.float32]:
+    def probabilities_of_files(self, files: Sequence[bytes]) -> npt.NDArray[np.float32]:
         """Return float32 [n, c] of JPEG files."""
         return self._call(JPEG, files)
 
