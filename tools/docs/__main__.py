@@ -27,7 +27,11 @@ def main() -> int:
     status = 0
     for file, make in made.items():
         old = file.read_text(encoding="utf-8") if file.exists() else ""
-        new = make(old)
+        try:
+            new = make(old)
+        except FileNotFoundError as error:
+            print(error, file=sys.stderr)
+            return 1
         if action == "write":
             file.write_text(new, encoding="utf-8")
         elif new != old:

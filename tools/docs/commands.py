@@ -27,13 +27,14 @@ def programs() -> dict[str, click.Group]:
         module, _, function = scripts[name].partition(":")
         group = getattr(importlib.import_module(module), function)
         assert isinstance(group, click.Group)
-        context = click.Context(group)
-        # A group may import its commands when they are asked for.
-        group.commands = {
-            name: command for name in group.list_commands(context) if (command := group.get_command(context, name))
-        }
         found[name] = group
     return found
+
+
+def below(group: click.Group) -> dict[str, click.Command]:
+    """Return the commands of a group, by their names; it may import each when it is asked for."""
+    context = click.Context(group)
+    return {name: command for name in group.list_commands(context) if (command := group.get_command(context, name))}
 
 
 def summary(command: click.Command) -> str:
@@ -56,21 +57,19 @@ def _page(name: str, group: click.Group) -> Iterator[str]:
 
 
 def _commands(group: click.Group, context: click.Context) -> Iterator[str]:
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        below = click.Context(command, parent=context, info_name=name)
-        path = below.command_path
+    for name, command in below(group).items():
+        inner = click.Context(command, parent=context, info_name=name)
+        path = inner.command_path
         yield f"## `{path}` {{ #{path.replace(' ', '-')} }}\n"
-        usage = " ".join([path, *command.collect_usage_pieces(below)])
+        usage = " ".join([path, *command.collect_usage_pieces(inner)])
         yield f"```text\n{usage}\n```\n"
         yield f"{_paragraphs(command.help)}\n"
-        yield from _options(command, below)
+        yield from _options(command, inner)
         if command.epilog:
             examples = [line.strip() for line in inspect.cleandoc(command.epilog).splitlines()[1:] if line.strip("\b ")]
             yield "\n".join(["```sh", *(line for line in examples if line != "Example:"), "```\n"])
         if isinstance(command, click.Group):
-            yield from _commands(command, below)
+            yield from _commands(command, inner)
 
 
 def _options(command: click.Command, context: click.Context) -> Iterator[str]:
@@ -87,7 +86,7 @@ def _options(command: click.Command, context: click.Context) -> Iterator[str]:
 
 def _connection(group: click.Group) -> Iterator[str]:
     """Return the section on the options that are the same for all commands that call a server."""
-    for command in group.commands.values():
+    for command in below(group).values():
         context = click.Context(command)
         options = [parameter for parameter in command.params if isinstance(parameter, ConnectionOption)]
         if options:
@@ -105,11 +104,11 @@ def _paragraphs(text: str | None) -> str:
 
 
 def _code(text: str) -> str:
-    return f"`{text}`".replace("|", r"\|")
+    return f"`{text}`"
 
 
 def _escape(text: str) -> str:
+    """Return the text with what is neither code nor Markdown's made safe for a cell of a table."""
     parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
-    return "".join(
-        part.replace("|", r"\|") if part.startswith("`") else re.sub(r"([<*\[|])", r"\\\1", part) for part in parts
-    )
+    parts[::2] = [re.sub(r"([*\[|])", r"\\\1", part).replace("<", "&lt;") for part in parts[::2]]
+    return "".join(parts)

@@ -73,16 +73,21 @@ def reasons(file: FileDescriptorProto) -> list[Reason]:
 
 
 def pages() -> dict[str, str]:
-    """Return a page for each proto, by its file's name without the ending."""
+    """Return a page for each proto: its name is that of the file, or of the folder where the package is not ours."""
     homes: dict[str, str] = {}
     for file in files().values():
         names = [*(kind.name for kind in file.message_type), *(kind.name for kind in file.enum_type)]
-        homes |= {f".{file.package}.{name}": Path(file.name).stem for name in names}
-    return {Path(file.name).stem: "\n".join(_page(file, homes)) for file in files().values()}
+        homes |= {f".{file.package}.{name}": _page_name(file) for name in names}
+    return {_page_name(file): "\n".join(_page(file, homes)) for file in files().values()}
+
+
+def _page_name(file: FileDescriptorProto) -> str:
+    path = Path(file.name)
+    return path.stem if path.parent.as_posix() == file.package.replace(".", "/") else path.parent.name
 
 
 def _page(file: FileDescriptorProto, homes: dict[str, str]) -> Iterator[str]:
-    comments, here = _comments(file), Path(file.name).stem
+    comments, here = _comments(file), _page_name(file)
     services = " and ".join(service.name for service in file.service)
     yield f"# {services or f'Messages of {Path(file.name).name}'}\n"
     yield f"Package `{file.package}`, made from `protos/{file.name}`.\n"
@@ -192,7 +197,8 @@ def _cell(comment: str) -> str:
 def _escape(text: str) -> str:
     """Return the text with what is neither code nor Markdown's made safe for it."""
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if part.startswith("`") else re.sub(r"([<*\[])", r"\\\1", part) for part in parts)
+    parts[::2] = [re.sub(r"([*\[])", r"\\\1", part).replace("<", "&lt;") for part in parts[::2]]
+    return "".join(parts)
 
 
 def _capital(sentence: str) -> str:

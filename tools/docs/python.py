@@ -1,31 +1,35 @@
 """The page of the Python API: which names it has. `mkdocstrings` fills in what the docstrings say."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Final
 
-from lastlayer import client
+from lastlayer import client, testing
 
 _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "The client": ("api", "transport.channel"),
-    "Labelled images": ("data.images", "data.labelled"),
-    "Progress and tables": ("output.progress", "output.dataframe"),
-    "Errors": ("errors",),
-    "Results": ("results",),
+    "The client": ("client.api", "client.transport.channel"),
+    "Labelled images": ("client.data.images", "client.data.labelled"),
+    "Progress and tables": ("client.output.progress", "client.output.dataframe"),
+    "Errors": ("client.errors",),
+    "Results": ("client.results",),
+    "For tests": ("testing.services", "testing.tiny_backbone"),
 }
-"""The modules below `lastlayer.client` that have the names of each section."""
+"""The modules below `lastlayer` that have the names of each section."""
+
+PUBLIC: Final = frozenset({*client.__all__, *testing.__all__})
+"""The names that are promised: those of `lastlayer.client` and `lastlayer.testing`."""
 
 
 def page() -> str:
     """Return the body of the page; raises ValueError where a public name is in no section."""
-    homes = {name: home for modules in _SECTIONS.values() for home in modules for name in _names(home)}
-    if missing := sorted(set(client.__all__) - homes.keys()):
-        raise ValueError(f"These names of `lastlayer.client` are in no section of the reference: {', '.join(missing)}.")
+    homes = {name: home for modules in _SECTIONS.values() for home in modules for name in _public(home)}
+    if missing := sorted(PUBLIC - homes.keys()):
+        raise ValueError(f"These public names are in no section of the reference: {', '.join(missing)}.")
     lines = []
     for title, modules in _SECTIONS.items():
         lines.append(f"## {title}\n")
-        lines += [f"::: lastlayer.client.{home}.{name}\n" for home in modules for name in _public(home)]
+        lines += [f"::: lastlayer.{home}.{name}\n" for home in modules for name in _public(home)]
     return "\n".join(lines)
 
 
@@ -40,14 +44,10 @@ def fence(docstring: str) -> str:
 
 def _public(home: str) -> list[str]:
     """Return the public names that a module has, in the order in which it defines them."""
-    return [name for name in _names(home) if name in client.__all__]
-
-
-def _names(home: str) -> Iterable[str]:
-    module = import_module(f"lastlayer.client.{home}")
+    module = import_module(f"lastlayer.{home}")
     annotated = vars(module).get("__annotations__", {})  # aliases of types, which do not know their module
     return [
         name
         for name, value in vars(module).items()
-        if getattr(value, "__module__", None) == module.__name__ or name in annotated
+        if name in PUBLIC and (getattr(value, "__module__", None) == module.__name__ or name in annotated)
     ]

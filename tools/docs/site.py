@@ -15,9 +15,12 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from tools.docs import commands, contract, links, llms, python
+from tools.docs import commands, contract, http, links, llms, python
 from tools.docs.pages import ROOT, Section, arrange, title_of
 from tools.docs.relink import relink, repository
+
+_PROGRAMS: Final = {".go": "go", ".js": "js", ".mjs": "js", ".py": "python", ".sh": "sh"}
+"""The languages of the programs that the site shows, by the endings of their files."""
 
 _LOG: Final = logging.getLogger("mkdocs.plugins.lastlayer")
 
@@ -25,7 +28,7 @@ _LOG: Final = logging.getLogger("mkdocs.plugins.lastlayer")
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not in `docs/`, and put all into their order."""
     for source, path in repository().items():
-        files.append(File.generated(config, path, content=(ROOT / source).read_text(encoding="utf-8")))
+        files.append(File.generated(config, path, content=_read(ROOT / source)))
     for path, text in _reference().items():
         files.append(File.generated(config, path, content=text))
     texts = {file.src_uri: file.content_string for file in files.documentation_pages()}
@@ -58,9 +61,21 @@ def on_post_build(config: MkDocsConfig) -> None:
     _LOG.info("%d pages, %d links within the site, all of which lead somewhere", found.pages, found.links)
 
 
+def _read(page: Path) -> str:
+    """Return the text of a page of the repository; that of an example is followed by its programs."""
+    parts = [page.read_text(encoding="utf-8")]
+    if page.is_relative_to(ROOT / "examples"):
+        for program in sorted(page.parent.iterdir()):
+            if program.suffix in _PROGRAMS:
+                code = program.read_text(encoding="utf-8").strip("\n")
+                parts.append(f"\n## `{program.name}`\n\n````{_PROGRAMS[program.suffix]}\n{code}\n````\n")
+    return "".join(parts)
+
+
 def _reference() -> dict[str, str]:
     """Return the pages of the reference that are made at build time, by their paths."""
-    found = {f"reference/commands/{name}.md": text for name, text in commands.pages().items()}
+    found = {"reference/http.md": http.page(http.description())}
+    found |= {f"reference/commands/{name}.md": text for name, text in commands.pages().items()}
     return found | {f"reference/grpc/{name}.md": text for name, text in contract.pages().items()}
 
 

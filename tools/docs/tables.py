@@ -13,7 +13,10 @@ def commands() -> str:
                 "",
                 "| command | what it does |",
                 "| --- | --- |",
-                *(f"| `{program} {name}` | {programs.summary(command)} |" for name, command in group.commands.items()),
+                *(
+                    f"| `{program} {name}` | {programs.summary(command)} |"
+                    for name, command in programs.below(group).items()
+                ),
             ]
         )
         for program, group in programs.programs().items()

@@ -31,6 +31,11 @@ and reasons of the gRPC statuses. Below `/v2` is the Open Inference Protocol, wi
 
 def create_app(client: Client, *, hosts: frozenset[str]) -> ASGIApp:
     """Return the application; `hosts` are the names by which browsers may call it. It closes the client at its end."""
+    return Guard(create_api(client), hosts=hosts)
+
+
+def create_api(client: Client) -> FastAPI:
+    """Return the routes alone, which nothing guards: to ask what they say of themselves."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -63,7 +68,7 @@ def create_app(client: Client, *, hosts: frozenset[str]) -> ASGIApp:
         return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
     app.mount("/page", _Files(directory=PAGE))
-    return Guard(app, hosts=hosts)
+    return app
 
 
 class _Files(StaticFiles):

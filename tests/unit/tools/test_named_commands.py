@@ -17,7 +17,7 @@ PAGES = sorted({path.relative_to(ROOT).as_posix() for folder in FOLDERS for path
 HISTORY = {"CHANGELOG.md"}
 """Tells of what was, too."""
 
-LANGUAGES = RUNNABLE | {"js", "mermaid", "text", "toml", "yaml"}
+LANGUAGES = RUNNABLE | {"js", "json", "mermaid", "text", "toml", "yaml"}
 
 
 def scripts(page: str) -> list[str]:

@@ -4,9 +4,9 @@ import click
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
-from lastlayer.client import __all__ as public
+from lastlayer.open_inference import service_pb2
 from lastlayer.v1 import classifier_pb2, featurizer_pb2, types_pb2
-from tools.docs import commands, contract, python
+from tools.docs import commands, contract, http, python
 
 needs_buf = pytest.mark.skipif(
     not contract.BUF.exists(), reason="buf is not installed: run `make .venv-protos/installed`"
@@ -16,13 +16,19 @@ needs_buf = pytest.mark.skipif(
 @needs_buf
 def test_every_method_message_and_field_of_the_contract_is_there() -> None:
     pages = contract.pages()
-    for module in (classifier_pb2, featurizer_pb2, types_pb2):
+    assert set(pages) == {"classifier", "featurizer", "types", "open_inference"}
+    for name, module in (
+        ("classifier", classifier_pb2),
+        ("featurizer", featurizer_pb2),
+        ("types", types_pb2),
+        ("open_inference", service_pb2),
+    ):
         file = module.DESCRIPTOR
-        page = pages[file.name.rpartition("/")[2].removesuffix(".proto")]
+        page = pages[name]
         methods = [method for service in file.services_by_name.values() for method in service.methods]
         assert all(f"### {method.name} {{" in page for method in methods)
         for message in file.message_types_by_name.values():
-            section = page.partition(f"### {message.name} {{")[2].partition("\n### ")[0]
+            section = page.partition(f"### {message.name} {{ #{message.name.lower()} }}")[2].partition("\n### ")[0]
             rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
             assert [row[0].strip("| `") for row in rows] == [field.name for field in message.fields]
             assert all(row[3].strip(" |") for row in rows), f"a field of {message.name} is not explained"
@@ -68,18 +74,34 @@ def test_every_command_and_option_is_there() -> None:
         for parameter in command.params:
             assert not isinstance(parameter, click.Option) or all(option in page for option in parameter.opts)
         if isinstance(command, click.Group):
-            for name, below in command.commands.items():
+            for name, below in commands.below(command).items():
                 inner = click.Context(below, parent=context, info_name=name)
-                assert f"## `{inner.command_path}` {{" in page
+                assert page.count(f"## `{inner.command_path}` {{") == 1
                 check(below, inner, page)
 
     for name, group in commands.programs().items():
         check(group, click.Context(group, info_name=name), pages[name])
 
 
-def test_every_public_name_of_the_client_is_there() -> None:
-    page = python.page()
-    assert [name for name in public if not any(line.endswith(f".{name}") for line in page.splitlines())] == []
+def test_every_path_and_parameter_of_the_http_door_is_there() -> None:
+    api = http.description()
+    page = http.page(api)
+    for path, methods in api["paths"].items():
+        for method, operation in methods.items():
+            _, _, after = page.partition(f"### `{method.upper()} {path}` {{")
+            section = after.partition("\n### ")[0]
+            queries = [parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "query"]
+            assert section
+            assert [name for name in queries if f"\n| `{name}` | " not in section] == []
+    assert "Answers 200 with [Predictions](#predictions)." in page
+    assert "| `accuracy_interval` | list of number and number or `null` |  |" in page
+    assert "ValidationError" not in page  # which nothing answers
+
+
+def test_every_public_name_of_python_is_there_once() -> None:
+    named = [line.rpartition(".")[2] for line in python.page().splitlines() if line.startswith("::: ")]
+    assert {"Client", "ImageSource", "write_tiny_backbone"} <= set(named)
+    assert sorted(named) == sorted(python.PUBLIC)
 
 
 def test_examples_of_docstrings_are_fenced() -> None:

@@ -1,7 +1,7 @@
 """The routes of `/v2`."""
 
 from importlib.metadata import version as release
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +15,9 @@ from lastlayer.studio.routes.needs import Classifier
 from lastlayer.studio.routes.open_inference.models import InferenceModels
 from lastlayer.studio.routes.open_inference.tensors import read_body, to_answer, to_message
 
-router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+_FAILURES: Final[dict[int | str, dict[str, Any]]] = {"default": {"description": 'why it failed, as `{"error": …}`'}}
+
+router = APIRouter(prefix="/v2", tags=["open inference protocol"], responses=_FAILURES)
 
 Name = Annotated[str, Path(description="the name of the model")]
 Version = Annotated[str, Path(description="the number of the version")]
