@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -103,6 +104,24 @@ def test_the_examples_predict_as_the_service(trained: Trained, files: dict[str, 
         [sys.executable, EXAMPLES / program, files[kind], *photos], capture_output=True, text=True, check=True
     )
     assert_same(parsed(done.stdout), trained.predicted(*photos), 0.001)
+
+
+def test_the_example_of_javascript_predicts_as_the_service(
+    trained: Trained, files: dict[str, Path], tmp_path: Path
+) -> None:
+    npm, node = shutil.which("npm"), shutil.which("node")
+    if npm is None or node is None:
+        pytest.skip("NOT RUN: with_onnxruntime.mjs needs node and npm, which are not installed")
+    photos = write_jpegs(trained, tmp_path)
+    folder = tmp_path / "whole-model"
+    shutil.copytree(EXAMPLES, folder, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
+    command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+    if installed.returncode:
+        pytest.skip(f"NOT RUN: npm cannot install what with_onnxruntime.mjs names: {installed.stderr[-300:]}")
+    program: list[Any] = [node, "with_onnxruntime.mjs", files["onnx"], *photos]
+    done = subprocess.run(program, cwd=folder, capture_output=True, text=True, check=True)
+    assert_same(parsed(done.stdout), trained.predicted(*photos), 0.02)  # another decoder of JPEG
 
 
 def write_jpegs(trained: Trained, folder: Path) -> list[Path]:
