@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from lastlayer.client import Client, Prediction
+from lastlayer.client import Client, ImageError, Prediction
 from lastlayer.client.results import Backbone
 from lastlayer.featurizer.errors import ConversionError
 from lastlayer.local.__main__ import main
@@ -259,6 +259,25 @@ def test_a_file_that_predicts_otherwise_is_not_written(
 ) -> None:
     with Mistaken(trained.address) as client, pytest.raises(ConversionError, match="on 0 of 12 images"):
         exported(client, trained, tmp_path / "app.tflite", monkeypatch, quantize=quantize)
+    assert not list(tmp_path.iterdir())
+
+
+class Failing(Client):
+    """A service that cannot read the second image."""
+
+    def predict_stream(self, images: Iterable[Any], **how: Any) -> Iterator[Prediction]:
+        for index, prediction in enumerate(super().predict_stream(images, **how)):
+            yield replace(prediction, scores=(), error=ImageError("It is damaged.")) if index == 1 else prediction
+
+
+def test_an_image_that_the_service_cannot_read_is_named(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        Failing(trained.address) as client,
+        pytest.raises(ConversionError, match=r"`.*\.png`: It is damaged"),
+    ):
+        exported(client, trained, tmp_path / "app.tflite", monkeypatch, images=trained.photos)
     assert not list(tmp_path.iterdir())
 
 

@@ -168,7 +168,7 @@ def _predictions(client: Client, version: ModelVersion, images: Images) -> npt.N
     predictions = client.predict_stream(images.contents, model=version.model, version=version.version)
     for row, prediction in enumerate(predictions):
         if prediction.error is not None:
-            raise prediction.error
+            raise ConversionError(f"The service cannot predict `{prediction.image}`: {prediction.error.message}")
         for score in prediction.scores:
             if score.label not in columns:
                 raise ServerError("The server predicts a class that the version does not have.", code="UNKNOWN")
