@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 Format = Literal["tflite", "onnx", "saved_model"]
 
 _NEEDED: Final[dict[Format, tuple[str, ...]]] = {
-    "tflite": ("tensorflow",),
-    "onnx": ("tensorflow", "onnx", "onnxruntime", "tf2onnx"),
-    "saved_model": ("tensorflow",),
+    "tflite": (),
+    "onnx": ("onnx", "onnxruntime", "tf2onnx"),
+    "saved_model": (),
 }
-"""The modules that each needs."""
+"""The modules that each needs beside those of the featurizer."""
 
 
 class RunnableFile(Protocol):
