@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -11,8 +12,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
-from lastlayer.client import Client, Prediction
+from lastlayer.client import Client, ImageError, Prediction
 from lastlayer.client.results import Backbone
 from lastlayer.featurizer.errors import ConversionError
 from lastlayer.local.__main__ import main
@@ -79,6 +81,7 @@ def files(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         assert (told["beside_service"]["images"], told["beside_service"]["same"]) == (12, 12)
         assert told["beside_service"]["largest"] < 1e-4
         assert told["beside_float32"] is None
+        assert told["given_jpeg_files"] is None  # the photos are PNG
         assert told["bytes"] > 5000
         found[kind] = folder / name
     return found
@@ -103,15 +106,46 @@ def test_the_examples_predict_as_the_service(trained: Trained, files: dict[str, 
     assert_same(parsed(done.stdout), trained.predicted(*photos), 0.001)
 
 
+def test_the_example_of_javascript_predicts_as_the_service(
+    trained: Trained, files: dict[str, Path], tmp_path: Path
+) -> None:
+    npm, node = shutil.which("npm"), shutil.which("node")
+    if npm is None or node is None:
+        pytest.skip("NOT RUN: with_onnxruntime.mjs needs node and npm, which are not installed")
+    photos = write_jpegs(trained, tmp_path)
+    folder = tmp_path / "whole-model"
+    shutil.copytree(EXAMPLES, folder, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
+    command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+    if installed.returncode:
+        pytest.skip(f"NOT RUN: npm cannot install what with_onnxruntime.mjs names: {installed.stderr[-300:]}")
+    program: list[Any] = [node, "with_onnxruntime.mjs", files["onnx"], *photos]
+    done = subprocess.run(program, cwd=folder, capture_output=True, text=True, check=True)
+    assert_same(parsed(done.stdout), trained.predicted(*photos), 0.02)  # another decoder of JPEG
+
+
+def write_jpegs(trained: Trained, folder: Path) -> list[Path]:
+    photos = []
+    for number, photo in enumerate(sorted(trained.photos.rglob("*.png"))):
+        photos.append(folder / f"{number}.jpg")
+        Image.open(photo).resize((90, 70)).save(photos[-1])
+    return photos
+
+
+def test_what_a_saved_model_makes_of_files_is_compared_too(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    write_jpegs(trained, tmp_path / "photos")
+    done = trained.export("--to", tmp_path / "model", "--images", tmp_path / "photos")
+    assert done.exit_code == 0, done.output
+    beside, files, *_ = done.stdout.splitlines()
+    assert beside.startswith("Beside the service, which computes in float32: the same best class on 12 of 12 images")
+    assert files.startswith("Given JPEG files, which it decodes itself: the same best class on 12 of 12 images")
+
+
 def test_a_saved_model_answers_as_tensorflow_serving_does(
     trained: Trained, files: dict[str, Path], tmp_path: Path
 ) -> None:
-    from PIL import Image
-
-    photos = []
-    for number, photo in enumerate(sorted(trained.photos.rglob("*.png"))):
-        photos.append(tmp_path / f"{number}.jpg")
-        Image.open(photo).resize((90, 70)).save(photos[-1])
+    photos = write_jpegs(trained, tmp_path)
     address = f"http://127.0.0.1:{free_port()}/v1/models/flowers"
     port = address.split(":")[2].split("/")[0]
     command: list[Any] = [sys.executable, EXAMPLES / "serve_saved_model.py", files["saved_model"], port]
@@ -225,6 +259,25 @@ def test_a_file_that_predicts_otherwise_is_not_written(
 ) -> None:
     with Mistaken(trained.address) as client, pytest.raises(ConversionError, match="on 0 of 12 images"):
         exported(client, trained, tmp_path / "app.tflite", monkeypatch, quantize=quantize)
+    assert not list(tmp_path.iterdir())
+
+
+class Failing(Client):
+    """A service that cannot read the second image."""
+
+    def predict_stream(self, images: Iterable[Any], **how: Any) -> Iterator[Prediction]:
+        for index, prediction in enumerate(super().predict_stream(images, **how)):
+            yield replace(prediction, scores=(), error=ImageError("It is damaged.")) if index == 1 else prediction
+
+
+def test_an_image_that_the_service_cannot_read_is_named(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        Failing(trained.address) as client,
+        pytest.raises(ConversionError, match=r"`.*\.png`: It is damaged"),
+    ):
+        exported(client, trained, tmp_path / "app.tflite", monkeypatch, images=trained.photos)
     assert not list(tmp_path.iterdir())
 
 

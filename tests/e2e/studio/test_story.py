@@ -220,6 +220,7 @@ def test_versions_are_compared_rolled_back_and_taken(opened: Opened, classifier:
             page.get_by_role("button", name=name).click()
         assert download.value.suggested_filename == f"taken-1.{ending}"
         assert Path(download.value.path()).stat().st_size > 1000
+    expect(page.locator("code", has_text="lastlayer export taken --to app.tflite")).to_be_visible()
     page.get_by_role("link", name="All of the HTTP interface").click()
     expect(page.locator("h1")).to_have_text("HTTP interface")
     expect(page.locator(".operation", has_text=":predict")).to_be_visible()

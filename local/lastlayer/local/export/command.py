@@ -120,6 +120,7 @@ def _as_json(exported: "Exported", target: Path) -> dict[str, object]:
         "precision_of_service": exported.precision,
         "beside_service": asdict(exported.service),
         "beside_float32": None if exported.exact is None else asdict(exported.exact),
+        "given_jpeg_files": None if exported.decoding is None else asdict(exported.decoding),
     }
 
 
@@ -127,11 +128,12 @@ def _print(exported: "Exported", target: Path) -> None:
     from lastlayer.rpc.observability.escape import escape
 
     head = exported.head
-    sides = [(f"the service, which computes in {exported.precision}", exported.service)]
-    sides += [("network and head in float32", exported.exact)] if exported.exact else []
+    sides = [(f"Beside the service, which computes in {exported.precision}", exported.service)]
+    sides += [("Beside network and head in float32", exported.exact)] if exported.exact else []
+    sides += [("Given JPEG files, which it decodes itself", exported.decoding)] if exported.decoding else []
     for what, side in sides:
         click.echo(
-            f"Beside {what}: the same best class on {side.same} of {side.images} images, probabilities differ by "
+            f"{what}: the same best class on {side.same} of {side.images} images, probabilities differ by "
             f"{side.largest:.1e} at most and {side.mean:.1e} on average"
         )
     size = f"{exported.bytes / 1e6:.1f} MB" if exported.bytes >= 1e5 else f"{exported.bytes / 1e3:.1f} kB"

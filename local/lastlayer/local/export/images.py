@@ -23,6 +23,7 @@ from lastlayer.rpc.vectors import View
 
 _MOST: Final = 200
 _GENERATED: Final = 32
+_JPEG: Final = b"\xff\xd8\xff"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,15 @@ class Images:
     contents: Sequence[Path | bytes]
     pixels: npt.NDArray[np.uint8]
     """uint8 [n, height, width, 3], RGB: a view of each."""
+
+    def jpegs(self) -> dict[int, bytes]:
+        """Return those that are JPEG, by their index."""
+        found = {}
+        for index, content in enumerate(self.contents):
+            data = content.read_bytes() if isinstance(content, Path) else content
+            if data.startswith(_JPEG):
+                found[index] = data
+        return found
 
 
 def gather(folder: Path | None, client: Client, version: ModelVersion, size: Preprocessing, view: View) -> Images:

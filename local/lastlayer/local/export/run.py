@@ -16,7 +16,7 @@ from lastlayer.featurizer.backbones.spec import builtin_names
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.errors import ConversionError
 from lastlayer.featurizer.network.conversion import formats
-from lastlayer.featurizer.network.conversion.comparison import Comparison, check, compare
+from lastlayer.featurizer.network.conversion.comparison import Comparison, check, check_decoding, compare
 from lastlayer.featurizer.network.conversion.formats import Format
 from lastlayer.featurizer.network.conversion.head import Head
 from lastlayer.featurizer.network.loading import LocalBackbone
@@ -63,6 +63,8 @@ class Exported:
     """How near its predictions are to the service's."""
     exact: Comparison | None
     """How near they are to those in float32, where the service computes in other numbers, or on a GPU."""
+    decoding: Comparison | None
+    """How near a SavedModel is that decodes images itself, on those that are JPEG."""
 
 
 def export(client: Client, wanted: Wanted, progress: Progress, say: Callable[[str], None]) -> Exported:
@@ -93,15 +95,30 @@ def export(client: Client, wanted: Wanted, progress: Progress, say: Callable[[st
     model = join(backbone, head)
     with placed(wanted.target, folder=is_folder, overwrite=wanted.overwrite) as unfinished:
         formats.write(model, kind, unfinished, quantize=wanted.quantize)
-        found = _in_batches(formats.load(kind, unfinished).probabilities, images.pixels)
-        service = compare(expected, found)
-        exact = None if is_exact else compare(_exactly(backbone, head, images.pixels), found)
+        file = formats.load(kind, unfinished)
+        found = _in_batches(file.probabilities, images.pixels)
+        reference = expected if is_exact else _exactly(backbone, head, images.pixels)
+        service, exact = compare(expected, found), None if is_exact else compare(reference, found)
         check(exact or service, quantized=wanted.quantize)
+        decoding = _compare_decoding(file, images, reference)
         files = [path for path in unfinished.rglob("*") if path.is_file()] if is_folder else [unfinished]
         count = sum(path.stat().st_size for path in files)
     return Exported(
-        head, kind, size.width, size.height, count, images.source, served.precision, service=service, exact=exact
+        head, kind, size.width, size.height, count, images.source, served.precision, service, exact, decoding
     )
+
+
+def _compare_decoding(
+    file: formats.RunnableFile, images: Images, reference: npt.NDArray[np.float64]
+) -> Comparison | None:
+    """Return how near a file that decodes JPEG itself is on those of the images that are JPEG; None without any."""
+    jpegs = images.jpegs()
+    if file.probabilities_of_files is None or not jpegs:
+        return None
+    found = [file.probabilities_of_files([content]) for content in jpegs.values()]
+    comparison = compare(reference[list(jpegs)], np.concatenate(found))
+    check_decoding(comparison)
+    return comparison
 
 
 def _head(client: Client, version: ModelVersion) -> Head:
@@ -151,7 +168,7 @@ def _predictions(client: Client, version: ModelVersion, images: Images) -> npt.N
     predictions = client.predict_stream(images.contents, model=version.model, version=version.version)
     for row, prediction in enumerate(predictions):
         if prediction.error is not None:
-            raise prediction.error
+            raise ConversionError(f"The service cannot predict `{prediction.image}`: {prediction.error.message}")
         for score in prediction.scores:
             if score.label not in columns:
                 raise ServerError("The server predicts a class that the version does not have.", code="UNKNOWN")

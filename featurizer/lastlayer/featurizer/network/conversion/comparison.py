@@ -10,8 +10,8 @@ from lastlayer.featurizer.errors import ConversionError
 
 TOLERANCE: Final = 1e-3
 """How far a probability of a file in float32 may be from the service's."""
-QUANTIZED_AGREEMENT: Final = 0.95
-"""The least share of images on which a quantized file has the best class of the service."""
+LEAST_AGREEMENT: Final = 0.95
+"""The least share of images on which a file that rounds or decodes in another way has the best class of the service."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ def check(comparison: Comparison, *, quantized: bool) -> None:
     if not np.isfinite(comparison.largest):
         raise ConversionError("The file yields probabilities that are no numbers; nothing was written.")
     if quantized:
-        if comparison.agreement < QUANTIZED_AGREEMENT:
+        if comparison.agreement < LEAST_AGREEMENT:
             raise ConversionError(
                 f"The quantized file has the best class of the service on {comparison.same} of {comparison.images} "
-                f"images, and at least {QUANTIZED_AGREEMENT:.0%} are needed; nothing was written. Without --quantize "
+                f"images, and at least {LEAST_AGREEMENT:.0%} are needed; nothing was written. Without --quantize "
                 "the file is larger, and exact."
             )
     elif comparison.same < comparison.images or comparison.largest > TOLERANCE:
@@ -64,4 +64,13 @@ def check(comparison: Comparison, *, quantized: bool) -> None:
             f"The file predicts otherwise than the service: the best class is the same on {comparison.same} of "
             f"{comparison.images} images, probabilities differ by up to {comparison.largest:.2g}, and at most "
             f"{TOLERANCE:g} is allowed; nothing was written."
+        )
+
+
+def check_decoding(comparison: Comparison) -> None:
+    """Raise ConversionError where a file that decodes images itself is too far from what is expected of it."""
+    if not comparison.agreement >= LEAST_AGREEMENT:
+        raise ConversionError(
+            f"Given JPEG files, the SavedModel has the best class of the service on {comparison.same} of "
+            f"{comparison.images} images, and at least {LEAST_AGREEMENT:.0%} are needed; nothing was written."
         )

@@ -1,6 +1,7 @@
 """The formats of whole models: which a name means, what each needs, how it is written and run."""
 
 import importlib.util
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
 Format = Literal["tflite", "onnx", "saved_model"]
 
 _NEEDED: Final[dict[Format, tuple[str, ...]]] = {
-    "tflite": ("tensorflow",),
-    "onnx": ("tensorflow", "onnx", "onnxruntime", "tf2onnx"),
-    "saved_model": ("tensorflow",),
+    "tflite": (),
+    "onnx": ("onnx", "onnxruntime", "tf2onnx"),
+    "saved_model": (),
 }
-"""The modules that each needs."""
+"""The modules that each needs beside those of the featurizer."""
 
 
 class RunnableFile(Protocol):
@@ -27,6 +28,11 @@ class RunnableFile(Protocol):
 
     def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return float32 [n, c] of images, uint8 [n, height, width, 3]."""
+        ...
+
+    @property
+    def probabilities_of_files(self) -> Callable[[Sequence[bytes]], npt.NDArray[np.float32]] | None:
+        """What returns float32 [n, c] of JPEG files; None where it takes none."""
         ...
 
 

@@ -68,6 +68,8 @@ def _rename(graph: Any, names: dict[str, str]) -> None:
 class OnnxFile:
     """A model in ONNX that is run."""
 
+    probabilities_of_files = None
+
     def __init__(self, path: Path) -> None:
         self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 

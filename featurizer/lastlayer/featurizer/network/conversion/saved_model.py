@@ -1,7 +1,7 @@
 """Whole models as TensorFlow's SavedModel, which takes pixels or JPEG files."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,10 @@ LABEL: Final = "label"
 
 
 def write(model: WholeModel, path: Path) -> None:
-    """Write a model to a new folder, with its labels and what it tells of itself in `assets.extra`."""
+    """Write a model to a new folder, with its labels and what it tells of itself in `assets.extra`.
+
+    Raises OSError where the folder cannot be written.
+    """
     module = tf.Module()
     module.function = model.function()
     size = model.size
@@ -41,7 +44,7 @@ def write(model: WholeModel, path: Path) -> None:
         PIXELS: tf.function(answer).get_concrete_function(given),
         JPEG: tf.function(answer_files).get_concrete_function(files),
     }
-    tf.saved_model.save(module, path, signatures)
+    _save(module, path, signatures)
     extra = path / "assets.extra"
     extra.mkdir()
     (extra / "labels.txt").write_text(model.head.label_lines(), encoding="utf-8")
@@ -51,12 +54,19 @@ def write(model: WholeModel, path: Path) -> None:
 
 
 def write_pixels_alone(model: WholeModel, path: Path) -> None:
-    """Write a model to a new folder for the converter to TensorFlow Lite, which knows no strings."""
+    """Write a model to a new folder for the converter to TensorFlow Lite, which knows no strings; raises OSError."""
     module = tf.Module()
     module.function = model.function()
     given = tf.TensorSpec([None, model.size.height, model.size.width, 3], tf.uint8, name=IMAGES)
     answer = tf.function(lambda images: {PROBABILITIES: module.function(images)})
-    tf.saved_model.save(module, path, {PIXELS: answer.get_concrete_function(given)})
+    _save(module, path, {PIXELS: answer.get_concrete_function(given)})
+
+
+def _save(module: tf.Module, path: Path, signatures: Mapping[str, Any]) -> None:
+    try:
+        tf.saved_model.save(module, path, signatures)
+    except tf.errors.OpError as error:  # TensorFlow's own file system, such as on a full disk
+        raise OSError(error.message.splitlines()[0]) from error
 
 
 class SavedModelFile:
@@ -69,7 +79,7 @@ class SavedModelFile:
         """Return float32 [n, c] of images, uint8 [n, height, width, 3]."""
         return self._call(PIXELS, images)
 
-    def probabilities_of_files(self, files: list[bytes]) -> npt.NDArray[np.float32]:
+    def probabilities_of_files(self, files: Sequence[bytes]) -> npt.NDArray[np.float32]:
         """Return float32 [n, c] of JPEG files."""
         return self._call(JPEG, files)
 

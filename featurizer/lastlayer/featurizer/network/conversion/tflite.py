@@ -46,6 +46,8 @@ def write(model: WholeModel, path: Path, *, quantize: bool) -> None:
 class TfliteFile:
     """A model of TensorFlow Lite that is run."""
 
+    probabilities_of_files = None
+
     def __init__(self, path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the package that it will move to

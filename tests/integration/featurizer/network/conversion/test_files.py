@@ -246,6 +246,12 @@ def test_a_saved_model_takes_files_of_any_size(backbone: LocalBackbone, network:
     np.testing.assert_allclose(found, expected(network, known, crops), atol=0.02)
 
 
+def test_a_folder_that_cannot_be_written_is_an_error_of_the_system(backbone: LocalBackbone, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        saved_model.write(conversion.join(backbone, head()), tmp_path / "file" / "model")
+
+
 def test_a_head_that_does_not_fit_the_network_is_refused(backbone: LocalBackbone) -> None:
     with pytest.raises(ConversionError, match="The network tiny has no tap `deeper`"):
         conversion.join(backbone, replace(head(), taps=("deeper",)))

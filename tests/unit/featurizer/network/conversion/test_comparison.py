@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lastlayer.featurizer.errors import ConversionError
-from lastlayer.featurizer.network.conversion.comparison import Comparison, check, compare
+from lastlayer.featurizer.network.conversion.comparison import Comparison, check, check_decoding, compare
 
 EXPECTED = np.array([[0.7, 0.2, 0.1], [0.1, 0.5, 0.4], [0.4, 0.3, 0.3]])
 
@@ -48,6 +48,12 @@ def test_a_quantized_file_may_be_farther_but_not_predict_otherwise(same: int, ne
     else:
         with pytest.raises(ConversionError, match="94 of 100 images, and at least 95%"):
             check(found, quantized=True)
+
+
+def test_a_file_that_decodes_itself_may_be_farther_as_well() -> None:
+    check_decoding(Comparison(images=100, same=95, largest=0.3, mean=0.01))
+    with pytest.raises(ConversionError, match=r"Given JPEG files, the SavedModel has the .* 94 of 100 images"):
+        check_decoding(Comparison(images=100, same=94, largest=0.3, mean=0.01))
 
 
 def test_what_is_no_number_is_never_near() -> None:
