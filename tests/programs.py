@@ -89,7 +89,11 @@ def install(packages: Sequence[str]) -> None:
 
 def debian_package(name: str, folder: Path, suite: str = "trixie") -> Path:
     """Return a folder below `folder` with the files of a package of another Debian; nothing is installed."""
-    state = folder / f"debian-{name}"
+    return debian_packages([name], folder / f"debian-{name}", suite)
+
+
+def debian_packages(names: Sequence[str], state: Path, suite: str = "trixie") -> Path:
+    """Return a folder below `state` with the files of packages of another Debian, without those that they depend on."""
     (state / "lists").mkdir(parents=True)
     (state / "cache").mkdir()
     sources = state / "sources.list"
@@ -101,7 +105,7 @@ def debian_package(name: str, folder: Path, suite: str = "trixie") -> Path:
         *("-o", "APT::Sandbox::User=root"),
     ]
     run(["apt-get", *options, "update"], timeout_s=600)
-    run(["apt-get", *options, "download", name], cwd=state, timeout_s=600)
-    [file] = state.glob("*.deb")
-    run(["dpkg-deb", "--extract", str(file), str(state / "files")])
+    run(["apt-get", *options, "download", *names], cwd=state, timeout_s=600)
+    for file in state.glob("*.deb"):
+        run(["dpkg-deb", "--extract", str(file), str(state / "files")])
     return state / "files"

@@ -1,6 +1,6 @@
 """A program that calls services by an unmodified tritonclient, in whose environment it runs: `triton.py KIND JSON`.
 
-It prints what the calls came to, as JSON. Of the project it imports nothing.
+It prints what the calls came to, as JSON. It imports of the project only where both are to be in one process.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ PYTHON = ROOT / ".venv-triton" / "bin" / "python"
 NO_TRITON = "NOT RUN: tritonclient is called from .venv-triton, which `make test` makes"
 
 
-def call(kind: str, **told: Any) -> dict[str, Any]:
+def call(kind: str, python: str | Path = PYTHON, **told: Any) -> dict[str, Any]:
     """Run this program, on the side of the tests: `told` is what it is to know."""
     done = subprocess.run(
-        [PYTHON, "-W", "error", __file__, kind, json.dumps(told)],
+        [python, "-W", "error", __file__, kind, json.dumps(told)],
         capture_output=True,
         text=True,
         check=False,
@@ -284,11 +284,27 @@ def _contract(told: dict[str, Any]) -> dict[str, Any]:
     return {"count": count, "differences": differences}
 
 
+def _together(told: dict[str, Any]) -> dict[str, Any]:
+    """Run the services in this process, and call them by tritonclient; this is the tests' environment."""
+    sys.path.append(told["packages"])
+    import tritonclient.grpc  # noqa: F401 - the first to name its messages
+
+    import lastlayer.testing
+
+    with lastlayer.testing.services() as pair, pair.client() as client:
+        client.add_examples(told["photos"], dataset="pets")
+        client.train("pets")
+        content = Path(told["image"]).read_bytes().decode("latin-1")
+        models = (pair.classifier, "pets"), (pair.featurizer, client.get_served_backbone().name)
+        return {model: Grpc(address, model, [content], "").infer()["outputs"] for address, model in models}
+
+
 KINDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "grpc": _grpc,
     "secured": _secured,
     "http": _http,
     "contract": _contract,
+    "together": _together,
 }
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ call() { curl --fail-with-body --silent --show-error "$@"; }
 for class in "$folder"/*/; do
   for photo in "$class"*; do
     # A photo at a time, so that any number is sent; a form may have up to 64 of them.
-    call -F "label=$(basename "$class")" -F "image=@$photo" "$studio/v1/datasets/$name/examples" >/dev/null
+    call --form-string "label=$(basename "$class")" -F "image=@\"$photo\"" "$studio/v1/datasets/$name/examples" >/dev/null
   done
 done
 call --no-buffer -H 'Content-Type: application/json' -d '{}' "$studio/v1/models/$name:train"
-call -F "image=@$image" "$studio/v1/models/$name:predict"
+call -F "image=@\"$image\"" "$studio/v1/models/$name:predict"

@@ -128,14 +128,16 @@ def test_the_services_run_without_the_page_where_that_is_not_installed(monkeypat
     assert [service.script for service in from_environment()] == ["featurizer", "classifier-svc"]
 
 
-@pytest.mark.parametrize("command", ["up", "demo"])
-def test_what_is_missing_is_said(command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "extra"), [(["up"], "all"), (["demo"], "all"), (["export", "--to", "app.tflite"], "featurizer")]
+)
+def test_what_is_missing_is_said(command: list[str], extra: str) -> None:
     program = (
         "import sys, importlib.util as util\n"
         "find = util.find_spec\n"
         "util.find_spec = lambda name, *rest: None if name == 'tensorflow' else find(name, *rest)\n"
-        f"from lastlayer.local.__main__ import main; main(['{command}'])"
+        f"from lastlayer.local.__main__ import main; main({command})"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "Error: The featurizer is not installed; pip install 'lastlayer[all]' installs it." in done.stderr
+    assert f"Error: The featurizer is not installed; pip install 'lastlayer[{extra}]' installs it." in done.stderr

@@ -18,12 +18,12 @@ from lastlayer.featurizer.errors import ConversionError
 from lastlayer.local.__main__ import main
 from lastlayer.local.export.run import Exported, Wanted, export
 from lastlayer.local.services import SCRIPTS, Service, free_port
+from lastlayer.testing.tiny_backbone import write_tiny_backbone
 from tests.e2e.conftest import json_lines, run_client, running_classifier
 from tests.e2e.test_move import write_photos
 from tests.markdown import ROOT
 from tests.programs import run, until
 from tests.shared import SHARED, needs_shared
-from tests.tiny_backbone import write_tiny_backbone
 
 pytestmark = pytest.mark.long
 

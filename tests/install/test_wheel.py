@@ -1,5 +1,6 @@
 """What `pip install` of our wheel brings, in fresh environments: all of it at work, and how little the client is."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from lastlayer.local.services import free_port
 from lastlayer.testing.tiny_backbone import write_tiny_backbone
 from tests.e2e.test_processes import write_photos
 from tests.install.conftest import Installation
-from tests.markdown import blocks
+from tests.markdown import ROOT, blocks
 
 MAX_CLIENT_BYTES = 75e6
 
@@ -74,3 +75,12 @@ def test_all_of_it(installation: Install, settings: dict[str, str], tmp_path: Pa
     assert installed.run("client predict new.jpg").stdout == predicted
     stopped = installed.run("lastlayer down").stdout.splitlines()
     assert stopped == ["studio stopped", "classifier-svc stopped", "featurizer stopped"]
+
+
+def test_what_others_test_with(installation: Install, settings: dict[str, str], tmp_path: Path) -> None:
+    """pytest finds the fixtures by itself, and nothing needs TensorFlow."""
+    installed = installation("[testing]", settings)
+    installed.run("pip install --quiet pytest")
+    shutil.copytree(ROOT / "examples/testing", tmp_path / "sorting", ignore=shutil.ignore_patterns("__pycache__"))
+    assert "2 passed" in installed.run("cd sorting && pytest -q -W error -p no:cacheprovider").stdout
+    assert "tensorflow" not in installed.run("pip list").stdout.lower()

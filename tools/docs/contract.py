@@ -73,16 +73,21 @@ def reasons(file: FileDescriptorProto) -> list[Reason]:
 
 
 def pages() -> dict[str, str]:
-    """Return a page for each proto, by its file's name without the ending."""
+    """Return a page for each proto: its name is that of the file, or of the folder where the package is not ours."""
     homes: dict[str, str] = {}
     for file in files().values():
         names = [*(kind.name for kind in file.message_type), *(kind.name for kind in file.enum_type)]
-        homes |= {f".{file.package}.{name}": Path(file.name).stem for name in names}
-    return {Path(file.name).stem: "\n".join(_page(file, homes)) for file in files().values()}
+        homes |= {f".{file.package}.{name}": _page_name(file) for name in names}
+    return {_page_name(file): "\n".join(_page(file, homes)) for file in files().values()}
+
+
+def _page_name(file: FileDescriptorProto) -> str:
+    path = Path(file.name)
+    return path.stem if path.parent.as_posix() == file.package.replace(".", "/") else path.parent.name
 
 
 def _page(file: FileDescriptorProto, homes: dict[str, str]) -> Iterator[str]:
-    comments, here = _comments(file), Path(file.name).stem
+    comments, here = _comments(file), _page_name(file)
     services = " and ".join(service.name for service in file.service)
     yield f"# {services or f'Messages of {Path(file.name).name}'}\n"
     yield f"Package `{file.package}`, made from `protos/{file.name}`.\n"

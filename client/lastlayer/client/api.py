@@ -136,7 +136,8 @@ class Client:
         label that `relabel_examples` gave it among the `relabelled`. Raises `InvalidInputError` for an unknown view,
         and `ServerError`, also where the store is full or damaged, or the featurizer is away.
 
-        `examples` is the path of a folder or table, as `read_data` takes it, or pairs of an image and its label.
+        `examples` is the path of a folder, table or archive, as `read_data` takes it, or pairs of an image and its
+        label.
 
         >>> added = client.add_examples("photos", dataset="pets")
         >>> added.added, added.present

@@ -23,6 +23,6 @@ def test_it_predicts(world: World, copied: Path) -> None:
     label, score = answer([node, "predict.js", world.pair.classifier, str(world.new)], folder)
     assert (label, score > 0.5) == ("blue", True)
     missing = run([node, "predict.js", world.pair.classifier, str(world.new), "none"], cwd=folder, check=False)
-    assert "`none`" in missing or "none" in missing
+    assert missing == "There is no model `none`. There are: default.\n"
     bad = run([node, "predict.js", world.pair.classifier, "package.json"], cwd=folder, check=False)
     assert bad.startswith("package.json: ")

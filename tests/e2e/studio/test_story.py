@@ -102,6 +102,26 @@ def test_mending_can_be_undone_and_photos_removed(opened: Opened, classifier: st
         assert client.get_dataset("undone").classes == {"blue": 10, "red": 7}
 
 
+def test_a_project_of_teachable_machine_is_dropped_as_it_is(opened: Opened, classifier: str, tmp_path: Path) -> None:
+    photos = write_colours(tmp_path / "photos", each=3)
+    project = tmp_path / "project.tm"
+    with zipfile.ZipFile(project, "w") as written:
+        for label in ("blue", "red"):
+            for number, photo in enumerate(sorted((photos / label).iterdir())):
+                written.write(photo, f"{label}/dark-!-{number}.jpg")
+        written.writestr("manifest.json", '{"type": "image", "appdata": {}}')
+        written.writestr("weights.bin", "no photo")
+    page = opened("machine/collect")
+    page.get_by_role("button", name="Make a class by hand").click()
+    page.get_by_label("What is it called?").fill("blue/dark")
+    page.keyboard.press("Enter")
+    drop(page, ".board", project)
+    expect(page.locator(".summary")).to_have_text("6 photos in 2 classes")
+    expect(page.locator(".toast", has_text="1 file left out")).to_be_visible()
+    with Client(classifier) as client:
+        assert client.get_dataset("machine").classes == {"blue/dark": 3, "red/dark": 3}
+
+
 def test_classes_are_collected_in_all_ways(opened: Opened, classifier: str, tmp_path: Path) -> None:
     photos = write_colours(tmp_path / "photos", each=3)
     archive = tmp_path / "more.zip"

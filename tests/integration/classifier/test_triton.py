@@ -2,10 +2,13 @@
 
 import asyncio
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from lastlayer.classifier.server import running
 from lastlayer.classifier.service.config import ClassifierSettings
@@ -85,6 +88,27 @@ async def test_all_that_its_users_do(settings: ClassifierSettings) -> None:
     [counted] = found["statistics"]["model_stats"]
     assert int(counted["inference_count"]) > 6
     assert int(counted["inference_stats"]["fail"]["count"]) >= 2
+
+
+@pytest.mark.long
+def test_services_run_in_the_process_of_a_tritonclient(tmp_path: Path) -> None:
+    """As in tests of programs that call a Triton server."""
+    for label, colour in (("red", (200, 20, 20)), ("blue", (20, 20, 200))):
+        (tmp_path / label).mkdir()
+        for number in range(6):
+            shade = tuple(max(0, channel - 5 * number) for channel in colour)
+            Image.new("RGB", (64, 64), shade).save(tmp_path / label / f"{number}.png")
+    [packages] = (triton.PYTHON.parents[1] / "lib").glob("python*/site-packages")
+    found = triton.call(
+        "together",
+        sys.executable,
+        packages=str(packages),
+        photos=str(tmp_path),
+        image=str(tmp_path / "red" / "0.png"),
+    )
+    classifier, featurizer = found.values()
+    assert classifier["label"] == [["red", "blue"]]
+    assert {len(np.shape(vector)) for vector in featurizer.values()} == {2}
 
 
 @pytest.mark.long

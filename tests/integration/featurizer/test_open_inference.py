@@ -15,10 +15,10 @@ from lastlayer.open_inference import service_pb2, service_pb2_grpc
 from lastlayer.rpc.channel import channel_options
 from lastlayer.rpc.server.lifecycle import GrpcServer
 from lastlayer.rpc.server.open_inference.elements import join_elements
+from lastlayer.testing.tiny_backbone import TAPS
 from lastlayer.v1 import featurizer_pb2_grpc
 from tests import triton
 from tests.integration.featurizer.test_service import failure, photo, request, settings, vectors
-from tests.tiny_backbone import TAPS
 
 Tensor = service_pb2.ModelInferRequest.InferInputTensor
 Output = service_pb2.ModelInferRequest.InferRequestedOutputTensor
@@ -136,7 +136,7 @@ async def test_while_it_loads_it_is_live_and_not_ready(
 @pytest.mark.skipif(not triton.PYTHON.exists(), reason=triton.NO_TRITON)
 async def test_an_unmodified_tritonclient_gets_vectors(tmp_path: Path, tiny_backbone: Path) -> None:
     images = [photo(seed).decode("latin-1") for seed in (1, 2)]
-    told = {"model": "tiny", "images": images, "bad": "no image"}
+    told: dict[str, Any] = {"model": "tiny", "images": images, "bad": "no image"}
     async with server.running(settings(tmp_path, tiny_backbone)) as address:
         found = await asyncio.to_thread(triton.call, "grpc", address=address, **told)
     assert found["describe"]["ready"] is True

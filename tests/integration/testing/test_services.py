@@ -115,6 +115,7 @@ def test_what_pytest_imports_in_every_run_is_little() -> None:
     assert run(program) == "[]"
 
 
+@pytest.mark.long
 def test_tensorflow_is_not_needed() -> None:
     program = """
 import sys

@@ -9,7 +9,7 @@ from lastlayer.featurizer.pipeline import monitoring as featurizer_monitoring
 from lastlayer.rpc.credentials import tokens
 from lastlayer.rpc.server import call_interceptor
 
-DOCUMENTED = (Path(__file__).resolve().parents[4] / "docs" / "metrics.md").read_text()
+DOCUMENTED = (Path(__file__).resolve().parents[4] / "docs/reference/metrics.md").read_text()
 MODULES = (call_interceptor, tokens, featurizer_monitoring, classifier_server)
 PREFIXES = ("lastlayer_", "grpc_server_", "featurizer_", "classifier_")
 

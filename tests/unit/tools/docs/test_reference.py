@@ -4,6 +4,7 @@ import click
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
+from lastlayer.open_inference import service_pb2
 from lastlayer.v1 import classifier_pb2, featurizer_pb2, types_pb2
 from tools.docs import commands, contract, http, python, tables
 
@@ -15,13 +16,19 @@ needs_buf = pytest.mark.skipif(
 @needs_buf
 def test_every_method_message_and_field_of_the_contract_is_there() -> None:
     pages = contract.pages()
-    for module in (classifier_pb2, featurizer_pb2, types_pb2):
+    assert set(pages) == {"classifier", "featurizer", "types", "open_inference"}
+    for name, module in (
+        ("classifier", classifier_pb2),
+        ("featurizer", featurizer_pb2),
+        ("types", types_pb2),
+        ("open_inference", service_pb2),
+    ):
         file = module.DESCRIPTOR
-        page = pages[file.name.rpartition("/")[2].removesuffix(".proto")]
+        page = pages[name]
         methods = [method for service in file.services_by_name.values() for method in service.methods]
         assert all(f"### {method.name} {{" in page for method in methods)
         for message in file.message_types_by_name.values():
-            section = page.partition(f"### {message.name} {{")[2].partition("\n### ")[0]
+            section = page.partition(f"### {message.name} {{ #{message.name.lower()} }}")[2].partition("\n### ")[0]
             rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
             assert [row[0].strip("| `") for row in rows] == [field.name for field in message.fields]
             assert all(row[3].strip(" |") for row in rows), f"a field of {message.name} is not explained"

@@ -17,8 +17,14 @@ def read_archive(path: Path) -> Exported:
 
 
 def read_images(path: Path) -> tuple[list[Member], list[Member]]:
-    """Return all images of an archive whatever their folders, and all other files; raises `DataError`."""
-    return _split(Archive(path).members())
+    """Return all images of an archive whatever their folders, and all other files.
+
+    Raises `DataError`, also where it is a project that says the classes of its images.
+    """
+    archive = Archive(path)
+    if teachable_machine.read_project(archive) is not None:
+        raise DataError([f"`{path}` says the labels itself; --label goes with a zip of images of one class."])
+    return _split(archive.members())
 
 
 def _read_folders(archive: Archive) -> Exported:

@@ -14,8 +14,11 @@ from lastlayer.client.data.folders import find_all_images
 from lastlayer.client.data.imports.exported import Exported
 from lastlayer.client.errors import DataError
 
-_MAX_BYTES: Final = 256 * 2**20
-"""The largest file that is read: some 250,000 images."""
+_MAX_BYTES: Final = 128 * 2**20
+"""The largest file that is read: some 120,000 images, more than a project may have."""
+
+_MAX_PARTS: Final = 10_000_000
+"""The most commas and brackets that are read: each may take a hundred bytes of memory. An image has about thirty."""
 
 _ID: Final = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 _SHOWN: Final = 3
@@ -65,7 +68,11 @@ def _read(source: Path) -> list[Mapping[str, Any]]:
             content = file.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             raise DataError([f"`{source}` is larger than {_MAX_BYTES >> 20} MiB; give the images in several files."])
+        if sum(map(content.count, (b",", b"[", b"{"))) > _MAX_PARTS:
+            raise DataError([f"`{source}` has more than {_MAX_PARTS:,} values; give the images in several files."])
         images = json.loads(content)
+    except FileNotFoundError:
+        raise DataError([f"There is no file or folder `{source}`."]) from None
     except OSError as error:
         raise DataError([f"`{source}` cannot be read: {error.strerror}."]) from error
     except (ValueError, RecursionError) as error:
@@ -113,9 +120,8 @@ def _key(identity: str) -> str:
 def _nothing(source: Path, folder: Path, missing: list[str]) -> str:
     if missing:
         return (
-            f"None of the {len(missing):,} tagged images of `{source}` is in `{folder}`, where files called like their"
-            f" ids are looked for, such as {missing[0]}.jpg. Fetch them from their `originalImageUri` first, or name"
-            " their folder with --images."
+            f"No tagged image of `{source}` is in `{folder}`, where files called like the ids are looked for, such as"
+            f" {missing[0]}.jpg. Fetch them from each `originalImageUri` first, or name their folder with --images."
         )
     return f"`{source}` has no image with one tag."
 

@@ -1,9 +1,12 @@
-// Photos out of what was dropped or chosen: files, folders whose sub-folders are classes, zips of such folders.
+// Photos out of what was dropped or chosen: files, folders whose sub-folders are classes, zips of such folders, and projects
+// of Teachable Machine, which are zips as well.
 
 import { unzip } from "./zip.js";
 
 const PHOTO = /\.(jpe?g|png|webp|gif|tiff?|bmp)$/i;
-const ZIP = /\.zip$/i;
+const ZIP = /\.(zip|tm)$/i;
+const PROJECT = /\.tm$/i;
+const SAMPLE = /^(.+)-!-\d+\.\w+$/; // what Teachable Machine calls a photo of a class
 
 // Returns [{file, name, label}] with an empty label for photos that lie in no folder, and how many files were none.
 export async function fromDrop(transfer) {
@@ -37,9 +40,12 @@ async function sorted(found) {
   for (const { file, path } of found) {
     if (hidden(path)) continue;
     if (ZIP.test(path)) {
+      const project = PROJECT.test(path);
       for (const entry of await unzip(file)) {
-        if (PHOTO.test(entry.path) && !hidden(entry.path)) photos.push(photo(entry.file, entry.path));
-        else if (!hidden(entry.path)) others += 1;
+        const sample = project && SAMPLE.exec(entry.path);
+        if (sample && PHOTO.test(entry.path)) photos.push({ file: entry.file, name: entry.path, label: sample[1].trim() });
+        else if (PHOTO.test(entry.path) && !hidden(entry.path)) photos.push(photo(entry.file, entry.path));
+        else if (!hidden(entry.path) && !(project && entry.path === "manifest.json")) others += 1;
       }
     } else if (PHOTO.test(path)) photos.push(photo(file, path));
     else others += 1;

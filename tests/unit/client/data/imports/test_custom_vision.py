@@ -66,9 +66,8 @@ def test_the_images_may_be_elsewhere(tmp_path: Path) -> None:
     assert example.name == f"{IDS[0]}.jpg"
     (tmp_path / "none").mkdir()
     assert problem(source, tmp_path / "none") == (
-        f"None of the 1 tagged images of `{source}` is in `{tmp_path / 'none'}`, where files called like their ids are"
-        f" looked for, such as {IDS[0]}.jpg. Fetch them from their `originalImageUri` first, or name their folder with"
-        " --images."
+        f"No tagged image of `{source}` is in `{tmp_path / 'none'}`, where files called like the ids are looked for,"
+        f" such as {IDS[0]}.jpg. Fetch them from each `originalImageUri` first, or name their folder with --images."
     )
 
 
@@ -98,12 +97,17 @@ def test_regions_tag_the_whole_image(tmp_path: Path) -> None:
     )
 
 
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    assert problem(tmp_path / "none.json") == f"There is no file or folder `{tmp_path / 'none.json'}`."
+
+
 @pytest.mark.parametrize(
     ("images", "text"),
     [
         ("{", "is no JSON that can be read"),
         ("[" * 100_000, "is no JSON that can be read"),
         (b"\xff\xfe".decode("latin-1"), "is no JSON that can be read"),
+        ("[" + "{}," * 5_000_000 + "{}]", "has more than 10,000,000 values; give the images in several files"),
         ({"id": "x"}, "is no list of images with `id` and `tags`"),
         ([1], "is no list of images"),
         ([{"name": "x"}], "is no list of images"),

@@ -64,3 +64,9 @@ def test_other_projects_and_empty_ones_are_refused(tmp_path: Path) -> None:
 def test_manifests_of_other_programs_make_no_project(tmp_path: Path, manifest: object) -> None:
     source = write_project(tmp_path / "x.zip", {"cat/1.jpg": "", "dog/1.jpg": ""}, manifest)
     assert [example.label for example in read_data(source).examples] == ["cat", "dog"]
+
+
+def test_a_label_for_all_of_it_is_refused(tmp_path: Path) -> None:
+    source = write_project(tmp_path / "project.tm", {"cat-!-0.jpg": ""})
+    with pytest.raises(DataError, match="says the labels itself; --label goes with a zip of images of one class"):
+        read_data(source, label="dog")

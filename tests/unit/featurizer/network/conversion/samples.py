@@ -7,7 +7,7 @@ import numpy as np
 
 from lastlayer.featurizer.network.conversion.head import Head
 from lastlayer.rpc.vectors import View
-from tests.tiny_backbone import TAPS
+from lastlayer.testing.tiny_backbone import TAPS
 
 LABELS = ("größe 🦆", "cat", "two\nlines")
 

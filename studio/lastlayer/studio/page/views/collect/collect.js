@@ -86,7 +86,7 @@ class Collect {
       "section",
       { class: "column new" },
       button("Add a class", () => this.addClass(), { icon: "plus", class: "big" }),
-      h("div", { class: "row centre" }, this.picker("Add a folder", { webkitdirectory: true }), this.picker("Add a zip", { accept: ".zip" })),
+      h("div", { class: "row centre" }, this.picker("Add a folder", { webkitdirectory: true }), this.picker("Add a zip", { accept: ".zip,.tm" })),
     );
     replace(this.board, columns, this.columns.size > 0 && add);
     this.summarise();

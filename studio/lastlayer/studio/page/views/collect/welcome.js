@@ -12,8 +12,8 @@ export function welcome(view) {
       { class: "drop hero" },
       icon("folder"),
       h("h2", {}, "Drop folders of photos here"),
-      h("p", {}, "Each folder becomes a class: ", h("b", {}, "cup"), ", ", h("b", {}, "plate"), ", whatever you like to tell apart. A zip of folders will do as well."),
-      h("div", { class: "row centre" }, view.picker("Choose a folder", { webkitdirectory: true }, "primary"), view.picker("Choose a zip", { accept: ".zip" }), button("Make a class by hand", () => view.addClass(), { icon: "plus" })),
+      h("p", {}, "Each folder becomes a class: ", h("b", {}, "cup"), ", ", h("b", {}, "plate"), ", whatever you like to tell apart. A zip of folders will do as well, and so will a project.tm of Teachable Machine."),
+      h("div", { class: "row centre" }, view.picker("Choose a folder", { webkitdirectory: true }, "primary"), view.picker("Choose a zip", { accept: ".zip,.tm" }), button("Make a class by hand", () => view.addClass(), { icon: "plus" })),
     ),
     h(
       "ol",
