@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.markdown import ROOT
@@ -90,3 +91,13 @@ def test_pages_fit_the_screen_and_leave_no_markdown(width: int, site: Path, page
         wider, text = page.evaluate(LOOK)
         assert wider <= 0, file
         assert re.findall(r".{0,20}(?:`|\*\*|\]\(|<!--|\|).{0,20}", text) == [], file
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out(scheme: str, site: Path, page: Page) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    for name in ("index.html", "tutorial/3-train.html", "reference/python.html", "reference/errors.html"):
+        page.goto((site / name).as_uri())
+        page.wait_for_timeout(500)  # colours fade
+        found = Axe().run(page, options={"runOnly": ["color-contrast", "link-in-text-block"]})
+        assert found.violations_count == 0, found.generate_report()
