@@ -93,6 +93,7 @@ def test_a_head_that_is_a_pickle_is_damaged(bomb: bytes) -> None:
         Head.from_bytes(bomb)
 
 
+@pytest.mark.long
 def test_weights_that_are_a_pickle_are_none(tmp_path: Path, bomb: bytes) -> None:
     # TensorFlow and Keras are imported where they are needed: each process of a parallel run imports all test files.
     from lastlayer.featurizer.network.frozen_graph import read_graph

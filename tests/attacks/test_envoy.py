@@ -106,6 +106,7 @@ def place(where: dict[str, object], address: str) -> None:
     where["address"] = {"socket_address": {"address": host, "port_value": int(port)}}
 
 
+@pytest.mark.long
 def test_half_sent_messages_are_bounded_for_a_connection_and_for_all(guarded: Guarded) -> None:
     """Sixty messages of 31 MiB on one connection once held 1.87 GiB for as long as the attacker liked."""
     before = guarded.memory_mib()

@@ -76,7 +76,14 @@ def test_up_returns_once_all_is_served(run: Run, environment: dict[str, str]) ->
     assert run("lastlayer", "status").returncode == 1
 
 
-@pytest.mark.parametrize("taken", ["FEATURIZER_ADDRESS", "CLASSIFIER_ADDRESS", "STUDIO_ADDRESS"])
+@pytest.mark.parametrize(
+    "taken",
+    [
+        pytest.param("FEATURIZER_ADDRESS", marks=pytest.mark.long),
+        "CLASSIFIER_ADDRESS",
+        pytest.param("STUDIO_ADDRESS", marks=pytest.mark.long),
+    ],
+)
 def test_a_taken_port_is_named_with_its_holder(run: Run, environment: dict[str, str], taken: str) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", int(environment[taken].rpartition(":")[2])))

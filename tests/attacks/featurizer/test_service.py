@@ -39,6 +39,7 @@ def stub(featurizer: Service) -> Iterator[featurizer_pb2_grpc.FeaturizerStub]:
         yield featurizer_pb2_grpc.FeaturizerStub(channel)
 
 
+@pytest.mark.long
 def test_others_are_served_while_images_run_away(featurizer: Service, stub: featurizer_pb2_grpc.FeaturizerStub) -> None:
     attack = stub.Featurize.future(request_of(*[SLOW] * 20), timeout=LONG_S)
     while len(processes_of(featurizer)) < 2:  # one of them is being decoded

@@ -155,6 +155,7 @@ def test_the_tutorial(world: World, tmp_path: Path) -> None:
         run_page(page, world, folder)
 
 
+@pytest.mark.long
 def test_what_a_page_shows_wrongly_is_found(world: World, tmp_path: Path) -> None:
     """A command and an option that are gone, a line that is not printed, a name of the API that is not there."""
     world.forget()

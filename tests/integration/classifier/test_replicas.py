@@ -84,6 +84,7 @@ async def stub(tmp_path: Path, answered: Counter[str]) -> AsyncIterator[Any]:
         yield await stack.enter_async_context(connected(classifier))
 
 
+@pytest.mark.long
 async def test_replicas_of_different_kinds_answer_alike(stub: Any, answered: Counter[str]) -> None:
     # In one stream, as each begins with a question: of single messages the same replica would get all images.
     sent = [Add(dataset="m", examples=examples(2, start)) for start in range(0, 16, 2)]

@@ -326,6 +326,7 @@ def test_the_map_behind_the_network_s_own_pooling_is_found(
         np.testing.assert_allclose(mapped.mean((1, 2), np.float64), vectors, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.long
 @needs_shared
 def test_the_mean_of_a_map_of_googlenet_is_the_vector(engine: EngineName) -> None:
     graph = network.Graph(builtin("googlenet"), SHARED / "models/googlenet/graph.pb", engine=engine)

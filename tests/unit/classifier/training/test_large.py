@@ -110,6 +110,7 @@ def test_the_head_is_that_of_an_exact_fit(small: None, monkeypatch: pytest.Monke
     assert np.abs(one - other).mean() < 0.1
 
 
+@pytest.mark.long
 def test_the_estimate_is_of_examples_that_were_not_fitted(small: None) -> None:
     features, labels = made_up()
     trained = train_on(features, labels)
