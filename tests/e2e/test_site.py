@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.markdown import ROOT
@@ -26,6 +28,13 @@ pytestmark = [
         reason="NOBODY LOOKED AT THE SITE: chromium, chromium-browser and google-chrome are not on the PATH",
     ),
 ]
+
+LOOK = """() => {
+  const article = document.querySelector("article").cloneNode(true);
+  article.querySelectorAll("code, pre, script, style").forEach((part) => part.remove());
+  return [document.documentElement.scrollWidth - document.documentElement.clientWidth, article.textContent];
+}"""
+"""By how many pixels a page is wider than the screen, and its text without code."""
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +82,22 @@ def test_search_works_from_the_file_system(site: Path, page: Page) -> None:
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-def test_pages_fit_the_screen_and_ask_no_other_host(width: int, site: Path, page: Page) -> None:
+def test_pages_fit_the_screen_and_leave_no_markdown(width: int, site: Path, page: Page) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     files = sorted(site.rglob("*.html"))
     assert len(files) > 50
     for file in files:
         page.goto(file.as_uri())
-        wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert page.evaluate(wider) <= 0, file
+        wider, text = page.evaluate(LOOK)
+        assert wider <= 0, file
+        assert re.findall(r".{0,20}(?:`|\*\*|\]\(|<!--|\|).{0,20}", text) == [], file
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out(scheme: str, site: Path, page: Page) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    for name in ("index.html", "tutorial/3-train.html", "reference/python.html", "reference/errors.html"):
+        page.goto((site / name).as_uri())
+        page.wait_for_timeout(500)  # colours fade
+        found = Axe().run(page, options={"runOnly": ["color-contrast", "link-in-text-block"]})
+        assert found.violations_count == 0, found.generate_report()

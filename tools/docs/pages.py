@@ -24,6 +24,7 @@ TITLES: Final = {
 
 FIRST: Final = (
     "index.md",
+    "tutorial/demo.md",
     "how-to/curate.md",
     "how-to/studio.md",
     "how-to/clients/python.md",

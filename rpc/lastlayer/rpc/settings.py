@@ -139,7 +139,7 @@ def settings_table(kind: type[BaseSettings]) -> str:
     lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
     for name, field in kind.model_fields.items():
         default = field.default
-        shown = "" if default is None or default is PydanticUndefined else f"`{default}`"
+        shown = "" if default in (None, "", PydanticUndefined) else f"`{default}`"
         lines.append(f"| `{_variable(kind, name)}` | {shown} | {field.description} |")
     return "\n".join(lines)
 

@@ -6,7 +6,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from lastlayer.open_inference import service_pb2
 from lastlayer.v1 import classifier_pb2, featurizer_pb2, types_pb2
-from tools.docs import commands, contract, http, python
+from tools.docs import commands, contract, http, python, tables
 
 needs_buf = pytest.mark.skipif(
     not contract.BUF.exists(), reason="buf is not installed: run `make .venv-protos/installed`"
@@ -81,6 +81,10 @@ def test_every_command_and_option_is_there() -> None:
 
     for name, group in commands.programs().items():
         check(group, click.Context(group, info_name=name), pages[name])
+
+
+def test_a_setting_that_is_empty_by_default_shows_nothing() -> None:
+    assert "| `CLASSIFIER_STORE_URL` |  | where data is kept" in tables.settings()
 
 
 def test_every_path_and_parameter_of_the_http_door_is_there() -> None:
