@@ -253,11 +253,18 @@ class Mistaken(Client):
             yield replace(prediction, scores=swapped)
 
 
-@pytest.mark.parametrize("quantize", [False, True])
+class MistakenAndRounding(Mistaken):
+    """Such a service, which besides says to compute in fewer digits than float32."""
+
+    def get_served_backbone(self) -> Backbone:
+        return replace(super().get_served_backbone(), precision="bfloat16")
+
+
+@pytest.mark.parametrize(("kind", "quantize"), [(Mistaken, False), (Mistaken, True), (MistakenAndRounding, False)])
 def test_a_file_that_predicts_otherwise_is_not_written(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quantize: bool
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Client], quantize: bool
 ) -> None:
-    with Mistaken(trained.address) as client, pytest.raises(ConversionError, match="on 0 of 12 images"):
+    with kind(trained.address) as client, pytest.raises(ConversionError, match="on 0 of 12 images"):
         exported(client, trained, tmp_path / "app.tflite", monkeypatch, quantize=quantize)
     assert not list(tmp_path.iterdir())
 

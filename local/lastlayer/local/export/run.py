@@ -16,7 +16,7 @@ from lastlayer.featurizer.backbones.spec import builtin_names
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.errors import ConversionError
 from lastlayer.featurizer.network.conversion import formats
-from lastlayer.featurizer.network.conversion.comparison import Comparison, check, check_decoding, compare
+from lastlayer.featurizer.network.conversion.comparison import Comparison, check, check_agreement, compare
 from lastlayer.featurizer.network.conversion.formats import Format
 from lastlayer.featurizer.network.conversion.head import Head
 from lastlayer.featurizer.network.loading import LocalBackbone
@@ -100,6 +100,7 @@ def export(client: Client, wanted: Wanted, progress: Progress, say: Callable[[st
         reference = expected if is_exact else _exactly(backbone, head, images.pixels)
         service, exact = compare(expected, found), None if is_exact else compare(reference, found)
         check(exact or service, quantized=wanted.quantize)
+        check_agreement(service, "The file")
         decoding = _compare_decoding(file, images, reference)
         files = [path for path in unfinished.rglob("*") if path.is_file()] if is_folder else [unfinished]
         count = sum(path.stat().st_size for path in files)
@@ -117,7 +118,7 @@ def _compare_decoding(
         return None
     found = [file.probabilities_of_files([content]) for content in jpegs.values()]
     comparison = compare(reference[list(jpegs)], np.concatenate(found))
-    check_decoding(comparison)
+    check_agreement(comparison, "Given JPEG files, the SavedModel")
     return comparison
 
 

@@ -53,12 +53,7 @@ def check(comparison: Comparison, *, quantized: bool) -> None:
     if not np.isfinite(comparison.largest):
         raise ConversionError("The file yields probabilities that are no numbers; nothing was written.")
     if quantized:
-        if comparison.agreement < LEAST_AGREEMENT:
-            raise ConversionError(
-                f"The quantized file has the best class of the service on {comparison.same} of {comparison.images} "
-                f"images, and at least {LEAST_AGREEMENT:.0%} are needed; nothing was written. Without --quantize "
-                "the file is larger, and exact."
-            )
+        check_agreement(comparison, "The quantized file", "; without --quantize the file is larger, and exact")
     elif comparison.same < comparison.images or comparison.largest > TOLERANCE:
         raise ConversionError(
             f"The file predicts otherwise than the service: the best class is the same on {comparison.same} of "
@@ -67,10 +62,13 @@ def check(comparison: Comparison, *, quantized: bool) -> None:
         )
 
 
-def check_decoding(comparison: Comparison) -> None:
-    """Raise ConversionError where a file that decodes images itself is too far from what is expected of it."""
+def check_agreement(comparison: Comparison, what: str, advice: str = "") -> None:
+    """Raise ConversionError where what rounds or decodes in another way has too often another best class.
+
+    `what` begins the sentence, and `advice` ends it.
+    """
     if not comparison.agreement >= LEAST_AGREEMENT:
         raise ConversionError(
-            f"Given JPEG files, the SavedModel has the best class of the service on {comparison.same} of "
-            f"{comparison.images} images, and at least {LEAST_AGREEMENT:.0%} are needed; nothing was written."
+            f"{what} has the best class of the service on {comparison.same} of {comparison.images} images, and at "
+            f"least {LEAST_AGREEMENT:.0%} are needed; nothing was written{advice}."
         )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lastlayer.featurizer.errors import ConversionError
-from lastlayer.featurizer.network.conversion.comparison import Comparison, check, check_decoding, compare
+from lastlayer.featurizer.network.conversion.comparison import Comparison, check, check_agreement, compare
 
 EXPECTED = np.array([[0.7, 0.2, 0.1], [0.1, 0.5, 0.4], [0.4, 0.3, 0.3]])
 
@@ -50,10 +50,10 @@ def test_a_quantized_file_may_be_farther_but_not_predict_otherwise(same: int, ne
             check(found, quantized=True)
 
 
-def test_a_file_that_decodes_itself_may_be_farther_as_well() -> None:
-    check_decoding(Comparison(images=100, same=95, largest=0.3, mean=0.01))
-    with pytest.raises(ConversionError, match=r"Given JPEG files, the SavedModel has the .* 94 of 100 images"):
-        check_decoding(Comparison(images=100, same=94, largest=0.3, mean=0.01))
+def test_what_decodes_or_rounds_in_another_way_may_be_farther_as_well() -> None:
+    check_agreement(Comparison(images=100, same=95, largest=0.3, mean=0.01), "The file")
+    with pytest.raises(ConversionError, match=r"The file has the best class .* on 94 of 100 .* nothing was written\."):
+        check_agreement(Comparison(images=100, same=94, largest=0.3, mean=0.01), "The file")
 
 
 def test_what_is_no_number_is_never_near() -> None:
