@@ -59,14 +59,14 @@ def test_an_interval_of_a_log_loss_is_as_wide_to_both_sides_on_a_logarithmic_sca
 
 def test_intervals_of_a_cross_validation_are_those_of_fewer_examples() -> None:
     assert wilson_interval(90, 180, 1.8) == pytest.approx(wilson_interval(50, 100))
-    plain, wider = interval_of(LOSSES), interval_of(LOSSES, 2.2)
-    # What is in excess of 1 counts 2.5 times: four times the variance.
+    plain, wider = interval_of(LOSSES), interval_of(LOSSES, 2.5)
+    # What is in excess of 1 counts twice: four times the variance.
     assert np.log(wider[1] / LOSSES.mean()) == pytest.approx(2 * np.log(plain[1] / LOSSES.mean()))
 
 
 def test_the_fewer_examples_a_class_has_the_wider_are_intervals() -> None:
-    inflations = [inflate(np.arange(5 * each) % 5) for each in (1, 3, 19, 999)]
-    assert inflations == pytest.approx([3, 2, 1.2, 1.004])
+    inflations = [inflate(np.arange(5 * each) % 5) for each in (3, 15, 99)]
+    assert inflations == pytest.approx([2.1, 1.55, 1.22])
     # Of classes that have no example, as when they are too small to be held out, there is nothing to count.
     assert inflate(np.array([0, 0, 3, 3])) == inflate(np.array([0, 0, 1, 1]))
     assert inflate(np.zeros(0, np.intp)) == 1
