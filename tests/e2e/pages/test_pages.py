@@ -112,6 +112,7 @@ LONG = {
     "docs/explanation/networks.md",
     "docs/how-to/take-a-model-away.md",
     "docs/how-to/test-your-own-code.md",
+    "docs/how-to/triton.md",
     "docs/how-to/operate/security.md",
 }
 """They start services anew, convert models, or train often."""
