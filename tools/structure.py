@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grimp
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools import ROOT
 
 Edges = Mapping[str, set[str]]
 """What each node imports."""

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tools import tags
+from tools import ROOT, tags
 from tools.docs import llms
-from tools.docs.parts import PARTS, ROOT, refresh
+from tools.docs.parts import PARTS, refresh
 
 
 def main() -> int:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tools.docs.pages import ROOT, arrange, summary_of, title_of, written
+from tools import ROOT
+from tools.docs.pages import arrange, summary_of, title_of, written
 
 _HEAD: Final = """# Lastlayer
 

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+from tools import ROOT
 
 TITLES: Final = {
     "tutorial": "Tutorial",

@@ -5,13 +5,10 @@ A generated part stands between `<!-- NAME -->` and `<!-- /NAME -->`.
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Final
 
 from tools import structure
-from tools.docs import tables
-
-ROOT: Final = Path(__file__).resolve().parents[2]
+from tools.docs.reference import tables
 
 Parts = Mapping[str, Callable[[], str]]
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from tools.docs.pages import ROOT
+from tools import ROOT
 
 _PLACES: Final = {"": "project", "examples": "how-to/examples"}
 """Where the site has the pages of a folder at the root: that folder's own place, or `project`."""

@@ -15,8 +15,10 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from tools.docs import commands, contract, http, links, llms, python
-from tools.docs.pages import ROOT, Section, arrange, title_of
+from tools import ROOT
+from tools.docs import links, llms
+from tools.docs.pages import Section, arrange, title_of
+from tools.docs.reference import commands, contract, http, python
 from tools.docs.relink import relink, repository
 
 _PROGRAMS: Final = {".go": "go", ".js": "js", ".mjs": "js", ".py": "python", ".sh": "sh"}

@@ -6,7 +6,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from lastlayer.open_inference import service_pb2
 from lastlayer.v1 import classifier_pb2, featurizer_pb2, types_pb2
-from tools.docs import commands, contract, http, python, tables
+from tools.docs.reference import commands, contract, http, python, tables
 
 needs_buf = pytest.mark.skipif(
     not contract.BUF.exists(), reason="buf is not installed: run `make .venv-protos/installed`"

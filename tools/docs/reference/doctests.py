@@ -4,7 +4,7 @@ from typing import Any
 
 import griffe
 
-from tools.docs.python import fence
+from tools.docs.reference.python import fence
 
 
 class FenceDoctests(griffe.Extension):

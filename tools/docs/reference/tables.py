@@ -1,7 +1,7 @@
 """The tables of the reference that are kept in its pages."""
 
-from tools.docs import commands as programs
-from tools.docs import contract
+from tools.docs.reference import commands as programs
+from tools.docs.reference import contract
 
 
 def commands() -> str:

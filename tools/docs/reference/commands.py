@@ -6,14 +6,13 @@ import inspect
 import re
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import click
 
 from lastlayer.client.commands.interface.help import ConnectionOption
+from tools import ROOT
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 _ORDER: Final = ("lastlayer", "client", "featurizer", "classifier-svc", "studio")
 """As users meet them."""
 

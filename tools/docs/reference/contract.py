@@ -20,7 +20,8 @@ from google.protobuf.descriptor_pb2 import (
     MethodDescriptorProto,
 )
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+from tools import ROOT
+
 BUF: Final = ROOT / ".venv-protos/bin/buf"
 
 # The numbers of fields in descriptor.proto, of which the paths of comments are made.

@@ -1,0 +1,1 @@
+"""What the reference is made of: each module reads one kind of thing out of the code."""
