@@ -104,22 +104,17 @@ class Head:
 
         The distances are 0 without `familiarity`. Raises KeyError where a tap is missing.
         """
-        vectors = self._side_by_side(features)
-        probabilities = softmax(self._logits(vectors))
-        distances = self.familiarity.distances(vectors) if self.familiarity else np.zeros(len(vectors))
+        probabilities, distances, _ = self.score_with_logits(features)
         return probabilities, distances
 
-    def logits(self, features: Features) -> npt.NDArray[np.float64]:
-        """Return what the probabilities are the softmax of, float64 [n, c]; raises KeyError where a tap is missing."""
-        return self._logits(self._side_by_side(features))
-
-    def _logits(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        logits: npt.NDArray[np.float64] = (vectors @ self.weights).astype(np.float64) + self.biases
-        return logits
-
-    def _side_by_side(self, features: Features) -> npt.NDArray[np.float32]:
-        """Return the features as the weights take them, float32 [n, d]."""
-        return np.hstack([self.prepare(features[tap]) for tap in self.taps])
+    def score_with_logits(
+        self, features: Features
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return what `score` does, and the logits, float64 [n, c], of which the probabilities are the softmax."""
+        vectors = np.hstack([self.prepare(features[tap]) for tap in self.taps])
+        logits = (vectors @ self.weights).astype(np.float64) + self.biases
+        distances = self.familiarity.distances(vectors) if self.familiarity else np.zeros(len(vectors))
+        return softmax(logits), distances, logits
 
     def is_unfamiliar(self, distance: float) -> bool:
         """Return whether an image at a distance is too unlike the training images."""

@@ -286,4 +286,4 @@ class Predicted(NamedTuple):
     hashes: bytes = b""
     """Perceptual hashes of the image; empty where they were not asked for, or it is too plain."""
     logits: npt.NDArray[np.float64] | None = None
-    """What the probabilities are the softmax of, float64 [c]; None where they were not asked for."""
+    """What the probabilities are the softmax of, float64 [c]; None where nobody computed them."""

@@ -34,9 +34,10 @@ def inflate(y: Indices) -> float:
 
     The numbers were fitted to 200 trainings each with 5 and with 20 images a class of thumbnails, digits, drawn letters
     and emoji. The squared error was 1.2 to 2.0 times the naive variance for accuracy, 1.1 to 2.1 times for log-loss.
-    What holds the truth on all of these sets is near the upper ends: `benchmarks/results/quality.txt` has how often
-    intervals do. Nested cross-validation (Bates, Hastie and Tibshirani, Cross-validation: what does it estimate and how
-    well does it do it?, 2023) finds the same on average, but for one data set from less than nothing to 6 times.
+    The constants are near the upper ends, as intervals should hold the truth on each of these sets:
+    `benchmarks/results/quality.txt` has how often they do. Nested cross-validation (Bates, Hastie and Tibshirani,
+    Cross-validation: what does it estimate and how well does it do it?, 2023) finds the same on average, but for one
+    data set from less than nothing to 6 times.
     """
     return 1 + _EXCESS / float(np.sqrt(np.bincount(y)[np.unique(y)].mean() + 1)) if len(y) else 1.0
 

@@ -60,7 +60,7 @@ class InferenceModels:
 
     async def infer(self, asked: Inference, *, deadline: float | None, patient: bool) -> Inferred:
         """Predict images: raises what `Predictor.answer` raises, and the error of the first image that failed."""
-        request = PredictionRequest(asked.model, asked.version, asked.images, None, logits="logits" in asked.outputs)
+        request = PredictionRequest(asked.model, asked.version, asked.images, None)
         predictions = await self._predictor.answer(request, deadline=deadline, patient=patient)
         predicted = take_all(predictions.outcomes)
         outputs = _outputs(asked.outputs, predicted, predictions, asked.parameters.get(_TOP_K, 0))

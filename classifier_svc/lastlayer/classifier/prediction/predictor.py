@@ -4,7 +4,6 @@ It explains predictions in the same way.
 """
 
 import contextlib
-import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -43,8 +42,6 @@ class PredictionRequest:
     images: Sequence[bytes]
     threshold: float | None
     """The least probability of the best class with which a prediction is not rejected; the head's where None."""
-    logits: bool = False
-    """Whether `Predicted.logits` is wanted."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +92,7 @@ class Predictor:
         """
         with contextlib.nullcontext() if patient else self._window.call(len(request.images)):
             version, head = await self.version(request.model, request.version)
-            outcomes = await self.predict(
-                version, head, request.images, deadline=deadline, patient=patient, logits=request.logits
-            )
+            outcomes = await self.predict(version, head, request.images, deadline=deadline, patient=patient)
         threshold = head.threshold if request.threshold is None else request.threshold
         return Predictions(version, head, outcomes, threshold, accepts_all=request.threshold == 0)
 
@@ -128,10 +123,8 @@ class Predictor:
         deadline: float | None,
         patient: bool = False,
         hashes: bool = False,
-        logits: bool = False,
     ) -> list[Predicted | LastlayerError]:
-        """Return what a version makes of each image, with its perceptual hashes and logits where those are wanted, or
-        why nothing.
+        """Return what a version makes of each image, with its perceptual hashes where those are wanted, or why nothing.
 
         Raises what `FeaturizerClient.featurize` raises.
         """
@@ -159,10 +152,10 @@ class Predictor:
             tap: np.stack([mean_over(outcome.vectors, tap, head.views) for outcome in found]) for tap in head.taps
         }
         if len(found) * head.weights.size <= _QUICK_PRODUCTS:
-            scored = head.score(features)
+            scored = head.score_with_logits(features)
         else:
-            scored = await self._workers.run(head.score, features)
-        rows = zip(*scored, head.logits(features) if logits else itertools.repeat(None, len(found)), strict=True)
+            scored = await self._workers.run(head.score_with_logits, features)
+        rows = zip(*scored, strict=True)
         return [
             outcome if isinstance(outcome, LastlayerError) else _predicted(*next(rows), outcome, head)
             for outcome in outcomes
@@ -197,7 +190,7 @@ class Predictor:
 def _predicted(
     probabilities: npt.NDArray[np.float64],
     distance: np.float64,
-    logits: npt.NDArray[np.float64] | None,
+    logits: npt.NDArray[np.float64],
     featurized: Featurized,
     head: Head,
 ) -> Predicted:
