@@ -237,10 +237,11 @@ def read_selectors(messages: Sequence[classifier_pb2.ExampleSelector]) -> list[S
         raise InvalidFieldError(
             "examples", f"The request names {len(messages)} examples; from 1 to {_MAX_SELECTED} are accepted."
         )
-    return [_read_selector(f"examples[{index}]", message) for index, message in enumerate(messages)]
+    return [read_selector(f"examples[{index}]", message) for index, message in enumerate(messages)]
 
 
-def _read_selector(field: str, message: classifier_pb2.ExampleSelector) -> Selector:
+def read_selector(field: str, message: classifier_pb2.ExampleSelector) -> Selector:
+    """Return which example is meant; raises InvalidFieldError."""
     if message.WhichOneof("by") == "content_sha256":
         size = len(message.content_sha256)
         if not LEAST_PREFIX_BYTES <= size <= 32:

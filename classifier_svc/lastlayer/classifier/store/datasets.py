@@ -25,7 +25,7 @@ from lastlayer.classifier.domain.types import (
     TrainingSet,
 )
 from lastlayer.classifier.domain.views import mean_over, places
-from lastlayer.classifier.store import feature_rows, former_digests, queries
+from lastlayer.classifier.store import feature_rows, queries
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import (
     backbones,
@@ -36,6 +36,7 @@ from lastlayer.classifier.store.schema import (
     perceptual_hashes,
     thumbnails,
 )
+from lastlayer.classifier.store.vectors import former_digests
 from lastlayer.rpc.vectors import CROP_ALONE, View, pack, place
 
 

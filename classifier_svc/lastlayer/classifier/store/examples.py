@@ -83,6 +83,14 @@ class ExampleStore:
             found = self._read(connection, owner, contents, with_thumbnails)
             return {example.content_sha256: example for example in found}
 
+    def find(self, dataset: str, selector: Selector, field: str) -> bytes:
+        """Return the sha256 of the image that `field` of a request names; raises ResourceNotFoundError or
+        InvalidFieldError.
+        """
+        with self._database.reading() as connection:
+            [content] = self._select(connection, queries.find(connection, dataset), [selector], field)
+            return content
+
     def relabel(self, dataset: str, selectors: Sequence[Selector], label: str) -> tuple[int, Dataset]:
         """Give examples one label in place of all that they have, all or none; return how many changed, and the
         dataset.
@@ -168,8 +176,8 @@ class ExampleStore:
         return sorted(found, key=lambda example: example.key)
 
     @staticmethod
-    def _select(connection: Connection, owner: Any, selectors: Sequence[Selector]) -> list[bytes]:
-        """Return the images that are meant, by sha256, each once."""
+    def _select(connection: Connection, owner: Any, selectors: Sequence[Selector], field: str = "") -> list[bytes]:
+        """Return the images that are meant, by sha256, each once. `field` has the selector where it is one alone."""
         named = _named(connection, owner, sorted({selector.name for selector in selectors if not selector.prefix}))
         found: dict[bytes, None] = {}
         for index, selector in enumerate(selectors):
@@ -177,12 +185,13 @@ class ExampleStore:
                 matches, said = _beginning(connection, owner, selector.prefix), selector.prefix.hex()
             else:
                 matches, said = named.get(selector.name, set()), selector.name
+            named_by = field or f"examples[{index}]"
             if not matches:
-                hint = f"The dataset `{owner.name}` has none that `examples[{index}]` of the request names."
+                hint = f"The dataset `{owner.name}` has none that `{named_by}` of the request names."
                 raise ResourceNotFoundError("example", said, hint)
             if len(matches) > 1:
                 raise InvalidFieldError(
-                    f"examples[{index}]",
+                    named_by,
                     f"`{said}` names several examples of the dataset `{owner.name}`; give more of the sha256.",
                 )
             found.update(dict.fromkeys(matches))
