@@ -123,7 +123,7 @@ def _fit(labelled: Features, labels: Sequence[str]) -> Head | None:
         rows = stratified_sample(_number(labels), _MOST_FITTED, SEED)
     return train(
         [TapFeatures(name, False, values[rows]) for name, values in labelled.items()],
-        [labels[row] for row in rows],
+        [labels[int(row)] for row in rows],
         Recipe.AUTO,
         progress=lambda _message, _share: None,
         cancelled=lambda: False,
