@@ -14,6 +14,7 @@ from lastlayer.classifier.features.given import FeatureImport
 from lastlayer.classifier.features.ingest import Ingest
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.predictor import Predictor
+from lastlayer.classifier.selection.suggestions import Suggestions
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
@@ -60,6 +61,8 @@ class Pools:
     """Write to the store; all may wait for as long as another process holds its lock."""
     evaluations: Workers
     """Search for near duplicates and compute metrics: seconds each."""
+    suggestions: Workers
+    """Choose which images to label next: seconds, with the features of many images in memory; one at a time."""
     trainings: Workers
     """Train: minutes."""
 
@@ -71,6 +74,7 @@ class Pools:
             reads=Workers("reads", 4),
             writes=Workers("writes", 4),
             evaluations=Workers("evaluations", 2),
+            suggestions=Workers("suggestions", 1),
             trainings=Workers("trainings", 1),
         )
 
@@ -91,6 +95,7 @@ class Handlers:
     predictor: Predictor
     trainings: TrainingJobs
     review: Review
+    suggestions: Suggestions
     head_export: HeadExport
     featurizer: FeaturizerClient
     begin_ingest: BeginIngest
