@@ -12,9 +12,10 @@ from sqlalchemy.engine import Connection
 from lastlayer.classifier.domain.arrays import Indices
 from lastlayer.classifier.domain.types import AddedExample, Candidates, NewExample, PoolSource, StoredExample
 from lastlayer.classifier.domain.views import places
-from lastlayer.classifier.store import feature_rows, queries
+from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import datasets, examples, features, pool, thumbnails
+from lastlayer.classifier.store.vectors import feature_rows
 from lastlayer.rpc.vectors import place
 
 
