@@ -16,9 +16,11 @@ from lastlayer.classifier.features.given import FeatureImport
 from lastlayer.classifier.features.ingest import Ingest
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.predictor import Predictor
+from lastlayer.classifier.selection.suggestions import Suggestions
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
+from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.classifier.training.jobs import TrainingJobs
 from lastlayer.rpc.server.streams import answer_each
 from lastlayer.rpc.system.workers import Workers
@@ -65,6 +67,8 @@ class Pools:
     """Search datasets for similar images: milliseconds, and seconds where one is read into memory first."""
     maps: Workers
     """Lay datasets out: up to minutes."""
+    suggestions: Workers
+    """Choose which images to label next: seconds, with the features of many images in memory; one at a time."""
     trainings: Workers
     """Train: minutes."""
 
@@ -78,6 +82,7 @@ class Pools:
             evaluations=Workers("evaluations", 2),
             searches=Workers("searches", 1),
             maps=Workers("maps", 1),
+            suggestions=Workers("suggestions", 1),
             trainings=Workers("trainings", 1),
         )
 
@@ -93,12 +98,14 @@ class Handlers:
     pools: Pools
     datasets: DatasetStore
     examples: ExampleStore
+    waiting: PoolStore
     models: ModelStore
     predictor: Predictor
     trainings: TrainingJobs
     review: Review
     similar: Similar
     maps: Maps
+    suggestions: Suggestions
     head_export: HeadExport
     featurizer: FeaturizerClient
     begin_ingest: BeginIngest

@@ -18,6 +18,7 @@ Message = TypeVar(
     classifier_pb2.ReviewedExample,
     classifier_pb2.SimilarExample,
     classifier_pb2.StoredExample,
+    classifier_pb2.SuggestedExample,
 )
 
 Record = TypeVar("Record")

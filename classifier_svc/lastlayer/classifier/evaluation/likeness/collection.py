@@ -66,7 +66,8 @@ class _Held:
 
     def is_of(self, snapshot: Snapshot) -> bool:
         """Return whether it is what the snapshot has, too. Images without features may have got some at any time."""
-        return self.state == snapshot.state and not self.images.stale_count
+        incomplete = self.images.stale_count or self.images.pool_stale_count
+        return self.state == snapshot.state and not incomplete
 
 
 class Collection:
@@ -77,8 +78,7 @@ class Collection:
         self._snapshot = snapshot
         self.source = held.source
         self.contents = held.images.contents
-        """The sha256 of the images that are compared, in order of arrival."""
-        self.stale_count = held.images.stale_count
+        """The sha256 of the images that are compared, those of the pool last."""
 
     def find(self, content: bytes) -> Vectors | None:
         """Return the prepared vector of an image, by its sha256, float32 [d]; None where it has no features."""
@@ -89,12 +89,20 @@ class Collection:
         vector: Vectors = self._read(np.array([row]))[0]
         return vector
 
-    def candidates(self, *, label: str = "", without: bytes = b"") -> npt.NDArray[np.bool_]:
-        """Return which images are searched, bool [n]: those with a `label` where one is given, save one image."""
+    def count_stale(self, *, pool: bool) -> int:
+        """Return how many images have no features, with those of the pool or without."""
+        return self._held.images.stale_count + (self._held.images.pool_stale_count if pool else 0)
+
+    def candidates(self, *, label: str, pool: bool, without: bytes) -> npt.NDArray[np.bool_]:
+        """Return which images are searched, bool [n]: those with a `label` where one is given, with those of the `pool`
+        or without, save one image.
+        """
         wanted = np.full(len(self.contents), not label)
         if label:
             wanted[self._held.rows.get(label, [])] = True
-        if without in self.contents:
+        elif not pool:
+            wanted[self._held.images.example_count :] = False
+        if without:
             wanted[self.contents.index(without)] = False
         return wanted
 
@@ -110,8 +118,7 @@ class Collection:
     def _read(self, rows: Indices) -> Vectors:
         if self._held.vectors is not None:
             return self._held.vectors[rows]
-        contents = [self.contents[row] for row in rows]
-        return np.concatenate([prepare(block) for block in self._snapshot.read_vectors(contents)])
+        return _read_prepared(self._snapshot, [self.contents[row] for row in rows])
 
 
 class Collections:
@@ -129,8 +136,8 @@ class Collections:
 
         Raises ResourceNotFoundError, StoreCorruptError, or NotReadyError where the service stops meanwhile.
         """
+        held = self._held.pop(dataset, None)
         with self._snapshots.open(dataset) as snapshot:
-            held = self._held.pop(dataset, None)
             if snapshot.source is None:
                 yield None
                 return
@@ -144,55 +151,77 @@ class Collections:
     def _renew(self, before: _Held | None, snapshot: Snapshot, source: Source) -> _Held:
         """Return what is held of a snapshot; what was held `before` is not read again."""
         images = snapshot.list_images()
-        rows: dict[str, list[int]] = {}
-        for row, labels in enumerate(images.labels):
-            for label in labels:
-                rows.setdefault(label, []).append(row)
-        by_label = {label: np.array(of_label, np.intp) for label, of_label in rows.items()}
+        by_label = _rows_by_label(images)
         if before is not None and before.source == source and before.images.contents == images.contents:
             return _Held(snapshot.state, source, images, by_label, before.vectors, before.sketches)
-        count, dimension = len(images.contents), source.tap.dimension
-        fits = 4 * count * dimension <= _MOST_VECTOR_BYTES
-        vectors = np.empty((count, dimension), np.float32) if fits else None
+        fits = 4 * len(images.contents) * source.tap.dimension <= _MOST_VECTOR_BYTES
+        sketched = len(images.contents) >= _SKETCHED or not fits
+        if before is None or (before.source, before.vectors is not None, before.sketches is not None) != (
+            source,
+            fits,
+            sketched,
+        ):
+            return self._read(snapshot, source, images, by_label, fits=fits, sketched=sketched)
+        return self._update(before, snapshot, images, by_label)
+
+    def _read(
+        self,
+        snapshot: Snapshot,
+        source: Source,
+        images: FeaturizedImages,
+        by_label: Mapping[str, Indices],
+        *,
+        fits: bool,
+        sketched: bool,
+    ) -> _Held:
+        """Return what is held of a snapshot, all read from the store."""
+        count = len(images.contents)
         sketches = None
-        if count >= _SKETCHED or not fits:
-            sketches = Sketches.empty(self._directions(before, snapshot, source, images.contents), count)
-        start = 0
-        for block in self._iterate(before, snapshot, source, images.contents):
-            of_block = slice(start, start + len(block))
-            if vectors is not None:
-                vectors[of_block] = block
-            if sketches is not None:
-                sketches.put(of_block, block)
-            start += len(block)
-        return _Held(snapshot.state, source, images, by_label, vectors, sketches)
+        if sketched:
+            sample = images.contents[:: -(-count // _SAMPLE)]
+            sketches = Sketches.empty(find_directions(_read_prepared(snapshot, sample)), count)
+        vectors = np.empty((count, source.tap.dimension), np.float32) if fits else None
+        held = _Held(snapshot.state, source, images, by_label, vectors, sketches)
+        self._fill(held, np.arange(count), snapshot)
+        return held
 
-    def _directions(
-        self, before: _Held | None, snapshot: Snapshot, source: Source, contents: Sequence[bytes]
-    ) -> Vectors:
-        if before is not None and before.source == source and before.sketches is not None:
-            return before.sketches.directions  # any are good enough
-        sample = contents[:: -(-len(contents) // _SAMPLE)]
-        return find_directions(np.concatenate([prepare(block) for block in snapshot.read_vectors(sample)]))
+    def _update(
+        self, before: _Held, snapshot: Snapshot, images: FeaturizedImages, by_label: Mapping[str, Indices]
+    ) -> _Held:
+        """Return what is held of a snapshot; what was held before is copied, and only the rest read."""
+        row_of = {content: row for row, content in enumerate(before.images.contents)}
+        were = np.array([row_of.get(content, -1) for content in images.contents], np.intp)
+        kept = np.flatnonzero(were >= 0)
+        vectors, sketches = None, None
+        if before.vectors is not None:
+            vectors = np.empty((len(were), before.source.tap.dimension), np.float32)
+            vectors[kept] = before.vectors[were[kept]]
+        if before.sketches is not None:
+            sketches = Sketches.empty(before.sketches.directions, len(were))  # any directions are good enough
+            sketches.take(kept, before.sketches, were[kept])
+        held = _Held(snapshot.state, before.source, images, by_label, vectors, sketches)
+        self._fill(held, np.flatnonzero(were < 0), snapshot)
+        return held
 
-    def _iterate(
-        self, before: _Held | None, snapshot: Snapshot, source: Source, contents: Sequence[bytes]
-    ) -> Iterator[Vectors]:
-        """Yield the prepared vectors of images, some at a time, float32 [k, d]: those at hand, or of the store."""
-        known: dict[bytes, int] = {}
-        held = None
-        if before is not None and before.source == source and before.vectors is not None:
-            held = before.vectors
-            known = {content: row for row, content in enumerate(before.images.contents)}
-        for rows in iterate_rows(len(contents)):
+    def _fill(self, held: _Held, rows: Indices, snapshot: Snapshot) -> None:
+        """Read the vectors of some images."""
+        for some in iterate_rows(rows):
             if self._stopped():
                 raise NotReadyError("The classifier is stopping.")
-            some = contents[rows]
-            block = np.empty((len(some), source.tap.dimension), np.float32)
-            at_hand = np.array([content in known for content in some])
-            if held is not None and at_hand.any():
-                block[at_hand] = held[[known[content] for content in some if content in known]]
-            missing = [content for content in some if content not in known]
-            if missing:
-                block[~at_hand] = np.concatenate([prepare(read) for read in snapshot.read_vectors(missing)])
-            yield block
+            vectors = _read_prepared(snapshot, [held.images.contents[row] for row in some])
+            if held.vectors is not None:
+                held.vectors[some] = vectors
+            if held.sketches is not None:
+                held.sketches.put(some, vectors)
+
+
+def _rows_by_label(images: FeaturizedImages) -> dict[str, Indices]:
+    rows: dict[str, list[int]] = {}
+    for row, labels in enumerate(images.labels):
+        for label in labels:
+            rows.setdefault(label, []).append(row)
+    return {label: np.array(of_label, np.intp) for label, of_label in rows.items()}
+
+
+def _read_prepared(snapshot: Snapshot, contents: Sequence[bytes]) -> Vectors:
+    return np.concatenate([prepare(block) for block in snapshot.read_vectors(contents)])

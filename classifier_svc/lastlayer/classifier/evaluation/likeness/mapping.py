@@ -46,6 +46,8 @@ class MapRequest:
     """None for neighbours where there is a library for that."""
     most: int
     """The most images; of more a sample is laid out."""
+    pool: bool
+    """Whether images of the pool are laid out, too."""
     model: str
     """Whose suspicious labels are marked; empty for none."""
 
@@ -63,7 +65,7 @@ class ExampleMap:
     """Images in two dimensions."""
 
     examples: Sequence[StoredExample]
-    """In order of arrival, n of them."""
+    """In order of arrival, those of the pool last; n of them."""
     places: Array
     """float64 [n, 2], from -1 to 1."""
     suggestions: Mapping[bytes, str]
@@ -149,7 +151,8 @@ class Maps:
     def _lay_out(self, request: MapRequest, method: Method, suggestions: Mapping[bytes, str], tell: Tell) -> ExampleMap:
         with self._snapshots.open(request.dataset) as snapshot:
             images = snapshot.list_images()
-            contents = _sample(images.contents, request.most)
+            known = images.contents if request.pool else images.contents[: images.example_count]
+            contents = _sample(known, request.most)
 
             def read() -> Iterator[Vectors]:
                 for vectors in snapshot.read_vectors(contents):
@@ -163,15 +166,15 @@ class Maps:
         else:
             method, places = Method.PCA, layout.place_by_components(components)
         # Images that were removed meanwhile have no place any more.
-        stored = self._examples.get(request.dataset, contents, with_thumbnails=False)
+        stored = self._examples.get(request.dataset, contents, with_thumbnails=False, with_pool=request.pool)
         kept = [row for row, content in enumerate(contents) if content in stored]
         return ExampleMap(
             [stored[contents[row]] for row in kept],
             places[kept],
             suggestions,
             method,
-            len(images.contents),
-            images.stale_count,
+            len(known),
+            images.stale_count + (images.pool_stale_count if request.pool else 0),
         )
 
 

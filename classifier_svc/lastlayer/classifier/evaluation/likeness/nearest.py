@@ -72,10 +72,16 @@ class Sketches:
         """Return room for the sketches of `count` vectors."""
         return cls(directions, np.empty((count, directions.shape[1]), np.float32), np.empty(count, np.float32))
 
-    def put(self, rows: slice, vectors: Vectors) -> None:
-        """Sketch some vectors, float32 [k, d]."""
-        np.matmul(vectors, self.directions, out=self.coordinates[rows])
-        self.rests[rows] = _rest(vectors, self.coordinates[rows])
+    def put(self, rows: Indices, vectors: Vectors) -> None:
+        """Sketch vectors, float32 [k, d], as those of some rows, intp [k]."""
+        coordinates = vectors @ self.directions
+        self.coordinates[rows] = coordinates
+        self.rests[rows] = _rest(vectors, coordinates)
+
+    def take(self, rows: Indices, others: "Sketches", of: Indices) -> None:
+        """Take over sketches in the same directions, as those of some rows: the rows `of` the others, both intp [k]."""
+        self.coordinates[rows] = others.coordinates[of]
+        self.rests[rows] = others.rests[of]
 
     def bound(self, query: Vectors) -> Vectors:
         """Return what the cosines of all vectors with a query, float32 [d], are at most: float32 [n]."""
@@ -117,8 +123,7 @@ def find_nearest(
     others = np.flatnonzero(bounds >= nearest.least)
     others = others[~np.isin(others, first)]
     others = others[np.argsort(-bounds[others], kind="stable")]
-    for start in range(0, len(others), _BLOCK):
-        rows = others[start : start + _BLOCK]
+    for rows in iterate_rows(others):
         if bounds[rows[0]] < nearest.least:
             break
         # In their order, as they lie in memory and in the store.
@@ -142,8 +147,7 @@ class _Nearest:
         return float(self._cosines[-1]) if len(self._cosines) == self._count else -np.inf
 
     def look_at(self, rows: Indices, read: Callable[[Indices], Vectors]) -> None:
-        for start in range(0, len(rows), _BLOCK):
-            some = rows[start : start + _BLOCK]
+        for some in iterate_rows(rows):
             vectors = read(some)
             promising = np.flatnonzero(vectors @ self._query.astype(np.float32) >= self.least - _ROUNDING)
             self._take(some[promising], self._cosine(vectors[promising]))
@@ -167,10 +171,10 @@ class _Nearest:
         return np.round(cosines, 12)
 
 
-def iterate_rows(count: int) -> Iterator[slice]:
-    """Yield all of `count` rows, some at a time."""
-    for start in range(0, count, _BLOCK):
-        yield slice(start, min(start + _BLOCK, count))
+def iterate_rows(rows: Indices) -> Iterator[Indices]:
+    """Yield rows, some at a time."""
+    for start in range(0, len(rows), _BLOCK):
+        yield rows[start : start + _BLOCK]
 
 
 def _rest(vectors: Vectors, coordinates: Vectors) -> Vectors:

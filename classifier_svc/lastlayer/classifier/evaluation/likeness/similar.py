@@ -29,6 +29,8 @@ class SimilarQuery:
     count: int
     label: str
     """Only images that have it; all where empty."""
+    pool: bool
+    """Whether images of the pool are found, too."""
     with_thumbnails: bool
 
 
@@ -140,10 +142,11 @@ class Similar:
                 vector = None
             if vector is None:
                 raise _mismatch(query.dataset, collection.source, "the image has none of it; add it again.")
-            candidates = collection.candidates(label=query.label, without=content)
+            candidates = collection.candidates(label=query.label, pool=query.pool, without=content)
             found = collection.search(vector, candidates, query.count)
             contents = [collection.contents[row] for row in found.rows]
-        stored = self._examples.get(query.dataset, contents, with_thumbnails=query.with_thumbnails)
+            stale_count = collection.count_stale(pool=query.pool)
+        stored = self._examples.get(query.dataset, contents, with_thumbnails=query.with_thumbnails, with_pool=True)
         return SimilarExamples(
             [
                 SimilarExample(stored[content], float(distance))
@@ -151,7 +154,7 @@ class Similar:
                 if content in stored  # it may have been removed since
             ],
             int(candidates.sum()),
-            collection.stale_count,
+            stale_count,
         )
 
 

@@ -49,7 +49,9 @@ def read_similar(message: classifier_pb2.SimilarRequest) -> SimilarQuery:
         example = requests.read_selector("example", message.example)
     else:
         raise InvalidFieldError("query", "Nothing says what to find images like; give an `image` or an `example`.")
-    return SimilarQuery(dataset, image, example, message.count or _DEFAULT_SIMILAR, label, message.thumbnails)
+    return SimilarQuery(
+        dataset, image, example, message.count or _DEFAULT_SIMILAR, label, message.pool, message.thumbnails
+    )
 
 
 def to_similar(found: SimilarExamples) -> classifier_pb2.SimilarResponse:
@@ -80,7 +82,7 @@ def read_map(message: classifier_pb2.MapExamplesRequest) -> MapRequest:
             f"{_MOST_MAPPED} are accepted.",
         )
     model = check_name("model", message.model) if message.model else ""
-    return MapRequest(dataset, _METHODS[message.method], message.max_examples or _DEFAULT_MAPPED, model)
+    return MapRequest(dataset, _METHODS[message.method], message.max_examples or _DEFAULT_MAPPED, message.pool, model)
 
 
 def to_map_responses(event: MapProgress | ExampleMap) -> Iterator[classifier_pb2.MapExamplesResponse]:

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from lastlayer.classifier.domain.types import Backbone, Tap
-from lastlayer.classifier.store import feature_rows, queries
+from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
-from lastlayer.classifier.store.schema import examples, features
+from lastlayer.classifier.store.schema import examples, features, pool
+from lastlayer.classifier.store.vectors import feature_rows
 from lastlayer.rpc.vectors import View, place
 
 
@@ -36,6 +37,8 @@ class State:
     dataset_id: int
     backbone_id: int | None
     update_time: datetime.datetime
+    pool_count: int
+    """Images of the pool expire, which is no update."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,15 @@ class FeaturizedImages:
     """Which images of a dataset have features."""
 
     contents: Sequence[bytes]
-    """By sha256, in order of arrival."""
+    """By sha256: the examples in order of arrival, then the pool in order of arrival."""
     labels: Sequence[tuple[str, ...]]
-    """Of each, in order of first appearance."""
+    """Of each, in order of first appearance; none of those of the pool."""
+    example_count: int
+    """How many of them are examples."""
     stale_count: int
-    """How many have none of the dataset's backbone. They may get some at any time, even by another dataset."""
+    """How many examples have none of the dataset's backbone. They may get some at any time, even by another dataset."""
+    pool_stale_count: int
+    """The same of the pool."""
 
 
 class Snapshot:
@@ -57,33 +64,50 @@ class Snapshot:
         """`dataset` is a row of the table of datasets."""
         self._connection = connection
         self._dataset = dataset
-        self.state = State(dataset.id, dataset.backbone_id, dataset.update_time)
+        pool_count = queries.count_pool(connection, dataset.id)
+        self.state = State(dataset.id, dataset.backbone_id, dataset.update_time, pool_count)
         self.source = None if dataset.backbone_id is None else _find_source(connection, dataset)
         """None where the dataset has no images."""
 
     def list_images(self) -> FeaturizedImages:
         """Return the images that have features."""
-        if self.source is None:
-            return FeaturizedImages([], [], 0)
-        own = sa.and_(
-            features.c.backbone_id == self._dataset.backbone_id,
-            features.c.content_sha256 == examples.c.content_sha256,
-            features.c.tap == place(self.source.tap.name, self.source.view),
-        )
-        query = (
-            sa.select(examples.c.content_sha256, examples.c.label, features.c.tap)
-            .join(features, own, isouter=True)
-            .where(examples.c.dataset_id == self._dataset.id)
-            .order_by(examples.c.id)
-        )
         labels: dict[bytes, tuple[str, ...]] = {}
-        stale = set()
-        for content, label, tap in self._connection.execute(query):
+        stale: set[bytes] = set()
+        for content, label, tap in self._select(examples, examples.c.label):
             if tap is None:
                 stale.add(content)
             else:
                 labels[content] = (*labels.get(content, ()), label)
-        return FeaturizedImages(list(labels), list(labels.values()), len(stale))
+        example_count, stale_count = len(labels), len(stale)
+        for content, _, tap in self._select(pool, sa.null()):
+            if tap is None:
+                stale.add(content)
+            else:
+                labels[content] = ()
+        return FeaturizedImages(
+            contents=list(labels),
+            labels=list(labels.values()),
+            example_count=example_count,
+            stale_count=stale_count,
+            pool_stale_count=len(stale) - stale_count,
+        )
+
+    def _select(self, table: sa.Table, label: sa.ColumnElement[Any]) -> Sequence[Any]:
+        """Return the images of a table in order of arrival: sha256, label, and the tap where there are features."""
+        if self.source is None:
+            return ()
+        own = sa.and_(
+            features.c.backbone_id == self._dataset.backbone_id,
+            features.c.content_sha256 == table.c.content_sha256,
+            features.c.tap == place(self.source.tap.name, self.source.view),
+        )
+        query = (
+            sa.select(table.c.content_sha256, label, features.c.tap)
+            .select_from(table.join(features, own, isouter=True))
+            .where(table.c.dataset_id == self._dataset.id)
+            .order_by(table.c.id)
+        )
+        return self._connection.execute(query).all()
 
     def read_vectors(self, contents: Sequence[bytes]) -> Iterator[npt.NDArray[np.float32]]:
         """Yield the features of some of the images, by sha256, some at a time: float32 [k, d].

@@ -50,7 +50,7 @@ class Reader:
 
 def sketch(vectors: Vectors, directions: Vectors) -> Sketches:
     sketches = Sketches.empty(directions, len(vectors))
-    for rows in iterate_rows(len(vectors)):
+    for rows in iterate_rows(np.arange(len(vectors))):
         sketches.put(rows, vectors[rows])
     return sketches
 
