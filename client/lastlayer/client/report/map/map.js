@@ -175,6 +175,8 @@
     const most = size * (1 - view.scale);
     view.x = Math.min(0, Math.max(most, view.x));
     view.y = Math.min(0, Math.max(most, view.y));
+    // Where the map is shown whole, a finger scrolls the page; else it moves the map.
+    canvas.style.touchAction = view.scale > 1 ? "none" : "pan-y";
     schedule();
   }
 
