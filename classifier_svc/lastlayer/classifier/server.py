@@ -130,7 +130,7 @@ def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pool
         predictor=predictor,
         trainings=TrainingJobs(datasets, models, pools.trainings, describe=describe),
         review=Review(models, examples),
-        suggestions=Suggestions(waiting),
+        suggestions=Suggestions(waiting, pools.suggestions),
         head_export=HeadExport(models),
         featurizer=featurizer,
         begin_ingest=functools.partial(Ingest, datasets, featurizer, reads=pools.reads, writes=pools.writes),

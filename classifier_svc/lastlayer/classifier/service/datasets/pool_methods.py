@@ -24,11 +24,7 @@ class PoolMethods(HandlerServicer):
     ) -> classifier_pb2.NextExamplesResponse:
         """Say which images to label next."""
         dataset, count = check_name("dataset", request.dataset), requests.read_next_count(request.count)
-        return to_next(
-            await self._handlers.pools.suggestions.run(
-                self._handlers.suggestions.find, dataset, count, with_thumbnails=request.thumbnails
-            )
-        )
+        return to_next(await self._handlers.suggestions.find(dataset, count, with_thumbnails=request.thumbnails))
 
 
 def to_next(suggested: Suggested) -> classifier_pb2.NextExamplesResponse:
