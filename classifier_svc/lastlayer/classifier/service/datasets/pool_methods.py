@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from lastlayer.classifier.selection.next_examples import Strategy
-from lastlayer.classifier.selection.suggestions import Suggested, SuggestedImage
 from lastlayer.classifier.service import messages, requests
 from lastlayer.classifier.service.handlers import Context, HandlerServicer
 from lastlayer.classifier.service.pagination import take_fitting
 from lastlayer.classifier.service.validation import check_name
+from lastlayer.classifier.training.selection.next_examples import Strategy
+from lastlayer.classifier.training.selection.suggestions import Suggested, SuggestedImage
 from lastlayer.v1 import classifier_pb2, types_pb2
 
 _STRATEGIES: Final = {

@@ -12,9 +12,9 @@ from threadpoolctl import threadpool_limits
 from lastlayer.classifier.domain.arrays import Features, Indices
 from lastlayer.classifier.domain.head import Head, square_root, unit_length
 from lastlayer.classifier.fitting.folds import stratified_sample
-from lastlayer.classifier.selection.copies import Copies
-from lastlayer.classifier.selection.herding import Herd
 from lastlayer.classifier.training.recipes import SEED, Recipe, TapFeatures
+from lastlayer.classifier.training.selection.copies import Copies
+from lastlayer.classifier.training.selection.herding import Herd
 from lastlayer.classifier.training.trainer import train
 
 MOST_POOL: Final = 10_000

@@ -8,7 +8,7 @@ import numpy as np
 
 from lastlayer.classifier.domain.arrays import Indices
 from lastlayer.classifier.domain.types import Candidates, StoredExample
-from lastlayer.classifier.selection.next_examples import Strategy, choose_next, sample_labelled, sample_pool
+from lastlayer.classifier.training.selection.next_examples import Strategy, choose_next, sample_labelled, sample_pool
 from lastlayer.rpc.errors import OverloadedError
 from lastlayer.rpc.system.workers import Workers
 

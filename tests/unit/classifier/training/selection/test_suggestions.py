@@ -11,8 +11,8 @@ import pytest
 
 from lastlayer.classifier.domain.arrays import Indices
 from lastlayer.classifier.domain.types import Candidates, PoolSource, StoredExample
-from lastlayer.classifier.selection.next_examples import MOST_POOL, Strategy
-from lastlayer.classifier.selection.suggestions import MAX_WAITING, Suggestions
+from lastlayer.classifier.training.selection.next_examples import MOST_POOL, Strategy
+from lastlayer.classifier.training.selection.suggestions import MAX_WAITING, Suggestions
 from lastlayer.rpc.errors import OverloadedError
 from lastlayer.rpc.system.workers import Workers
 

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from lastlayer.classifier.selection.next_examples import (
+from lastlayer.classifier.training.selection.next_examples import (
     MOST_LABELLED,
     MOST_POOL,
     Strategy,
