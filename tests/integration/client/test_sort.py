@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.shell_completion import ShellComplete
 from rich.cells import cell_len
 
+from lastlayer.client.__main__ import main
 from tests.integration.client.conftest import Run, Runner
 from tests.integration.client.fake_classifier import Broken, FakeClassifier, Hang
 from tests.programs import WAIT_S, until
@@ -223,7 +225,7 @@ def test_what_was_changed_since_is_left_and_told(run: Run, inbox: Path, tmp_path
     (out / "scores.tsv").write_text("annotated")
     undone = run("sort", "--undo", out)
     assert undone.exit_code == 1
-    assert undone.stdout == f"{out}: 1 copies deleted, 1 gone already, 3 left\n"
+    assert undone.stdout == f"{out}: 1 copy deleted, 1 gone already, 3 left\n"
     assert f"Failed: {out}/cat/a.jpg: It is left there: it was changed since.\n" in undone.stderr
     assert f"the photo that it is a copy of, `{inbox}/trip/c.JPG`, was changed since, or is gone.\n" in undone.stderr
     assert photos_in(out) == {"cat/a.jpg": "mended", "dog/c.JPG": "dog-2"}
@@ -428,6 +430,18 @@ class TestWrongUse:
         assert done.stderr.count("Error:") == 1
         assert tree(inbox.parent) == before
         assert not (inbox.parent / "out").exists()
+
+
+def test_the_shell_completes_it(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LASTLAYER_SERVER", server)
+
+    def completed(*words: str) -> set[str]:
+        completion = ShellComplete(main, {}, "client", "_CLIENT_COMPLETE")
+        return {item.value for item in completion.get_completions([*words[:-1]], words[-1])}
+
+    assert completed("so") == {"sort"}
+    assert completed("sort", "--u") == {"--undo"}
+    assert completed("sort", "--model", "d") == {"default"}
 
 
 def test_the_preview_fits_80_columns(make_run: Callable[[FakeClassifier], Runner], tmp_path: Path) -> None:

@@ -229,8 +229,8 @@ def _undo(out: Path, as_json: bool) -> int:
         print_json({"out": str(out), "taken_back": undone.count, "gone": undone.gone, "left": left})
     else:
         tell_failures([(path, ImageError(f"It is left there: {why}.")) for path, why in undone.left])
-        what = "photos moved back" if undone.moved else "copies deleted"
-        parts = [f"{undone.count:,} {what}"]
+        one, several = ("photo moved back", "photos moved back") if undone.moved else ("copy deleted", "copies deleted")
+        parts = [f"{undone.count:,} {one if undone.count == 1 else several}"]
         parts += [f"{undone.gone:,} gone already"] if undone.gone else []
         parts += [f"{len(undone.left):,} left"] if undone.left else []
         click.echo(f"{escape(str(out))}: {', '.join(parts)}")

@@ -40,7 +40,7 @@ def scan(folder: str, out: str) -> Scan:
     found = Scan(os.path.realpath(folder))
     if not os.path.isdir(found.root):  # noqa: PTH112 - paths that may be no Unicode, by the hundred thousand
         raise DataError([f"There is no folder `{folder}`; give the one with the photos to sort."])
-    skipped = os.path.realpath(out)
+    skipped = os.path.realpath(out), _identity(out)
     waiting = [""]
     while waiting:
         inside = waiting.pop()
@@ -63,7 +63,8 @@ def scan(folder: str, out: str) -> Scan:
             if entry.is_symlink():
                 found.links.append(name)
             elif entry.is_dir(follow_symlinks=False):
-                if os.path.join(found.root, name) != skipped:  # noqa: PTH118
+                path = os.path.join(found.root, name)  # noqa: PTH118
+                if path != skipped[0] and (skipped[1] is None or _identity(path) != skipped[1]):
                     below.append(name)
             elif is_image_name(entry.name) and entry.is_file(follow_symlinks=False):
                 found.photos.append(name)
@@ -71,6 +72,15 @@ def scan(folder: str, out: str) -> Scan:
                 found.others.append(name)
         waiting.extend(reversed(below))
     return found
+
+
+def _identity(folder: str) -> tuple[int, int] | None:
+    """Return what is one for all paths of a folder, whatever the case of their letters; None where there is none."""
+    try:
+        state = os.stat(folder)  # noqa: PTH116
+    except OSError:
+        return None
+    return (state.st_dev, state.st_ino) if state.st_ino else None
 
 
 class Photo:

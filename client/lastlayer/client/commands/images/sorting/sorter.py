@@ -47,7 +47,7 @@ class Wanted:
 def check_folders(root: str, out: Path) -> list[str]:
     """Return the names in `out` that no class may have, as they lead to the photos; raises `InvalidInputError`."""
     place = os.path.realpath(out)
-    if place == root:
+    if place == root or (out.exists() and os.path.samefile(root, out)):  # noqa: PTH121 - letter case may differ
         raise InvalidInputError(
             f"`{out}` is the folder with the photos itself; name another one, such as {out / 'sorted'}."
         )
