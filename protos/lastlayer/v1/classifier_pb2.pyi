@@ -37,6 +37,18 @@ class ReviewKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REVIEW_KIND_UNSPECIFIED: _ClassVar[ReviewKind]
     REVIEW_KIND_SUSPICIOUS_LABELS: _ClassVar[ReviewKind]
     REVIEW_KIND_MISTAKES: _ClassVar[ReviewKind]
+
+class NextStrategy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NEXT_STRATEGY_UNSPECIFIED: _ClassVar[NextStrategy]
+    NEXT_STRATEGY_TYPICAL: _ClassVar[NextStrategy]
+    NEXT_STRATEGY_UNCERTAIN: _ClassVar[NextStrategy]
+
+class MapMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MAP_METHOD_UNSPECIFIED: _ClassVar[MapMethod]
+    MAP_METHOD_PCA: _ClassVar[MapMethod]
+    MAP_METHOD_NEIGHBORS: _ClassVar[MapMethod]
 RECIPE_UNSPECIFIED: Recipe
 RECIPE_AUTO: Recipe
 RECIPE_TUTORIAL: Recipe
@@ -49,9 +61,15 @@ CLASS_WEIGHT_BALANCED: ClassWeight
 REVIEW_KIND_UNSPECIFIED: ReviewKind
 REVIEW_KIND_SUSPICIOUS_LABELS: ReviewKind
 REVIEW_KIND_MISTAKES: ReviewKind
+NEXT_STRATEGY_UNSPECIFIED: NextStrategy
+NEXT_STRATEGY_TYPICAL: NextStrategy
+NEXT_STRATEGY_UNCERTAIN: NextStrategy
+MAP_METHOD_UNSPECIFIED: MapMethod
+MAP_METHOD_PCA: MapMethod
+MAP_METHOD_NEIGHBORS: MapMethod
 
 class Dataset(_message.Message):
-    __slots__ = ("name", "example_count", "classes", "backbone", "backbone_digest", "create_time", "update_time", "conflict_count", "stale_count", "precisions", "views")
+    __slots__ = ("name", "example_count", "classes", "backbone", "backbone_digest", "create_time", "update_time", "conflict_count", "stale_count", "precisions", "views", "pool_count")
     NAME_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +81,7 @@ class Dataset(_message.Message):
     STALE_COUNT_FIELD_NUMBER: _ClassVar[int]
     PRECISIONS_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
+    POOL_COUNT_FIELD_NUMBER: _ClassVar[int]
     name: str
     example_count: int
     classes: _containers.RepeatedCompositeFieldContainer[ClassCount]
@@ -74,7 +93,8 @@ class Dataset(_message.Message):
     stale_count: int
     precisions: _containers.RepeatedCompositeFieldContainer[PrecisionCount]
     views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
-    def __init__(self, name: _Optional[str] = ..., example_count: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., conflict_count: _Optional[int] = ..., stale_count: _Optional[int] = ..., precisions: _Optional[_Iterable[_Union[PrecisionCount, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ...) -> None: ...
+    pool_count: int
+    def __init__(self, name: _Optional[str] = ..., example_count: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., conflict_count: _Optional[int] = ..., stale_count: _Optional[int] = ..., precisions: _Optional[_Iterable[_Union[PrecisionCount, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., pool_count: _Optional[int] = ...) -> None: ...
 
 class PrecisionCount(_message.Message):
     __slots__ = ("precision", "example_count")
@@ -536,7 +556,7 @@ class StoredExample(_message.Message):
     def __init__(self, id: _Optional[str] = ..., content_sha256: _Optional[bytes] = ..., labels: _Optional[_Iterable[str]] = ..., stale: _Optional[bool] = ..., thumbnail: _Optional[bytes] = ...) -> None: ...
 
 class ListExamplesRequest(_message.Message):
-    __slots__ = ("dataset", "page_size", "page_token", "label", "conflicts_only", "stale_only", "thumbnails")
+    __slots__ = ("dataset", "page_size", "page_token", "label", "conflicts_only", "stale_only", "thumbnails", "pool", "selected")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -544,6 +564,8 @@ class ListExamplesRequest(_message.Message):
     CONFLICTS_ONLY_FIELD_NUMBER: _ClassVar[int]
     STALE_ONLY_FIELD_NUMBER: _ClassVar[int]
     THUMBNAILS_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    SELECTED_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     page_size: int
     page_token: str
@@ -551,7 +573,9 @@ class ListExamplesRequest(_message.Message):
     conflicts_only: bool
     stale_only: bool
     thumbnails: bool
-    def __init__(self, dataset: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., label: _Optional[str] = ..., conflicts_only: _Optional[bool] = ..., stale_only: _Optional[bool] = ..., thumbnails: _Optional[bool] = ...) -> None: ...
+    pool: bool
+    selected: _containers.RepeatedCompositeFieldContainer[ExampleSelector]
+    def __init__(self, dataset: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., label: _Optional[str] = ..., conflicts_only: _Optional[bool] = ..., stale_only: _Optional[bool] = ..., thumbnails: _Optional[bool] = ..., pool: _Optional[bool] = ..., selected: _Optional[_Iterable[_Union[ExampleSelector, _Mapping]]] = ...) -> None: ...
 
 class ListExamplesResponse(_message.Message):
     __slots__ = ("examples", "next_page_token")
@@ -656,14 +680,16 @@ class ImageEmbedding(_message.Message):
     def __init__(self, id: _Optional[str] = ..., vectors: _Optional[_Iterable[_Union[_types_pb2.FeatureVector, _Mapping]]] = ..., precision: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class RelabelExamplesRequest(_message.Message):
-    __slots__ = ("dataset", "examples", "label")
+    __slots__ = ("dataset", "examples", "label", "to_pool")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
+    TO_POOL_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     examples: _containers.RepeatedCompositeFieldContainer[ExampleSelector]
     label: str
-    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[ExampleSelector, _Mapping]]] = ..., label: _Optional[str] = ...) -> None: ...
+    to_pool: bool
+    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[ExampleSelector, _Mapping]]] = ..., label: _Optional[str] = ..., to_pool: _Optional[bool] = ...) -> None: ...
 
 class RelabelExamplesResponse(_message.Message):
     __slots__ = ("changed_count", "dataset")
@@ -724,6 +750,122 @@ class ReviewedExample(_message.Message):
     suggested_label: str
     suggested_probability: float
     def __init__(self, example: _Optional[_Union[StoredExample, _Mapping]] = ..., label: _Optional[str] = ..., label_probability: _Optional[float] = ..., suggested_label: _Optional[str] = ..., suggested_probability: _Optional[float] = ...) -> None: ...
+
+class NextExamplesRequest(_message.Message):
+    __slots__ = ("dataset", "count", "thumbnails")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    THUMBNAILS_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    count: int
+    thumbnails: bool
+    def __init__(self, dataset: _Optional[str] = ..., count: _Optional[int] = ..., thumbnails: _Optional[bool] = ...) -> None: ...
+
+class NextExamplesResponse(_message.Message):
+    __slots__ = ("examples", "strategy", "pool_count", "stale_count", "classes")
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    POOL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    STALE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    examples: _containers.RepeatedCompositeFieldContainer[SuggestedExample]
+    strategy: NextStrategy
+    pool_count: int
+    stale_count: int
+    classes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, examples: _Optional[_Iterable[_Union[SuggestedExample, _Mapping]]] = ..., strategy: _Optional[_Union[NextStrategy, str]] = ..., pool_count: _Optional[int] = ..., stale_count: _Optional[int] = ..., classes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SuggestedExample(_message.Message):
+    __slots__ = ("example", "scores")
+    EXAMPLE_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    example: StoredExample
+    scores: _containers.RepeatedCompositeFieldContainer[_types_pb2.LabelScore]
+    def __init__(self, example: _Optional[_Union[StoredExample, _Mapping]] = ..., scores: _Optional[_Iterable[_Union[_types_pb2.LabelScore, _Mapping]]] = ...) -> None: ...
+
+class SimilarRequest(_message.Message):
+    __slots__ = ("dataset", "image", "example", "count", "label", "pool", "thumbnails")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    THUMBNAILS_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    image: _types_pb2.Image
+    example: ExampleSelector
+    count: int
+    label: str
+    pool: bool
+    thumbnails: bool
+    def __init__(self, dataset: _Optional[str] = ..., image: _Optional[_Union[_types_pb2.Image, _Mapping]] = ..., example: _Optional[_Union[ExampleSelector, _Mapping]] = ..., count: _Optional[int] = ..., label: _Optional[str] = ..., pool: _Optional[bool] = ..., thumbnails: _Optional[bool] = ...) -> None: ...
+
+class SimilarResponse(_message.Message):
+    __slots__ = ("examples", "compared_count")
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    COMPARED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    examples: _containers.RepeatedCompositeFieldContainer[SimilarExample]
+    compared_count: int
+    def __init__(self, examples: _Optional[_Iterable[_Union[SimilarExample, _Mapping]]] = ..., compared_count: _Optional[int] = ...) -> None: ...
+
+class SimilarExample(_message.Message):
+    __slots__ = ("example", "distance")
+    EXAMPLE_FIELD_NUMBER: _ClassVar[int]
+    DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    example: StoredExample
+    distance: float
+    def __init__(self, example: _Optional[_Union[StoredExample, _Mapping]] = ..., distance: _Optional[float] = ...) -> None: ...
+
+class MapExamplesRequest(_message.Message):
+    __slots__ = ("dataset", "method", "max_examples", "pool", "model")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    MAX_EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    method: MapMethod
+    max_examples: int
+    pool: bool
+    model: str
+    def __init__(self, dataset: _Optional[str] = ..., method: _Optional[_Union[MapMethod, str]] = ..., max_examples: _Optional[int] = ..., pool: _Optional[bool] = ..., model: _Optional[str] = ...) -> None: ...
+
+class MapExamplesResponse(_message.Message):
+    __slots__ = ("progress", "points")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    progress: TrainProgress
+    points: MapPoints
+    def __init__(self, progress: _Optional[_Union[TrainProgress, _Mapping]] = ..., points: _Optional[_Union[MapPoints, _Mapping]] = ...) -> None: ...
+
+class MapPoints(_message.Message):
+    __slots__ = ("points", "method", "example_count")
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    points: _containers.RepeatedCompositeFieldContainer[MapPoint]
+    method: MapMethod
+    example_count: int
+    def __init__(self, points: _Optional[_Iterable[_Union[MapPoint, _Mapping]]] = ..., method: _Optional[_Union[MapMethod, str]] = ..., example_count: _Optional[int] = ...) -> None: ...
+
+class MapPoint(_message.Message):
+    __slots__ = ("id", "content_sha256", "labels", "x", "y", "suspicious", "suggested_label")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    X_FIELD_NUMBER: _ClassVar[int]
+    Y_FIELD_NUMBER: _ClassVar[int]
+    SUSPICIOUS_FIELD_NUMBER: _ClassVar[int]
+    SUGGESTED_LABEL_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    content_sha256: bytes
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    x: float
+    y: float
+    suspicious: bool
+    suggested_label: str
+    def __init__(self, id: _Optional[str] = ..., content_sha256: _Optional[bytes] = ..., labels: _Optional[_Iterable[str]] = ..., x: _Optional[float] = ..., y: _Optional[float] = ..., suspicious: _Optional[bool] = ..., suggested_label: _Optional[str] = ...) -> None: ...
 
 class GetHeadRequest(_message.Message):
     __slots__ = ("model", "version")

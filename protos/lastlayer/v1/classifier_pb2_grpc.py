@@ -111,6 +111,21 @@ class ClassifierStub:
                 request_serializer=lastlayer_dot_v1_dot_classifier__pb2.ReviewExamplesRequest.SerializeToString,
                 response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.ReviewExamplesResponse.FromString,
                 _registered_method=True)
+        self.NextExamples = channel.unary_unary(
+                '/lastlayer.v1.Classifier/NextExamples',
+                request_serializer=lastlayer_dot_v1_dot_classifier__pb2.NextExamplesRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.NextExamplesResponse.FromString,
+                _registered_method=True)
+        self.Similar = channel.unary_unary(
+                '/lastlayer.v1.Classifier/Similar',
+                request_serializer=lastlayer_dot_v1_dot_classifier__pb2.SimilarRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.SimilarResponse.FromString,
+                _registered_method=True)
+        self.MapExamples = channel.unary_stream(
+                '/lastlayer.v1.Classifier/MapExamples',
+                request_serializer=lastlayer_dot_v1_dot_classifier__pb2.MapExamplesRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.MapExamplesResponse.FromString,
+                _registered_method=True)
         self.GetHead = channel.unary_unary(
                 '/lastlayer.v1.Classifier/GetHead',
                 request_serializer=lastlayer_dot_v1_dot_classifier__pb2.GetHeadRequest.SerializeToString,
@@ -288,16 +303,17 @@ class ClassifierServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RelabelExamples(self, request, context):
-        """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. The label
-        holds: AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+        """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. An image of
+        the dataset's pool becomes an example by it. The label holds: AddExamples does not add another one to them. All or
+        none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RemoveExamples(self, request, context):
-        """Removes examples from a dataset, with features that no other dataset refers to. All or none. Fails with NOT_FOUND
-        (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+        """Removes examples from a dataset or its pool, with features that no other dataset refers to. All or none. Fails with
+        NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -306,6 +322,36 @@ class ClassifierServicer:
     def ReviewExamples(self, request, context):
         """Lists the training examples of a version that are worth a look: those whose label is probably wrong, or those that
         it got wrong while they were held out; the worst first. Examples that were relabelled or removed since are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NextExamples(self, request, context):
+        """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
+        diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
+        stored: the same call gives the same images until a label or an image comes. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Similar(self, request, context):
+        """Finds the stored images of a dataset, or of its pool, whose features are nearest to an image's. Idempotent.
+
+        Fails with FAILED_PRECONDITION (BACKBONE_MISMATCH) where the featurizer serves another backbone than the dataset's,
+        and with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE, IMAGE_TOO_LARGE or IMAGE_TOO_COMPLEX).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MapExamples(self, request, context):
+        """Lays out a dataset's images in two dimensions, so that images with similar features lie near each other: progress
+        events, at least one every two seconds, then the points in several messages. Cancelling the call stops it. Nothing
+        is stored. Idempotent.
+
+        Fails with FAILED_PRECONDITION (MAP_NOT_OFFERED) where the method's library is not installed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -464,6 +510,21 @@ def add_ClassifierServicer_to_server(servicer, server):
                     servicer.ReviewExamples,
                     request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.ReviewExamplesRequest.FromString,
                     response_serializer=lastlayer_dot_v1_dot_classifier__pb2.ReviewExamplesResponse.SerializeToString,
+            ),
+            'NextExamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.NextExamples,
+                    request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.NextExamplesRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_classifier__pb2.NextExamplesResponse.SerializeToString,
+            ),
+            'Similar': grpc.unary_unary_rpc_method_handler(
+                    servicer.Similar,
+                    request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.SimilarRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_classifier__pb2.SimilarResponse.SerializeToString,
+            ),
+            'MapExamples': grpc.unary_stream_rpc_method_handler(
+                    servicer.MapExamples,
+                    request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.MapExamplesRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_classifier__pb2.MapExamplesResponse.SerializeToString,
             ),
             'GetHead': grpc.unary_unary_rpc_method_handler(
                     servicer.GetHead,
@@ -887,6 +948,87 @@ class Classifier:
             '/lastlayer.v1.Classifier/ReviewExamples',
             lastlayer_dot_v1_dot_classifier__pb2.ReviewExamplesRequest.SerializeToString,
             lastlayer_dot_v1_dot_classifier__pb2.ReviewExamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NextExamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lastlayer.v1.Classifier/NextExamples',
+            lastlayer_dot_v1_dot_classifier__pb2.NextExamplesRequest.SerializeToString,
+            lastlayer_dot_v1_dot_classifier__pb2.NextExamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Similar(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lastlayer.v1.Classifier/Similar',
+            lastlayer_dot_v1_dot_classifier__pb2.SimilarRequest.SerializeToString,
+            lastlayer_dot_v1_dot_classifier__pb2.SimilarResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MapExamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/lastlayer.v1.Classifier/MapExamples',
+            lastlayer_dot_v1_dot_classifier__pb2.MapExamplesRequest.SerializeToString,
+            lastlayer_dot_v1_dot_classifier__pb2.MapExamplesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -106,16 +106,35 @@ class ClassifierStub:
     image alone. Nothing is stored. Idempotent. It waits for room behind predictions.
     """
     RelabelExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.RelabelExamplesRequest, _classifier_pb2.RelabelExamplesResponse]
-    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. The label
-    holds: AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. An image of
+    the dataset's pool becomes an example by it. The label holds: AddExamples does not add another one to them. All or
+    none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
     """
     RemoveExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.RemoveExamplesRequest, _classifier_pb2.RemoveExamplesResponse]
-    """Removes examples from a dataset, with features that no other dataset refers to. All or none. Fails with NOT_FOUND
-    (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+    """Removes examples from a dataset or its pool, with features that no other dataset refers to. All or none. Fails with
+    NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
     """
     ReviewExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ReviewExamplesRequest, _classifier_pb2.ReviewExamplesResponse]
     """Lists the training examples of a version that are worth a look: those whose label is probably wrong, or those that
     it got wrong while they were held out; the worst first. Examples that were relabelled or removed since are left out.
+    """
+    NextExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.NextExamplesRequest, _classifier_pb2.NextExamplesResponse]
+    """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
+    diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
+    stored: the same call gives the same images until a label or an image comes. Idempotent.
+    """
+    Similar: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.SimilarRequest, _classifier_pb2.SimilarResponse]
+    """Finds the stored images of a dataset, or of its pool, whose features are nearest to an image's. Idempotent.
+
+    Fails with FAILED_PRECONDITION (BACKBONE_MISMATCH) where the featurizer serves another backbone than the dataset's,
+    and with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE, IMAGE_TOO_LARGE or IMAGE_TOO_COMPLEX).
+    """
+    MapExamples: _grpc.UnaryStreamMultiCallable[_classifier_pb2.MapExamplesRequest, _classifier_pb2.MapExamplesResponse]
+    """Lays out a dataset's images in two dimensions, so that images with similar features lie near each other: progress
+    events, at least one every two seconds, then the points in several messages. Cancelling the call stops it. Nothing
+    is stored. Idempotent.
+
+    Fails with FAILED_PRECONDITION (MAP_NOT_OFFERED) where the method's library is not installed.
     """
     GetHead: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.GetHeadRequest, _classifier_pb2.Head]
     """Gets the numbers of a version's head, which are all that is needed to predict from feature vectors."""
@@ -222,16 +241,35 @@ class ClassifierAsyncStub(ClassifierStub):
     image alone. Nothing is stored. Idempotent. It waits for room behind predictions.
     """
     RelabelExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.RelabelExamplesRequest, _classifier_pb2.RelabelExamplesResponse]  # type: ignore[assignment]
-    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. The label
-    holds: AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. An image of
+    the dataset's pool becomes an example by it. The label holds: AddExamples does not add another one to them. All or
+    none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
     """
     RemoveExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.RemoveExamplesRequest, _classifier_pb2.RemoveExamplesResponse]  # type: ignore[assignment]
-    """Removes examples from a dataset, with features that no other dataset refers to. All or none. Fails with NOT_FOUND
-    (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+    """Removes examples from a dataset or its pool, with features that no other dataset refers to. All or none. Fails with
+    NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
     """
     ReviewExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ReviewExamplesRequest, _classifier_pb2.ReviewExamplesResponse]  # type: ignore[assignment]
     """Lists the training examples of a version that are worth a look: those whose label is probably wrong, or those that
     it got wrong while they were held out; the worst first. Examples that were relabelled or removed since are left out.
+    """
+    NextExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.NextExamplesRequest, _classifier_pb2.NextExamplesResponse]  # type: ignore[assignment]
+    """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
+    diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
+    stored: the same call gives the same images until a label or an image comes. Idempotent.
+    """
+    Similar: _aio.UnaryUnaryMultiCallable[_classifier_pb2.SimilarRequest, _classifier_pb2.SimilarResponse]  # type: ignore[assignment]
+    """Finds the stored images of a dataset, or of its pool, whose features are nearest to an image's. Idempotent.
+
+    Fails with FAILED_PRECONDITION (BACKBONE_MISMATCH) where the featurizer serves another backbone than the dataset's,
+    and with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE, IMAGE_TOO_LARGE or IMAGE_TOO_COMPLEX).
+    """
+    MapExamples: _aio.UnaryStreamMultiCallable[_classifier_pb2.MapExamplesRequest, _classifier_pb2.MapExamplesResponse]  # type: ignore[assignment]
+    """Lays out a dataset's images in two dimensions, so that images with similar features lie near each other: progress
+    events, at least one every two seconds, then the points in several messages. Cancelling the call stops it. Nothing
+    is stored. Idempotent.
+
+    Fails with FAILED_PRECONDITION (MAP_NOT_OFFERED) where the method's library is not installed.
     """
     GetHead: _aio.UnaryUnaryMultiCallable[_classifier_pb2.GetHeadRequest, _classifier_pb2.Head]  # type: ignore[assignment]
     """Gets the numbers of a version's head, which are all that is needed to predict from feature vectors."""
@@ -401,8 +439,9 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         request: _classifier_pb2.RelabelExamplesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_classifier_pb2.RelabelExamplesResponse, _abc.Awaitable[_classifier_pb2.RelabelExamplesResponse]]:
-        """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. The label
-        holds: AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+        """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. An image of
+        the dataset's pool becomes an example by it. The label holds: AddExamples does not add another one to them. All or
+        none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
         """
 
     @_abc_1.abstractmethod
@@ -411,8 +450,8 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         request: _classifier_pb2.RemoveExamplesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_classifier_pb2.RemoveExamplesResponse, _abc.Awaitable[_classifier_pb2.RemoveExamplesResponse]]:
-        """Removes examples from a dataset, with features that no other dataset refers to. All or none. Fails with NOT_FOUND
-        (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+        """Removes examples from a dataset or its pool, with features that no other dataset refers to. All or none. Fails with
+        NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
         """
 
     @_abc_1.abstractmethod
@@ -423,6 +462,42 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_classifier_pb2.ReviewExamplesResponse, _abc.Awaitable[_classifier_pb2.ReviewExamplesResponse]]:
         """Lists the training examples of a version that are worth a look: those whose label is probably wrong, or those that
         it got wrong while they were held out; the worst first. Examples that were relabelled or removed since are left out.
+        """
+
+    @_abc_1.abstractmethod
+    def NextExamples(
+        self,
+        request: _classifier_pb2.NextExamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classifier_pb2.NextExamplesResponse, _abc.Awaitable[_classifier_pb2.NextExamplesResponse]]:
+        """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
+        diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
+        stored: the same call gives the same images until a label or an image comes. Idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def Similar(
+        self,
+        request: _classifier_pb2.SimilarRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classifier_pb2.SimilarResponse, _abc.Awaitable[_classifier_pb2.SimilarResponse]]:
+        """Finds the stored images of a dataset, or of its pool, whose features are nearest to an image's. Idempotent.
+
+        Fails with FAILED_PRECONDITION (BACKBONE_MISMATCH) where the featurizer serves another backbone than the dataset's,
+        and with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE, IMAGE_TOO_LARGE or IMAGE_TOO_COMPLEX).
+        """
+
+    @_abc_1.abstractmethod
+    def MapExamples(
+        self,
+        request: _classifier_pb2.MapExamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_classifier_pb2.MapExamplesResponse], _abc.AsyncIterator[_classifier_pb2.MapExamplesResponse]]:
+        """Lays out a dataset's images in two dimensions, so that images with similar features lie near each other: progress
+        events, at least one every two seconds, then the points in several messages. Cancelling the call stops it. Nothing
+        is stored. Idempotent.
+
+        Fails with FAILED_PRECONDITION (MAP_NOT_OFFERED) where the method's library is not installed.
         """
 
     @_abc_1.abstractmethod

@@ -49,6 +49,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_IMAGE_TOO_COMPLEX: _ClassVar[ErrorReason]
     ERROR_REASON_FEATURES_TOO_FAR: _ClassVar[ErrorReason]
     ERROR_REASON_VIEW_NOT_OFFERED: _ClassVar[ErrorReason]
+    ERROR_REASON_MAP_NOT_OFFERED: _ClassVar[ErrorReason]
 VIEW_UNSPECIFIED: View
 VIEW_CROP: View
 VIEW_WHOLE: View
@@ -83,6 +84,7 @@ ERROR_REASON_PERMISSION_DENIED: ErrorReason
 ERROR_REASON_IMAGE_TOO_COMPLEX: ErrorReason
 ERROR_REASON_FEATURES_TOO_FAR: ErrorReason
 ERROR_REASON_VIEW_NOT_OFFERED: ErrorReason
+ERROR_REASON_MAP_NOT_OFFERED: ErrorReason
 
 class Image(_message.Message):
     __slots__ = ("id", "content")
