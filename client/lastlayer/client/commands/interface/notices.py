@@ -41,9 +41,15 @@ def tell_notes(data: "Data", trimmed: int) -> None:
 
 def tell_next(model: str) -> None:
     """Print what to do with a model that was just trained."""
-    words = ["client", "predict", "IMAGE"]
-    if model != (os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL):
-        words += ["--model", model]
+    tell_command("client", "predict", "IMAGE", model=model)
+
+
+def tell_command(*command: str, **named: str) -> None:
+    """Print which command to run next; options that are `named`, such as a model, are left out where they go unsaid."""
+    words = list(command)
+    for option, name in named.items():
+        if name != (os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL):
+            words += [f"--{option}", name]
     context = click.get_current_context()
     if context.get_parameter_source("server") is ParameterSource.COMMANDLINE:
         words += ["--server", context.params["server"]]
@@ -59,11 +65,13 @@ def tell_missing(dataset: str, missing: Sequence["StoredExample"], folders: Sequ
     if missing:
         images = "1 image is" if len(missing) == 1 else f"{len(missing):,} images are"
         where = ", ".join(escape(str(folder)) for folder in folders)
+        labelled = any(example.labels for example in missing)
+        until = "the dataset cannot be trained on" if labelled else "they are not suggested for a label"
         tell(
             "Note",
-            f"{images} in none of the folders that were searched ({where}). Until then the dataset cannot be trained"
-            f" on: run `client move {escape(shlex.quote(dataset))} FOLDER` with the folder where they are, or take"
-            " them out by `client remove`.",
+            f"{images} in none of the folders that were searched ({where}). Until then {until}: run `client move"
+            f" {escape(shlex.quote(dataset))} FOLDER` with the folder where they are, or take them out by `client"
+            " remove`.",
         )
 
 
