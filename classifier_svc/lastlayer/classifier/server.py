@@ -29,6 +29,7 @@ from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.classifier.store.operation.sizes import export_sizes
+from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.classifier.training.jobs import TrainingJobs
 from lastlayer.open_inference.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from lastlayer.rpc.channel import CLASSIFIER_SERVICE, FEATURES_HEALTH, INFERENCE_SERVICE
@@ -122,6 +123,7 @@ def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pool
         pools=pools,
         datasets=datasets,
         examples=examples,
+        waiting=PoolStore(database),
         models=models,
         predictor=predictor,
         trainings=TrainingJobs(datasets, models, pools.trainings, describe=describe),

@@ -17,6 +17,7 @@ from lastlayer.classifier.prediction.predictor import Predictor
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
+from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.classifier.training.jobs import TrainingJobs
 from lastlayer.rpc.server.streams import answer_each
 from lastlayer.rpc.system.workers import Workers
@@ -85,6 +86,7 @@ class Handlers:
     pools: Pools
     datasets: DatasetStore
     examples: ExampleStore
+    waiting: PoolStore
     models: ModelStore
     predictor: Predictor
     trainings: TrainingJobs
