@@ -16,6 +16,8 @@ from lastlayer.classifier.features.client import FeaturizerClient, FeaturizerSec
 from lastlayer.classifier.features.given import FeatureImport
 from lastlayer.classifier.features.ingest import Ingest
 from lastlayer.classifier.features.watch import watch_featurizer
+from lastlayer.classifier.prediction.drift.monitor import DriftMonitor
+from lastlayer.classifier.prediction.drift.reports import DriftReports, export_drift
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.open_inference import InferenceModels
 from lastlayer.classifier.prediction.predictor import Predictor
@@ -57,6 +59,7 @@ _PREDICT_METHODS: Final = frozenset(
         "GetModel",
         "ListModelVersions",
         "GetModelVersion",
+        "GetDrift",
     )
 )
 """What needs no more than the scope `predict`: to use models, and to look at them. Who only predicts neither changes
@@ -93,7 +96,9 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         stack.push_async_callback(pools.close)
         featurizer = FeaturizerClient(settings.featurizer_target, featurizer_security)
         stack.push_async_callback(featurizer.close)
-        handlers = _make_handlers(database, featurizer, pools)
+        monitor = DriftMonitor()
+        stack.enter_context(export_drift(monitor))
+        handlers = _make_handlers(database, featurizer, pools, monitor)
         check_room = handlers.predictor.check_room
         server.register(
             classifier_pb2_grpc.add_ClassifierServicer_to_server,
@@ -116,9 +121,9 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         yield server.bound_address
 
 
-def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pools) -> Handlers:
+def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pools, monitor: DriftMonitor) -> Handlers:
     datasets, models, examples = DatasetStore(database), ModelStore(database), ExampleStore(database)
-    predictor = Predictor(models, featurizer, pools.predictions)
+    predictor = Predictor(models, featurizer, pools.predictions, monitor)
     return Handlers(
         pools=pools,
         datasets=datasets,
@@ -126,6 +131,7 @@ def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pool
         waiting=PoolStore(database),
         models=models,
         predictor=predictor,
+        drift=DriftReports(models, monitor, pools.predictions),
         trainings=TrainingJobs(datasets, models, pools.trainings, describe=describe),
         review=Review(models, examples),
         head_export=HeadExport(models),

@@ -305,3 +305,5 @@ class Predicted(NamedTuple):
     """Perceptual hashes of the image; empty where they were not asked for, or it is too plain."""
     logits: npt.NDArray[np.float64] | None = None
     """What the probabilities are the softmax of, float64 [c]; None where nobody computed them."""
+    signals: npt.NDArray[np.float32] | None = None
+    """What is compared with the training images, float32 [s], see `domain.drift`; None where nothing is."""

@@ -15,22 +15,20 @@ import numpy.typing as npt
 from lastlayer.classifier.domain.arrays import Array
 from lastlayer.classifier.domain.drift.reference import (
     BLOCK,
+    FALSE_ALARMS_PER_MILLION,
     LEAST_EXAMPLES,
     WINDOWS,
     DriftReference,
     Limits,
     signals_of,
 )
-from lastlayer.classifier.domain.drift.signals import Scale, measure_features, measure_scores, project
+from lastlayer.classifier.domain.drift.signals import Sample, Scale, measure_features, measure_scores, project
 from lastlayer.classifier.domain.head import Head
 
 MOST_EXAMPLES: Final = 4000
 """Of more training images a sample is summed up: windows are at most 450 images, and by far the less sure part."""
 
-FALSE_ALARMS: Final = 0.05
-"""How many false alarms there are at most, on average, in 100,000 images: one in two million."""
-
-_IMAGES: Final = 100_000
+_SEED: Final = 20240229
 
 _CUTS: Final = np.array([0.01, 0.02, 0.05, *np.linspace(0.1, 0.9, 9), 0.95, 0.98, 0.99])
 """Below which shares of the training images the cuts lie."""
@@ -41,6 +39,15 @@ heads of the folds had fewer examples than the head that predicts: with 25 to 2,
 probability of the best class was between 0.015 higher and 0.011 lower out of fold than on others."""
 
 _Floats = npt.NDArray[np.float32]
+
+
+def sample_features(features: Mapping[str, _Floats]) -> Mapping[str, _Floats]:
+    """Return the features, float32 [n, d] each, of at most `MOST_EXAMPLES` images, the same of all."""
+    count = len(next(iter(features.values()), ()))
+    if count <= MOST_EXAMPLES:
+        return features
+    rows = np.sort(np.random.default_rng(_SEED).permutation(count)[:MOST_EXAMPLES])
+    return {name: values[rows] for name, values in features.items()}
 
 
 def summarize(
@@ -58,21 +65,26 @@ def summarize(
     vectors = head.stack(by_tap)
     projections = project(vectors)
     count, validated = len(vectors), len(held_out) if held_out is not None else 0
-    scale = Scale.of(projections)
+    fitted, half = np.array_split(np.random.default_rng(_SEED).permutation(count), 2)
+    scale = Scale.of(projections[fitted])
     if count < LEAST_EXAMPLES:
         return DriftReference(count, validated, (), scale, np.zeros((0, len(_CUTS)), np.float32), {}, 0.0)
     rejects = bool(head.threshold) or head.familiarity is not None
     signals = signals_of(head.taps, validated=validated >= LEAST_EXAMPLES, rejects=rejects)
-    cuts = _find_cuts(measure_features(by_tap, head.taps, projections, _leave_one_out(projections)))
-    samples, unknown_share = {False: count}, 0.0
+    measured = measure_features(by_tap, head.taps, projections, scale.distances(projections))
+    # The distance comes first: those by which it is scaled are nearer than others.
+    cuts = [_find_cuts(measured[half, :1]), _find_cuts(measured[:, 1:])]
+    samples, unknown_share = {Sample.ALL: count, Sample.HALF: len(half)}, 0.0
     if held_out is not None and validated >= LEAST_EXAMPLES:
         rejected, unknown_share = _reject(head, held_out, unfamiliar_share)
-        cuts = np.vstack([_find_cuts(measure_scores(held_out, rejected, rejects=rejects)), cuts])
-        samples[True] = validated
+        cuts.insert(0, _find_cuts(measure_scores(held_out, rejected, rejects=rejects)))
+        samples[Sample.HELD_OUT] = validated
     tests = len(signals) * len(_CUTS) * len(WINDOWS) * 2
-    level = FALSE_ALARMS * BLOCK / _IMAGES / tests
-    limits = {scored: find_limits(of, level, _MARGIN if scored else 0.0) for scored, of in samples.items()}
-    return DriftReference(count, validated, signals, scale, cuts, limits, unknown_share)
+    level = FALSE_ALARMS_PER_MILLION * BLOCK / 1e6 / tests
+    limits = {
+        sample: find_limits(of, level, _MARGIN if sample is Sample.HELD_OUT else 0.0) for sample, of in samples.items()
+    }
+    return DriftReference(count, validated, signals, scale, np.vstack(cuts), limits, unknown_share)
 
 
 def find_limits(count: int, level: float, margin: float) -> Limits:
@@ -84,47 +96,32 @@ def find_limits(count: int, level: float, margin: float) -> Limits:
     from scipy.stats import betabinom
 
     ranks = _ranks(count)
-    sizes = [blocks * BLOCK for blocks in WINDOWS]
-    least, most = np.full((2, len(sizes), len(ranks)), -1, np.int32)
-    for row, size in enumerate(sizes):
-        seen = np.arange(size + 1)
-        for column, rank in enumerate(ranks):
-            fewer, more = rank - margin * (count + 1), rank + margin * (count + 1)
-            most[row, column] = size + 1
-            if fewer > 0:
-                below = np.exp(betabinom.logpmf(seen, size, fewer, count + 1 - fewer)).cumsum()
-                least[row, column] = int((below <= level).sum()) - 1
-            if more < count + 1:
-                above = np.exp(betabinom.logpmf(seen, size, more, count + 1 - more))[::-1].cumsum()
-                most[row, column] = size + 1 - int((above <= level).sum())
+    moved = margin * (count + 1)
+    fewer, more = np.maximum(ranks - moved, 0), np.minimum(ranks + moved, count + 1)
+    least, most = np.full((2, len(WINDOWS), len(ranks)), -1, np.int32)
+    for row, blocks in enumerate(WINDOWS):
+        size = blocks * BLOCK
+        seen = np.arange(size + 1)[:, None]
+        most[row] = size + 1
+        known = fewer > 0
+        below = np.exp(betabinom.logpmf(seen, size, fewer[known], count + 1 - fewer[known])).cumsum(0)
+        least[row, known] = (below <= level).sum(0) - 1
+        known = more < count + 1
+        above = np.exp(betabinom.logpmf(seen, size, more[known], count + 1 - more[known]))[::-1].cumsum(0)
+        most[row, known] = size + 1 - (above <= level).sum(0)
     return Limits(ranks / (count + 1), least, most)
 
 
 def _ranks(count: int) -> npt.NDArray[np.intp]:
     """Return which of `count` training images, by their order, are the cuts, from 1 to `count`."""
-    return np.clip((_CUTS * (count + 1)).round(), 1, count).astype(np.intp)
+    ranks: npt.NDArray[np.intp] = np.clip((_CUTS * (count + 1)).round(), 1, count).astype(np.intp)
+    return ranks
 
 
 def _find_cuts(values: _Floats) -> _Floats:
     """Return the cuts of signals, float32 [n, s], as float32 [s, c]."""
     cuts: _Floats = np.sort(values, axis=0)[_ranks(len(values)) - 1].T
     return cuts
-
-
-def _leave_one_out(projections: _Floats) -> _Floats:
-    """Return the distances [n] of projections, float32 [n, k], each by the scale of all others.
-
-    A new image has no part in the scale that it is measured by: neither may these.
-    """
-    count = len(projections)
-    values = projections.astype(np.float64)
-    mean, squares = values.mean(0), np.square(values).mean(0)
-    others = (count * mean - values) / (count - 1)
-    variances = np.maximum((count * squares - np.square(values)) / (count - 1) - np.square(others), 0)
-    everything = Scale.of(projections).deviation
-    deviations = np.where(variances > 1e-12, np.sqrt(variances), everything)
-    distances: _Floats = np.sqrt(np.square((values - others) / deviations).mean(1)).astype(np.float32)
-    return distances
 
 
 def _reject(head: Head, held_out: Array, unfamiliar_share: float) -> tuple[npt.NDArray[np.bool_], float]:
@@ -139,4 +136,3 @@ def _reject(head: Head, held_out: Array, unfamiliar_share: float) -> tuple[npt.N
     rejected = improbable.copy()
     rejected[accepted[:more]] = True
     return rejected, float(rejected.mean())
-

@@ -12,6 +12,7 @@ from lastlayer.classifier.evaluation.review import Review
 from lastlayer.classifier.features.client import FeaturizerClient
 from lastlayer.classifier.features.given import FeatureImport
 from lastlayer.classifier.features.ingest import Ingest
+from lastlayer.classifier.prediction.drift.reports import DriftReports
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.predictor import Predictor
 from lastlayer.classifier.store.datasets import DatasetStore
@@ -89,6 +90,7 @@ class Handlers:
     waiting: PoolStore
     models: ModelStore
     predictor: Predictor
+    drift: DriftReports
     trainings: TrainingJobs
     review: Review
     head_export: HeadExport

@@ -4,13 +4,14 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lastlayer.classifier.domain.drift.signals import (
     Kind,
+    Sample,
     Scale,
     Signal,
     list_signals,
@@ -29,6 +30,9 @@ BLOCK: Final = 50
 
 WINDOWS: Final = (1, 2, 4, 9)
 """How many blocks are compared, the newest: 50 images show a great change, 450 a small one."""
+
+FALSE_ALARMS_PER_MILLION: Final = 0.5
+"""How many false alarms there are at most, on average, in a million images."""
 
 LEAST_EXAMPLES: Final = 20
 """With fewer training images nothing can be told."""
@@ -62,8 +66,8 @@ class DriftReference:
     scale: Scale
     cuts: _Floats
     """float32 [s, c]: the values of the signals that some shares of the training images are below."""
-    limits: Mapping[bool, Limits]
-    """Of signals that are held out (see `Kind.is_held_out`), and of the others, where there are any."""
+    limits: Mapping[Sample, Limits]
+    """By the training images that signals are known by."""
     unknown_share: float
     """The share of the training images that is rejected, out of fold."""
 
@@ -100,7 +104,7 @@ class DriftReference:
             "signals": [[signal.kind.value, signal.name] for signal in self.signals],
             "directions": len(self.scale.mean),
             "cuts": self.cuts.shape[1],
-            "limits": [held_out for held_out in self.limits],
+            "limits": [sample.value for sample in self.limits],
             "unknown_share": self.unknown_share,
         }
         arrays = [self.scale.mean, self.scale.deviation, self.cuts]
@@ -127,14 +131,12 @@ class DriftReference:
             cuts = reader.take("<f4", len(signals), header["cuts"])
             windows = len(WINDOWS), header["cuts"]
             limits = {
-                held_out: Limits(
+                Sample(sample): Limits(
                     reader.take("<f8", header["cuts"]), reader.take("<i4", *windows), reader.take("<i4", *windows)
                 )
-                for held_out in header["limits"]
+                for sample in header["limits"]
             }
-            return cls(
-                header["count"], header["held_out_count"], signals, scale, cuts, limits, header["unknown_share"]
-            )
+            return cls(header["count"], header["held_out_count"], signals, scale, cuts, limits, header["unknown_share"])
         except (KeyError, TypeError, ValueError) as error:
             raise StoreCorruptError("What is stored to tell the drift of this version has an unknown form.") from error
 
@@ -146,7 +148,7 @@ class _Reader:
         self._content = content
         self._begin = 0
 
-    def take(self, kind: str, *shape: int) -> npt.NDArray[np.generic]:
+    def take(self, kind: str, *shape: int) -> npt.NDArray[Any]:
         """Return the next array; raises ValueError where there are too few bytes."""
         values = np.frombuffer(self._content, kind, int(np.prod(shape)), self._begin)
         self._begin += values.nbytes
@@ -166,4 +168,4 @@ def find_rejected(
 def signals_of(taps: Sequence[str], *, validated: bool, rejects: bool) -> tuple[Signal, ...]:
     """Return the signals that a reference has, where training images were `validated` and the head `rejects` some."""
     found = list_signals(taps, rejects=rejects)
-    return found if validated else tuple(signal for signal in found if not signal.kind.is_held_out)
+    return found if validated else tuple(signal for signal in found if signal.kind.sample is not Sample.HELD_OUT)

@@ -24,6 +24,17 @@ _DECIMALS: Final = 5
 """To these numbers are rounded: what is the same but for the order of additions is to be equal."""
 
 
+class Sample(enum.Enum):
+    """Training images that have no part in what they are measured by, so that new ones are exchangeable with them."""
+
+    ALL = "all"
+    """All of them, where they are measured by nothing that was fitted."""
+    HALF = "half"
+    """The half by which no scale was fitted."""
+    HELD_OUT = "held out"
+    """Those with out-of-fold predictions."""
+
+
 class Kind(enum.Enum):
     """What a signal is about."""
 
@@ -32,16 +43,18 @@ class Kind(enum.Enum):
     UNKNOWN = "unknown"
     """Whether the head rejects the image: 0 or 1."""
     DISTANCE = "distance"
-    """How far the features are from the mean of the training images'."""
+    """How far the features are from the mean of the first half of the training images'."""
     FEATURES = "features"
     """The features themselves, in some directions."""
     STRENGTH = "strength"
     """How strongly the network responds at a tap, and how much of that is in few channels."""
 
     @property
-    def is_held_out(self) -> bool:
-        """Whether training images have it out of fold alone: it is one of the fitted head."""
-        return self in (Kind.SCORE, Kind.UNKNOWN)
+    def sample(self) -> "Sample":
+        """By which training images it is known."""
+        if self in (Kind.SCORE, Kind.UNKNOWN):
+            return Sample.HELD_OUT
+        return Sample.HALF if self is Kind.DISTANCE else Sample.ALL
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from lastlayer.classifier.domain.drift.reference import BLOCK, WINDOWS, DriftReference
 from lastlayer.classifier.domain.drift.signals import Kind
+from lastlayer.classifier.domain.errors import StoreCorruptError
 from lastlayer.classifier.domain.types import ServedVersion
 
 _log = logging.getLogger(__name__)
@@ -61,11 +62,14 @@ class DriftReport:
 class VersionWatch:
     """What one version predicted, in this process. Its memory is bounded: counts, and numbers of fewer than a block."""
 
-    def __init__(self, version: ServedVersion, reference: DriftReference | None, now: datetime.datetime) -> None:
+    def __init__(
+        self, version: ServedVersion, reference: DriftReference | None, now: Callable[[], datetime.datetime]
+    ) -> None:
         self.version = version
         self.reference = reference if reference is not None and reference.signals else None
         self._stored = reference
-        self._since = now
+        self._now = now
+        self._since = now()
         self._image_count = 0
         self._levels: tuple[SignalLevel, ...] = ()
         self._alarm_time: datetime.datetime | None = None
@@ -77,10 +81,11 @@ class VersionWatch:
         self._waiting = np.zeros((BLOCK, len(self.reference.signals)), np.float32)
         self._waiting_count = 0
 
-    def add(self, values: npt.NDArray[np.float32], now: Callable[[], datetime.datetime]) -> None:
-        """Take the signals of images that were predicted, float32 [n, s]."""
-        if self.reference is None:
+    def add(self, signals: Sequence[npt.NDArray[np.float32]]) -> None:
+        """Take the signals of images that were predicted, float32 [s] each."""
+        if self.reference is None or not signals:
             return
+        values = np.stack(signals)
         begin = 0
         while begin < len(values):
             taken = values[begin : begin + BLOCK - self._waiting_count]
@@ -91,7 +96,7 @@ class VersionWatch:
             if self._waiting_count == BLOCK:
                 self._waiting_count = 0
                 self._levels = self._comparison.add(self._waiting)
-                self._note(now)
+                self._note()
 
     def report(self) -> DriftReport:
         """Return how it is now."""
@@ -105,10 +110,10 @@ class VersionWatch:
             last_alarm_time=self._last_alarm_time,
         )
 
-    def _note(self, now: Callable[[], datetime.datetime]) -> None:
+    def _note(self) -> None:
         worst = max(self._levels, key=lambda found: found.level)
         if worst.level >= 1 and self._alarm_time is None:
-            self._alarm_time = self._last_alarm_time = now()
+            self._alarm_time = self._last_alarm_time = self._now()
             self._alarm_count += 1
             _log.warning(
                 "drift: the images that come to version %d of the model %s are not like those that it was trained on, "
@@ -137,7 +142,7 @@ class _Comparison:
         """[block, below or at most, signal, cut], the newest first."""
         self._seen = 0
         self._sizes = np.array([blocks * BLOCK for blocks in WINDOWS])
-        limits = [reference.limits[signal.kind.is_held_out] for signal in reference.signals]
+        limits = [reference.limits[signal.kind.sample] for signal in reference.signals]
         self._expected = np.stack([entry.shares for entry in limits])
         """[s, c]"""
         expected = self._expected * self._sizes[:, None, None]
@@ -194,6 +199,17 @@ class _Comparison:
         )
 
 
+def read_reference(stored: bytes | None, version: ServedVersion) -> DriftReference | None:
+    """Return the reference of a version as it is stored; None where there is none, or it is damaged, which is logged:
+    predictions do without it.
+    """
+    try:
+        return DriftReference.from_bytes(stored) if stored is not None else None
+    except StoreCorruptError as error:
+        _log.warning("version %d of the model %s is not watched: %s", version.version, version.model, error)
+        return None
+
+
 class DriftMonitor:
     """Watches the versions that predict, in this process alone. It is for one thread: that of the event loop."""
 
@@ -211,7 +227,7 @@ class DriftMonitor:
         """Watch a version, and return its watch; that which it has already, where it has one."""
         watch = self._watches.get(version.key)
         if watch is None:
-            watch = self._watches[version.key] = VersionWatch(version, reference, self._now())
+            watch = self._watches[version.key] = VersionWatch(version, reference, self._now)
         self._watches.move_to_end(version.key)
         if len(self._watches) > MOST_WATCHED:
             self._watches.popitem(last=False)
@@ -228,12 +244,6 @@ class DriftMonitor:
         self._defaults[version.model] = version.key
         if len(self._defaults) > MOST_WATCHED:
             self._defaults.popitem(last=False)
-
-    def add(self, version: ServedVersion, values: Sequence[npt.NDArray[np.float32]]) -> None:
-        """Take the signals of images that a version predicted, float32 [s] each."""
-        watch = self._watches.get(version.key)
-        if watch is not None and values:
-            watch.add(np.stack(values), self._now)
 
     def watches(self) -> Iterator[VersionWatch]:
         """Yield all watches, those that predicted last at the end."""
