@@ -44,6 +44,7 @@ _MODULES: Final[Mapping[str, str]] = {
     "relabel": "curate",
     "remove": "curate",
     "move": "move",
+    "drift": "versions",
     "compare": "versions",
     "rollback": "versions",
     "export": "versions",
