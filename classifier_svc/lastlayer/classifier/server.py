@@ -21,6 +21,7 @@ from lastlayer.classifier.prediction.drift.reports import DriftReports, export_d
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.open_inference import InferenceModels
 from lastlayer.classifier.prediction.predictor import Predictor
+from lastlayer.classifier.selection.suggestions import Suggestions
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.classifier.service.handlers import Handlers, Pools
 from lastlayer.classifier.service.requests import MAX_IMAGES
@@ -123,17 +124,19 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
 
 def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pools, monitor: DriftMonitor) -> Handlers:
     datasets, models, examples = DatasetStore(database), ModelStore(database), ExampleStore(database)
+    waiting = PoolStore(database)
     predictor = Predictor(models, featurizer, pools.predictions, monitor)
     return Handlers(
         pools=pools,
         datasets=datasets,
         examples=examples,
-        waiting=PoolStore(database),
+        waiting=waiting,
         models=models,
         predictor=predictor,
         drift=DriftReports(models, monitor, pools.predictions),
         trainings=TrainingJobs(datasets, models, pools.trainings, describe=describe),
         review=Review(models, examples),
+        suggestions=Suggestions(waiting),
         head_export=HeadExport(models),
         featurizer=featurizer,
         begin_ingest=functools.partial(Ingest, datasets, featurizer, reads=pools.reads, writes=pools.writes),

@@ -198,3 +198,79 @@ async def test_removed_images_are_gone(stub, fake: FakeFeaturizer) -> None:
     assert answer.dataset.backbone == fake.name
     asked = [Example(content_sha256=digest(content)) for content in images("dog", 2)]
     assert kinds(await add_to_pool(stub, asked)) == ["content_needed", "present"]
+
+
+async def next_examples(stub, **fields) -> classifier_pb2.NextExamplesResponse:
+    request = classifier_pb2.NextExamplesRequest(**{"dataset": "d", **fields})
+    answer: classifier_pb2.NextExamplesResponse = await stub.NextExamples(request)
+    return answer
+
+
+class TestNext:
+    async def test_typical_ones_without_guesses_while_there_are_no_two_classes(self, stub) -> None:
+        await add_to_pool(stub, unlabelled("cat", 8) + unlabelled("dog", 8) + unlabelled("bird", 8))
+        answer = await next_examples(stub, count=3)
+        assert answer.strategy == classifier_pb2.NEXT_STRATEGY_TYPICAL
+        assert {entry.example.id.partition("-")[0] for entry in answer.examples} == {"cat", "dog", "bird"}
+        assert not any(entry.scores or entry.example.labels or entry.example.thumbnail for entry in answer.examples)
+        assert (answer.pool_count, answer.stale_count, list(answer.classes)) == (24, 0, [])
+        assert await next_examples(stub, count=3) == answer
+        pictured = await next_examples(stub, count=1, thumbnails=True)
+        assert pictured.examples[0].example.thumbnail.startswith(b"small ")
+
+    async def test_guesses_where_there_are_two(self, stub, fake: FakeFeaturizer) -> None:
+        await add(stub, "d", examples("dog", 5) + examples("cat", 5))
+        # Those of one kind are near duplicates of each other.
+        await add_to_pool(stub, unlabelled("cat", 2, start=20) + unlabelled("bird", 2) + unlabelled("fish", 2))
+        answer = await next_examples(stub)
+        assert answer.strategy == classifier_pb2.NEXT_STRATEGY_UNCERTAIN
+        assert list(answer.classes) == ["dog", "cat"]
+        assert {entry.example.id.partition("-")[0] for entry in answer.examples} == {"bird", "fish"}
+        assert len(answer.examples) == 2
+        for entry in answer.examples:
+            assert {score.label for score in entry.scores} == {"cat", "dog"}
+            assert entry.scores[0].score >= entry.scores[1].score
+            assert sum(score.score for score in entry.scores) == pytest.approx(1)
+
+    async def test_at_most_nine_guesses(self, stub) -> None:
+        await add(stub, "d", [example for number in range(11) for example in examples(f"kind{number}", 2)])
+        await add_to_pool(stub, unlabelled("other", 1))
+        [entry] = (await next_examples(stub)).examples
+        assert len(entry.scores) == 9
+
+    async def test_what_is_labelled_is_not_suggested_again(self, stub) -> None:
+        await add_to_pool(stub, [example for number in range(6) for example in unlabelled(f"kind{number}", 1)])
+        chosen = []
+        for label in ("cat", "dog", "cat"):
+            [entry] = (await next_examples(stub, count=1)).examples
+            chosen.append(entry.example.id)
+            await relabel(stub, [Selector(content_sha256=entry.example.content_sha256)], label)
+        answer = await next_examples(stub)
+        assert (answer.pool_count, list(answer.classes)) == (3, ["cat", "dog"])
+        assert len({*chosen, *(entry.example.id for entry in answer.examples)}) == 6
+
+    async def test_what_is_stale_is_counted(self, stub, fake: FakeFeaturizer) -> None:
+        await add_to_pool(stub, unlabelled("cat", 3))
+        fake.name, fake.digest = "newer", "b" * 64
+        await add_to_pool(stub, unlabelled("dog", 2))
+        answer = await next_examples(stub)
+        assert (answer.pool_count, answer.stale_count) == (5, 3)
+        assert {entry.example.id for entry in answer.examples} <= {"dog-0.jpg", "dog-1.jpg"}
+
+    async def test_of_an_empty_pool(self, stub) -> None:
+        await add(stub, "d", examples("cat", 2))
+        answer = await next_examples(stub)
+        assert (list(answer.examples), answer.pool_count, list(answer.classes)) == ([], 0, ["cat"])
+
+    @pytest.mark.parametrize(
+        ("fields", "code", "field"),
+        [
+            ({"dataset": "../x"}, grpc.StatusCode.INVALID_ARGUMENT, "dataset"),
+            ({"count": -1}, grpc.StatusCode.INVALID_ARGUMENT, "count"),
+            ({"count": 201}, grpc.StatusCode.INVALID_ARGUMENT, "count"),
+            ({"dataset": "none"}, grpc.StatusCode.NOT_FOUND, ""),
+        ],
+    )
+    async def test_a_wrong_request_names_its_field(self, stub, fields, code: grpc.StatusCode, field: str) -> None:
+        details = await failure(next_examples(stub, **fields))
+        assert (details.code, details.field) == (code, field)
