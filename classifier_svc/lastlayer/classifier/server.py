@@ -16,6 +16,7 @@ from lastlayer.classifier.features.client import FeaturizerClient, FeaturizerSec
 from lastlayer.classifier.features.given import FeatureImport
 from lastlayer.classifier.features.ingest import Ingest
 from lastlayer.classifier.features.watch import watch_featurizer
+from lastlayer.classifier.prediction.capture.capture import Capture
 from lastlayer.classifier.prediction.drift.monitor import DriftMonitor
 from lastlayer.classifier.prediction.drift.reports import DriftReports, export_drift
 from lastlayer.classifier.prediction.head_export import HeadExport
@@ -31,6 +32,7 @@ from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
+from lastlayer.classifier.store.operation.captured import CapturedImages
 from lastlayer.classifier.store.operation.sizes import export_sizes
 from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.classifier.training.jobs import TrainingJobs
@@ -99,7 +101,16 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         stack.push_async_callback(featurizer.close)
         monitor = DriftMonitor()
         stack.enter_context(export_drift(monitor))
-        handlers = _make_handlers(database, featurizer, pools, monitor)
+        capture = Capture(
+            settings.capture_policy,
+            ModelStore(database),
+            CapturedImages(database),
+            functools.partial(Ingest, DatasetStore(database), featurizer, reads=pools.reads, writes=pools.writes),
+            reads=pools.reads,
+            writes=pools.writes,
+        )
+        await stack.enter_async_context(capture.running())
+        handlers = _make_handlers(database, featurizer, pools, monitor, capture)
         check_room = handlers.predictor.check_room
         server.register(
             classifier_pb2_grpc.add_ClassifierServicer_to_server,
@@ -122,10 +133,12 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         yield server.bound_address
 
 
-def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pools, monitor: DriftMonitor) -> Handlers:
+def _make_handlers(
+    database: Database, featurizer: FeaturizerClient, pools: Pools, monitor: DriftMonitor, capture: Capture
+) -> Handlers:
     datasets, models, examples = DatasetStore(database), ModelStore(database), ExampleStore(database)
     waiting = PoolStore(database)
-    predictor = Predictor(models, featurizer, pools.predictions, monitor)
+    predictor = Predictor(models, featurizer, pools.predictions, monitor, capture)
     return Handlers(
         pools=pools,
         datasets=datasets,

@@ -22,6 +22,7 @@ from lastlayer.classifier.domain.views import mean_over
 from lastlayer.classifier.features.client import Featurized, FeaturizerClient
 from lastlayer.classifier.features.load_shedding import CongestionWindow
 from lastlayer.classifier.prediction.activation_map import ActivationMap, activation_map, check_explainable
+from lastlayer.classifier.prediction.capture.capture import Capture
 from lastlayer.classifier.prediction.drift.monitor import DriftMonitor, VersionWatch, read_reference
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.rpc.errors import BackboneMismatchError, FeaturesTooFarError, LastlayerError
@@ -76,11 +77,19 @@ class Predictor:
     """Predicts with stored heads, of which the latest used are kept in memory."""
 
     def __init__(
-        self, models: ModelStore, featurizer: FeaturizerClient, workers: Workers, monitor: DriftMonitor
+        self,
+        models: ModelStore,
+        featurizer: FeaturizerClient,
+        workers: Workers,
+        monitor: DriftMonitor,
+        capture: Capture,
     ) -> None:
-        """`workers` look versions up and compute large heads; `monitor` watches what `answer` is asked about."""
+        """`workers` look versions up and compute large heads; `monitor` watches what `answer` is asked, and `capture`
+        is offered the images.
+        """
         self._models = models
         self._monitor = monitor
+        self._capture = capture
         self._featurizer = featurizer
         self._workers = workers
         self._window = CongestionWindow()
@@ -103,6 +112,7 @@ class Predictor:
                 version, head, request.images, deadline=deadline, patient=patient, reference=watch.reference
             )
         watch.add([found.signals for found in outcomes if isinstance(found, Predicted) and found.signals is not None])
+        self._capture.offer(version, request.images, outcomes)
         threshold = head.threshold if request.threshold is None else request.threshold
         return Predictions(version, head, outcomes, threshold, accepts_all=request.threshold == 0)
 
