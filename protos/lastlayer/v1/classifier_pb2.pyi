@@ -108,7 +108,7 @@ DRIFT_KIND_FEATURES: DriftKind
 DRIFT_KIND_STRENGTH: DriftKind
 
 class Dataset(_message.Message):
-    __slots__ = ("name", "example_count", "classes", "backbone", "backbone_digest", "create_time", "update_time", "conflict_count", "stale_count", "precisions", "views", "pool_count")
+    __slots__ = ("name", "example_count", "classes", "backbone", "backbone_digest", "create_time", "update_time", "conflict_count", "stale_count", "precisions", "views", "pool_count", "captured_count")
     NAME_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +121,7 @@ class Dataset(_message.Message):
     PRECISIONS_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
     POOL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_COUNT_FIELD_NUMBER: _ClassVar[int]
     name: str
     example_count: int
     classes: _containers.RepeatedCompositeFieldContainer[ClassCount]
@@ -133,7 +134,8 @@ class Dataset(_message.Message):
     precisions: _containers.RepeatedCompositeFieldContainer[PrecisionCount]
     views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
     pool_count: int
-    def __init__(self, name: _Optional[str] = ..., example_count: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., conflict_count: _Optional[int] = ..., stale_count: _Optional[int] = ..., precisions: _Optional[_Iterable[_Union[PrecisionCount, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., pool_count: _Optional[int] = ...) -> None: ...
+    captured_count: int
+    def __init__(self, name: _Optional[str] = ..., example_count: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., conflict_count: _Optional[int] = ..., stale_count: _Optional[int] = ..., precisions: _Optional[_Iterable[_Union[PrecisionCount, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., pool_count: _Optional[int] = ..., captured_count: _Optional[int] = ...) -> None: ...
 
 class PrecisionCount(_message.Message):
     __slots__ = ("precision", "example_count")

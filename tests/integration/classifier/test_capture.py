@@ -82,6 +82,8 @@ async def test_captured_images_wait_for_a_label_with_features_and_thumbnail(capt
         assert kept.id == f"captured-{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-{kept.content_sha256.hex()[:12]}"
         assert kept.thumbnail
         assert not kept.labels
+        dataset = await stub.GetDataset(classifier_pb2.GetDatasetRequest(name="m"))
+        assert (dataset.pool_count, dataset.captured_count) == (1, 1)
         assert kept.pool_time.seconds > 0
         # It is trained on like any other, once it has a label.
         selector = classifier_pb2.ExampleSelector(content_sha256=kept.content_sha256)

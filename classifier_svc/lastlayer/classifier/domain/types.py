@@ -69,6 +69,8 @@ class Dataset:
     """Of which features are stored."""
     pool_count: int = 0
     """The images in its pool."""
+    captured_count: int = 0
+    """Those of them that came to be predicted, see `PoolSource.CAPTURED`."""
 
 
 class PoolSource(enum.Enum):

@@ -141,7 +141,7 @@ _KEYS: Final[Mapping[type, _Keys]] = {
     Model: _keys("model=name default_version versions=version_count classes create_time update_time"),
     Dataset: _keys(
         "dataset=name examples=example_count classes conflicts=conflict_count stale=stale_count backbone"
-        " backbone_digest create_time update_time precisions views"
+        " backbone_digest create_time update_time precisions views captured=captured_count"
     ),
     Drift: _keys(
         "model version state drifting images=image_count training_images=training_image_count start_time signals"

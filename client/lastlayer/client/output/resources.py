@@ -89,6 +89,8 @@ def print_dataset(
         line(out, f"{dataset.conflict_count} with several labels, not trained on; `client relabel` puts them right:")
         for example in conflicts:
             line(out, f"  {_named(example)} has the labels {', '.join(map(escape, example.labels))}")
+    if dataset.captured_count:
+        line(out, f"{dataset.captured_count} in the pool were captured, as they came to be predicted")
     if dataset.stale_count:
         line(out, f"{dataset.stale_count} to be added again, as another backbone featurized them:")
         for example in stale:
