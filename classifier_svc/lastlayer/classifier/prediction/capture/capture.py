@@ -26,6 +26,9 @@ _CAPTURED: Final = Counter(
     "classifier_captured_images", "Images of the drawn share of predictions, by what became of them", ["outcome"]
 )
 
+for _outcome in ("kept", "present", "not_drawn", "dropped", "failed"):
+    _CAPTURED.labels(_outcome)  # so that each is there before it counts anything
+
 _MOST_WAITING: Final = 32
 _MOST_WAITING_BYTES: Final = 32 * 1024 * 1024
 """What waits to be captured is dropped beyond either: predictions come first."""
