@@ -96,13 +96,12 @@ def print_dataset(
         line(out, f"Views: {', '.join(map(escape, dataset.views))}")
     if dataset.pool_count:
         images = "1 image" if dataset.pool_count == 1 else f"{dataset.pool_count:,} images"
-        line(out, f"{images} without a label in its pool; `client next` says which to label first")
+        captured = f", {dataset.captured_count:,} of them captured" if dataset.captured_count else ""
+        line(out, f"{images} without a label in its pool{captured}; `client next` says which to label first")
     if dataset.conflict_count:
         line(out, f"{dataset.conflict_count} with several labels, not trained on; `client relabel` puts them right:")
         for example in conflicts:
             line(out, f"  {_named(example)} has the labels {', '.join(map(escape, example.labels))}")
-    if dataset.captured_count:
-        line(out, f"{dataset.captured_count} in the pool were captured, as they came to be predicted")
     if dataset.stale_count:
         line(out, f"{dataset.stale_count} to be added again, as another backbone featurized them:")
         for example in stale:
