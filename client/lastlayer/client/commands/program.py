@@ -50,6 +50,7 @@ _MODULES: Final[Mapping[str, str]] = {
     "relabel": "curation.examples",
     "remove": "curation.examples",
     "move": "move",
+    "drift": "versions",
     "compare": "versions",
     "rollback": "versions",
     "export": "versions",

@@ -102,7 +102,8 @@ def print_dataset(
         line(out, f"Views: {', '.join(map(escape, dataset.views))}")
     if dataset.pool_count:
         images = "1 image" if dataset.pool_count == 1 else f"{dataset.pool_count:,} images"
-        line(out, f"{images} without a label in its pool; `client next` says which to label first")
+        captured = f", {dataset.captured_count:,} of them captured" if dataset.captured_count else ""
+        line(out, f"{images} without a label in its pool{captured}; `client next` says which to label first")
     if dataset.conflict_count:
         line(out, f"{dataset.conflict_count} with several labels, not trained on; `client relabel` puts them right:")
         for example in conflicts:
