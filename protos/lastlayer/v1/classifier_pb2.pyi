@@ -38,6 +38,12 @@ class ReviewKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REVIEW_KIND_SUSPICIOUS_LABELS: _ClassVar[ReviewKind]
     REVIEW_KIND_MISTAKES: _ClassVar[ReviewKind]
 
+class PoolSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    POOL_SOURCE_UNSPECIFIED: _ClassVar[PoolSource]
+    POOL_SOURCE_ADDED: _ClassVar[PoolSource]
+    POOL_SOURCE_CAPTURED: _ClassVar[PoolSource]
+
 class NextStrategy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     NEXT_STRATEGY_UNSPECIFIED: _ClassVar[NextStrategy]
@@ -61,6 +67,9 @@ CLASS_WEIGHT_BALANCED: ClassWeight
 REVIEW_KIND_UNSPECIFIED: ReviewKind
 REVIEW_KIND_SUSPICIOUS_LABELS: ReviewKind
 REVIEW_KIND_MISTAKES: ReviewKind
+POOL_SOURCE_UNSPECIFIED: PoolSource
+POOL_SOURCE_ADDED: PoolSource
+POOL_SOURCE_CAPTURED: PoolSource
 NEXT_STRATEGY_UNSPECIFIED: NextStrategy
 NEXT_STRATEGY_TYPICAL: NextStrategy
 NEXT_STRATEGY_UNCERTAIN: NextStrategy
@@ -268,16 +277,18 @@ class Example(_message.Message):
     def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., content: _Optional[bytes] = ..., content_sha256: _Optional[bytes] = ...) -> None: ...
 
 class AddExamplesRequest(_message.Message):
-    __slots__ = ("dataset", "examples", "no_thumbnails", "views")
+    __slots__ = ("dataset", "examples", "no_thumbnails", "views", "pool")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     NO_THUMBNAILS_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     examples: _containers.RepeatedCompositeFieldContainer[Example]
     no_thumbnails: bool
     views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
-    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., no_thumbnails: _Optional[bool] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ...) -> None: ...
+    pool: bool
+    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., no_thumbnails: _Optional[bool] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., pool: _Optional[bool] = ...) -> None: ...
 
 class AddExamplesResponse(_message.Message):
     __slots__ = ("outcomes",)
@@ -542,18 +553,22 @@ class ExampleSelector(_message.Message):
     def __init__(self, content_sha256: _Optional[bytes] = ..., id: _Optional[str] = ...) -> None: ...
 
 class StoredExample(_message.Message):
-    __slots__ = ("id", "content_sha256", "labels", "stale", "thumbnail")
+    __slots__ = ("id", "content_sha256", "labels", "stale", "thumbnail", "source", "pool_time")
     ID_FIELD_NUMBER: _ClassVar[int]
     CONTENT_SHA256_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
     THUMBNAIL_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    POOL_TIME_FIELD_NUMBER: _ClassVar[int]
     id: str
     content_sha256: bytes
     labels: _containers.RepeatedScalarFieldContainer[str]
     stale: bool
     thumbnail: bytes
-    def __init__(self, id: _Optional[str] = ..., content_sha256: _Optional[bytes] = ..., labels: _Optional[_Iterable[str]] = ..., stale: _Optional[bool] = ..., thumbnail: _Optional[bytes] = ...) -> None: ...
+    source: PoolSource
+    pool_time: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., content_sha256: _Optional[bytes] = ..., labels: _Optional[_Iterable[str]] = ..., stale: _Optional[bool] = ..., thumbnail: _Optional[bytes] = ..., source: _Optional[_Union[PoolSource, str]] = ..., pool_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListExamplesRequest(_message.Message):
     __slots__ = ("dataset", "page_size", "page_token", "label", "conflicts_only", "stale_only", "thumbnails", "pool", "selected")

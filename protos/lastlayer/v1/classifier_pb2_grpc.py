@@ -206,7 +206,7 @@ class ClassifierServicer:
         an example whose outcome is `added` or `present` is on disk. One bad image fails alone. Idempotent by the content
         of the images: what is stored already is neither featurized nor stored again, so a broken stream is simply sent
         anew. Images need not be sent to find that out: an example that carries only its sha256 is answered with `present`,
-        or with `content_needed` where it must be sent whole.
+        or with `content_needed` where it must be sent whole. With `pool` it takes images that have no label yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -280,7 +280,7 @@ class ClassifierServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListExamples(self, request, context):
-        """Lists the examples of a dataset in order of arrival.
+        """Lists the examples of a dataset, or its pool, in order of arrival.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -304,8 +304,9 @@ class ClassifierServicer:
 
     def RelabelExamples(self, request, context):
         """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. An image of
-        the dataset's pool becomes an example by it. The label holds: AddExamples does not add another one to them. All or
-        none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+        the dataset's pool becomes an example by it, and with `to_pool` an example goes back there. The label holds:
+        AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where
+        an example is not in the dataset.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

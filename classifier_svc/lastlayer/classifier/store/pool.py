@@ -1,0 +1,165 @@
+"""Keeps pools: the images of datasets that wait for a label."""
+
+import datetime
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from lastlayer.classifier.domain.types import AddedExample, NewExample, PoolSource, StoredExample
+from lastlayer.classifier.store import queries
+from lastlayer.classifier.store.database import Database
+from lastlayer.classifier.store.schema import datasets, examples, pool, thumbnails
+
+
+class PoolStore:
+    """The pools of a database; `DatasetStore.add_to_pool` fills them. Its methods block: they are for threads, not for
+    the event loop.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def page(
+        self, dataset: str, *, after: int, limit: int, stale_only: bool = False, with_thumbnails: bool = False
+    ) -> list[StoredExample]:
+        """Return images of a dataset's pool in order of arrival, those after the key `after`, at most `limit`; raises
+        ResourceNotFoundError.
+        """
+        with self._database.reading() as connection:
+            owner = queries.find(connection, dataset)
+            query = sa.select(pool.c.content_sha256).where(pool.c.dataset_id == owner.id, pool.c.id > after)
+            if stale_only:
+                query = query.where(~queries.is_fresh(owner.backbone_id, pool))
+            found = connection.scalars(query.order_by(pool.c.id).limit(limit)).all()
+            return read(connection, owner, found, with_thumbnails=with_thumbnails)
+
+    def count(self, dataset: str, source: PoolSource, *, since: datetime.datetime) -> int:
+        """Return how many images came into a dataset's pool in one way since a moment, and are still there."""
+        query = (
+            sa.select(sa.func.count())
+            .select_from(pool.join(datasets))
+            .where(datasets.c.name == dataset, pool.c.source == source.value, pool.c.create_time >= since)
+        )
+        with self._database.reading() as connection:
+            return connection.scalar(query) or 0
+
+    def expire(self, dataset: str, source: PoolSource, *, before: datetime.datetime, keep: int) -> int:
+        """Remove images that came into a dataset's pool in one way: those that came before a moment, and all but the
+        newest `keep`; return how many. There are none where there is no such dataset.
+        """
+        with self._database.deleting() as connection:
+            queries.keep_features(self._database, connection, shared=False)
+            key = connection.scalar(sa.select(datasets.c.id).where(datasets.c.name == dataset))
+            mine = pool.c.dataset_id == key, pool.c.source == source.value
+            newest = sa.select(pool.c.id).where(*mine).order_by(pool.c.id.desc()).limit(keep).subquery()
+            excess = pool.c.id.not_in(sa.select(newest.c.id))
+            query = sa.select(pool.c.content_sha256).where(*mine, excess | (pool.c.create_time < before))
+            contents = connection.scalars(query).all()
+            queries.drop_images(connection, key or 0, contents)
+            return len(contents)
+
+
+def add(
+    connection: Connection,
+    dataset_id: int,
+    new: Sequence[NewExample],
+    featurized: Collection[bytes],
+    source: PoolSource,
+    now: datetime.datetime,
+) -> list[AddedExample | None]:
+    """Put those images into a dataset's pool that are featurized, and no examples; return what became of each.
+
+    One that somebody adds is not captured any more.
+    """
+    labels: dict[bytes, tuple[str, ...]] = {}
+    waiting: set[bytes] = set()
+    for some in queries.split(sorted(featurized)):
+        labelled = (
+            sa.select(examples.c.content_sha256, examples.c.label)
+            .where(examples.c.dataset_id == dataset_id, examples.c.content_sha256.in_(some))
+            .order_by(queries.ARRIVAL)
+        )
+        for content, label in connection.execute(labelled):
+            labels[content] = (*labels.get(content, ()), label)
+        mine = pool.c.dataset_id == dataset_id, pool.c.content_sha256.in_(some)
+        waiting.update(connection.scalars(sa.select(pool.c.content_sha256).where(*mine)))
+        if source is PoolSource.ADDED:
+            connection.execute(sa.update(pool).where(*mine).values(source=source.value))
+    rows = []
+    outcomes: list[AddedExample | None] = []
+    for example in new:
+        content = example.content_sha256
+        if content not in featurized:
+            outcomes.append(None)
+            continue
+        is_new = content not in labels and content not in waiting
+        if is_new:
+            waiting.add(content)
+            rows.append(_row(dataset_id, content, example.name, source, now))
+        outcomes.append(AddedExample(is_new, labels.get(content, ())))
+    if rows:
+        connection.execute(sa.insert(pool), rows)
+    return outcomes
+
+
+def put(connection: Connection, dataset_id: int, content: bytes, name: str, now: datetime.datetime) -> None:
+    """Put an image that was an example until now into a dataset's pool."""
+    connection.execute(sa.insert(pool), [_row(dataset_id, content, name, PoolSource.ADDED, now)])
+
+
+def take_out(connection: Connection, dataset_id: int, contents: Collection[bytes]) -> dict[bytes, str]:
+    """Take images, by sha256, out of a dataset's pool, as they are examples now; return the names of those that were
+    there.
+    """
+    names: dict[bytes, str] = {}
+    for some in queries.split(sorted(contents)):
+        mine = pool.c.dataset_id == dataset_id, pool.c.content_sha256.in_(some)
+        found = connection.execute(sa.delete(pool).where(*mine).returning(pool.c.content_sha256, pool.c.name))
+        names.update((row.content_sha256, row.name) for row in found)
+    return names
+
+
+def read(
+    connection: Connection, owner: Any, contents: Sequence[bytes], *, with_thumbnails: bool
+) -> list[StoredExample]:
+    """Return those of the images, by sha256, that are in a dataset's pool, in order of arrival.
+
+    `owner` is a row of the table of datasets.
+    """
+    rows: list[Any] = []
+    pictures: dict[bytes, bytes] = {}
+    for some in queries.split(contents):
+        query = sa.select(pool, queries.is_fresh(owner.backbone_id, pool).label("fresh")).where(
+            pool.c.dataset_id == owner.id, pool.c.content_sha256.in_(some)
+        )
+        rows += connection.execute(query)
+        if with_thumbnails:
+            kept = sa.select(thumbnails.c.content_sha256, thumbnails.c.jpeg).where(
+                thumbnails.c.dataset_id == owner.id, thumbnails.c.content_sha256.in_(some)
+            )
+            pictures.update((row.content_sha256, row.jpeg) for row in connection.execute(kept))
+    return [
+        StoredExample(
+            key=row.id,
+            name=row.name,
+            content_sha256=row.content_sha256,
+            labels=(),
+            stale=not row.fresh,
+            thumbnail=pictures.get(row.content_sha256, b""),
+            source=PoolSource(row.source),
+            pool_time=row.create_time,
+        )
+        for row in sorted(rows, key=lambda row: row.id)
+    ]
+
+
+def _row(dataset_id: int, content: bytes, name: str, source: PoolSource, now: datetime.datetime) -> dict[str, Any]:
+    return {
+        "dataset_id": dataset_id,
+        "content_sha256": content,
+        "name": name,
+        "source": source.value,
+        "create_time": now,
+    }
