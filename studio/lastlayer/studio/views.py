@@ -5,7 +5,16 @@ import dataclasses
 from typing import Self
 
 from lastlayer.client.errors import ImageError
-from lastlayer.client.results import ExampleOutcome, Explanation, LabelScore, Prediction, Review, StoredExample
+from lastlayer.client.results import (
+    ExampleOutcome,
+    Explanation,
+    LabelScore,
+    MapPoint,
+    Prediction,
+    Review,
+    SimilarExamples,
+    StoredExample,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -191,3 +200,42 @@ class ReviewView:
             for entry in known.examples
         ]
         return cls(entries, known.total_count)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SimilarView:
+    """A stored image that resembles another one."""
+
+    example: ExampleView
+    distance: float
+    """The cosine distance of their features: 0 for the same image, 1 for images that have nothing in common."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SimilarPage:
+    """The stored images that are nearest to an image, the nearest first."""
+
+    examples: list[SimilarView]
+    compared_count: int
+    """How many images were compared."""
+    stale_count: int
+    """How many were not, as another backbone featurized them."""
+
+    @classmethod
+    def of(cls, known: SimilarExamples) -> Self:
+        """Return what the client's answer says."""
+        entries = [SimilarView(ExampleView.of(entry.example), entry.distance) for entry in known.examples]
+        return cls(entries, known.compared_count, known.stale_count)
+
+
+def map_point(point: MapPoint) -> dict[str, object]:
+    """Return an image of a map as JSON has it."""
+    return {
+        "id": point.id,
+        "sha256": point.sha256.hex(),
+        "labels": point.labels,
+        "x": round(point.x, 5),
+        "y": round(point.y, 5),
+        "suspicious": point.suspicious,
+        "suggested_label": point.suggested_label,
+    }

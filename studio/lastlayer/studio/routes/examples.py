@@ -13,7 +13,16 @@ from lastlayer.client.api import Client
 from lastlayer.client.data.images import LabelledImage
 from lastlayer.client.errors import NotFoundError
 from lastlayer.client.results import Dataset, ExampleOutcome
-from lastlayer.studio.routes.needs import PROBLEMS, Classifier, Picture, ResourceName, image_body, images_of
+from lastlayer.studio.routes.needs import (
+    PROBLEMS,
+    Classifier,
+    Label,
+    Picture,
+    ResourceName,
+    Sha256,
+    image_body,
+    images_of,
+)
 from lastlayer.studio.views import ExampleView, OutcomeView
 from lastlayer.studio.web.problems import RefusedError
 
@@ -21,9 +30,6 @@ router = APIRouter(prefix="/v1/datasets/{dataset}", tags=["examples"], responses
 
 _AT_ONCE: Final = 1000
 """The most examples that the classifier changes in one call."""
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Label = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
