@@ -19,6 +19,7 @@ from lastlayer.classifier.features.watch import watch_featurizer
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.open_inference import InferenceModels
 from lastlayer.classifier.prediction.predictor import Predictor
+from lastlayer.classifier.selection.suggestions import Suggestions
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.classifier.service.handlers import Handlers, Pools
 from lastlayer.classifier.service.requests import MAX_IMAGES
@@ -29,6 +30,7 @@ from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.classifier.store.operation.sizes import export_sizes
+from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.classifier.training.jobs import TrainingJobs
 from lastlayer.open_inference.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from lastlayer.rpc.channel import CLASSIFIER_SERVICE, FEATURES_HEALTH, INFERENCE_SERVICE
@@ -117,15 +119,18 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
 
 def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pools) -> Handlers:
     datasets, models, examples = DatasetStore(database), ModelStore(database), ExampleStore(database)
+    waiting = PoolStore(database)
     predictor = Predictor(models, featurizer, pools.predictions)
     return Handlers(
         pools=pools,
         datasets=datasets,
         examples=examples,
+        waiting=waiting,
         models=models,
         predictor=predictor,
         trainings=TrainingJobs(datasets, models, pools.trainings, describe=describe),
         review=Review(models, examples),
+        suggestions=Suggestions(waiting),
         head_export=HeadExport(models),
         featurizer=featurizer,
         begin_ingest=functools.partial(Ingest, datasets, featurizer, reads=pools.reads, writes=pools.writes),

@@ -211,6 +211,26 @@ class TrainingSet:
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """Images of a pool to choose from, with what is labelled already."""
+
+    contents: Sequence[bytes]
+    """The sha256 of the images, in order of arrival."""
+    features: Mapping[str, npt.NDArray[np.float32]]
+    """Theirs, by tap: float32 [n, d]."""
+    labels: Sequence[str]
+    """Of some examples."""
+    labelled: Mapping[str, npt.NDArray[np.float32]]
+    """The features of those examples, by tap: float32 [m, d]."""
+    classes: tuple[str, ...]
+    """All of the dataset, in order of first appearance."""
+    pool_count: int
+    """The images of the pool, of which those above may be a sample."""
+    stale_count: int
+    """Those of them that lack features of the dataset's backbone."""
+
+
+@dataclass(frozen=True)
 class TapExamples:
     """The examples of a dataset that training uses, at one tap, as the mean over some views."""
 

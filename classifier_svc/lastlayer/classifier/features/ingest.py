@@ -1,4 +1,4 @@
-"""Takes labelled images into a dataset: featurizes what is new, stores it, and says what became of each."""
+"""Takes images into a dataset or its pool: featurizes what is new, stores it, and says what became of each."""
 
 import asyncio
 import functools
@@ -25,7 +25,7 @@ class Offered:
 
     name: str
     label: str
-    """Checked and trimmed; empty where `error` is set."""
+    """Checked and trimmed; empty for an image of the pool, and where `error` is set."""
     content: bytes
     """Empty where only the checksum was sent."""
     content_sha256: bytes
@@ -92,6 +92,7 @@ class Ingest:
         """`reads` and `writes` call the store; `deadline` is of `time.monotonic()`."""
         self._dataset = ""
         self._thumbnails = False
+        self._into_pool = False
         self._views: tuple[View, ...] = ()
         self._store = store
         self._featurizer = featurizer
@@ -109,15 +110,21 @@ class Ingest:
             task.cancel()
         await asyncio.gather(*self._underway.values(), *begun, return_exceptions=True)
 
-    def begin(self, dataset: str, *, thumbnails: bool, views: Sequence[View] = ()) -> None:
-        """Say which dataset takes the examples, whether small pictures of them are kept, and which views it shall have;
-        what the first call says holds for all of the stream.
+    @property
+    def into_pool(self) -> bool:
+        """Whether the images go into the dataset's pool, without a label; known once `begin` was called."""
+        return self._into_pool
+
+    def begin(self, dataset: str, *, thumbnails: bool, views: Sequence[View] = (), into_pool: bool = False) -> None:
+        """Say which dataset takes the examples, whether small pictures of them are kept, which views it shall have, and
+        whether they are for its pool; what the first call says holds for all of the stream.
 
         Where there are no `views`, examples have those of the dataset; a sample of what nobody has said any for has the
         whole image, too.
         """
         if self._begun is None:
             self._dataset, self._thumbnails, self._views = dataset, thumbnails, tuple(sorted(set(views)))
+            self._into_pool = into_pool
             self._begun = asyncio.create_task(self._begin())
 
     async def prepare(self, offered: Sequence[Offered]) -> Prepared:
@@ -152,7 +159,8 @@ class Ingest:
         taken = [example for example in prepared.offered if _refusal(example, prepared.features) is None]
         new = [self._new(example, prepared.features) for example in taken]
         begun = await self._find_begun()
-        add = functools.partial(self._store.add, stated=self._views)
+        method = self._store.add_to_pool if self._into_pool else self._store.add
+        add = functools.partial(method, stated=self._views)
         added = await self._writes.run(add, dataset, begun.backbone, new, begun.views)
         for content in prepared.features:  # of refused images too: a task keeps the features of its whole message
             if content in self._underway and self._underway[content].done():

@@ -14,9 +14,11 @@ from lastlayer.classifier.features.given import FeatureImport
 from lastlayer.classifier.features.ingest import Ingest
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.predictor import Predictor
+from lastlayer.classifier.selection.suggestions import Suggestions
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
+from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.classifier.training.jobs import TrainingJobs
 from lastlayer.rpc.server.streams import answer_each
 from lastlayer.rpc.system.workers import Workers
@@ -59,6 +61,8 @@ class Pools:
     """Write to the store; all may wait for as long as another process holds its lock."""
     evaluations: Workers
     """Search for near duplicates and compute metrics: seconds each."""
+    suggestions: Workers
+    """Choose which images to label next: seconds, with the features of many images in memory; one at a time."""
     trainings: Workers
     """Train: minutes."""
 
@@ -70,6 +74,7 @@ class Pools:
             reads=Workers("reads", 4),
             writes=Workers("writes", 4),
             evaluations=Workers("evaluations", 2),
+            suggestions=Workers("suggestions", 1),
             trainings=Workers("trainings", 1),
         )
 
@@ -85,10 +90,12 @@ class Handlers:
     pools: Pools
     datasets: DatasetStore
     examples: ExampleStore
+    waiting: PoolStore
     models: ModelStore
     predictor: Predictor
     trainings: TrainingJobs
     review: Review
+    suggestions: Suggestions
     head_export: HeadExport
     featurizer: FeaturizerClient
     begin_ingest: BeginIngest

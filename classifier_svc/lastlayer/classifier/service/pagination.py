@@ -17,6 +17,7 @@ Message = TypeVar(
     classifier_pb2.ModelVersion,
     classifier_pb2.ReviewedExample,
     classifier_pb2.StoredExample,
+    classifier_pb2.SuggestedExample,
 )
 
 Record = TypeVar("Record")

@@ -26,9 +26,8 @@ from lastlayer.classifier.domain.types import (
     TrainingSet,
 )
 from lastlayer.classifier.domain.views import mean_over, places
-from lastlayer.classifier.store import feature_rows, pool, queries
+from lastlayer.classifier.store import pool, queries
 from lastlayer.classifier.store.database import Database
-from lastlayer.classifier.store.migrations import former_digests
 from lastlayer.classifier.store.schema import (
     backbones,
     datasets,
@@ -38,6 +37,7 @@ from lastlayer.classifier.store.schema import (
     perceptual_hashes,
     thumbnails,
 )
+from lastlayer.classifier.store.vectors import feature_rows, former_digests
 from lastlayer.rpc.vectors import CROP_ALONE, View, pack, place
 
 

@@ -83,7 +83,7 @@ class ExampleStore:
         """
         with self._database.reading() as connection:
             owner = queries.find(connection, dataset)
-            contents = self._select(connection, owner, selectors, all_must_be_there=False)
+            contents = self._select(connection, owner, selectors, "selected", all_must_be_there=False)
             return [
                 *self._read(connection, owner, contents, with_thumbnails),
                 *pool.read(connection, owner, contents, with_thumbnails=with_thumbnails),
@@ -200,9 +200,17 @@ class ExampleStore:
 
     @staticmethod
     def _select(
-        connection: Connection, owner: Any, selectors: Sequence[Selector], *, all_must_be_there: bool = True
+        connection: Connection,
+        owner: Any,
+        selectors: Sequence[Selector],
+        field: str = "examples",
+        *,
+        all_must_be_there: bool = True,
     ) -> list[bytes]:
-        """Return the images that are meant, by sha256, each once, of the dataset or its pool."""
+        """Return the images that are meant, by sha256, each once, of the dataset or its pool.
+
+        `field` is that of the request.
+        """
         named = _named(connection, owner, sorted({selector.name for selector in selectors if not selector.prefix}))
         found: dict[bytes, None] = {}
         for index, selector in enumerate(selectors):
@@ -211,11 +219,11 @@ class ExampleStore:
             else:
                 matches, said = named.get(selector.name, set()), selector.name
             if not matches and all_must_be_there:
-                hint = f"The dataset `{owner.name}` has none that `examples[{index}]` of the request names."
+                hint = f"The dataset `{owner.name}` has none that `{field}[{index}]` of the request names."
                 raise ResourceNotFoundError("example", said, hint)
             if len(matches) > 1:
                 raise InvalidFieldError(
-                    f"examples[{index}]",
+                    f"{field}[{index}]",
                     f"`{said}` names several examples of the dataset `{owner.name}`; give more of the sha256.",
                 )
             found.update(dict.fromkeys(matches))

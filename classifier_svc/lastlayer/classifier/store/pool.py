@@ -1,16 +1,22 @@
 """Keeps pools: the images of datasets that wait for a label."""
 
 import datetime
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from lastlayer.classifier.domain.types import AddedExample, NewExample, PoolSource, StoredExample
+from lastlayer.classifier.domain.arrays import Indices
+from lastlayer.classifier.domain.types import AddedExample, Candidates, NewExample, PoolSource, StoredExample
+from lastlayer.classifier.domain.views import places
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
-from lastlayer.classifier.store.schema import datasets, examples, pool, thumbnails
+from lastlayer.classifier.store.schema import datasets, examples, features, pool, thumbnails
+from lastlayer.classifier.store.vectors import feature_rows
+from lastlayer.rpc.vectors import place
 
 
 class PoolStore:
@@ -34,6 +40,54 @@ class PoolStore:
                 query = query.where(~queries.is_fresh(owner.backbone_id, pool))
             found = connection.scalars(query.order_by(pool.c.id).limit(limit)).all()
             return read(connection, owner, found, with_thumbnails=with_thumbnails)
+
+    def get(self, dataset: str, contents: Sequence[bytes], *, with_thumbnails: bool) -> dict[bytes, StoredExample]:
+        """Return those of the images, by sha256, that are in a dataset's pool; raises ResourceNotFoundError."""
+        with self._database.reading() as connection:
+            found = read(connection, queries.find(connection, dataset), contents, with_thumbnails=with_thumbnails)
+            return {image.content_sha256: image for image in found}
+
+    def candidates(
+        self,
+        dataset: str,
+        sample_pool: Callable[[int, int], Indices],
+        sample_labelled: Callable[[Sequence[str]], Indices],
+    ) -> Candidates:
+        """Return what the images to label next are chosen from: features at the taps that all images have, of one view.
+
+        `sample_pool` says which images are read, by how many there are and how many examples have one label;
+        `sample_labelled` says which of those examples, by their labels. Images and examples that lack features of the
+        dataset's backbone are left out. Raises ResourceNotFoundError, or StoreCorruptError.
+        """
+        with self._database.reading() as connection:
+            owner = queries.find(connection, dataset)
+            pool_count = queries.count_pool(connection, owner.id)
+            if owner.backbone_id is None:
+                return Candidates([], {}, [], {}, (), pool_count, pool_count)
+            backbone = queries.find_backbone(connection, owner.backbone_id)
+            view = queries.read_views(owner)[0]
+            first = [tap for tap in backbone.taps if not tap.added_later]
+            taps = [tap for tap in first if not tap.class_scores] or first
+            fresh = _find_fresh(connection, owner, place(taps[-1].name, view))
+            rows = connection.execute(queries.select_unambiguous(owner.id)).all()
+            examined = [rows[row] for row in sample_labelled([row.label for row in rows])]
+            keys = places([tap.name for tap in taps], [view])
+            known = queries.find_featurized(connection, backbone.digest, [row.content_sha256 for row in examined], keys)
+            examined = [row for row in examined if row.content_sha256 in known]
+            contents = [fresh[row] for row in sample_pool(len(fresh), len(rows))]
+
+            def read_features(of_images: Sequence[bytes]) -> dict[str, npt.NDArray[np.float32]]:
+                return {tap.name: feature_rows.read_tap(connection, owner, tap, of_images, view=view) for tap in taps}
+
+            return Candidates(
+                contents=contents,
+                features=read_features(contents),
+                labels=[row.label for row in examined],
+                labelled=read_features([row.content_sha256 for row in examined]),
+                classes=tuple(dict.fromkeys(row.label for row in rows)),
+                pool_count=pool_count,
+                stale_count=pool_count - len(fresh),
+            )
 
     def count(self, dataset: str, source: PoolSource, *, since: datetime.datetime) -> int:
         """Return how many images came into a dataset's pool in one way since a moment, and are still there."""
@@ -153,6 +207,19 @@ def read(
         )
         for row in sorted(rows, key=lambda row: row.id)
     ]
+
+
+def _find_fresh(connection: Connection, owner: Any, key: str) -> list[bytes]:
+    """Return the images of a dataset's pool, by sha256 in order of arrival, that have features of its backbone at a tap
+    and view (see `rpc.vectors.place`).
+    """
+    stored = sa.exists().where(
+        features.c.backbone_id == owner.backbone_id,
+        features.c.content_sha256 == pool.c.content_sha256,
+        features.c.tap == key,
+    )
+    query = sa.select(pool.c.content_sha256).where(pool.c.dataset_id == owner.id, stored).order_by(pool.c.id)
+    return list(connection.scalars(query))
 
 
 def _row(dataset_id: int, content: bytes, name: str, source: PoolSource, now: datetime.datetime) -> dict[str, Any]:

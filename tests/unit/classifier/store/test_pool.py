@@ -1,19 +1,29 @@
 """Pools in a real SQLite database: what is in one, what leaves it, and what that leaves of features and datasets."""
 
 import datetime
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from lastlayer.classifier.domain.arrays import Indices
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError
-from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample, PoolSource, StoredExample, Tap
+from lastlayer.classifier.domain.types import (
+    AddedExample,
+    Backbone,
+    Candidates,
+    NewExample,
+    PoolSource,
+    StoredExample,
+    Tap,
+)
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore, Filter, Selector
 from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.rpc.errors import InvalidFieldError, ResourceNotFoundError
-from lastlayer.rpc.vectors import View
+from lastlayer.rpc.vectors import View, place
 
 OLD = Backbone("old", "a" * 64, (Tap("conv", False, 2),))
 NEW = Backbone("new", "b" * 64, (Tap("conv", False, 2),))
@@ -284,3 +294,54 @@ def test_views_count_what_waits(datasets: DatasetStore) -> None:
     assert datasets.find_views("d") == ((), {"": 2})
     datasets.add("d", OLD, [image(3, "x")])
     assert datasets.find_views("d") == ((), {"x": 1, "": 2})
+
+
+class TestCandidates:
+    TAPS = Backbone("old", "a" * 64, (Tap("conv", False, 2), Tap("scores", True, 3), Tap("later", False, 2, True)))
+
+    def new(self, number: int, label: str = "", view: View = View.CROP) -> NewExample:
+        vectors = {place(tap.name, view): np.full(tap.dimension, number, np.float32) for tap in self.TAPS.taps[:2]}
+        return NewExample(f"{number}.jpg", sha256(number), label, vectors)
+
+    @staticmethod
+    def everything(pools: PoolStore) -> Candidates:
+        return pools.candidates("d", lambda count, _: np.arange(count), lambda labels: np.arange(len(labels)))
+
+    def test_they_have_features_at_the_taps_that_all_have(self, datasets: DatasetStore, pools: PoolStore) -> None:
+        crop = replace(self.TAPS, taps=self.TAPS.taps[:2])
+        datasets.add("d", crop, [self.new(7, "y"), self.new(1, "x"), self.new(2, "x"), self.new(2, "y")])
+        datasets.add_to_pool("d", crop, [self.new(4), self.new(3)])
+        datasets.add_to_pool("d", NEW, [image(5)])
+        found = self.everything(pools)
+        assert (found.contents, found.labels, found.classes) == ([sha256(4), sha256(3)], ["y", "x"], ("y", "x"))
+        assert (found.pool_count, found.stale_count) == (3, 1)
+        assert {tap: values.tolist() for tap, values in found.features.items()} == {"conv": [[4, 4], [3, 3]]}
+        assert {tap: values.tolist() for tap, values in found.labelled.items()} == {"conv": [[7, 7], [1, 1]]}
+        got = pools.get("d", [sha256(3), sha256(1)], with_thumbnails=False)
+        assert {content: entry.name for content, entry in got.items()} == {sha256(3): "3.jpg"}
+
+    def test_they_are_samples(self, datasets: DatasetStore, pools: PoolStore) -> None:
+        datasets.add("d", OLD, [image(number, "x") for number in range(10, 14)])
+        datasets.add_to_pool("d", OLD, [image(number) for number in range(5)])
+        asked: list[tuple[int, int]] = []
+
+        def sample(count: int, labelled: int) -> Indices:
+            asked.append((count, labelled))
+            return np.array([1, 3])
+
+        found = pools.candidates("d", sample, lambda labels: np.array([len(labels) - 1]))
+        assert asked == [(5, 4)]
+        assert (found.contents, found.labels, found.stale_count) == ([sha256(1), sha256(3)], ["x"], 0)
+        assert found.labelled["conv"].tolist() == [[13, 13]]
+
+    def test_of_a_dataset_of_another_view(self, datasets: DatasetStore, pools: PoolStore) -> None:
+        crop = replace(self.TAPS, taps=self.TAPS.taps[:2])
+        whole = (View.WHOLE,)
+        datasets.add_to_pool("d", crop, [self.new(1, view=View.WHOLE)], whole, stated=whole)
+        assert self.everything(pools).features["conv"].tolist() == [[1, 1]]
+
+    def test_of_an_empty_dataset(self, datasets: DatasetStore, pools: PoolStore, examples: ExampleStore) -> None:
+        datasets.add_to_pool("d", OLD, [image(1)])
+        assert (self.everything(pools).labels, self.everything(pools).labelled["conv"].shape) == ([], (0, 2))
+        examples.remove("d", by(1))
+        assert self.everything(pools) == Candidates([], {}, [], {}, (), 0, 0)
