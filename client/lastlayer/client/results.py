@@ -152,6 +152,19 @@ class AddedExamples:
 
 
 @dataclass(frozen=True, slots=True)
+class PooledImages:
+    """What became of some images without a label."""
+
+    added: int
+    """Those that are in the pool now, and were not before."""
+    present: int
+    """Those that were in the pool already."""
+    labelled: int
+    """Those that have a label already, and stay examples."""
+    failed: tuple[ExampleOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ExportedDataset:
     """A dataset that was written as Parquet shards."""
 
@@ -403,22 +416,29 @@ class Dataset:
     """How many images were featurized in each precision, such as `float32`; empty where it was not recorded."""
     views: tuple[str, ...] = ("crop",)
     """The views of its images that are featurized, between which training chooses."""
+    pool_count: int = 0
+    """The images in its pool: those without a label, which wait for one."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredExample:
-    """An example of a dataset."""
+    """An example of a dataset, or an image of its pool."""
 
     id: str
     """What it was called when it was first added."""
     sha256: bytes
     """The sha256 of its file, 32 bytes."""
     labels: tuple[str, ...]
-    """More than one is a conflict."""
+    """More than one is a conflict; none is an image of the pool."""
     stale: bool
     """Whether its image must be added again, as another backbone featurized it."""
     thumbnail: bytes = b""
     """A small JPEG; empty where it was not asked for, or not kept."""
+    source: str = ""
+    """How it came into the pool: `added`, or `captured` where it came to be predicted and was kept; empty of an
+    example."""
+    pool_time: datetime.datetime | None = None
+    """When it came into the pool; None where it is an example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,7 +452,7 @@ class MovedDataset:
     present: int
     """The images that had features of this network already."""
     missing: tuple[StoredExample, ...]
-    """The images that must be sent, and that were in none of the folders."""
+    """The images that must be sent, and that were in none of the folders; those without labels are of the pool."""
     failed: tuple[ExampleOutcome, ...]
     """The images that were found, but could not be read or featurized."""
 
@@ -551,6 +571,31 @@ class ExampleMap:
     """How many images could have been laid out, of which these are all or a sample."""
     stale_count: int = 0
     """How many could not, as another backbone featurized them: add them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestedExample:
+    """An image of a pool that is worth a label."""
+
+    example: StoredExample
+    scores: tuple[LabelScore, ...]
+    """The classes that it may be of, the best first, at most 9; empty where the dataset has not yet two classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextExamples:
+    """Which images of a pool to label next."""
+
+    examples: tuple[SuggestedExample, ...]
+    """The most useful first."""
+    strategy: str
+    """Why these: `typical` of many others that no label is near to, or `uncertain` what they are."""
+    pool_count: int
+    """The images in the pool."""
+    stale_count: int
+    """Those of them that are not suggested, as another backbone featurized them: they must be added again."""
+    classes: tuple[str, ...]
+    """The dataset's classes, in order of first appearance."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from lastlayer.client.results import (
     Metrics,
     ModelVersion,
     NearDuplicate,
+    NextExamples,
     Prediction,
     RecipeEstimate,
     StoredExample,
@@ -66,6 +67,10 @@ VIEWS: Final[Mapping[str, types_pb2.View]] = {
     "whole": types_pb2.VIEW_WHOLE,
     "crop-flipped": types_pb2.VIEW_CROP_FLIPPED,
     "whole-flipped": types_pb2.VIEW_WHOLE_FLIPPED,
+}
+_POOL_SOURCES: Final = {
+    int(classifier_pb2.POOL_SOURCE_ADDED): "added",
+    int(classifier_pb2.POOL_SOURCE_CAPTURED): "captured",
 }
 _VIEW_NAMES: Final = {int(number): name for name, number in VIEWS.items()}
 _RECIPE_NAMES: Final = {int(number): name for name, number in RECIPES.items()}
@@ -225,6 +230,11 @@ def _recipe(message: Any) -> str:
     return _RECIPE_NAMES.get(message.recipe, f"recipe {message.recipe}")
 
 
+def _strategy(message: Any) -> str:
+    # A newer server may know strategies that this client does not.
+    return "typical" if message.strategy == classifier_pb2.NEXT_STRATEGY_TYPICAL else "uncertain"
+
+
 def _views(message: Any) -> tuple[str, ...]:
     # An older server says none. A newer one may know views that this client does not.
     return tuple(_VIEW_NAMES.get(view, f"view {view}") for view in message.views) or ("crop",)
@@ -273,7 +283,9 @@ _BUILT: Final[Mapping[tuple[type, str], Callable[[Any], Any]]] = {
     (ModelVersion, "class_weight"): lambda message: _CLASS_WEIGHT_NAMES.get(message.class_weight, "none"),
     (ModelVersion, "preference"): lambda message: _PREFERENCE_NAMES.get(message.preference, "quality"),
     (ModelVersion, "recipe"): _recipe,
+    (NextExamples, "strategy"): _strategy,
     (RecipeEstimate, "recipe"): _recipe,
+    (StoredExample, "source"): lambda message: _POOL_SOURCES.get(message.source, ""),
     **{(kind, "views"): _views for kind in (Dataset, Head, ModelVersion, Trial)},
 }
 """How fields are made from the message that are not just a field of it."""

@@ -59,11 +59,13 @@ def tell_missing(dataset: str, missing: Sequence["StoredExample"], folders: Sequ
     if missing:
         images = "1 image is" if len(missing) == 1 else f"{len(missing):,} images are"
         where = ", ".join(escape(str(folder)) for folder in folders)
+        labelled = any(example.labels for example in missing)
+        until = "the dataset cannot be trained on" if labelled else "they are not suggested for a label"
         tell(
             "Note",
-            f"{images} in none of the folders that were searched ({where}). Until then the dataset cannot be trained"
-            f" on: run `client move {escape(shlex.quote(dataset))} FOLDER` with the folder where they are, or take"
-            " them out by `client remove`.",
+            f"{images} in none of the folders that were searched ({where}). Until then {until}: run `client move"
+            f" {escape(shlex.quote(dataset))} FOLDER` with the folder where they are, or take them out by `client"
+            " remove`.",
         )
 
 
