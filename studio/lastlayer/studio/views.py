@@ -10,6 +10,7 @@ from lastlayer.client.results import (
     Explanation,
     LabelScore,
     MapPoint,
+    NextExamples,
     Prediction,
     Review,
     SimilarExamples,
@@ -153,17 +154,19 @@ class ExampleView:
     id: str
     sha256: str
     labels: list[str]
-    """More than one is a conflict."""
+    """More than one is a conflict; none is an image of the pool."""
     stale: bool
     """Whether its image must be added again, as another backbone featurized it."""
     thumbnail: str
     """A small JPEG in base64; empty where it was not asked for, or not kept."""
+    source: str
+    """How it came into the pool: `added`, or `captured` where it came to be predicted; empty for an example."""
 
     @classmethod
     def of(cls, known: StoredExample) -> Self:
         """Return what the client's example says."""
         thumbnail = base64.b64encode(known.thumbnail).decode()
-        return cls(known.id, known.sha256.hex(), list(known.labels), known.stale, thumbnail)
+        return cls(known.id, known.sha256.hex(), list(known.labels), known.stale, thumbnail, known.source)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -200,6 +203,37 @@ class ReviewView:
             for entry in known.examples
         ]
         return cls(entries, known.total_count)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SuggestedView:
+    """An image of a pool that is worth a label."""
+
+    example: ExampleView
+    scores: list[LabelScore]
+    """The classes that it may be of, the best first, at most 9; empty where the dataset has not yet two classes."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NextView:
+    """Which images of a pool to label next."""
+
+    examples: list[SuggestedView]
+    """The most useful first."""
+    strategy: str
+    """Why these: `typical` of many others, or `uncertain`."""
+    pool_count: int
+    """The images in the pool."""
+    stale_count: int
+    """Those of them that are not suggested, as another backbone featurized them."""
+    classes: list[str]
+    """The dataset's classes, in order of first appearance."""
+
+    @classmethod
+    def of(cls, known: NextExamples) -> Self:
+        """Return what the client's answer says."""
+        entries = [SuggestedView(ExampleView.of(entry.example), list(entry.scores)) for entry in known.examples]
+        return cls(entries, known.strategy, known.pool_count, known.stale_count, list(known.classes))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

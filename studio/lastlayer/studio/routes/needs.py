@@ -4,7 +4,7 @@ import base64
 import binascii
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Final, cast
 
 from fastapi import Depends, Path, Request
@@ -105,6 +105,15 @@ def unreadable_refused() -> Iterator[None]:
         yield
     except ImageError as error:
         raise RefusedError(400, "INVALID_ARGUMENT", error.message, reason=error.reason, field="image") from error
+
+
+@contextlib.asynccontextmanager
+async def read_form(request: Request, instead: str) -> AsyncIterator[FormData]:
+    """Yield the form of a request; refuses what is none, and says what is wanted `instead`."""
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise RefusedError(415, "INVALID_ARGUMENT", instead, field="Content-Type")
+    async with request.form(max_files=MAX_IMAGES, max_fields=8) as form:
+        yield form
 
 
 async def images_of(form: FormData) -> list[Picture]:
