@@ -11,6 +11,8 @@ from typing import Final
 from prometheus_client import Gauge
 
 from lastlayer.classifier.evaluation.evaluation import Evaluation
+from lastlayer.classifier.evaluation.likeness.mapping import Maps
+from lastlayer.classifier.evaluation.likeness.similar import Similar
 from lastlayer.classifier.evaluation.review import Review
 from lastlayer.classifier.features.client import FeaturizerClient, FeaturizerSecurity
 from lastlayer.classifier.features.given import FeatureImport
@@ -31,6 +33,7 @@ from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.classifier.store.operation.sizes import export_sizes
 from lastlayer.classifier.store.pool import PoolStore
+from lastlayer.classifier.store.vectors.snapshots import Snapshots
 from lastlayer.classifier.training.jobs import TrainingJobs
 from lastlayer.open_inference.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from lastlayer.rpc.channel import CLASSIFIER_SERVICE, FEATURES_HEALTH, INFERENCE_SERVICE
@@ -95,6 +98,7 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         featurizer = FeaturizerClient(settings.featurizer_target, featurizer_security)
         stack.push_async_callback(featurizer.close)
         handlers = _make_handlers(database, featurizer, pools)
+        stack.callback(handlers.similar.stop)
         check_room = handlers.predictor.check_room
         server.register(
             classifier_pb2_grpc.add_ClassifierServicer_to_server,
@@ -121,6 +125,7 @@ def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pool
     datasets, models, examples = DatasetStore(database), ModelStore(database), ExampleStore(database)
     waiting = PoolStore(database)
     predictor = Predictor(models, featurizer, pools.predictions)
+    snapshots, review = Snapshots(database), Review(models, examples)
     return Handlers(
         pools=pools,
         datasets=datasets,
@@ -129,7 +134,9 @@ def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pool
         models=models,
         predictor=predictor,
         trainings=TrainingJobs(datasets, models, pools.trainings, describe=describe),
-        review=Review(models, examples),
+        review=review,
+        similar=Similar(snapshots, examples, featurizer, reads=pools.reads, searches=pools.searches),
+        maps=Maps(snapshots, examples, review.suggest, pools.maps),
         suggestions=Suggestions(waiting),
         head_export=HeadExport(models),
         featurizer=featurizer,
