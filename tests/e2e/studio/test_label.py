@@ -105,7 +105,7 @@ def test_sixty_photos_are_labelled_by_keyboard_alone(opened: Opened, classifier:
 @pytest.fixture
 def page(opened: Opened, classifier: str, tmp_path: Path, request: pytest.FixtureRequest) -> Page:
     """A pool of six photos, two classes with two examples each, in a project of the test's name."""
-    name = request.node.name[:60]
+    name = re.sub(r"\W", "-", request.node.name)[:60]
     with Client(classifier) as client:
         client.add_examples(
             [(picture(label, number), label) for label in ("red", "blue") for number in (90, 91)],
@@ -142,7 +142,7 @@ def test_what_is_skipped_comes_again_and_a_failed_label_brings_its_photo_back(pa
     page.keyboard.press("1")
     expect(page.locator(".toast.bad")).to_contain_text(f"{failed} is not labelled, and comes again: The disk is full.")
     expect(page.locator(".summary")).to_have_text("0 labelled, 6 left")
-    page.evaluate("window.fetch = window.realFetch")
+    page.evaluate("() => { window.fetch = window.realFetch; }")
     page.keyboard.press("1")  # the one that came after it
     expect(page.locator(".labelling .file").first).to_have_text(failed)
     page.keyboard.press("Backspace")
@@ -158,6 +158,7 @@ def test_what_is_skipped_comes_again_and_a_failed_label_brings_its_photo_back(pa
         until(lambda: client.get_dataset(name_of(page)).pool_count == 0)
 
 
+@pytest.mark.long  # in two tabs
 def test_who_is_second_changes_nothing_and_the_other_tab_moves_on(page: Page, classifier: str) -> None:
     name = name_of(page)
     seen = page.locator(".labelling .file").first.inner_text()
@@ -179,6 +180,7 @@ def test_who_is_second_changes_nothing_and_the_other_tab_moves_on(page: Page, cl
     expect(other.locator(".summary")).to_have_text("0 labelled, 4 left")
 
 
+@pytest.mark.long  # axe takes its time
 @pytest.mark.parametrize("width", [1280, 400])
 def test_keys_are_told_by_a_key_and_nothing_moves(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 860})

@@ -51,7 +51,7 @@ def test_it_is_read_by_keyboard_and_in_words(page: Page) -> None:
     expect(page.locator("canvas.plot")).to_be_focused()
 
     page.get_by_text("The map in words").click()
-    assert page.locator(".tables tbody").nth(1).locator("tr").count() == 15
+    expect(page.locator(".tables tbody").nth(1).locator("tr")).to_have_count(15)
     expect(page.locator(".tables tbody").nth(1).locator("tr").first).to_contain_text("in red and blue")
     for entry in ("No label", "red"):
         page.locator(".legend .entry", has_text=entry).click()
@@ -61,6 +61,7 @@ def test_it_is_read_by_keyboard_and_in_words(page: Page) -> None:
     assert violations(page) == []
 
 
+@pytest.mark.long  # axe takes its time
 def test_a_photo_is_relabelled_removed_and_compared(page: Page, classifier: str) -> None:
     page.get_by_text("The map in words").click()
     page.get_by_role("button", name="blue/blue-00.jpg").click()
@@ -87,6 +88,7 @@ def test_a_photo_is_relabelled_removed_and_compared(page: Page, classifier: str)
         until(lambda: client.get_dataset(name_of(page)).classes == {"blue": 5, "red": 6})
 
 
+@pytest.mark.long  # it is laid out twice
 def test_a_layout_can_be_stopped(page: Page) -> None:
     held: list[Route] = []
     page.route("**:map", lambda route: held.append(route))  # it never begins

@@ -80,6 +80,11 @@ export function count(number, one, many = `${one}s`) {
   return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 }
 
+// The end of a long path says more than its beginning.
+export function shortName(id) {
+  return id.split("/").slice(-2).join("/");
+}
+
 export function percent(share, digits = 0) {
   return `${(100 * share).toFixed(digits)} %`;
 }

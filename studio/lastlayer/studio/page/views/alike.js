@@ -2,7 +2,7 @@
 
 import * as api from "../lib/api.js";
 import { open } from "../lib/dialog.js";
-import { button, count, h, replace } from "../lib/dom.js";
+import { button, count, h, replace, shortName } from "../lib/dom.js";
 import { fromBase64 } from "../lib/pictures.js";
 
 const SHOWN = 24;
@@ -70,5 +70,5 @@ export function alike(project, wanted) {
 }
 
 function name(example) {
-  return example.labels.length ? `${example.labels.join(", ")} · ${example.id}` : example.id;
+  return [...example.labels, shortName(example.id)].join(" · ");
 }

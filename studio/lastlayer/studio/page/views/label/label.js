@@ -2,7 +2,7 @@
 
 import * as api from "../../lib/api.js";
 import { ask } from "../../lib/dialog.js";
-import { button, count, h, icon, percent, replace } from "../../lib/dom.js";
+import { button, count, h, icon, percent, replace, shortName } from "../../lib/dom.js";
 import { fromBase64 } from "../../lib/pictures.js";
 import * as state from "../../lib/state.js";
 import { settle, tellProblem, toast } from "../../lib/toast.js";
@@ -123,7 +123,7 @@ class Labelling {
     const [guess] = scores;
     if (this.shown !== entry) {
       this.shown = entry;
-      this.file.textContent = example.id;
+      this.file.textContent = shortName(example.id);
       this.file.title = example.id;
       replace(this.photo, picture(example, this.kept));
       this.heading.textContent = guess ? `Is it ${guess.label}?` : "What is it?";
@@ -235,7 +235,7 @@ class Labelling {
     const other = taken.labels.join(", ");
     if (other !== done.label) {
       const change = () => api.relabel(this.project, [taken.sha256], done.label).catch(tellProblem);
-      toast(`${taken.id} was labelled ${other} by somebody else meanwhile. That stays.`, { ms: 15000, actionLabel: `Make it ${done.label}`, action: change });
+      toast(`${shortName(taken.id)} was labelled ${other} by somebody else meanwhile. That stays.`, { ms: 15000, actionLabel: `Make it ${done.label}`, action: change });
     }
     this.present();
     return false;
@@ -250,7 +250,7 @@ class Labelling {
     if (this.left) tellProblem(error);
     else {
       this.unheard?.();
-      this.unheard = toast(`${done.entry.example.id} is not labelled, and comes again: ${error.message}`, { kind: "bad", ms: 12000 });
+      this.unheard = toast(`${shortName(done.entry.example.id)} is not labelled, and comes again: ${error.message}`, { kind: "bad", ms: 12000 });
       this.present();
     }
     return false;
@@ -297,6 +297,6 @@ function picture(example, kept) {
   if (!example.thumbnail) {
     return h("p", { class: "blank" }, "No picture of it was kept, only its features. Its name may help, and images like it.");
   }
-  const tell = ({ target }) => { kept.textContent = [from, `kept at ${target.naturalWidth} × ${target.naturalHeight} pixels`].filter(Boolean).join(", "); };
+  const tell = ({ target }) => { kept.textContent = [from, `kept at ${target.naturalWidth} × ${target.naturalHeight}`].filter(Boolean).join(", "); };
   return h("img", { src: fromBase64(example.thumbnail), alt: example.id, on: { load: tell } });
 }
