@@ -72,6 +72,7 @@ REQUESTS: Final = [
             ("ListFeatures", lambda name: c.ListFeaturesRequest(dataset=name), "dataset"),
             ("AddFeatures", lambda name: c.AddFeaturesRequest(dataset=name, examples=[c.Example()]), "dataset"),
             ("ReviewExamples", lambda name: c.ReviewExamplesRequest(model=name), "model"),
+            ("NextExamples", lambda name: c.NextExamplesRequest(dataset=name), "dataset"),
             ("RelabelExamples", lambda name: c.RelabelExamplesRequest(dataset=name), "dataset"),
             ("RemoveExamples", lambda name: c.RemoveExamplesRequest(dataset=name), "dataset"),
             ("GetHead", lambda name: c.GetHeadRequest(model=name), "model"),
@@ -115,6 +116,32 @@ REQUESTS: Final = [
     Bad("ReviewExamples", c.ReviewExamplesRequest(model="default", page_size=-1), INVALID, "page_size"),
     Bad("ListExamples", c.ListExamplesRequest(dataset="default", page_size=10**9), INVALID, "page_size"),
     Bad("ListExamples", c.ListExamplesRequest(dataset="default", page_token="🌷"), INVALID, "page_token"),
+    Bad("ListExamples", c.ListExamplesRequest(dataset="default", pool=True, label="x"), INVALID, "label"),
+    Bad(
+        "ListExamples",
+        c.ListExamplesRequest(dataset="default", pool=True, conflicts_only=True),
+        INVALID,
+        "conflicts_only",
+    ),
+    Bad("ListExamples", c.ListExamplesRequest(dataset="missing", pool=True), NOT_FOUND),
+    Bad(
+        "ListExamples", c.ListExamplesRequest(dataset="default", selected=[c.ExampleSelector()]), INVALID, "selected[0]"
+    ),
+    Bad(
+        "ListExamples",
+        c.ListExamplesRequest(dataset="default", selected=[c.ExampleSelector(id="x")] * 10_000),
+        INVALID,
+        "selected",
+    ),
+    Bad(
+        "ListExamples",
+        c.ListExamplesRequest(dataset="default", selected=[c.ExampleSelector(id="x")], pool=True),
+        INVALID,
+        "selected",
+    ),
+    Bad("NextExamples", c.NextExamplesRequest(dataset="missing"), NOT_FOUND),
+    Bad("NextExamples", c.NextExamplesRequest(dataset="default", count=-1), INVALID, "count"),
+    Bad("NextExamples", c.NextExamplesRequest(dataset="default", count=2**31 - 1), INVALID, "count"),
     Bad("ListDatasets", c.ListDatasetsRequest(page_size=-1), INVALID, "page_size"),
     Bad("ListDatasets", c.ListDatasetsRequest(page_token="x" * 100_000), INVALID, "page_token"),
     Bad("ListModels", c.ListModelsRequest(page_token="../.."), INVALID, "page_token"),
@@ -134,6 +161,12 @@ REQUESTS: Final = [
             "label",
         )
         for label in LABELS.values()
+    ),
+    Bad(
+        "RelabelExamples",
+        c.RelabelExamplesRequest(dataset="default", label="x", to_pool=True, examples=[c.ExampleSelector(id="x")]),
+        INVALID,
+        "label",
     ),
     Bad("RemoveExamples", c.RemoveExamplesRequest(dataset="default"), INVALID, "examples"),
     Bad("GetModelVersion", c.GetModelVersionRequest(model="default", version=-1), INVALID, "version"),

@@ -109,6 +109,7 @@ LONG = {
     "docs/how-to/operate/backup.md",
     "docs/how-to/embed.md",
     "docs/how-to/export.md",
+    "docs/how-to/improve/label-next.md",
     "docs/explanation/networks.md",
     "docs/how-to/take-a-model-away.md",
     "docs/how-to/test-your-own-code.md",

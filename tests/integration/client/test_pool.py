@@ -2,6 +2,7 @@
 
 import datetime
 import io
+import json
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from lastlayer.client import Client, DataError, InvalidInputError, LabelledImage, NotFoundError
 from lastlayer.client.results import ExampleOutcome, LabelScore, StoredExample
-from tests.integration.client.conftest import Photos
+from tests.integration.client.conftest import Photos, Run
 from tests.integration.client.fake_classifier import FakeClassifier
 from tests.integration.client.test_move import sent, sha256
 
@@ -175,3 +176,145 @@ def test_a_move_takes_the_pool_along(client: Client, fake: FakeClassifier, photo
     assert fake.stale == {sha256("dog-9")}
     assert [message.pool for message in fake.messages("AddExamples")] == [False, False, True, True]
     assert len(fake.pool) == 3
+
+
+class TestPoolCommand:
+    def test_add_says_what_became_of_the_images_and_what_to_do(
+        self, run: Run, unsorted: Path, photos: Photos, fake: FakeClassifier
+    ) -> None:
+        run("add", photos.folder, "--dataset", "pets")
+        (unsorted / "known.jpg").write_text("cat-0")
+        (unsorted / "broken.jpg").write_text("bad")
+        done = run("pool", "add", unsorted, "--dataset", "pets", "--views", "crop", "--no-thumbnails")
+        assert done.exit_code == 1
+        assert done.stdout == (
+            "Dataset pets: 3 added to its pool, 0 already there, 1 that has a label already, 1 failed\n"
+        )
+        assert "Failed: broken.jpg: " in done.stderr
+        assert "Note: 1 file that is no image of a class was passed over (.txt)." in done.stderr
+        assert done.stderr.rstrip().splitlines()[-1].startswith("Next: client next --dataset pets")
+        [*_, message] = fake.messages("AddExamples")
+        assert (message.pool, message.no_thumbnails, list(message.views)) == (True, True, [1])
+        again = json.loads(run("pool", "add", unsorted / "0.jpg", "--dataset", "pets", "--json").stdout)
+        assert again == {"dataset": "pets", "added": 0, "present": 1, "labelled": 0, "failed": []}
+
+    def test_nothing_to_add(self, run: Run, tmp_path: Path, fake: FakeClassifier) -> None:
+        done = run("pool", "add", tmp_path / "none")
+        assert (done.exit_code, "There is no file or folder" in done.stderr) == (2, True)
+        assert fake.count("AddExamples") == 0
+
+    def test_list(self, run: Run, unsorted: Path) -> None:
+        assert run("pool").stdout == "The pool is empty; `client pool add FOLDER` fills it.\n"
+        run("pool", "add", unsorted)
+        rows = run("pool", "list").stdout.splitlines()
+        assert [row.split()[:3] for row in rows] == [
+            ["image", "sha256", "came"],
+            ["0.jpg", sha256("cat-9").hex()[:12], "added"],
+            ["1.jpg", sha256("dog-9").hex()[:12], "added"],
+            ["deep/2.jpg", sha256("cat-8").hex()[:12], "added"],
+        ]
+        first = json.loads(run("pool", "--json").stdout.splitlines()[0])
+        assert (first["id"], first["labels"], first["source"]) == ("0.jpg", [], "added")
+        assert first["pool_time"] == "2027-01-15T08:00:00+00:00"
+
+    def test_the_dataset_tells_of_its_pool(self, run: Run, unsorted: Path) -> None:
+        run("pool", "add", unsorted)
+        assert (
+            "3 images without a label in its pool; `client next` says which"
+            in run("datasets", "show", "default").stdout
+        )
+        assert json.loads(run("datasets", "show", "default", "--json").stdout)["pool"] == 3
+
+
+class TestNextCommand:
+    def test_why_which_and_what_to_do(self, run: Run, unsorted: Path, photos: Photos, fake: FakeClassifier) -> None:
+        run("pool", "add", unsorted)
+        done = run("next", "-k", "2")
+        assert done.exit_code == 0
+        head, why, *rows = done.stdout.splitlines()
+        assert head == "Dataset default: 2 to label next, of 3 images without a label"
+        assert why.startswith("Typical of many others")
+        short = sha256("cat-9").hex()[:12]
+        assert [row.split() for row in rows] == [
+            ["image", "sha256"],
+            ["0.jpg", short],
+            ["1.jpg", sha256("dog-9").hex()[:12]],
+        ]
+        assert f"Next: client label {short} --to CLASS\n" in done.stderr
+        run("add", photos.folder)
+        done = run("next")
+        assert [row.split() for row in done.stdout.splitlines()[2:4]] == [
+            ["image", "sha256", "guess", "p(guess)"],
+            ["0.jpg", short, "cat", "0.6250"],
+        ]
+        assert f"Next: client label {short} --to cat\n" in done.stderr
+        assert max(map(len, done.stdout.splitlines()[2:])) <= 80
+
+    def test_for_programs(self, run: Run, unsorted: Path, photos: Photos) -> None:
+        run("pool", "add", unsorted)
+        run("add", photos.folder)
+        done = run("next", "--json")
+        [first, *_] = map(json.loads, done.stdout.splitlines())
+        assert first == {
+            "id": "0.jpg",
+            "sha256": sha256("cat-9").hex(),
+            "guess": "cat",
+            "score": 0.625,
+            "scores": [{"label": "cat", "score": 0.625}, {"label": "dog", "score": 0.375}],
+            "strategy": "uncertain",
+        }
+        assert done.stderr == ""
+
+    def test_an_empty_pool_and_one_that_is_stale(self, run: Run, unsorted: Path, fake: FakeClassifier) -> None:
+        done = run("next")
+        assert (done.exit_code, done.stdout) == (0, "Dataset default: nothing waits for a label\n")
+        assert "Next: client pool add FOLDER\n" in done.stderr
+        run("pool", "add", unsorted)
+        fake.stale = set(fake.pool)
+        done = run("next")
+        assert "Note: 3 images of the pool cannot be suggested" in done.stderr
+        assert "`client move default FOLDER`" in done.stderr
+
+    @pytest.mark.parametrize("count", ["0", "201", "x"])
+    def test_a_wrong_count(self, run: Run, count: str) -> None:
+        assert run("next", "-k", count).exit_code == 2
+
+
+class TestLabelCommand:
+    @pytest.fixture(autouse=True)
+    def added(self, run: Run, unsorted: Path) -> None:
+        assert run("pool", "add", unsorted).exit_code == 0
+
+    def test_by_name_by_digits_and_by_file(self, run: Run, unsorted: Path, fake: FakeClassifier) -> None:
+        done = run("label", "0.jpg", sha256("dog-9").hex()[:12], unsorted / "deep" / "2.jpg", "--to", " cat ")
+        assert done.exit_code == 0, done.output
+        assert done.stdout == "Dataset default: 3 of 3 labelled cat. 3 have a label, 0 wait for one.\n"
+        assert fake.store == {sha256(content): [" cat "] for content in ("cat-9", "dog-9", "cat-8")}
+        assert "client next" not in done.stderr
+
+    def test_what_to_do_next(self, run: Run, fake: FakeClassifier) -> None:
+        done = run("label", "0.jpg", "--to", "cat")
+        assert "2 wait for one." in done.stdout
+        assert done.stderr == "Next: client next\n"
+
+    def test_back_into_the_pool(self, run: Run, fake: FakeClassifier) -> None:
+        run("label", "0.jpg", "1.jpg", "--to", "cat")
+        done = run("label", "0.jpg", "deep/2.jpg", "--to-pool")
+        assert done.stdout.startswith("Dataset default: 1 of 2 back in the pool; the others were there already. ")
+        assert fake.store == {sha256("dog-9"): ["cat"]}
+        assert json.loads(run("label", "1.jpg", "--to-pool", "--json").stdout)["changed"] == 1
+
+    def test_a_slip_is_noticed(self, run: Run, fake: FakeClassifier) -> None:
+        assert "Note: cats is a new class" in run("label", "0.jpg", "--to", "cats").stderr
+        assert "Note" not in run("label", "1.jpg", "--to", "parrot").stderr
+
+    def test_what_is_not_there(self, run: Run, fake: FakeClassifier) -> None:
+        done = run("label", "0.jpg", "none.jpg", "--to", "cat")
+        assert done.exit_code == 2
+        assert "`none.jpg` is no example of the dataset `default`" in done.stderr
+        assert fake.store == {}
+
+    @pytest.mark.parametrize("options", [(), ("--to", "cat", "--to-pool")])
+    def test_a_class_or_the_pool(self, run: Run, options: tuple[str, ...]) -> None:
+        done = run("label", "0.jpg", *options)
+        assert (done.exit_code, "Give --to CLASS, or --to-pool." in done.stderr) == (2, True)

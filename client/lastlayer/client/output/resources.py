@@ -6,7 +6,16 @@ from rich.console import Console
 from rich.text import Text
 
 from lastlayer.client.output.results import line, table, tap
-from lastlayer.client.results import Dataset, ExportedDataset, Model, ModelVersion, Review, ServerStatus, StoredExample
+from lastlayer.client.results import (
+    Dataset,
+    ExportedDataset,
+    Model,
+    ModelVersion,
+    NextExamples,
+    Review,
+    ServerStatus,
+    StoredExample,
+)
 from lastlayer.rpc.observability.escape import escape
 
 
@@ -85,6 +94,9 @@ def print_dataset(
         line(out, f"Featurized in {', '.join(f'{name} ({count})' for name, count in named.items())}")
     if dataset.views != ("crop",):
         line(out, f"Views: {', '.join(map(escape, dataset.views))}")
+    if dataset.pool_count:
+        images = "1 image" if dataset.pool_count == 1 else f"{dataset.pool_count:,} images"
+        line(out, f"{images} without a label in its pool; `client next` says which to label first")
     if dataset.conflict_count:
         line(out, f"{dataset.conflict_count} with several labels, not trained on; `client relabel` puts them right:")
         for example in conflicts:
@@ -102,6 +114,49 @@ def print_examples(out: Console, examples: Sequence[StoredExample]) -> None:
         labels = ", ".join(map(escape, example.labels))
         grid.add_row(Text(escape(example.id)), short_sha256(example), Text(labels))
     out.print(grid if examples else Text("There are no such examples."))
+
+
+def print_pool(out: Console, images: Sequence[StoredExample]) -> None:
+    """Print the images of a pool, one a row."""
+    grid = table("image", "sha256", "came", text_columns=3)
+    for image in images:
+        moment = f" {image.pool_time:%Y-%m-%d %H:%M}" if image.pool_time is not None else ""
+        stale = ", to be added again" if image.stale else ""
+        grid.add_row(Text(escape(image.id)), short_sha256(image), f"{image.source}{moment}{stale}")
+    out.print(grid if images else Text("The pool is empty; `client pool add FOLDER` fills it."))
+
+
+_WHY = {
+    "typical": "Typical of many others that no labelled image is like; there are no two classes yet to guess between.",
+    "uncertain": "Typical of others whose class the labels do not yet tell; the guesses are by the labels so far.",
+}
+
+
+def print_next(out: Console, dataset: str, found: NextExamples) -> None:
+    """Print which images to label next, one a row, and why these."""
+    pool = "1 image" if found.pool_count == 1 else f"{found.pool_count:,} images"
+    if not found.examples:
+        fresh = found.pool_count - found.stale_count
+        why = "nothing waits for a label" if not fresh else f"what waits ({pool}) is like what has a label already"
+        line(out, f"Dataset {escape(dataset)}: {why}")
+        return
+    line(out, f"Dataset {escape(dataset)}: {len(found.examples)} to label next, of {pool} without a label")
+    line(out, _WHY[found.strategy])
+    if not any(entry.scores for entry in found.examples):
+        grid = table("image", "sha256", text_columns=2)
+        for entry in found.examples:
+            grid.add_row(Text(escape(entry.example.id)), short_sha256(entry.example))
+    else:
+        grid = table("image", "sha256", "guess", "p(guess)", text_columns=3)
+        for entry in found.examples:
+            best = entry.scores[0] if entry.scores else None
+            grid.add_row(
+                Text(escape(entry.example.id)),
+                short_sha256(entry.example),
+                Text(escape(best.label) if best else "-"),
+                f"{best.score:.4f}" if best else "-",
+            )
+    out.print(grid)
 
 
 def print_review(out: Console, review: Review) -> None:

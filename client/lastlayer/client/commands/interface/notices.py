@@ -41,9 +41,15 @@ def tell_notes(data: "Data", trimmed: int) -> None:
 
 def tell_next(model: str) -> None:
     """Print what to do with a model that was just trained."""
-    words = ["client", "predict", "IMAGE"]
-    if model != (os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL):
-        words += ["--model", model]
+    tell_command("client", "predict", "IMAGE", model=model)
+
+
+def tell_command(*command: str, **named: str) -> None:
+    """Print which command to run next; options that are `named`, such as a model, are left out where they go unsaid."""
+    words = list(command)
+    for option, name in named.items():
+        if name != (os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL):
+            words += [f"--{option}", name]
     context = click.get_current_context()
     if context.get_parameter_source("server") is ParameterSource.COMMANDLINE:
         words += ["--server", context.params["server"]]
