@@ -8,6 +8,8 @@ const CELLS = 64; // of the grid in which points are found, each way
 const MOST_ZOOM = 200;
 const FILL = 0.94; // of the canvas, for the points from -1 to 1
 const STEP = 60; // pixels that an arrow key moves
+const MANY = 3000; // points, of which the picture is moved while the view moves, and drawn anew when it rests
+const REST_MS = 90;
 const CLICK = 6; // pixels that a press may move and still be one
 
 export class Plot {
@@ -17,12 +19,14 @@ export class Plot {
     Object.assign(this, { lookOf, isShown, hover, choose });
     this.canvas = h("canvas", { class: "plot", tabindex: 0, role: "application", "aria-roledescription": "map", "aria-label": "Map of the photos", "aria-describedby": "map-keys" });
     this.pen = this.canvas.getContext("2d");
+    this.layer = new OffscreenCanvas(1, 1); // the points alone
+    this.painted = null; // the view that the layer shows
     this.view = { x: 0, y: 0, zoom: 1 };
     this.points = [];
     this.sprites = new Map(); // by look, of one size and colours
     this.pressed = new Map(); // where each finger is
     this.dark = matchMedia("(prefers-color-scheme: dark)");
-    this.recolour = () => { this.sprites.clear(); this.draw(); };
+    this.recolour = () => { this.sprites.clear(); this.redraw(); };
     this.dark.addEventListener("change", this.recolour);
     this.size = new ResizeObserver(() => this.resize());
     this.size.observe(this.canvas);
@@ -42,6 +46,7 @@ export class Plot {
     this.size.disconnect();
     this.dark.removeEventListener("change", this.recolour);
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.resting);
   }
 
   lay(points) {
@@ -59,7 +64,7 @@ export class Plot {
   order() {
     const height = (point) => (point.suspicious || point.labels.length > 1 ? 2 : point.labels.length);
     this.shown = this.points.filter((point) => !point.removed && this.isShown(point)).sort((one, other) => height(one) - height(other));
-    this.draw();
+    this.redraw();
   }
 
   resize() {
@@ -69,7 +74,14 @@ export class Plot {
     this.height = clientHeight;
     this.canvas.width = Math.round(clientWidth * this.ratio);
     this.canvas.height = Math.round(clientHeight * this.ratio);
+    Object.assign(this.layer, { width: this.canvas.width, height: this.canvas.height });
+    this.painted = null;
     this.paint(); // at once, as a new size empties the canvas
+  }
+
+  redraw() {
+    this.painted = null;
+    this.draw();
   }
 
   draw() {
@@ -90,15 +102,26 @@ export class Plot {
     cancelAnimationFrame(this.frame);
     this.frame = null;
     if (!this.width || !this.shown) return;
-    const { pen, scale, width, height, view } = this;
+    const { x, y, zoom } = this.view;
+    const same = this.painted && this.painted.x === x && this.painted.y === y && this.painted.zoom === zoom;
+    if (!same) {
+      clearTimeout(this.resting);
+      if (this.painted && this.shown.length > MANY) this.resting = setTimeout(() => this.redraw(), REST_MS);
+      else this.paintPoints();
+    }
+    this.compose();
+  }
+
+  paintPoints() {
+    const pen = this.layer.getContext("2d");
+    const { scale, width, height, view } = this;
     const radius = Math.round(this.radius * this.ratio * 2) / 2;
     if (radius !== this.drawn) this.sprites.clear();
     this.drawn = radius;
     const style = getComputedStyle(this.canvas);
     const ink = style.getPropertyValue("--ink");
     const edge = style.getPropertyValue("--card");
-    pen.setTransform(1, 0, 0, 1, 0, 0);
-    pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    pen.clearRect(0, 0, this.layer.width, this.layer.height);
     for (const point of this.shown) {
       const x = (width / 2 + (point.x - view.x) * scale) * this.ratio;
       const y = (height / 2 - (point.y - view.y) * scale) * this.ratio;
@@ -108,6 +131,19 @@ export class Plot {
       if (!copy) this.sprites.set(look, (copy = sprite(look.marker, look.mark, radius, ink, edge)));
       pen.drawImage(copy, Math.round(x - copy.width / 2), Math.round(y - copy.height / 2));
     }
+    this.painted = { ...view };
+  }
+
+  // The points, where the view has them by now, and what is shown of one of them.
+  compose() {
+    const { pen, layer, painted, scale, width, height, view } = this;
+    const grown = view.zoom / painted.zoom;
+    const left = (width / 2) * (1 - grown) + (painted.x - view.x) * scale;
+    const top = (height / 2) * (1 - grown) - (painted.y - view.y) * scale;
+    pen.clearRect(0, 0, layer.width, layer.height);
+    pen.drawImage(layer, left * this.ratio, top * this.ratio, layer.width * grown, layer.height * grown);
+    const radius = this.drawn;
+    const ink = getComputedStyle(this.canvas).getPropertyValue("--ink");
     for (const [point, more] of [[this.hovered, 5], [this.opened, 8]]) if (point) this.circle(point, radius + more * this.ratio, ink);
     if (this.aimed) this.crosshair(ink);
   }
