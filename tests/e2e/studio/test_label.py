@@ -83,16 +83,18 @@ def test_sixty_photos_are_labelled_by_keyboard_alone(opened: Opened, classifier:
     give(page, keys, 1)
     assert page.locator(".labelling .file").first.inner_text() == before
 
-    # The guesses are right by now: Enter takes them, while a model is trained.
+    # Most guesses are right by now: Enter takes them, while a model is trained.
     page.get_by_role("button", name="Train now").focus()
     page.keyboard.press("Enter")
     expect(page.locator(".labelling h2")).to_be_focused()
+    accepted = 0
     for _ in range(PHOTOS - 20):
         name = page.locator(".labelling .file").first.inner_text()
-        expect(page.locator(".labelling h2")).to_have_text(re.compile(r"Is it \w+\?"))
-        guess = re.sub(r"Is it (.*)\?", r"\1", page.locator(".labelling h2").inner_text())
-        page.keyboard.press("Enter" if guess == truth(page) else keys[truth(page)])
+        right = page.locator(".labelling h2").inner_text() == f"Is it {truth(page)}?"
+        accepted += right
+        page.keyboard.press("Enter" if right else keys[truth(page)])
         page.wait_for_function("(name) => document.querySelector('.labelling .file')?.textContent !== name", arg=name)
+    assert accepted > (PHOTOS - 20) / 2
     expect(page.locator(".hero h2")).to_have_text("That was all of the pool")
     expect(page.locator(".summary")).to_have_text(f"{PHOTOS} labelled, 0 left")
     with Client(classifier) as client:

@@ -5,6 +5,8 @@ import { fromDrop, fromInput } from "../../lib/files.js";
 import { tellProblem, toast } from "../../lib/toast.js";
 import { Upload } from "../../lib/upload.js";
 
+const BEGIN = 24; // photos
+
 export class Intake {
   constructor(project, root, arrived) {
     this.project = project;
@@ -85,6 +87,8 @@ export class Intake {
     item.blob = null; // it is not needed any more
     if (outcome.status === "failed") this.rejected.push(outcome.error.detail.replace(/\.$/, ""));
     this.showProgress();
+    // With a large folder, one can begin before all have come.
+    if (outcome.status === "added" && this.upload.counts.added === BEGIN) this.arrived();
   }
 
   showProgress() {

@@ -117,7 +117,7 @@ class Labelling {
       this.dry();
       return;
     }
-    if (this.queue.isShort) this.queue.fetch().then((more) => more && this.showStrip(), tellProblem);
+    if (this.queue.isDue) this.queue.fetch().then(() => this.showStrip(), tellProblem);
     if (this.place.firstChild !== this.working) replace(this.place, this.working);
     const { example, scores } = entry;
     const [guess] = scores;
@@ -147,9 +147,10 @@ class Labelling {
     if (this.place.firstChild !== this.working) replace(this.place, h("p", { class: "waiting" }, "…"));
     try {
       await Promise.all(this.done.map((entry) => entry.work));
-      const more = (await this.queue.fetch()) || (!this.queue.current && (await this.queue.fetch()));
+      await this.queue.fetch();
+      if (!this.queue.current) await this.queue.fetch(); // that one may have been asked earlier
       if (this.left) return;
-      if (more || this.queue.current) this.present();
+      if (this.queue.current) this.present();
       else this.finish();
     } catch (error) {
       tellProblem(error);

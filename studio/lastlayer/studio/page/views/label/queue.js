@@ -2,8 +2,10 @@
 
 import * as api from "../../lib/api.js";
 
+const KEPT = 3; // of the next ones stay whatever is labelled
 const BATCH = 12;
 const FEW = 6; // with so many left, the next are asked for
+const OLD = 5; // and so are they after so many labels
 const MOST = 200; // in one answer
 const CROWD = 3; // where others label, too: one of so many suggestions is taken, so that not all take the same
 
@@ -19,7 +21,9 @@ export class Queue {
     this.stale = 0;
     this.running = 0;
     this.decisions = 0;
+    this.asked = 0; // how many decisions had been made
     this.crowded = false;
+    this.exhausted = false; // all that may be suggested were, when last asked for
     this.others = false; // those that are not suggested, too: near duplicates of what has a label
     this.tabs = new BroadcastChannel(`lastlayer.pool.${project}`);
     this.tabs.onmessage = ({ data }) => this.heard(data);
@@ -37,28 +41,28 @@ export class Queue {
     return this.gone.has(sha) || this.skipped.has(sha) || this.entries.some((entry) => entry.example.sha256 === sha);
   }
 
-  // Returns whether something came that was not known. One question at a time.
+  // One question at a time. What follows the next few is chosen anew, by the labels of the moment.
   fetch() {
     this.asking ??= this.ask().finally(() => { this.asking = null; });
     return this.asking;
   }
 
   async ask() {
-    const { decisions } = this;
-    const known = this.entries.length + this.skipped.size;
-    const number = Math.min(MOST, known + BATCH * (this.crowded ? CROWD : 1));
+    const { decisions, running } = this;
+    this.asked = decisions;
+    const number = Math.min(MOST, KEPT + this.skipped.size + running + BATCH * (this.crowded ? CROWD : 1));
     const found = await api.next(this.project, number);
-    if (this.others && found.examples.length < number) found.examples.push(...(await this.rest()));
-    if (!this.running && decisions === this.decisions) this.left = found.pool_count - found.stale_count;
+    this.exhausted = found.examples.length < number;
+    if (!running && !this.running && decisions === this.decisions) this.left = found.pool_count - found.stale_count;
     this.stale = found.stale_count;
     for (const label of found.classes) this.learn(label);
+    this.entries = this.entries.slice(0, KEPT);
+    if (this.others && this.exhausted) found.examples.push(...(await this.rest()));
     // The guess for the photo that is being looked at stays: Enter may be on its way.
     const guesses = new Map(found.examples.map((entry) => [entry.example.sha256, entry.scores]));
     for (const entry of this.entries.slice(1)) entry.scores = guesses.get(entry.example.sha256) ?? entry.scores;
-    let fresh = found.examples.filter((entry) => !this.has(entry.example.sha256));
-    if (this.crowded) fresh = some(fresh, BATCH);
-    this.entries.push(...fresh);
-    return fresh.length > 0;
+    const fresh = found.examples.filter((entry) => !this.has(entry.example.sha256));
+    this.entries.push(...(this.crowded ? some(fresh, BATCH) : fresh));
   }
 
   async rest() {
@@ -78,8 +82,8 @@ export class Queue {
     return this.entries.shift();
   }
 
-  get isShort() {
-    return this.entries.length < FEW;
+  get isDue() {
+    return (this.entries.length < FEW && !this.exhausted) || this.decisions - this.asked >= OLD;
   }
 
   label(entry, label) {
@@ -119,6 +123,7 @@ export class Queue {
   putBack(entry, place) {
     const sha = entry.example.sha256;
     this.decisions += 1;
+    this.exhausted = false;
     this.skipped.delete(sha);
     if (this.gone.delete(sha)) this.left += 1;
     if (!this.entries.includes(entry)) this.entries.splice(place, 0, entry);
@@ -141,6 +146,7 @@ export class Queue {
     this.crowded = true;
     if (label) this.learn(label);
     if (back) {
+      this.exhausted = false;
       if (this.gone.delete(back)) this.left += 1;
     } else if (!this.gone.has(gone)) {
       this.gone.add(gone);
