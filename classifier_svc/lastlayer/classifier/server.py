@@ -21,7 +21,6 @@ from lastlayer.classifier.features.watch import watch_featurizer
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.open_inference import InferenceModels
 from lastlayer.classifier.prediction.predictor import Predictor
-from lastlayer.classifier.selection.suggestions import Suggestions
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.classifier.service.handlers import Handlers, Pools
 from lastlayer.classifier.service.requests import MAX_IMAGES
@@ -35,6 +34,7 @@ from lastlayer.classifier.store.operation.sizes import export_sizes
 from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.classifier.store.vectors.snapshots import Snapshots
 from lastlayer.classifier.training.jobs import TrainingJobs
+from lastlayer.classifier.training.selection.suggestions import Suggestions
 from lastlayer.open_inference.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from lastlayer.rpc.channel import CLASSIFIER_SERVICE, FEATURES_HEALTH, INFERENCE_SERVICE
 from lastlayer.rpc.credentials.tls import CertificateFiles, read_token
@@ -137,7 +137,7 @@ def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pool
         review=review,
         similar=Similar(snapshots, examples, featurizer, reads=pools.reads, searches=pools.searches),
         maps=Maps(snapshots, examples, review.suggest, pools.maps),
-        suggestions=Suggestions(waiting),
+        suggestions=Suggestions(waiting, pools.suggestions),
         head_export=HeadExport(models),
         featurizer=featurizer,
         begin_ingest=functools.partial(Ingest, datasets, featurizer, reads=pools.reads, writes=pools.writes),

@@ -86,7 +86,7 @@ PREPARED: Mapping[str, Callable[[World, Path], contextlib.AbstractContextManager
     "docs/how-to/clients/grpc.md": trained,
     "docs/how-to/clients/http.md": trained,
     "docs/how-to/clients/python.md": trained,
-    "docs/how-to/curate.md": flowers,
+    "docs/how-to/improve/curate.md": flowers,
     "docs/how-to/custom-vision.md": custom_vision,
     "docs/how-to/mlnet.md": flowers,
     "docs/how-to/operate/backup.md": flowers,
@@ -103,7 +103,8 @@ READERS: Mapping[str, Callable[[Path], object]] = {"mine.toml": read_backbone, "
 
 
 LONG = {
-    "docs/how-to/curate.md",
+    "docs/how-to/improve/curate.md",
+    "docs/how-to/improve/sort-photos.md",
     "docs/how-to/mlnet.md",
     "docs/reference/commands/README.md",
     "docs/how-to/operate/backup.md",

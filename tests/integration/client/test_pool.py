@@ -224,6 +224,9 @@ class TestPoolCommand:
             in run("datasets", "show", "default").stdout
         )
         assert json.loads(run("datasets", "show", "default", "--json").stdout)["pool"] == 3
+        headers, row = run("datasets").stdout.splitlines()
+        assert headers.split() == ["dataset", "classes", "examples", "conflicts", "pool", "backbone", "updated"]
+        assert row.split()[3:6] == ["3", "1", "3"]
 
 
 class TestNextCommand:

@@ -54,13 +54,16 @@ def print_versions(out: Console, model: Model, versions: Sequence[ModelVersion])
 
 def print_datasets(out: Console, datasets: Sequence[Dataset]) -> None:
     """Print the datasets, one a row."""
-    grid = table("dataset", "classes", "examples", "conflicts", "backbone", "updated", text_columns=2)
+    pools = any(dataset.pool_count for dataset in datasets)
+    headers = ("dataset", "classes", "examples", "conflicts", *["pool"] * pools, "backbone", "updated")
+    grid = table(*headers, text_columns=2)
     for dataset in datasets:
         grid.add_row(
             Text(escape(dataset.name)),
             Text(", ".join(f"{escape(label)} {count}" for label, count in dataset.classes.items())),
             str(dataset.example_count),
             str(dataset.conflict_count),
+            *[str(dataset.pool_count)] * pools,
             Text(escape(dataset.backbone)),
             f"{dataset.update_time:%Y-%m-%d %H:%M}",
         )

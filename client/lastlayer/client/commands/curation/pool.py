@@ -69,7 +69,7 @@ def add_to_pool(
     return SOME_FAILED if pooled.failed else DONE
 
 
-@pool.command("list", epilog="\b\nExample:\n  client pool --dataset flowers")
+@pool.command("list", epilog="\b\nExample:\n  client pool list --dataset flowers")
 @dataset_option
 @server_options
 def list_pool(dataset: str, server: Server, as_json: bool) -> int:
