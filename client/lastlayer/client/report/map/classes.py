@@ -15,7 +15,7 @@ class MapClass(NamedTuple):
     """A class of a map."""
 
     label: str
-    count: int
+    images: int
     """How many of the points have it as their first label."""
     colour: int
     """The number of its colour; `COLOURED` for that of all others."""

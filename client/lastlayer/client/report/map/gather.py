@@ -10,11 +10,12 @@ from PIL import Image
 from lastlayer.client.api import Client
 from lastlayer.client.output.heatmap import PictureError, upright
 from lastlayer.client.results import ExampleMap, MapPoint, TrainProgress
+from lastlayer.client.transport.defaults import TRAIN_TIMEOUT_S
 
 _AT_ONCE: Final = 1000
 """How many photos are asked for at once."""
 
-_EDGES: Final = ((2_000, 128), (100_000, 72))
+_EDGES: Final = ((3_000, 128), (6_000, 96), (100_000, 72))
 """How many pixels photos have across at most, up to a number of points."""
 
 _QUALITY: Final = 65
@@ -42,6 +43,7 @@ def gather_map(
     pool: bool = False,
     model: str = "",
     most_bytes: int,
+    timeout_s: float = TRAIN_TIMEOUT_S,
     on_progress: Callable[[TrainProgress], None] | None = None,
 ) -> PicturedMap:
     """Return the map of a dataset with photos of at most so many bytes in all; `on_progress` hears of both.
@@ -49,7 +51,13 @@ def gather_map(
     Raises what `Client.map_examples` raises.
     """
     found = client.map_examples(
-        dataset, method=method, max_examples=max_examples, pool=pool, model=model, on_progress=on_progress
+        dataset,
+        method=method,
+        max_examples=max_examples,
+        pool=pool,
+        model=model,
+        timeout_s=timeout_s,
+        on_progress=on_progress,
     )
     photos: dict[bytes, bytes] = {}
     edge = next((edge for most, edge in _EDGES if len(found.points) <= most), _EDGES[-1][1])

@@ -7,7 +7,6 @@
   const context = canvas.getContext("2d");
   const card = {
     photo: document.getElementById("photo"),
-    none: document.getElementById("no-photo"),
     said: document.getElementById("said"),
     id: document.getElementById("id"),
     sha256: document.getElementById("sha256"),
@@ -106,10 +105,14 @@
     current = index;
     const point = points[index];
     const photo = point && data.photos[index];
-    card.photo.hidden = !photo;
-    if (photo) card.photo.src = `data:image/jpeg;base64,${photo}`;
-    card.photo.alt = photo ? point.id : "";
-    card.none.hidden = !point || Boolean(photo);
+    if (photo) {
+      const image = new Image();
+      image.src = `data:image/jpeg;base64,${photo}`;
+      image.alt = point.id;
+      card.photo.replaceChildren(image);
+    } else {
+      card.photo.textContent = point ? "no photo on this page" : "";
+    }
     card.said.textContent = point ? point.said : "";
     card.id.textContent = point ? point.id : "";
     card.sha256.textContent = point ? point.sha256 : "";
@@ -175,6 +178,8 @@
     const most = size * (1 - view.scale);
     view.x = Math.min(0, Math.max(most, view.x));
     view.y = Math.min(0, Math.max(most, view.y));
+    // Where the map is shown whole, a finger scrolls the page; else it moves the map.
+    canvas.style.touchAction = view.scale > 1 ? "none" : "pan-y";
     schedule();
   }
 
