@@ -22,7 +22,6 @@ from lastlayer.classifier.prediction.drift.reports import DriftReports, export_d
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.open_inference import InferenceModels
 from lastlayer.classifier.prediction.predictor import Predictor
-from lastlayer.classifier.selection.suggestions import Suggestions
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.classifier.service.handlers import Handlers, Pools
 from lastlayer.classifier.service.requests import MAX_IMAGES
@@ -36,6 +35,7 @@ from lastlayer.classifier.store.operation.captured import CapturedImages
 from lastlayer.classifier.store.operation.sizes import export_sizes
 from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.classifier.training.jobs import TrainingJobs
+from lastlayer.classifier.training.selection.suggestions import Suggestions
 from lastlayer.open_inference.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from lastlayer.rpc.channel import CLASSIFIER_SERVICE, FEATURES_HEALTH, INFERENCE_SERVICE
 from lastlayer.rpc.credentials.tls import CertificateFiles, read_token
@@ -149,7 +149,7 @@ def _make_handlers(
         drift=DriftReports(models, monitor, pools.predictions),
         trainings=TrainingJobs(datasets, models, pools.trainings, describe=describe),
         review=Review(models, examples),
-        suggestions=Suggestions(waiting),
+        suggestions=Suggestions(waiting, pools.suggestions),
         head_export=HeadExport(models),
         featurizer=featurizer,
         begin_ingest=functools.partial(Ingest, datasets, featurizer, reads=pools.reads, writes=pools.writes),

@@ -123,6 +123,8 @@ class ClassifierStub:
     """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
     diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
     stored: the same call gives the same images until a label or an image comes. Idempotent.
+
+    Fails with RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) where too many such calls wait for their turn.
     """
     Similar: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.SimilarRequest, _classifier_pb2.SimilarResponse]
     """Finds the stored images of a dataset, or of its pool, whose features are nearest to an image's. Idempotent.
@@ -264,6 +266,8 @@ class ClassifierAsyncStub(ClassifierStub):
     """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
     diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
     stored: the same call gives the same images until a label or an image comes. Idempotent.
+
+    Fails with RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) where too many such calls wait for their turn.
     """
     Similar: _aio.UnaryUnaryMultiCallable[_classifier_pb2.SimilarRequest, _classifier_pb2.SimilarResponse]  # type: ignore[assignment]
     """Finds the stored images of a dataset, or of its pool, whose features are nearest to an image's. Idempotent.
@@ -486,6 +490,8 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
         diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
         stored: the same call gives the same images until a label or an image comes. Idempotent.
+
+        Fails with RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) where too many such calls wait for their turn.
         """
 
     @_abc_1.abstractmethod

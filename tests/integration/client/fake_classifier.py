@@ -66,6 +66,8 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     """Those that were sent, by sha256."""
     pool: dict[bytes, str] = field(default_factory=dict)
     """Images without a label, by sha256, and the class that they are guessed to be of."""
+    alike: int = 0
+    """How many images of the pool are like others, and never suggested."""
     relabelled: set[bytes] = field(default_factory=set)
     stale: set[bytes] = field(default_factory=set)
     served: types_pb2.Backbone = field(default_factory=lambda: served_backbone())
@@ -378,7 +380,7 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
             stale_count=len(self.pool) - len(fresh),
             classes=sorted(labels),
         )
-        for sha256 in fresh[: request.count or 20]:
+        for sha256 in fresh[: min(request.count or 20, len(fresh) - self.alike)]:
             entry = response.examples.add(example=self._stored(sha256, [], request.thumbnails))
             ranked = sorted(labels, key=lambda label: label != self.pool[sha256]) if guessed else []
             for place, label in enumerate(ranked):

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from lastlayer.classifier.selection.next_examples import Strategy
-from lastlayer.classifier.selection.suggestions import Suggested, SuggestedImage
 from lastlayer.classifier.service import messages, requests
 from lastlayer.classifier.service.handlers import Context, HandlerServicer
 from lastlayer.classifier.service.pagination import take_fitting
 from lastlayer.classifier.service.validation import check_name
+from lastlayer.classifier.training.selection.next_examples import Strategy
+from lastlayer.classifier.training.selection.suggestions import Suggested, SuggestedImage
 from lastlayer.v1 import classifier_pb2, types_pb2
 
 _STRATEGIES: Final = {
@@ -24,11 +24,7 @@ class PoolMethods(HandlerServicer):
     ) -> classifier_pb2.NextExamplesResponse:
         """Say which images to label next."""
         dataset, count = check_name("dataset", request.dataset), requests.read_next_count(request.count)
-        return to_next(
-            await self._handlers.pools.suggestions.run(
-                self._handlers.suggestions.find, dataset, count, with_thumbnails=request.thumbnails
-            )
-        )
+        return to_next(await self._handlers.suggestions.find(dataset, count, with_thumbnails=request.thumbnails))
 
 
 def to_next(suggested: Suggested) -> classifier_pb2.NextExamplesResponse:

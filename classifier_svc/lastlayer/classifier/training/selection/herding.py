@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from lastlayer.classifier.domain.arrays import Array, Indices
 
-_REACH: Final = 0.5
+_REACH: Final = 1.0
 """The kernel's width: at this share of the median squared distance between two images it has fallen to 1 / e."""
 
 _BLOCK: Final = 1024
@@ -30,7 +30,7 @@ _RENEWED: Final = 32
 class Herd:
     """Images to choose from, by how well they cover a sample of them."""
 
-    def __init__(self, vectors: npt.NDArray[np.float32], covered: Indices, labelled: npt.NDArray[np.float32]) -> None:
+    def __init__(self, vectors: npt.NDArray[np.float32], labelled: npt.NDArray[np.float32], covered: Indices) -> None:
         """`vectors`, float32 [n, d], and `labelled`, [l, d], are of unit length; `covered`, [m], says which of the n
         are to be covered.
         """

@@ -12,9 +12,9 @@ from threadpoolctl import threadpool_limits
 from lastlayer.classifier.domain.arrays import Features, Indices
 from lastlayer.classifier.domain.head import Head, square_root, unit_length
 from lastlayer.classifier.fitting.folds import stratified_sample
-from lastlayer.classifier.selection.copies import Copies
-from lastlayer.classifier.selection.herding import Herd
 from lastlayer.classifier.training.recipes import SEED, Recipe, TapFeatures
+from lastlayer.classifier.training.selection.copies import Copies
+from lastlayer.classifier.training.selection.herding import Herd
 from lastlayer.classifier.training.trainer import train
 
 MOST_POOL: Final = 10_000
@@ -99,9 +99,8 @@ def _choose(pool: Features, labelled: Features, labels: Sequence[str], count: in
     head = _fit(labelled, labels)
     rows: list[int] = []
     if count and allowed.any():
-        rooted = all(min(pool[tap].min(), labelled[tap].min(initial=0)) >= 0 for tap in pool)
         covered = np.unique(np.linspace(0, total - 1, min(total, _MOST_COVERED)).astype(np.intp))
-        herd = Herd(_prepare(pool, rooted), covered, _prepare(labelled, rooted))
+        herd = Herd(*_centre(pool[deepest], labelled[deepest]), covered)
         if head is not None:
             herd.weigh(_uncertainties(head.probabilities({tap: pool[tap][covered] for tap in head.taps})))
         while len(rows) < count and allowed.any():
@@ -137,13 +136,21 @@ def _number(labels: Sequence[str]) -> Indices:
 
 
 def _uncertainties(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return 1 minus the margin between the two best classes, [n], from 0 to 1, of probabilities [n, c]."""
-    best = np.partition(probabilities, -2, axis=1)
-    uncertainties: npt.NDArray[np.float64] = 1 - (best[:, -1] - best[:, -2])
+    """Return 1 minus the probability of the best class, float64 [n], of probabilities [n, c]."""
+    uncertainties: npt.NDArray[np.float64] = 1 - probabilities.max(1)
     return uncertainties
 
 
-def _prepare(features: Features, rooted: bool) -> npt.NDArray[np.float32]:
-    """Return the taps' vectors side by side, as `auto` has them but of unit length together, float32 [n, d]."""
-    prepared = [unit_length(square_root(values) if rooted else values) for values in features.values()]
-    return np.hstack(prepared) / np.float32(np.sqrt(len(prepared)))
+def _centre(
+    pool: npt.NDArray[np.float32], labelled: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return vectors of the pool [n, d] and of the examples [l, d] around the mean of all, of unit length.
+
+    Without that, images near the mean would count as the most typical: those that show hardly anything.
+    """
+    vectors = np.concatenate([pool, labelled])
+    if vectors.min() >= 0:
+        vectors = square_root(vectors)
+    vectors = unit_length(vectors)
+    vectors = unit_length(vectors - vectors.mean(0))
+    return vectors[: len(pool)], vectors[len(pool) :]

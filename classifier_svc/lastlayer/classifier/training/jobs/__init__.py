@@ -19,7 +19,7 @@ from lastlayer.classifier.evaluation.drift import sample_features, summarize
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore, NewVersion
-from lastlayer.classifier.training.counting import CountedTraining, count_training
+from lastlayer.classifier.training.jobs.counting import CountedTraining, count_training
 from lastlayer.classifier.training.large import StoredExamples, choose_sample
 from lastlayer.classifier.training.progress import TrainingProgress
 from lastlayer.classifier.training.recipes import Preference, Recipe, TapFeatures

@@ -8,10 +8,15 @@ import numpy as np
 
 from lastlayer.classifier.domain.arrays import Indices
 from lastlayer.classifier.domain.types import Candidates, StoredExample
-from lastlayer.classifier.selection.next_examples import Strategy, choose_next, sample_labelled, sample_pool
+from lastlayer.classifier.training.selection.next_examples import Strategy, choose_next, sample_labelled, sample_pool
+from lastlayer.rpc.errors import OverloadedError
+from lastlayer.rpc.system.workers import Workers
 
 _SHOWN_CLASSES: Final = 9
 """The most classes that are guessed for an image."""
+
+MAX_WAITING: Final = 8
+"""How many calls may be in work or wait for their turn, which takes seconds."""
 
 
 class Pools(Protocol):
@@ -53,16 +58,31 @@ class Suggested:
 
 
 class Suggestions:
-    """Suggests images. Its methods block, for seconds: they are for threads, not for the event loop."""
+    """Suggests images."""
 
-    def __init__(self, pools: Pools) -> None:
+    def __init__(self, pools: Pools, workers: Workers) -> None:
+        """`workers` read and choose: one at a time, as each has the features of many images in memory."""
         self._pools = pools
+        self._workers = workers
+        self._waiting = 0
 
-    def find(self, dataset: str, count: int, *, with_thumbnails: bool) -> Suggested:
+    async def find(self, dataset: str, count: int, *, with_thumbnails: bool) -> Suggested:
+        """Return what `choose` does, in its turn; raises OverloadedError where too many wait for theirs."""
+        if self._waiting >= MAX_WAITING:
+            raise OverloadedError(
+                f"{self._waiting} calls wait for images to label; try again in some seconds.", retry_after_s=5
+            )
+        self._waiting += 1
+        try:
+            return await self._workers.run(self.choose, dataset, count, with_thumbnails=with_thumbnails)
+        finally:
+            self._waiting -= 1
+
+    def choose(self, dataset: str, count: int, *, with_thumbnails: bool) -> Suggested:
         """Return at most `count` images of a dataset's pool to label next.
 
         Memory holds the features of the images that `sample_pool` and `sample_labelled` choose, whatever the size of
-        the pool. Raises ResourceNotFoundError or StoreCorruptError.
+        the pool. It blocks for seconds. Raises ResourceNotFoundError or StoreCorruptError.
         """
         found = self._pools.candidates(dataset, sample_pool, sample_labelled)
         if not found.contents:
