@@ -7,9 +7,22 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
-from lastlayer.v1 import classifier_pb2, types_pb2
-from tests.integration.classifier.calls import Example, add, connected, examples, failure, images, predict, train
+from lastlayer.classifier.server import running
+from lastlayer.open_inference import service_pb2_grpc
+from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
+from tests.integration.classifier.calls import (
+    Example,
+    add,
+    channel,
+    connected,
+    examples,
+    failure,
+    images,
+    predict,
+    train,
+)
 from tests.integration.classifier.fake_featurizer import FakeFeaturizer
+from tests.integration.classifier.test_open_inference import infer
 
 STEADY, DRIFTING = classifier_pb2.DRIFT_STATE_STEADY, classifier_pb2.DRIFT_STATE_DRIFTING
 WAITS = classifier_pb2.DRIFT_STATE_TOO_FEW_IMAGES
@@ -64,16 +77,32 @@ async def test_pets_are_no_drift_and_cars_are(stub) -> None:
     assert found.HasField("last_alarm_time")
 
 
-async def test_single_calls_streams_and_model_infer_count_and_evaluate_does_not(stub, settings) -> None:
+async def test_single_calls_streams_and_model_infer_count_and_evaluate_does_not(settings) -> None:
+    async with running(settings) as address, channel(address) as connection:
+        stub: Any = classifier_pb2_grpc.ClassifierStub(connection)
+        await count_each_method(stub, service_pb2_grpc.GRPCInferenceServiceStub(connection))
+
+
+async def count_each_method(stub: Any, inference: Any) -> None:
     await train_pets(stub)
     await predict(stub, pets(20))
+    await inference.ModelInfer(infer(*pets(5)))
     request = classifier_pb2.PredictRequest(model="m", images=pictures(pets(20)))
     stream = stub.PredictStream(iter([classifier_pb2.PredictStreamRequest(request_id="1", request=request)] * 2))
     assert len([answer async for answer in stream]) == 2
     labelled = [Example(id="x", label="cat", content=content) for content in images("cat", 30, 500)]
     evaluation = stub.Evaluate(iter([classifier_pb2.EvaluateRequest(model="m", examples=labelled)]))
     assert [answer async for answer in evaluation]
-    assert (await drift(stub)).image_count == 60
+    assert (await drift(stub)).image_count == 65
+
+
+async def test_class_scores_are_compared_as_well(stub) -> None:
+    """The recipe `tutorial` takes the network's own scores, which may be negative, as they are."""
+    await train_pets(stub, recipe=classifier_pb2.RECIPE_TUTORIAL)
+    await predict(stub, pets(100))
+    assert (await drift(stub)).state == STEADY
+    await predict(stub, images("car", 100))
+    assert (await drift(stub)).state == DRIFTING
 
 
 async def test_images_that_fail_do_not_count(stub) -> None:

@@ -24,6 +24,7 @@ from lastlayer.classifier.domain.drift.reference import (
 )
 from lastlayer.classifier.domain.drift.signals import Sample, Scale, measure_features, measure_scores, project
 from lastlayer.classifier.domain.head import Head
+from lastlayer.classifier.fitting.pca import MAX_COLUMNS
 
 MOST_EXAMPLES: Final = 4000
 """Of more training images a sample is summed up: windows are at most 450 images, and by far the less sure part."""
@@ -42,9 +43,12 @@ _Floats = npt.NDArray[np.float32]
 
 
 def sample_features(features: Mapping[str, _Floats]) -> Mapping[str, _Floats]:
-    """Return the features, float32 [n, d] each, of at most `MOST_EXAMPLES` images, the same of all."""
+    """Return the features, float32 [n, d] each, of at most `MOST_EXAMPLES` images, the same of all.
+
+    They are copies where a training may overwrite what it is given (see `fitting.pca.is_overwritten`).
+    """
     count = len(next(iter(features.values()), ()))
-    if count <= MOST_EXAMPLES:
+    if count <= MAX_COLUMNS:
         return features
     rows = np.sort(np.random.default_rng(_SEED).permutation(count)[:MOST_EXAMPLES])
     return {name: values[rows] for name, values in features.items()}

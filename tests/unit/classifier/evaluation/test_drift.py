@@ -160,6 +160,8 @@ def test_of_many_images_a_sample_is_summed_up() -> None:
     some = sample_features(many)
     assert some["a"].shape == (4000, 1)
     np.testing.assert_array_equal(some["a"], some["b"])
+    some = {"a": np.zeros((2000, 1), np.float32)}
+    assert sample_features(some)["a"] is not some["a"]  # which a training may overwrite
     few = {"a": np.zeros((3, 1), np.float32)}
     assert sample_features(few) is few
 
