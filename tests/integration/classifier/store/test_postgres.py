@@ -1,6 +1,7 @@
 """The store in a real PostgreSQL, started for these tests where its programs are installed."""
 
 import asyncio
+import datetime
 import os
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from lastlayer.classifier.store.database import Database, StoreOpenError
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore, NewVersion
+from lastlayer.classifier.store.operation.captured import CapturedImages
 from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.v1 import classifier_pb2
 from tests.integration.classifier.calls import add, connected, examples, failure, kinds, predict, train, train_anew
@@ -213,8 +215,10 @@ def test_a_pool_lives_as_in_sqlite(database: Database) -> None:
     [shown] = examples.select("d", [Selector(name="9")], with_thumbnails=False)
     moment = shown.pool_time
     assert moment is not None
-    assert pools.count("d", PoolSource.CAPTURED, since=moment) == 1
-    assert pools.expire("d", PoolSource.CAPTURED, before=moment, keep=0) == 1
+    captured_images = CapturedImages(database)
+    assert captured_images.list_since("d", moment) == [(9).to_bytes(32)]
+    assert captured_images.expire(moment) == 0
+    assert captured_images.expire(moment + datetime.timedelta(seconds=1)) == 1
     assert examples.remove("d", [Selector(name="0")])[1].pool_count == 3
     datasets.delete("d")
     assert datasets.find_featurized(BACKBONE, [number.to_bytes(32) for number in range(10)]) == set()
