@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from lastlayer.classifier.domain.arrays import Array, Indices
 from lastlayer.classifier.domain.head import Head
-from lastlayer.classifier.selection.next_examples import choose_next
 from lastlayer.classifier.training.recipes import Recipe, TapFeatures
+from lastlayer.classifier.training.selection.next_examples import choose_next
 from lastlayer.classifier.training.trainer import train
 
 _UNKNOWN: Final = 0.01

@@ -12,6 +12,7 @@ TITLES: Final = {
     "tutorial": "Tutorial",
     "how-to": "How-to",
     "how-to/clients": "Call it",
+    "how-to/improve": "Use and improve a model",
     "how-to/operate": "Run it for others",
     "how-to/examples": "Examples",
     "reference": "Reference",
@@ -25,7 +26,7 @@ TITLES: Final = {
 FIRST: Final = (
     "index.md",
     "tutorial/demo.md",
-    "how-to/curate.md",
+    "how-to/improve/curate.md",
     "how-to/studio.md",
     "how-to/clients/python.md",
     "how-to/clients/http.md",

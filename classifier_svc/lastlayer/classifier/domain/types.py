@@ -1,6 +1,7 @@
 """What is stored, served and predicted, as plain data."""
 
 import datetime
+import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -66,11 +67,24 @@ class Dataset:
     empty where it was not recorded. From the most frequent one."""
     views: tuple[View, ...] = CROP_ALONE
     """Of which features are stored."""
+    pool_count: int = 0
+    """The images in its pool."""
+    captured_count: int = 0
+    """Those of them that came to be predicted, see `PoolSource.CAPTURED`."""
+
+
+class PoolSource(enum.Enum):
+    """How an image came into a pool."""
+
+    ADDED = "added"
+    """Somebody added it, or took its labels away."""
+    CAPTURED = "captured"
+    """It came to be predicted, and was kept."""
 
 
 @dataclass(frozen=True)
 class StoredExample:
-    """An example as it is stored."""
+    """An example, or an image of a pool, as it is stored."""
 
     key: int
     """Its place in the order of arrival."""
@@ -78,10 +92,14 @@ class StoredExample:
     """The name under which it was first added."""
     content_sha256: bytes
     labels: tuple[str, ...]
-    """In order of first appearance; more than one is a conflict."""
+    """In order of first appearance; more than one is a conflict, none is an image of the pool."""
     stale: bool
     thumbnail: bytes = b""
     """Empty where it was not asked for, or not kept."""
+    source: PoolSource | None = None
+    """How it came into the pool; None where it is not there."""
+    pool_time: datetime.datetime | None = None
+    """When it came into the pool."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +109,7 @@ class NewExample:
     name: str
     content_sha256: bytes
     label: str
+    """Empty for an image of a pool."""
     vectors: Mapping[str, npt.NDArray[np.float32]] | None
     """Its features by tap and view (see `rpc.vectors.place`), float32 [d]; None where they are stored already."""
     thumbnail: bytes = b""
@@ -109,7 +128,8 @@ class AddedExample:
 
     is_new: bool
     labels: tuple[str, ...]
-    """All labels that the image has in the dataset, in order of first appearance; several are a conflict."""
+    """All labels that the image has in the dataset, in order of first appearance; several are a conflict. None of an
+    image of the pool."""
     relabelled: bool = False
     """Whether a person chose another label for the image than the new one; that label stays."""
 
@@ -190,6 +210,26 @@ class TrainingSet:
     def count(self) -> int:
         """How many examples there are in all."""
         return len((self.everything or self).labels)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Images of a pool to choose from, with what is labelled already."""
+
+    contents: Sequence[bytes]
+    """The sha256 of the images, in order of arrival."""
+    features: Mapping[str, npt.NDArray[np.float32]]
+    """Theirs, by tap: float32 [n, d]."""
+    labels: Sequence[str]
+    """Of some examples."""
+    labelled: Mapping[str, npt.NDArray[np.float32]]
+    """The features of those examples, by tap: float32 [m, d]."""
+    classes: tuple[str, ...]
+    """All of the dataset, in order of first appearance."""
+    pool_count: int
+    """The images of the pool, of which those above may be a sample."""
+    stale_count: int
+    """Those of them that lack features of the dataset's backbone."""
 
 
 @dataclass(frozen=True)
@@ -287,3 +327,5 @@ class Predicted(NamedTuple):
     """Perceptual hashes of the image; empty where they were not asked for, or it is too plain."""
     logits: npt.NDArray[np.float64] | None = None
     """What the probabilities are the softmax of, float64 [c]; None where nobody computed them."""
+    signals: npt.NDArray[np.float32] | None = None
+    """What is compared with the training images, float32 [s], see `domain.drift`; None where nothing is."""

@@ -1,4 +1,4 @@
-"""Takes labelled images into a dataset: featurizes what is new, stores it, and says what became of each."""
+"""Takes images into a dataset or its pool: featurizes what is new, stores it, and says what became of each."""
 
 import asyncio
 import functools
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from lastlayer.classifier.domain.errors import ViewNotOfferedError
-from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample
+from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample, PoolSource
 from lastlayer.classifier.domain.views import SamplePlaces
 from lastlayer.classifier.features.client import Featurized, FeaturizerClient
 from lastlayer.classifier.store.datasets import DatasetStore
@@ -25,7 +25,7 @@ class Offered:
 
     name: str
     label: str
-    """Checked and trimmed; empty where `error` is set."""
+    """Checked and trimmed; empty for an image of the pool, and where `error` is set."""
     content: bytes
     """Empty where only the checksum was sent."""
     content_sha256: bytes
@@ -92,6 +92,8 @@ class Ingest:
         """`reads` and `writes` call the store; `deadline` is of `time.monotonic()`."""
         self._dataset = ""
         self._thumbnails = False
+        self._into_pool = False
+        self._source = PoolSource.ADDED
         self._views: tuple[View, ...] = ()
         self._store = store
         self._featurizer = featurizer
@@ -109,15 +111,29 @@ class Ingest:
             task.cancel()
         await asyncio.gather(*self._underway.values(), *begun, return_exceptions=True)
 
-    def begin(self, dataset: str, *, thumbnails: bool, views: Sequence[View] = ()) -> None:
-        """Say which dataset takes the examples, whether small pictures of them are kept, and which views it shall have;
-        what the first call says holds for all of the stream.
+    @property
+    def into_pool(self) -> bool:
+        """Whether the images go into the dataset's pool, without a label; known once `begin` was called."""
+        return self._into_pool
+
+    def begin(
+        self,
+        dataset: str,
+        *,
+        thumbnails: bool,
+        views: Sequence[View] = (),
+        into_pool: bool = False,
+        source: PoolSource = PoolSource.ADDED,
+    ) -> None:
+        """Say which dataset takes the examples, whether small pictures of them are kept, which views it shall have,
+        whether they are for its pool, and how they come there; what the first call says holds for all of the stream.
 
         Where there are no `views`, examples have those of the dataset; a sample of what nobody has said any for has the
         whole image, too.
         """
         if self._begun is None:
             self._dataset, self._thumbnails, self._views = dataset, thumbnails, tuple(sorted(set(views)))
+            self._into_pool, self._source = into_pool, source
             self._begun = asyncio.create_task(self._begin())
 
     async def prepare(self, offered: Sequence[Offered]) -> Prepared:
@@ -152,7 +168,8 @@ class Ingest:
         taken = [example for example in prepared.offered if _refusal(example, prepared.features) is None]
         new = [self._new(example, prepared.features) for example in taken]
         begun = await self._find_begun()
-        add = functools.partial(self._store.add, stated=self._views)
+        into_pool = functools.partial(self._store.add_to_pool, source=self._source)
+        add = functools.partial(into_pool if self._into_pool else self._store.add, stated=self._views)
         added = await self._writes.run(add, dataset, begun.backbone, new, begun.views)
         for content in prepared.features:  # of refused images too: a task keeps the features of its whole message
             if content in self._underway and self._underway[content].done():
