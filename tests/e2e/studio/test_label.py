@@ -184,12 +184,19 @@ def test_who_is_second_changes_nothing_and_the_other_tab_moves_on(page: Page, cl
     expect(other.locator(".summary")).to_have_text("0 labelled, 4 left")
 
 
+KEYS = """async () => {
+  const { keyOf, placeOf } = await import("/page/views/label/keys.js");
+  return [[8, 9, 10, 21, 22, 26].map(keyOf), ["a", "A", "o", "n", "Enter", "z"].map(placeOf), keyOf(32)];
+}"""
+
+
 @pytest.mark.long  # axe takes its time
 @pytest.mark.parametrize("width", [1280, 400])
 def test_keys_are_told_by_a_key_and_nothing_moves(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 860})
     assert (excess(page), violations(page)) == (0, [])
     place = page.locator(".classes-to-give button").first.bounding_box()
+    assert page.evaluate(KEYS) == [["9", "a", "b", "m", "o", "t"], [9, 9, 22, -1, -1, -1], ""]
     page.keyboard.press("?")
     expect(page.locator("dialog h2")).to_have_text("Keys")
     assert violations(page) == []
