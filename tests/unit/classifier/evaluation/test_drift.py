@@ -130,7 +130,10 @@ def test_without_images_out_of_fold_features_alone_are_compared() -> None:
 
 
 def test_what_is_rejected_out_of_fold_is_counted_at_its_most() -> None:
-    own = head(threshold=0.6, familiarity=Familiarity(np.eye(DIMENSION, 2, dtype=np.float32), np.zeros(DIMENSION), 9.0))
+    own = head(
+        threshold=0.6,
+        familiarity=Familiarity(np.eye(DIMENSION, 2, dtype=np.float32), np.zeros(DIMENSION, np.float32), 9.0),
+    )
     known = features(np.random.default_rng(0), 200)
     probabilities = own.probabilities(known)
     reference = summarize(own, known, probabilities, 0.05)
