@@ -55,6 +55,7 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     models: list[str] = field(default_factory=lambda: ["default"])
     page_size: int = 2
     default_version: int = 1
+    drift_state: classifier_pb2.DriftState = classifier_pb2.DRIFT_STATE_DRIFTING
     cross_validated: bool = True
     detailed: bool = True
     """Whether versions and metrics have what older ones lack: intervals, calibration, rejection, trials."""
@@ -404,6 +405,65 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
             total_count=len(found),
         )
 
+    def Similar(self, request, context):
+        self._begin("Similar", context, request)
+        self._known("dataset", request.dataset, context)
+        if request.image.content.startswith(b"bad"):
+            self._fail(ImageUndecodableError("The bytes are no image of a supported format."), context)
+        query: set[bytes] = set()
+        if request.WhichOneof("query") == "example":
+            query = set(self._selected(classifier_pb2.RemoveExamplesRequest(examples=[request.example]), context))
+        kept = [
+            (sha256, labels)
+            for sha256, labels in self.store.items()
+            if sha256 not in query and sha256 not in self.stale and (not request.label or request.label in labels)
+        ]
+        return classifier_pb2.SimilarResponse(
+            examples=[
+                classifier_pb2.SimilarExample(
+                    example=self._stored(sha256, labels, request.thumbnails), distance=number / 8
+                )
+                for number, (sha256, labels) in enumerate(kept[: request.count or 20])
+            ],
+            compared_count=len(kept),
+            stale_count=len(self.stale),
+        )
+
+    def MapExamples(self, request, context):
+        messages = self._begin("MapExamples", context, request)
+        self._known("dataset", request.dataset, context)
+        if request.model:
+            self._known("model", request.model, context)
+        self._step(messages, context)
+        yield classifier_pb2.MapExamplesResponse(
+            progress=classifier_pb2.TrainProgress(message="reading the features", fraction=0.25)
+        )
+        method = request.method or classifier_pb2.MAP_METHOD_NEIGHBORS
+        kept = [(sha256, labels) for sha256, labels in self.store.items() if sha256 not in self.stale]
+        places = [self._place(number, sha256, labels, request.model) for number, (sha256, labels) in enumerate(kept)]
+        for start in range(0, max(1, len(places)), self.page_size):
+            self._step(messages, context)
+            yield classifier_pb2.MapExamplesResponse(
+                points=classifier_pb2.MapPoints(
+                    points=places[start : start + self.page_size],
+                    method=method,
+                    example_count=len(kept),
+                    stale_count=len(self.stale),
+                )
+            )
+
+    def _place(self, number: int, sha256: bytes, labels: list[str], model: str) -> classifier_pb2.MapPoint:
+        suspicious = bool(model) and number == 0
+        return classifier_pb2.MapPoint(
+            id=self.names.get(sha256, ""),
+            content_sha256=sha256,
+            labels=labels,
+            x=number % 5 / 2 - 1,
+            y=0.5 - number // 5 / 8,
+            suspicious=suspicious,
+            suggested_label=self.classes[-1] if suspicious else "",
+        )
+
     def GetHead(self, request, context):
         self._begin("GetHead", context, request)
         self._known("model", request.model, context)
@@ -566,6 +626,45 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     def GetModelVersion(self, request, context):
         self._begin("GetModelVersion", context, request)
         return self._version(self._known("model", request.model, context), request.version or 1)
+
+    def GetDrift(self, request, context):
+        self._begin("GetDrift", context, request)
+        name, state = self._known("model", request.model, context), self.drift_state
+        drift = classifier_pb2.Drift(
+            model=name,
+            version=request.version or 1,
+            state=state,
+            block_size=50,
+            false_alarms_per_million=0.5,
+        )
+        if state >= classifier_pb2.DRIFT_STATE_TOO_FEW_IMAGES:
+            drift.training_image_count, drift.image_count = 200, 20
+            drift.start_time.FromSeconds(10**9)
+        if state >= classifier_pb2.DRIFT_STATE_STEADY:
+            drift.image_count = 450
+            for kind, named, level in (
+                (classifier_pb2.DRIFT_KIND_SCORE, "", 0.25),
+                (classifier_pb2.DRIFT_KIND_UNKNOWN, "", 0.0),
+                (
+                    classifier_pb2.DRIFT_KIND_STRENGTH,
+                    "avgpool0 mean",
+                    1.5 * (state == classifier_pb2.DRIFT_STATE_DRIFTING),
+                ),
+            ):
+                drift.signals.add(
+                    kind=kind,
+                    name=named,
+                    level=level,
+                    image_count=100,
+                    value=0.625,
+                    expected_share=0.5,
+                    seen_share=0.75,
+                )
+        if state == classifier_pb2.DRIFT_STATE_DRIFTING:
+            drift.alarm_time.FromSeconds(10**9 + 60)
+            drift.last_alarm_time.FromSeconds(10**9 + 60)
+            drift.alarm_count = 2
+        return drift
 
     def DeleteModelVersion(self, request, context):
         self._begin("DeleteModelVersion", context, request)
