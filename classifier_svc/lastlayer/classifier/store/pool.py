@@ -14,7 +14,7 @@ from lastlayer.classifier.domain.types import AddedExample, Candidates, NewExamp
 from lastlayer.classifier.domain.views import places
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
-from lastlayer.classifier.store.schema import datasets, examples, features, pool, thumbnails
+from lastlayer.classifier.store.schema import examples, features, pool, thumbnails
 from lastlayer.classifier.store.vectors import feature_rows
 from lastlayer.rpc.vectors import place
 
@@ -68,13 +68,19 @@ class PoolStore:
             view = queries.read_views(owner)[0]
             first = [tap for tap in backbone.taps if not tap.added_later]
             taps = [tap for tap in first if not tap.class_scores] or first
-            fresh = _find_fresh(connection, owner, place(taps[-1].name, view))
+            fresh = _select_fresh(owner, place(taps[-1].name, view))
+            fresh_count = (
+                connection.scalar(sa.select(sa.func.count()).select_from(fresh.order_by(None).subquery())) or 0
+            )
             rows = connection.execute(queries.select_unambiguous(owner.id)).all()
             examined = [rows[row] for row in sample_labelled([row.label for row in rows])]
             keys = places([tap.name for tap in taps], [view])
             known = queries.find_featurized(connection, backbone.digest, [row.content_sha256 for row in examined], keys)
             examined = [row for row in examined if row.content_sha256 in known]
-            contents = [fresh[row] for row in sample_pool(len(fresh), len(rows))]
+            chosen = set(sample_pool(fresh_count, len(rows)).tolist())
+            # Only what is chosen is kept of what may be a million.
+            waiting = connection.scalars(fresh.execution_options(yield_per=1000))
+            contents = [content for row, content in enumerate(waiting) if row in chosen]
 
             def read_features(of_images: Sequence[bytes]) -> dict[str, npt.NDArray[np.float32]]:
                 return {tap.name: feature_rows.read_tap(connection, owner, tap, of_images, view=view) for tap in taps}
@@ -86,33 +92,8 @@ class PoolStore:
                 labelled=read_features([row.content_sha256 for row in examined]),
                 classes=tuple(dict.fromkeys(row.label for row in rows)),
                 pool_count=pool_count,
-                stale_count=pool_count - len(fresh),
+                stale_count=pool_count - fresh_count,
             )
-
-    def count(self, dataset: str, source: PoolSource, *, since: datetime.datetime) -> int:
-        """Return how many images came into a dataset's pool in one way since a moment, and are still there."""
-        query = (
-            sa.select(sa.func.count())
-            .select_from(pool.join(datasets))
-            .where(datasets.c.name == dataset, pool.c.source == source.value, pool.c.create_time >= since)
-        )
-        with self._database.reading() as connection:
-            return connection.scalar(query) or 0
-
-    def expire(self, dataset: str, source: PoolSource, *, before: datetime.datetime, keep: int) -> int:
-        """Remove images that came into a dataset's pool in one way: those that came before a moment, and all but the
-        newest `keep`; return how many. There are none where there is no such dataset.
-        """
-        with self._database.deleting() as connection:
-            queries.keep_features(self._database, connection, shared=False)
-            key = connection.scalar(sa.select(datasets.c.id).where(datasets.c.name == dataset))
-            mine = pool.c.dataset_id == key, pool.c.source == source.value
-            newest = sa.select(pool.c.id).where(*mine).order_by(pool.c.id.desc()).limit(keep).subquery()
-            excess = pool.c.id.not_in(sa.select(newest.c.id))
-            query = sa.select(pool.c.content_sha256).where(*mine, excess | (pool.c.create_time < before))
-            contents = connection.scalars(query).all()
-            queries.drop_images(connection, key or 0, contents)
-            return len(contents)
 
 
 def add(
@@ -209,7 +190,7 @@ def read(
     ]
 
 
-def _find_fresh(connection: Connection, owner: Any, key: str) -> list[bytes]:
+def _select_fresh(owner: Any, key: str) -> sa.Select[Any]:
     """Return the images of a dataset's pool, by sha256 in order of arrival, that have features of its backbone at a tap
     and view (see `rpc.vectors.place`).
     """
@@ -218,8 +199,7 @@ def _find_fresh(connection: Connection, owner: Any, key: str) -> list[bytes]:
         features.c.content_sha256 == pool.c.content_sha256,
         features.c.tap == key,
     )
-    query = sa.select(pool.c.content_sha256).where(pool.c.dataset_id == owner.id, stored).order_by(pool.c.id)
-    return list(connection.scalars(query))
+    return sa.select(pool.c.content_sha256).where(pool.c.dataset_id == owner.id, stored).order_by(pool.c.id)
 
 
 def _row(dataset_id: int, content: bytes, name: str, source: PoolSource, now: datetime.datetime) -> dict[str, Any]:
