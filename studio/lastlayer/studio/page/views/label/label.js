@@ -108,6 +108,7 @@ class Labelling {
   }
 
   present(words = "") {
+    if (this.left) return;
     this.summary.textContent = `${this.labelled.toLocaleString("en")} labelled, ${this.queue.left.toLocaleString("en")} left`;
     this.back.disabled = !this.done.length;
     this.offer.count(this.labelled, this.queue.classes.length);
