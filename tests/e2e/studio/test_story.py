@@ -16,7 +16,6 @@ from lastlayer.client import Client
 from tests.e2e.studio.conftest import Opened, drop, pixels, text_of, write_colours
 from tests.shared import SHARED, needs_shared
 
-
 INSIDE = """(dots) => {
   const most = dots.getBoundingClientRect().right + 1;
   return [...dots.children].every((dot) => dot.getBoundingClientRect().right <= most);
