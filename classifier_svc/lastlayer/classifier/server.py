@@ -18,6 +18,9 @@ from lastlayer.classifier.features.client import FeaturizerClient, FeaturizerSec
 from lastlayer.classifier.features.given import FeatureImport
 from lastlayer.classifier.features.ingest import Ingest
 from lastlayer.classifier.features.watch import watch_featurizer
+from lastlayer.classifier.prediction.capture.capture import Capture
+from lastlayer.classifier.prediction.drift.monitor import DriftMonitor
+from lastlayer.classifier.prediction.drift.reports import DriftReports, export_drift
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.open_inference import InferenceModels
 from lastlayer.classifier.prediction.predictor import Predictor
@@ -30,6 +33,7 @@ from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
+from lastlayer.classifier.store.operation.captured import CapturedImages
 from lastlayer.classifier.store.operation.sizes import export_sizes
 from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.classifier.store.vectors.snapshots import Snapshots
@@ -61,6 +65,7 @@ _PREDICT_METHODS: Final = frozenset(
         "GetModel",
         "ListModelVersions",
         "GetModelVersion",
+        "GetDrift",
     )
 )
 """What needs no more than the scope `predict`: to use models, and to look at them. Who only predicts neither changes
@@ -97,7 +102,18 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         stack.push_async_callback(pools.close)
         featurizer = FeaturizerClient(settings.featurizer_target, featurizer_security)
         stack.push_async_callback(featurizer.close)
-        handlers = _make_handlers(database, featurizer, pools)
+        monitor = DriftMonitor()
+        stack.enter_context(export_drift(monitor))
+        capture = Capture(
+            settings.capture_policy,
+            ModelStore(database),
+            CapturedImages(database),
+            functools.partial(Ingest, DatasetStore(database), featurizer, reads=pools.reads, writes=pools.writes),
+            reads=pools.reads,
+            writes=pools.writes,
+        )
+        await stack.enter_async_context(capture.running())
+        handlers = _make_handlers(database, featurizer, pools, monitor, capture)
         stack.callback(handlers.similar.stop)
         check_room = handlers.predictor.check_room
         server.register(
@@ -121,10 +137,12 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         yield server.bound_address
 
 
-def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pools) -> Handlers:
+def _make_handlers(
+    database: Database, featurizer: FeaturizerClient, pools: Pools, monitor: DriftMonitor, capture: Capture
+) -> Handlers:
     datasets, models, examples = DatasetStore(database), ModelStore(database), ExampleStore(database)
     waiting = PoolStore(database)
-    predictor = Predictor(models, featurizer, pools.predictions)
+    predictor = Predictor(models, featurizer, pools.predictions, monitor, capture)
     snapshots, review = Snapshots(database), Review(models, examples)
     return Handlers(
         pools=pools,
@@ -133,6 +151,7 @@ def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pool
         waiting=waiting,
         models=models,
         predictor=predictor,
+        drift=DriftReports(models, monitor, pools.predictions),
         trainings=TrainingJobs(datasets, models, pools.trainings, describe=describe),
         review=review,
         similar=Similar(snapshots, examples, featurizer, reads=pools.reads, searches=pools.searches),

@@ -15,6 +15,7 @@ from lastlayer.client.results import (
     AddedExamples,
     Backbone,
     Dataset,
+    Drift,
     Embeddings,
     Evaluation,
     ExampleEvaluation,
@@ -870,6 +871,19 @@ class Client:
         """
         request = classifier_pb2.GetModelVersionRequest(model=model, version=version)
         return wire.read(ModelVersion, self._call(self._stub.GetModelVersion, request))
+
+    def drift(self, model: str, version: int = 0) -> Drift:
+        """Return whether the images that a version predicts are like those that it was trained on; 0 is the default.
+
+        Of several classifiers on one store the one that answers tells of what it predicted itself. Raises
+        `NotFoundError` where there is no such model or version, and `ServerError`.
+
+        >>> drift = client.drift("pets")
+        >>> drift.state, drift.drifting, drift.image_count
+        ('drifting', True, 450)
+        """
+        request = classifier_pb2.GetDriftRequest(model=model, version=version)
+        return wire.read(Drift, self._call(self._stub.GetDrift, request))
 
     def get_head(self, model: str, version: int = 0) -> Head:
         """Return the numbers of a version's head; 0 is the model's default version.

@@ -55,6 +55,24 @@ class MapMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MAP_METHOD_UNSPECIFIED: _ClassVar[MapMethod]
     MAP_METHOD_PCA: _ClassVar[MapMethod]
     MAP_METHOD_NEIGHBORS: _ClassVar[MapMethod]
+
+class DriftState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DRIFT_STATE_UNSPECIFIED: _ClassVar[DriftState]
+    DRIFT_STATE_NO_REFERENCE: _ClassVar[DriftState]
+    DRIFT_STATE_TOO_FEW_EXAMPLES: _ClassVar[DriftState]
+    DRIFT_STATE_TOO_FEW_IMAGES: _ClassVar[DriftState]
+    DRIFT_STATE_STEADY: _ClassVar[DriftState]
+    DRIFT_STATE_DRIFTING: _ClassVar[DriftState]
+
+class DriftKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DRIFT_KIND_UNSPECIFIED: _ClassVar[DriftKind]
+    DRIFT_KIND_SCORE: _ClassVar[DriftKind]
+    DRIFT_KIND_UNKNOWN: _ClassVar[DriftKind]
+    DRIFT_KIND_DISTANCE: _ClassVar[DriftKind]
+    DRIFT_KIND_FEATURES: _ClassVar[DriftKind]
+    DRIFT_KIND_STRENGTH: _ClassVar[DriftKind]
 RECIPE_UNSPECIFIED: Recipe
 RECIPE_AUTO: Recipe
 RECIPE_TUTORIAL: Recipe
@@ -76,9 +94,21 @@ NEXT_STRATEGY_UNCERTAIN: NextStrategy
 MAP_METHOD_UNSPECIFIED: MapMethod
 MAP_METHOD_PCA: MapMethod
 MAP_METHOD_NEIGHBORS: MapMethod
+DRIFT_STATE_UNSPECIFIED: DriftState
+DRIFT_STATE_NO_REFERENCE: DriftState
+DRIFT_STATE_TOO_FEW_EXAMPLES: DriftState
+DRIFT_STATE_TOO_FEW_IMAGES: DriftState
+DRIFT_STATE_STEADY: DriftState
+DRIFT_STATE_DRIFTING: DriftState
+DRIFT_KIND_UNSPECIFIED: DriftKind
+DRIFT_KIND_SCORE: DriftKind
+DRIFT_KIND_UNKNOWN: DriftKind
+DRIFT_KIND_DISTANCE: DriftKind
+DRIFT_KIND_FEATURES: DriftKind
+DRIFT_KIND_STRENGTH: DriftKind
 
 class Dataset(_message.Message):
-    __slots__ = ("name", "example_count", "classes", "backbone", "backbone_digest", "create_time", "update_time", "conflict_count", "stale_count", "precisions", "views", "pool_count")
+    __slots__ = ("name", "example_count", "classes", "backbone", "backbone_digest", "create_time", "update_time", "conflict_count", "stale_count", "precisions", "views", "pool_count", "captured_count")
     NAME_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +121,7 @@ class Dataset(_message.Message):
     PRECISIONS_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
     POOL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_COUNT_FIELD_NUMBER: _ClassVar[int]
     name: str
     example_count: int
     classes: _containers.RepeatedCompositeFieldContainer[ClassCount]
@@ -103,7 +134,8 @@ class Dataset(_message.Message):
     precisions: _containers.RepeatedCompositeFieldContainer[PrecisionCount]
     views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
     pool_count: int
-    def __init__(self, name: _Optional[str] = ..., example_count: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., conflict_count: _Optional[int] = ..., stale_count: _Optional[int] = ..., precisions: _Optional[_Iterable[_Union[PrecisionCount, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., pool_count: _Optional[int] = ...) -> None: ...
+    captured_count: int
+    def __init__(self, name: _Optional[str] = ..., example_count: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., conflict_count: _Optional[int] = ..., stale_count: _Optional[int] = ..., precisions: _Optional[_Iterable[_Union[PrecisionCount, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., pool_count: _Optional[int] = ..., captured_count: _Optional[int] = ...) -> None: ...
 
 class PrecisionCount(_message.Message):
     __slots__ = ("precision", "example_count")
@@ -1009,6 +1041,60 @@ class GetModelVersionRequest(_message.Message):
     model: str
     version: int
     def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+
+class GetDriftRequest(_message.Message):
+    __slots__ = ("model", "version")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+
+class Drift(_message.Message):
+    __slots__ = ("model", "version", "state", "image_count", "start_time", "training_image_count", "signals", "alarm_time", "alarm_count", "last_alarm_time", "block_size", "false_alarms_per_million")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_IMAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SIGNALS_FIELD_NUMBER: _ClassVar[int]
+    ALARM_TIME_FIELD_NUMBER: _ClassVar[int]
+    ALARM_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LAST_ALARM_TIME_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_SIZE_FIELD_NUMBER: _ClassVar[int]
+    FALSE_ALARMS_PER_MILLION_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    state: DriftState
+    image_count: int
+    start_time: _timestamp_pb2.Timestamp
+    training_image_count: int
+    signals: _containers.RepeatedCompositeFieldContainer[DriftSignal]
+    alarm_time: _timestamp_pb2.Timestamp
+    alarm_count: int
+    last_alarm_time: _timestamp_pb2.Timestamp
+    block_size: int
+    false_alarms_per_million: float
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[DriftState, str]] = ..., image_count: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., training_image_count: _Optional[int] = ..., signals: _Optional[_Iterable[_Union[DriftSignal, _Mapping]]] = ..., alarm_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., alarm_count: _Optional[int] = ..., last_alarm_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., block_size: _Optional[int] = ..., false_alarms_per_million: _Optional[float] = ...) -> None: ...
+
+class DriftSignal(_message.Message):
+    __slots__ = ("kind", "name", "level", "image_count", "value", "expected_share", "seen_share")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_SHARE_FIELD_NUMBER: _ClassVar[int]
+    SEEN_SHARE_FIELD_NUMBER: _ClassVar[int]
+    kind: DriftKind
+    name: str
+    level: float
+    image_count: int
+    value: float
+    expected_share: float
+    seen_share: float
+    def __init__(self, kind: _Optional[_Union[DriftKind, str]] = ..., name: _Optional[str] = ..., level: _Optional[float] = ..., image_count: _Optional[int] = ..., value: _Optional[float] = ..., expected_share: _Optional[float] = ..., seen_share: _Optional[float] = ...) -> None: ...
 
 class DeleteModelVersionRequest(_message.Message):
     __slots__ = ("model", "version")

@@ -171,6 +171,11 @@ class ClassifierStub:
                 request_serializer=lastlayer_dot_v1_dot_classifier__pb2.GetModelVersionRequest.SerializeToString,
                 response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.ModelVersion.FromString,
                 _registered_method=True)
+        self.GetDrift = channel.unary_unary(
+                '/lastlayer.v1.Classifier/GetDrift',
+                request_serializer=lastlayer_dot_v1_dot_classifier__pb2.GetDriftRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.Drift.FromString,
+                _registered_method=True)
         self.DeleteModelVersion = channel.unary_unary(
                 '/lastlayer.v1.Classifier/DeleteModelVersion',
                 request_serializer=lastlayer_dot_v1_dot_classifier__pb2.DeleteModelVersionRequest.SerializeToString,
@@ -423,6 +428,15 @@ class ClassifierServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDrift(self, request, context):
+        """Says whether the images that a version predicts are like those that it was trained on, by the newest of them. What
+        Predict, PredictStream and ModelInfer predicted counts, in the process that answers alone, since it began, or since
+        another version became the default. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteModelVersion(self, request, context):
         """Deletes one version of a model. Its number is not given again. Fails with FAILED_PRECONDITION (VERSION_IN_USE) for
         the default version while the model has others; deleting the last version deletes the model.
@@ -573,6 +587,11 @@ def add_ClassifierServicer_to_server(servicer, server):
                     servicer.GetModelVersion,
                     request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.GetModelVersionRequest.FromString,
                     response_serializer=lastlayer_dot_v1_dot_classifier__pb2.ModelVersion.SerializeToString,
+            ),
+            'GetDrift': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDrift,
+                    request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.GetDriftRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_classifier__pb2.Drift.SerializeToString,
             ),
             'DeleteModelVersion': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteModelVersion,
@@ -1275,6 +1294,33 @@ class Classifier:
             '/lastlayer.v1.Classifier/GetModelVersion',
             lastlayer_dot_v1_dot_classifier__pb2.GetModelVersionRequest.SerializeToString,
             lastlayer_dot_v1_dot_classifier__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDrift(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lastlayer.v1.Classifier/GetDrift',
+            lastlayer_dot_v1_dot_classifier__pb2.GetDriftRequest.SerializeToString,
+            lastlayer_dot_v1_dot_classifier__pb2.Drift.FromString,
             options,
             channel_credentials,
             insecure,

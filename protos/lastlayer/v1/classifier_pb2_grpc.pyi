@@ -157,6 +157,11 @@ class ClassifierStub:
     """Lists the versions of a model, the newest first."""
     GetModelVersion: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.GetModelVersionRequest, _classifier_pb2.ModelVersion]
     """Gets one version of a model."""
+    GetDrift: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.GetDriftRequest, _classifier_pb2.Drift]
+    """Says whether the images that a version predicts are like those that it was trained on, by the newest of them. What
+    Predict, PredictStream and ModelInfer predicted counts, in the process that answers alone, since it began, or since
+    another version became the default. Idempotent.
+    """
     DeleteModelVersion: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.DeleteModelVersionRequest, _empty_pb2.Empty]
     """Deletes one version of a model. Its number is not given again. Fails with FAILED_PRECONDITION (VERSION_IN_USE) for
     the default version while the model has others; deleting the last version deletes the model.
@@ -295,6 +300,11 @@ class ClassifierAsyncStub(ClassifierStub):
     """Lists the versions of a model, the newest first."""
     GetModelVersion: _aio.UnaryUnaryMultiCallable[_classifier_pb2.GetModelVersionRequest, _classifier_pb2.ModelVersion]  # type: ignore[assignment]
     """Gets one version of a model."""
+    GetDrift: _aio.UnaryUnaryMultiCallable[_classifier_pb2.GetDriftRequest, _classifier_pb2.Drift]  # type: ignore[assignment]
+    """Says whether the images that a version predicts are like those that it was trained on, by the newest of them. What
+    Predict, PredictStream and ModelInfer predicted counts, in the process that answers alone, since it began, or since
+    another version became the default. Idempotent.
+    """
     DeleteModelVersion: _aio.UnaryUnaryMultiCallable[_classifier_pb2.DeleteModelVersionRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes one version of a model. Its number is not given again. Fails with FAILED_PRECONDITION (VERSION_IN_USE) for
     the default version while the model has others; deleting the last version deletes the model.
@@ -580,6 +590,17 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_classifier_pb2.ModelVersion, _abc.Awaitable[_classifier_pb2.ModelVersion]]:
         """Gets one version of a model."""
+
+    @_abc_1.abstractmethod
+    def GetDrift(
+        self,
+        request: _classifier_pb2.GetDriftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classifier_pb2.Drift, _abc.Awaitable[_classifier_pb2.Drift]]:
+        """Says whether the images that a version predicts are like those that it was trained on, by the newest of them. What
+        Predict, PredictStream and ModelInfer predicted counts, in the process that answers alone, since it began, or since
+        another version became the default. Idempotent.
+        """
 
     @_abc_1.abstractmethod
     def DeleteModelVersion(

@@ -55,6 +55,7 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     models: list[str] = field(default_factory=lambda: ["default"])
     page_size: int = 2
     default_version: int = 1
+    drift_state: classifier_pb2.DriftState = classifier_pb2.DRIFT_STATE_DRIFTING
     cross_validated: bool = True
     detailed: bool = True
     """Whether versions and metrics have what older ones lack: intervals, calibration, rejection, trials."""
@@ -65,6 +66,8 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     """Those that were sent, by sha256."""
     pool: dict[bytes, str] = field(default_factory=dict)
     """Images without a label, by sha256, and the class that they are guessed to be of."""
+    alike: int = 0
+    """How many images of the pool are like others, and never suggested."""
     relabelled: set[bytes] = field(default_factory=set)
     stale: set[bytes] = field(default_factory=set)
     served: types_pb2.Backbone = field(default_factory=lambda: served_backbone())
@@ -377,7 +380,7 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
             stale_count=len(self.pool) - len(fresh),
             classes=sorted(labels),
         )
-        for sha256 in fresh[: request.count or 20]:
+        for sha256 in fresh[: min(request.count or 20, len(fresh) - self.alike)]:
             entry = response.examples.add(example=self._stored(sha256, [], request.thumbnails))
             ranked = sorted(labels, key=lambda label: label != self.pool[sha256]) if guessed else []
             for place, label in enumerate(ranked):
@@ -623,6 +626,45 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     def GetModelVersion(self, request, context):
         self._begin("GetModelVersion", context, request)
         return self._version(self._known("model", request.model, context), request.version or 1)
+
+    def GetDrift(self, request, context):
+        self._begin("GetDrift", context, request)
+        name, state = self._known("model", request.model, context), self.drift_state
+        drift = classifier_pb2.Drift(
+            model=name,
+            version=request.version or 1,
+            state=state,
+            block_size=50,
+            false_alarms_per_million=0.5,
+        )
+        if state >= classifier_pb2.DRIFT_STATE_TOO_FEW_IMAGES:
+            drift.training_image_count, drift.image_count = 200, 20
+            drift.start_time.FromSeconds(10**9)
+        if state >= classifier_pb2.DRIFT_STATE_STEADY:
+            drift.image_count = 450
+            for kind, named, level in (
+                (classifier_pb2.DRIFT_KIND_SCORE, "", 0.25),
+                (classifier_pb2.DRIFT_KIND_UNKNOWN, "", 0.0),
+                (
+                    classifier_pb2.DRIFT_KIND_STRENGTH,
+                    "avgpool0 mean",
+                    1.5 * (state == classifier_pb2.DRIFT_STATE_DRIFTING),
+                ),
+            ):
+                drift.signals.add(
+                    kind=kind,
+                    name=named,
+                    level=level,
+                    image_count=100,
+                    value=0.625,
+                    expected_share=0.5,
+                    seen_share=0.75,
+                )
+        if state == classifier_pb2.DRIFT_STATE_DRIFTING:
+            drift.alarm_time.FromSeconds(10**9 + 60)
+            drift.last_alarm_time.FromSeconds(10**9 + 60)
+            drift.alarm_count = 2
+        return drift
 
     def DeleteModelVersion(self, request, context):
         self._begin("DeleteModelVersion", context, request)

@@ -236,7 +236,7 @@ class TestNextCommand:
         assert done.exit_code == 0
         head, why, *rows = done.stdout.splitlines()
         assert head == "Dataset default: 2 to label next, of 3 images without a label"
-        assert why.startswith("Typical of many others")
+        assert why == "They stand for many others. Once two classes have labels, there are guesses."
         short = sha256("cat-9").hex()[:12]
         assert [row.split() for row in rows] == [
             ["image", "sha256"],
@@ -250,8 +250,18 @@ class TestNextCommand:
             ["image", "sha256", "guess", "p(guess)"],
             ["0.jpg", short, "cat", "0.6250"],
         ]
-        assert f"Next: client label {short} --to cat\n" in done.stderr
-        assert max(map(len, done.stdout.splitlines()[2:])) <= 80
+        assert f"Next: client label {short} --to CLASS\n" in done.stderr
+        assert max(map(len, done.stdout.splitlines())) <= 80
+
+    def test_why_there_are_fewer(self, run: Run, unsorted: Path, fake: FakeClassifier) -> None:
+        run("pool", "add", unsorted)
+        others = "The others are like these, or like what has a label already."
+        assert others not in run("next").stdout
+        fake.alike = 2
+        assert others in run("next").stdout
+        assert others not in run("next", "-k", "1").stdout
+        fake.alike = 3
+        assert run("next").stdout == "Dataset default: what waits (3 images) is like what has a label already\n"
 
     def test_for_programs(self, run: Run, unsorted: Path, photos: Photos) -> None:
         run("pool", "add", unsorted)
@@ -307,6 +317,10 @@ class TestLabelCommand:
         assert fake.store == {sha256("dog-9"): ["cat"]}
         assert json.loads(run("label", "1.jpg", "--to-pool", "--json").stdout)["changed"] == 1
 
+    def test_one_alone(self, run: Run) -> None:
+        done = run("label", "0.jpg", "1.jpg", "--to", "cat")
+        assert done.stdout == "Dataset default: 2 of 2 labelled cat. 3 have a label, 1 waits for one.\n"
+
     def test_a_slip_is_noticed(self, run: Run, fake: FakeClassifier) -> None:
         assert "Note: cats is a new class" in run("label", "0.jpg", "--to", "cats").stderr
         assert "Note" not in run("label", "1.jpg", "--to", "parrot").stderr
@@ -314,7 +328,7 @@ class TestLabelCommand:
     def test_what_is_not_there(self, run: Run, fake: FakeClassifier) -> None:
         done = run("label", "0.jpg", "none.jpg", "--to", "cat")
         assert done.exit_code == 2
-        assert "`none.jpg` is no example of the dataset `default`" in done.stderr
+        assert "`none.jpg` is no image of the dataset `default` or its pool; `client pool list" in done.stderr
         assert fake.store == {}
 
     @pytest.mark.parametrize("options", [(), ("--to", "cat", "--to-pool")])

@@ -69,6 +69,8 @@ class Dataset:
     """Of which features are stored."""
     pool_count: int = 0
     """The images in its pool."""
+    captured_count: int = 0
+    """Those of them that came to be predicted, see `PoolSource.CAPTURED`."""
 
 
 class PoolSource(enum.Enum):
@@ -325,3 +327,5 @@ class Predicted(NamedTuple):
     """Perceptual hashes of the image; empty where they were not asked for, or it is too plain."""
     logits: npt.NDArray[np.float64] | None = None
     """What the probabilities are the softmax of, float64 [c]; None where nobody computed them."""
+    signals: npt.NDArray[np.float32] | None = None
+    """What is compared with the training images, float32 [s], see `domain.drift`; None where nothing is."""

@@ -3,12 +3,12 @@
 import asyncio
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from lastlayer.classifier.domain.errors import ViewNotOfferedError
-from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample
+from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample, PoolSource
 from lastlayer.classifier.domain.views import SamplePlaces
 from lastlayer.classifier.features.client import Featurized, FeaturizerClient
 from lastlayer.classifier.store.datasets import DatasetStore
@@ -93,6 +93,7 @@ class Ingest:
         self._dataset = ""
         self._thumbnails = False
         self._into_pool = False
+        self._source = PoolSource.ADDED
         self._views: tuple[View, ...] = ()
         self._store = store
         self._featurizer = featurizer
@@ -115,16 +116,24 @@ class Ingest:
         """Whether the images go into the dataset's pool, without a label; known once `begin` was called."""
         return self._into_pool
 
-    def begin(self, dataset: str, *, thumbnails: bool, views: Sequence[View] = (), into_pool: bool = False) -> None:
-        """Say which dataset takes the examples, whether small pictures of them are kept, which views it shall have, and
-        whether they are for its pool; what the first call says holds for all of the stream.
+    def begin(
+        self,
+        dataset: str,
+        *,
+        thumbnails: bool,
+        views: Sequence[View] = (),
+        into_pool: bool = False,
+        source: PoolSource = PoolSource.ADDED,
+    ) -> None:
+        """Say which dataset takes the examples, whether small pictures of them are kept, which views it shall have,
+        whether they are for its pool, and how they come there; what the first call says holds for all of the stream.
 
         Where there are no `views`, examples have those of the dataset; a sample of what nobody has said any for has the
         whole image, too.
         """
         if self._begun is None:
             self._dataset, self._thumbnails, self._views = dataset, thumbnails, tuple(sorted(set(views)))
-            self._into_pool = into_pool
+            self._into_pool, self._source = into_pool, source
             self._begun = asyncio.create_task(self._begin())
 
     async def prepare(self, offered: Sequence[Offered]) -> Prepared:
@@ -159,9 +168,12 @@ class Ingest:
         taken = [example for example in prepared.offered if _refusal(example, prepared.features) is None]
         new = [self._new(example, prepared.features) for example in taken]
         begun = await self._find_begun()
-        method = self._store.add_to_pool if self._into_pool else self._store.add
-        add = functools.partial(method, stated=self._views)
-        added = await self._writes.run(add, dataset, begun.backbone, new, begun.views)
+        add: Callable[..., list[AddedExample | None]] = self._store.add
+        if self._into_pool:
+            add = functools.partial(self._store.add_to_pool, source=self._source)
+        added = await self._writes.run(
+            functools.partial(add, stated=self._views), dataset, begun.backbone, new, begun.views
+        )
         for content in prepared.features:  # of refused images too: a task keeps the features of its whole message
             if content in self._underway and self._underway[content].done():
                 del self._underway[content]

@@ -14,6 +14,7 @@ from lastlayer.classifier.evaluation.review import Review
 from lastlayer.classifier.features.client import FeaturizerClient
 from lastlayer.classifier.features.given import FeatureImport
 from lastlayer.classifier.features.ingest import Ingest
+from lastlayer.classifier.prediction.drift.reports import DriftReports
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.predictor import Predictor
 from lastlayer.classifier.store.datasets import DatasetStore
@@ -101,6 +102,7 @@ class Handlers:
     waiting: PoolStore
     models: ModelStore
     predictor: Predictor
+    drift: DriftReports
     trainings: TrainingJobs
     review: Review
     similar: Similar

@@ -254,6 +254,7 @@ def to_dataset(record: Dataset) -> classifier_pb2.Dataset:
         ],
         views=[view.wire for view in record.views],
         pool_count=record.pool_count,
+        captured_count=record.captured_count,
     )
 
 

@@ -14,7 +14,7 @@ from lastlayer.classifier.domain.types import AddedExample, Candidates, NewExamp
 from lastlayer.classifier.domain.views import places
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
-from lastlayer.classifier.store.schema import datasets, examples, features, pool, thumbnails
+from lastlayer.classifier.store.schema import examples, features, pool, thumbnails
 from lastlayer.classifier.store.vectors import feature_rows
 from lastlayer.rpc.vectors import place
 
@@ -88,31 +88,6 @@ class PoolStore:
                 pool_count=pool_count,
                 stale_count=pool_count - len(fresh),
             )
-
-    def count(self, dataset: str, source: PoolSource, *, since: datetime.datetime) -> int:
-        """Return how many images came into a dataset's pool in one way since a moment, and are still there."""
-        query = (
-            sa.select(sa.func.count())
-            .select_from(pool.join(datasets))
-            .where(datasets.c.name == dataset, pool.c.source == source.value, pool.c.create_time >= since)
-        )
-        with self._database.reading() as connection:
-            return connection.scalar(query) or 0
-
-    def expire(self, dataset: str, source: PoolSource, *, before: datetime.datetime, keep: int) -> int:
-        """Remove images that came into a dataset's pool in one way: those that came before a moment, and all but the
-        newest `keep`; return how many. There are none where there is no such dataset.
-        """
-        with self._database.deleting() as connection:
-            queries.keep_features(self._database, connection, shared=False)
-            key = connection.scalar(sa.select(datasets.c.id).where(datasets.c.name == dataset))
-            mine = pool.c.dataset_id == key, pool.c.source == source.value
-            newest = sa.select(pool.c.id).where(*mine).order_by(pool.c.id.desc()).limit(keep).subquery()
-            excess = pool.c.id.not_in(sa.select(newest.c.id))
-            query = sa.select(pool.c.content_sha256).where(*mine, excess | (pool.c.create_time < before))
-            contents = connection.scalars(query).all()
-            queries.drop_images(connection, key or 0, contents)
-            return len(contents)
 
 
 def add(

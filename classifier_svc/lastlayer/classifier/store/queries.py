@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from lastlayer.classifier.domain.types import Backbone, Dataset, Tap
+from lastlayer.classifier.domain.types import Backbone, Dataset, PoolSource, Tap
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import (
     backbones,
@@ -111,9 +111,12 @@ def has_examples(connection: Connection, dataset_id: int) -> bool:
     return connection.scalars(query).first() is not None
 
 
-def count_pool(connection: Connection, dataset_id: int) -> int:
-    """Return the number of images in the pool of a dataset."""
-    return connection.scalar(sa.select(sa.func.count()).where(pool.c.dataset_id == dataset_id)) or 0
+def count_pool(connection: Connection, dataset_id: int, source: PoolSource | None = None) -> int:
+    """Return the number of images in the pool of a dataset, of those that came there in some way where one is said."""
+    query = sa.select(sa.func.count()).where(pool.c.dataset_id == dataset_id)
+    if source is not None:
+        query = query.where(pool.c.source == source.value)
+    return connection.scalar(query) or 0
 
 
 def drop_images(connection: Connection, dataset_id: int, contents: Sequence[bytes]) -> None:
@@ -179,6 +182,7 @@ def describe(connection: Connection, row: Any) -> Dataset:
         precisions=_count_precisions(connection, row, images - (stale or 0)),
         views=read_views(row),
         pool_count=count_pool(connection, row.id),
+        captured_count=count_pool(connection, row.id, PoolSource.CAPTURED),
     )
 
 

@@ -153,6 +153,7 @@ versions = Table(
     Column("request_id", Text, unique=True),
     Column("request_sha256", LargeBinary(32)),
     Column("held_out", LargeBinary),  # see `evaluation.out_of_fold`; none where nothing was validated
+    Column("drift_reference", LargeBinary),  # see `domain.drift.reference`; none from earlier releases
     Column("description", LargeBinary),  # a serialized lastlayer.v1.ModelVersion; none from the first releases
     UniqueConstraint("model_id", "version"),
     # Without it SQLite may give the key of a deleted row to a new one.

@@ -13,6 +13,7 @@ from lastlayer.client.errors import ImageError
 from lastlayer.client.results import (
     AddedExamples,
     Dataset,
+    Drift,
     Evaluation,
     ExampleOutcome,
     Explanation,
@@ -146,7 +147,11 @@ _KEYS: Final[Mapping[type, _Keys]] = {
     Model: _keys("model=name default_version versions=version_count classes create_time update_time"),
     Dataset: _keys(
         "dataset=name examples=example_count classes conflicts=conflict_count stale=stale_count backbone"
-        " backbone_digest create_time update_time precisions views pool=pool_count"
+        " backbone_digest create_time update_time precisions views pool=pool_count captured=captured_count"
+    ),
+    Drift: _keys(
+        "model version state drifting images=image_count training_images=training_image_count start_time signals"
+        " alarm_time alarms=alarm_count last_alarm_time block_size false_alarms_per_million"
     ),
     MovedDataset: {
         **_within("dataset", _keys("dataset=name backbone backbone_digest")),

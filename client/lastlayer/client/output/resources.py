@@ -1,6 +1,7 @@
 """What the server has, for people: models, versions, datasets and examples as tables."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from rich.console import Console
 from rich.text import Text
@@ -87,10 +88,11 @@ def print_dataset(
 ) -> None:
     """Print the classes of a dataset, and the examples that are not trained on, and why."""
     line(out, f"Dataset {escape(dataset.name)}: {dataset.example_count} examples, backbone {escape(dataset.backbone)}")
-    grid = table("class", "examples", text_columns=1)
-    for label, count in dataset.classes.items():
-        grid.add_row(Text(escape(label)), str(count))
-    out.print(grid)
+    if dataset.classes or not dataset.pool_count:
+        grid = table("class", "examples", text_columns=1)
+        for label, count in dataset.classes.items():
+            grid.add_row(Text(escape(label)), str(count))
+        out.print(grid)
     if dataset.precisions:
         named = {
             escape(name) or "a precision that was not recorded": count for name, count in dataset.precisions.items()
@@ -100,7 +102,8 @@ def print_dataset(
         line(out, f"Views: {', '.join(map(escape, dataset.views))}")
     if dataset.pool_count:
         images = "1 image" if dataset.pool_count == 1 else f"{dataset.pool_count:,} images"
-        line(out, f"{images} without a label in its pool; `client next` says which to label first")
+        captured = f", {dataset.captured_count:,} of them captured" if dataset.captured_count else ""
+        line(out, f"{images} without a label in its pool{captured}; `client next` says which to label first")
     if dataset.conflict_count:
         line(out, f"{dataset.conflict_count} with several labels, not trained on; `client relabel` puts them right:")
         for example in conflicts:
@@ -130,14 +133,14 @@ def print_pool(out: Console, images: Sequence[StoredExample]) -> None:
     out.print(grid if images else Text("The pool is empty; `client pool add FOLDER` fills it."))
 
 
-_WHY = {
-    "typical": "Typical of many others that no labelled image is like; there are no two classes yet to guess between.",
-    "uncertain": "Typical of others whose class the labels do not yet tell; the guesses are by the labels so far.",
+_WHY: Final = {
+    "typical": "They stand for many others. Once two classes have labels, there are guesses.",
+    "uncertain": "They stand for others whose class the labels so far do not tell.",
 }
 
 
-def print_next(out: Console, dataset: str, found: NextExamples) -> None:
-    """Print which images to label next, one a row, and why these."""
+def print_next(out: Console, dataset: str, found: NextExamples, *, asked: int) -> None:
+    """Print which images to label next, one a row, and why these; and why fewer than were `asked` for."""
     pool = "1 image" if found.pool_count == 1 else f"{found.pool_count:,} images"
     if not found.examples:
         fresh = found.pool_count - found.stale_count
@@ -146,6 +149,8 @@ def print_next(out: Console, dataset: str, found: NextExamples) -> None:
         return
     line(out, f"Dataset {escape(dataset)}: {len(found.examples)} to label next, of {pool} without a label")
     line(out, _WHY[found.strategy])
+    if len(found.examples) < min(asked, found.pool_count - found.stale_count):
+        line(out, "The others are like these, or like what has a label already.")
     if not any(entry.scores for entry in found.examples):
         grid = table("image", "sha256", text_columns=2)
         for entry in found.examples:

@@ -21,6 +21,8 @@ from google.rpc import status_pb2
 from lastlayer.client.errors import ImageError, ServerError
 from lastlayer.client.results import (
     Dataset,
+    Drift,
+    DriftSignal,
     Evaluation,
     ExampleEvaluation,
     ExampleMap,
@@ -67,6 +69,20 @@ VIEWS: Final[Mapping[str, types_pb2.View]] = {
     "whole": types_pb2.VIEW_WHOLE,
     "crop-flipped": types_pb2.VIEW_CROP_FLIPPED,
     "whole-flipped": types_pb2.VIEW_WHOLE_FLIPPED,
+}
+_DRIFT_STATES: Final[Mapping[int, str]] = {
+    classifier_pb2.DRIFT_STATE_NO_REFERENCE: "no reference",
+    classifier_pb2.DRIFT_STATE_TOO_FEW_EXAMPLES: "too few examples",
+    classifier_pb2.DRIFT_STATE_TOO_FEW_IMAGES: "too few images",
+    classifier_pb2.DRIFT_STATE_STEADY: "steady",
+    classifier_pb2.DRIFT_STATE_DRIFTING: "drifting",
+}
+_DRIFT_KINDS: Final[Mapping[int, str]] = {
+    classifier_pb2.DRIFT_KIND_SCORE: "score",
+    classifier_pb2.DRIFT_KIND_UNKNOWN: "unknown",
+    classifier_pb2.DRIFT_KIND_DISTANCE: "distance",
+    classifier_pb2.DRIFT_KIND_FEATURES: "features",
+    classifier_pb2.DRIFT_KIND_STRENGTH: "strength",
 }
 _POOL_SOURCES: Final = {
     int(classifier_pb2.POOL_SOURCE_ADDED): "added",
@@ -244,6 +260,7 @@ _SHARES: Final = frozenset(
     {
         "accuracy",
         "coverage",
+        "expected_share",
         "expected_calibration_error",
         "imagenet_accuracy",
         "label_probability",
@@ -255,6 +272,7 @@ _SHARES: Final = frozenset(
         "probability",
         "recall",
         "score",
+        "seen_share",
         "suggested_probability",
         "unfamiliar_share",
     }
@@ -274,6 +292,9 @@ _RENAMED: Final[Mapping[tuple[type, str], str]] = {
 _BUILT: Final[Mapping[tuple[type, str], Callable[[Any], Any]]] = {
     (Dataset, "classes"): lambda message: _counts(message.classes),
     (Dataset, "precisions"): lambda message: {entry.precision: entry.example_count for entry in message.precisions},
+    # A newer server may know states and kinds that this client does not.
+    (Drift, "state"): lambda message: _DRIFT_STATES.get(message.state, f"state {message.state}"),
+    (DriftSignal, "kind"): lambda message: _DRIFT_KINDS.get(message.kind, f"kind {message.kind}"),
     (Evaluation, "unknown_labels"): lambda message: _counts(message.unknown_labels),
     (Explanation, "contributions"): lambda message: _matrix(message.contributions, message.height, message.width),
     (Head, "taps"): lambda message: tuple(tap.name for tap in message.taps),

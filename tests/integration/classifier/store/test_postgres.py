@@ -18,6 +18,7 @@ from lastlayer.classifier.store.database import Database, StoreOpenError
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore, NewVersion
+from lastlayer.classifier.store.operation.captured import CapturedImages
 from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.v1 import classifier_pb2
 from tests.integration.classifier.calls import add, connected, examples, failure, kinds, predict, train, train_anew
@@ -213,8 +214,9 @@ def test_a_pool_lives_as_in_sqlite(database: Database) -> None:
     [shown] = examples.select("d", [Selector(name="9")], with_thumbnails=False)
     moment = shown.pool_time
     assert moment is not None
-    assert pools.count("d", PoolSource.CAPTURED, since=moment) == 1
-    assert pools.expire("d", PoolSource.CAPTURED, before=moment, keep=0) == 1
+    kept = CapturedImages(database)
+    assert kept.list_since("d", moment) == [shown.content_sha256]
+    assert (kept.expire(moment), kept.remove("d", [shown.content_sha256])) == (0, 1)
     assert examples.remove("d", [Selector(name="0")])[1].pool_count == 3
     datasets.delete("d")
     assert datasets.find_featurized(BACKBONE, [number.to_bytes(32) for number in range(10)]) == set()

@@ -21,6 +21,7 @@ from lastlayer.classifier.domain.types import (
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore, Filter, Selector
+from lastlayer.classifier.store.operation.captured import CapturedImages
 from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.rpc.errors import InvalidFieldError, ResourceNotFoundError
 from lastlayer.rpc.vectors import View, place
@@ -277,15 +278,16 @@ class TestCapture:
         self.capture(datasets, 1, 2)
         between = datetime.datetime.now(datetime.UTC)
         self.capture(datasets, 3, 4, 5)
-        kind = PoolSource.CAPTURED
-        assert [pools.count("d", kind, since=moment) for moment in (NEVER, between)] == [5, 3]
-        assert pools.expire("d", kind, before=between, keep=10) == 2
+        captured = CapturedImages(database)
+        assert [len(captured.list_since("d", moment)) for moment in (NEVER, between)] == [5, 3]
+        assert captured.expire(between) == 2
         assert names(waiting(pools)) == ["9.jpg", "3.jpg", "4.jpg", "5.jpg"]
-        assert pools.expire("d", kind, before=NEVER, keep=1) == 2
+        three, four, five = captured.list_since("d", NEVER)
+        assert captured.remove("d", [three, four, sha256(9)]) == 2
         assert names(waiting(pools)) == ["9.jpg", "5.jpg"]
         assert count(database, "features") == 2
-        assert pools.expire("d", kind, before=NEVER, keep=0) == 1
-        assert (pools.expire("other", kind, before=between, keep=0), pools.count("other", kind, since=NEVER)) == (0, 0)
+        assert (captured.remove("other", [five]), captured.list_since("other", NEVER)) == (0, [])
+        assert captured.expire(datetime.datetime.now(datetime.UTC)) == 1
         assert names(waiting(pools)) == ["9.jpg"]
 
 

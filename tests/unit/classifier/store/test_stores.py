@@ -50,6 +50,7 @@ def make_older(connection: sa.Connection, revision: str) -> None:
     connection.execute(sa.text("ALTER TABLE backbones DROP COLUMN precision"))
     connection.execute(sa.text("ALTER TABLE datasets DROP COLUMN views"))
     connection.execute(sa.text("DROP INDEX examples_by_arrival"))
+    connection.execute(sa.text("ALTER TABLE versions DROP COLUMN drift_reference"))
     connection.execute(sa.text("DROP TABLE pool"))
     connection.execute(sa.text("DROP TABLE feature_precisions"))
     connection.execute(sa.text("DROP TABLE perceptual_hashes"))

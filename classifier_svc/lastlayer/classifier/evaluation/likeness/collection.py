@@ -37,7 +37,7 @@ _MOST_BYTES: Final = 2**30
 _BYTES_OF_IMAGE: Final = 100
 
 _SKETCHED: Final = 4096
-"""From how many images on sketches pay: fewer are looked at whole within a few milliseconds."""
+"""From how many images on sketches pay: fewer are multiplied within a few milliseconds."""
 
 _SAMPLE: Final = 2048
 """From how many images the directions of sketches are found."""
@@ -113,7 +113,7 @@ class Collection:
         else:
             bounds = self._held.sketches.bound(query)
         bounds[~candidates] = -np.inf
-        return find_nearest(query, bounds, count, self._read)
+        return find_nearest(query, bounds, count, self._read, self._held.vectors)
 
     def _read(self, rows: Indices) -> Vectors:
         if self._held.vectors is not None:

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from lastlayer.classifier.domain.types import Backbone, TrainingSet, Version
 from lastlayer.classifier.domain.views import mean_over
+from lastlayer.classifier.evaluation.drift import sample_features, summarize
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore, NewVersion
@@ -182,6 +183,7 @@ class TrainingJobs:
         )
         taps = _tap_features(examples.backbone, examples.features, examples.views)
         # Before the features are overwritten, where they are many.
+        kept = sample_features(examples.features)
         tried = _try_views(request, taps, examples, cancelled.is_set)
         trained = train(
             taps,
@@ -208,6 +210,7 @@ class TrainingJobs:
             description=self._describe(report),
             head=trained.head.to_bytes(),
             held_out=_pack_out_of_fold(trained, examples),
+            drift_reference=_sum_up(trained, kept),
             request_id=request.request_id,
             request_sha256=request.request_sha256,
         )
@@ -276,6 +279,18 @@ def _pack_out_of_fold(trained: Trained, examples: TrainingSet) -> bytes | None:
         vectors = vectors[predictions.rows]
     with threadpool_limits(1):  # as in training: the service goes on answering meanwhile
         return OutOfFold.of(validated, predictions.y, predictions.probabilities, vectors).to_bytes()
+
+
+def _sum_up(trained: Trained, features: Mapping[str, npt.NDArray[np.float32]]) -> bytes:
+    """Return what is kept to tell drift, of the features [n, d] of training images, by tap and view."""
+    head, predictions = trained.head, trained.out_of_fold
+    with threadpool_limits(1):
+        return summarize(
+            head,
+            {tap: mean_over(features, tap, head.views) for tap in head.taps},
+            predictions.probabilities if predictions is not None else None,
+            trained.rejection.unfamiliar_share if trained.rejection is not None else 0.0,
+        ).to_bytes()
 
 
 def _read_library_versions() -> dict[str, str]:

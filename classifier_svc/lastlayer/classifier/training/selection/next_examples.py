@@ -26,6 +26,9 @@ MOST_LABELLED: Final = 5_000
 _MOST_COVERED: Final = 2_000
 """The most images that are to be covered, see `Herd`: a matrix of 80 MB with `MOST_POOL` of them."""
 
+_DEEPEST: Final = 2
+"""By how many taps images resemble each other, the deepest ones: there, images of one class do."""
+
 _MOST_FITTED: Final = 1_000
 """The most labelled examples that the head is fitted on, which takes 2 s."""
 
@@ -100,7 +103,7 @@ def _choose(pool: Features, labelled: Features, labels: Sequence[str], count: in
     rows: list[int] = []
     if count and allowed.any():
         covered = np.unique(np.linspace(0, total - 1, min(total, _MOST_COVERED)).astype(np.intp))
-        herd = Herd(*_centre(pool[deepest], labelled[deepest]), covered)
+        herd = Herd(*_side_by_side(pool, labelled), covered)
         if head is not None:
             herd.weigh(_uncertainties(head.probabilities({tap: pool[tap][covered] for tap in head.taps})))
         while len(rows) < count and allowed.any():
@@ -136,21 +139,25 @@ def _number(labels: Sequence[str]) -> Indices:
 
 
 def _uncertainties(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return 1 minus the probability of the best class, float64 [n], of probabilities [n, c]."""
-    uncertainties: npt.NDArray[np.float64] = 1 - probabilities.max(1)
+    """Return how unsure a head is of each image, float64 [n], from 0 to 1, of probabilities [n, c]."""
+    uncertainties: npt.NDArray[np.float64] = np.square(1 - probabilities.max(1))
     return uncertainties
 
 
-def _centre(
-    pool: npt.NDArray[np.float32], labelled: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return vectors of the pool [n, d] and of the examples [l, d] around the mean of all, of unit length.
+def _side_by_side(pool: Features, labelled: Features) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the vectors by which images of the pool [n, d] and examples [l, d] resemble each other, of unit length."""
+    parts = [_centre(np.concatenate([pool[tap], labelled[tap]])) for tap in list(pool)[-_DEEPEST:]]
+    vectors = np.hstack(parts) / np.float32(np.sqrt(len(parts)))
+    count = len(vectors) - len(labelled[next(iter(labelled))])
+    return vectors[:count], vectors[count:]
 
-    Without that, images near the mean would count as the most typical: those that show hardly anything.
+
+def _centre(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the vectors of a tap, [n, d], around their mean, of unit length.
+
+    Around zero, images near the mean would count as the most typical: those that show hardly anything.
     """
-    vectors = np.concatenate([pool, labelled])
     if vectors.min() >= 0:
         vectors = square_root(vectors)
     vectors = unit_length(vectors)
-    vectors = unit_length(vectors - vectors.mean(0))
-    return vectors[: len(pool)], vectors[len(pool) :]
+    return unit_length(vectors - vectors.mean(0))

@@ -276,8 +276,11 @@ def _key(example: str) -> str | bytes:
 
 
 @contextlib.contextmanager
-def naming(keys: Mapping[str | bytes, str], dataset: str) -> Iterator[None]:
-    """Name an example that the dataset does not have as it was given, which the server does not know."""
+def naming(keys: Mapping[str | bytes, str], dataset: str, *, pool: bool = False) -> Iterator[None]:
+    """Name an example that the dataset does not have as it was given, which the server does not know.
+
+    With `pool` it was meant to be an image of the dataset's pool.
+    """
     from lastlayer.client.errors import NotFoundError
 
     try:
@@ -287,9 +290,16 @@ def naming(keys: Mapping[str | bytes, str], dataset: str) -> Iterator[None]:
             raise
         missing = error.metadata.get("name", "")
         names = {key.hex() if isinstance(key, bytes) else key: given for key, given in keys.items()}
+        given = names.get(missing, missing)
+        text = (
+            f"`{given}` is no image of the dataset `{dataset}` or its pool; `client pool list --dataset {dataset}`"
+            " lists what waits there."
+            if pool
+            else f"`{given}` is no example of the dataset `{dataset}`, which has those that `client datasets show"
+            f" {dataset} --examples` lists."
+        )
         raise NotFoundError(
-            f"`{names.get(missing, missing)}` is no example of the dataset `{dataset}`, which has those that"
-            f" `client datasets show {dataset} --examples` lists.",
+            text,
             code=error.code,
             reason=error.reason,
             metadata=error.metadata,

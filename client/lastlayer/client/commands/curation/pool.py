@@ -111,7 +111,7 @@ def next_images(dataset: str, count: int, server: Server, as_json: bool) -> int:
         for entry in found.examples:
             print_json({**result_json(entry), "strategy": found.strategy})
         return DONE
-    print_next(console(), dataset, found)
+    print_next(console(), dataset, found, asked=count)
     _tell_after_next(dataset, found)
     return DONE
 
@@ -128,9 +128,9 @@ def _tell_after_next(dataset: str, found: "NextExamples") -> None:
             f" {escape(dataset)} FOLDER` with the folder where they are.",
         )
     if found.examples:
-        first = found.examples[0]
-        guess = first.scores[0].label if first.scores else "CLASS"
-        tell_command("client", "label", short_sha256(first.example), "--to", guess, dataset=dataset)
+        # Never with the guess, which would be pasted whether it is right or not.
+        chosen = short_sha256(found.examples[0].example)
+        tell_command("client", "label", chosen, "--to", "CLASS", dataset=dataset)
     elif not found.pool_count:
         tell_command("client", "pool", "add", "FOLDER", dataset=dataset)
 
@@ -163,7 +163,7 @@ def label(
         raise click.UsageError("Give --to CLASS, or --to-pool.")
     keys = keys_of(images)
     news = ""
-    with server.client() as client, naming(keys, dataset):
+    with server.client() as client, naming(keys, dataset, pool=True):
         if label is None:
             changed, known = client.unlabel_examples(dataset, list(keys))
         else:
@@ -176,11 +176,9 @@ def label(
         return DONE
     done = "back in the pool" if label is None else f"labelled {escape(label.strip())}"
     rest = f"; the others were {'there' if label is None else 'that'} already" if changed < len(keys) else ""
+    labelled = "1 has" if known.example_count == 1 else f"{known.example_count:,} have"
     left = "1 waits" if known.pool_count == 1 else f"{known.pool_count:,} wait"
-    click.echo(
-        f"Dataset {escape(dataset)}: {changed} of {len(keys)} {done}{rest}. {known.example_count:,} have a label,"
-        f" {left} for one."
-    )
+    click.echo(f"Dataset {escape(dataset)}: {changed} of {len(keys)} {done}{rest}. {labelled} a label, {left} for one.")
     _tell_after_label(known)
     return DONE
 

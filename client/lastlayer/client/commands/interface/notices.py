@@ -17,7 +17,7 @@ from lastlayer.rpc.observability.escape import escape
 if TYPE_CHECKING:
     from lastlayer.client.data.labelled import Data
     from lastlayer.client.errors import ImageError
-    from lastlayer.client.results import Backbone, ExampleOutcome, ModelVersion, StoredExample
+    from lastlayer.client.results import Backbone, Drift, ExampleOutcome, ModelVersion, StoredExample
 
 BETTER: Final = 0.03
 """By how much more of ImageNet a network must tell to be called likely to be better. Over twelve data sets, what a
@@ -92,6 +92,22 @@ def tell_better(served: "Backbone", version: "ModelVersion") -> None:
         f"{best.imagenet_accuracy:.1%} of ImageNet, where {escape(served.name)} has {known:.1%}{speed}. To try it, "
         f"serve it (LASTLAYER_BACKBONE={escape(best.name)}), then run `{escape(words)}` and train again.",
     )
+
+
+def tell_drift(drift: "Drift") -> None:
+    """Print what to do about drift, or for it to be told."""
+    if drift.drifting:
+        tell(
+            "Next",
+            "look at what comes (light, camera, compression, other things), then label some of it and train again: "
+            "docs/how-to/improve/watch-drift.md",
+        )
+    elif drift.state == "no reference":
+        tell("Next", f"train the model again; version {drift.version} keeps nothing to compare.")
+    elif drift.state == "too few examples":
+        tell("Next", "train it on 20 images or more; with hundreds smaller changes are seen.")
+    elif drift.state == "too few images":
+        tell("Next", f"ask again when {drift.block_size - drift.image_count % drift.block_size} more have come.")
 
 
 def tell_relabelled(kept: Sequence["ExampleOutcome"]) -> None:

@@ -70,12 +70,11 @@ def test_what_is_found_is_what_comparing_all_finds(kind: str, count: int) -> Non
         candidates = random.random(5000) < (1 if number % 3 else 0.02)
         bounds = np.full(5000, np.inf, np.float32) if kind == "none" else sketches.bound(query)
         bounds[~candidates] = -np.inf
-        found, expected = (
-            find_nearest(query, bounds, count, Reader(vectors)),
-            brute_force(query, vectors, candidates, count),
-        )
-        assert found.rows.tolist() == expected.rows.tolist()
-        assert np.abs(found.distances - expected.distances).max() < 1e-12
+        expected = brute_force(query, vectors, candidates, count)
+        for held in (None, vectors):
+            found = find_nearest(query, bounds, count, Reader(vectors), held)
+            assert found.rows.tolist() == expected.rows.tolist()
+            assert np.abs(found.distances - expected.distances).max() < 1e-12
 
 
 def test_bounds_hold_for_every_vector() -> None:
@@ -85,6 +84,17 @@ def test_bounds_hold_for_every_vector() -> None:
         for query in vectors[:50]:
             exact = vectors.astype(np.float64) @ query.astype(np.float64)
             assert (sketches.bound(query) >= exact).all()
+
+
+def test_where_bounds_tell_little_all_held_vectors_are_multiplied_instead_of_looked_at() -> None:
+    random = np.random.default_rng(0)
+    vectors = prepare(random.exponential(size=(5000, 64)).astype(np.float32))
+    sketches, reader = sketch(vectors, find_directions(vectors[::10], 4)), Reader(vectors)
+    bounds = sketches.bound(vectors[7])
+    assert find_nearest(vectors[7], bounds, 20, reader, vectors).rows[0] == 7
+    assert reader.read < 100
+    find_nearest(vectors[7], bounds, 20, reader)
+    assert reader.read > 4000
 
 
 def test_few_vectors_are_looked_at() -> None:
@@ -98,10 +108,11 @@ def test_few_vectors_are_looked_at() -> None:
 def test_the_same_image_is_at_no_distance_and_equal_ones_are_in_order() -> None:
     vectors = clustered(200)
     vectors[[150, 70, 30]] = vectors[10]
-    found = find_nearest(vectors[10], np.full(200, np.inf, np.float32), 6, Reader(vectors))
-    assert found.rows[:4].tolist() == [10, 30, 70, 150]
-    assert found.distances[:4].tolist() == [0, 0, 0, 0]
-    assert found.distances[4] > 0
+    for held in (None, vectors):
+        found = find_nearest(vectors[10], np.full(200, np.inf, np.float32), 6, Reader(vectors), held)
+        assert found.rows[:4].tolist() == [10, 30, 70, 150]
+        assert found.distances[:4].tolist() == [0, 0, 0, 0]
+        assert found.distances[4] > 0
 
 
 def test_equal_ones_at_the_end_are_in_order_however_many_there_are() -> None:

@@ -1,4 +1,4 @@
-"""Prints how soon a model gets good by which images are labelled: `python -m benchmarks.label_next DATA...`.
+"""Prints how soon a model gets good by which images are labelled: `python -m benchmarks.heads.label_next DATA...`.
 
 Half of each set of images, drawn at random, is a pool without labels; the other half tells how good a model is. By each
 strategy a batch of the pool is labelled after the other, and the recipe `auto` trained on all labels so far:
@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from benchmarks.heads.taps import featurize
 from benchmarks.load.processes import machine
 from benchmarks.measured.labelling import STRATEGIES, LabelledSet, follow
 from benchmarks.measured.labelling_curves import MEASURES, Curves, draw, table, verdicts
-from benchmarks.taps import featurize
 from lastlayer.client.data.labelled import read_data
 
 _MOVED = 0.12
@@ -81,14 +81,15 @@ def _read(options: argparse.Namespace) -> Iterator[LabelledSet]:
         kept = options.cache / f"{data.stem}.npz" if options.cache else None
         if kept is not None and kept.exists():
             with np.load(kept) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            yield LabelledSet(data.stem, arrays.pop("labels"), arrays)
+                found = {name: stored[name] for name in stored.files}
+            yield LabelledSet(data.stem, found.pop("labels"), found)
             continue
         labels, taps = featurize(read_data(data, None).examples, options.backbone)
         images = LabelledSet(data.stem, np.array(labels), {tap.name: tap.values for tap in taps if not tap.are_logits})
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(kept, labels=images.labels, **images.features)
+            arrays = {"labels": images.labels, **images.features}
+            np.savez(kept, **arrays)  # type: ignore[arg-type]  # its stubs take names for its options
         yield images
 
 
