@@ -6,10 +6,15 @@ Generalized Coverage for More Robust Low-Budget Active Learning, 2024). With the
 is Uncertainty Herding (Bae, Oliveira and Sutherland, Uncertainty Herding: One Active Learning Method for All Label
 Budgets, 2025). What is labelled already covers its like from the beginning.
 
+Of our own is that an image covers another one only as far as a head takes the two for the same class: a label tells
+little about its neighbours beyond a border. With 60 labels that raised the accuracy on emoji from 0.620 to 0.631
+(`benchmarks/label_next.py`; random ones 0.552).
+
 What an image adds never grows as others are chosen. So sums from before are upper limits, and few are computed anew for
 each choice (Minoux, Accelerated greedy algorithms for maximizing submodular set functions, 1978).
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -27,29 +32,41 @@ _RENEWED: Final = 32
 """How many upper limits are computed anew at once."""
 
 
+@dataclass(frozen=True)
+class Images:
+    """Images by what tells how well they cover each other."""
+
+    vectors: npt.NDArray[np.float32]
+    """float32 [n, d], of unit length."""
+    beliefs: npt.NDArray[np.float32]
+    """float32 [n, c], of unit length: how probable each class is. [n, 1] of ones where there are no classes."""
+
+    def only(self, rows: Indices | slice) -> "Images":
+        """Return some of the images."""
+        return Images(self.vectors[rows], self.beliefs[rows])
+
+
 class Herd:
     """Images to choose from, by how well they cover a sample of them."""
 
-    def __init__(self, vectors: npt.NDArray[np.float32], labelled: npt.NDArray[np.float32], covered: Indices) -> None:
-        """`vectors`, float32 [n, d], and `labelled`, [l, d], are of unit length; `covered`, [m], says which of the n
-        are to be covered.
-        """
-        targets = vectors[covered]
-        some = targets[:_BLOCK]
+    def __init__(self, images: Images, labelled: Images, covered: Indices) -> None:
+        """`covered`, [m], says which of the n images are to be covered."""
+        targets = images.only(covered)
+        some = targets.vectors[:_BLOCK]
         distances = 2 - 2 * (some @ some.T)
         median = float(np.median(distances[np.triu_indices(len(some), 1)])) if len(some) > 1 else 0.0
         self._width = max(_REACH * median, float(np.finfo(np.float32).eps))
-        self._kernel = np.empty((len(vectors), len(targets)), np.float32)
-        for start in range(0, len(vectors), _BLOCK):
+        self._kernel = np.empty((len(images.vectors), len(covered)), np.float32)
+        for start in range(0, len(images.vectors), _BLOCK):
             block = slice(start, start + _BLOCK)
-            self._kernel[block] = self._reach(vectors[block], targets)
-        self._reached = np.zeros(len(targets), np.float32)
+            self._kernel[block] = self._reach(images.only(block), targets)
+        self._reached = np.zeros(len(covered), np.float32)
         """How well each of the m is covered, from 0 to 1."""
-        for start in range(0, len(labelled), _BLOCK):
-            reach = self._reach(labelled[start : start + _BLOCK], targets)
+        for start in range(0, len(labelled.vectors), _BLOCK):
+            reach = self._reach(labelled.only(slice(start, start + _BLOCK)), targets)
             self._reached = np.maximum(self._reached, reach.max(0))
-        self._weights = np.ones(len(targets), np.float32)
-        self._limits = np.full(len(vectors), np.inf)
+        self._weights = np.ones(len(covered), np.float32)
+        self._limits = np.full(len(images.vectors), np.inf)
 
     def weigh(self, weights: Array) -> None:
         """Let each of the m covered images count with a weight, [m], of at least 0."""
@@ -72,8 +89,9 @@ class Herd:
         self._reached = np.maximum(self._reached, self._kernel[best])
         return best
 
-    def _reach(self, vectors: npt.NDArray[np.float32], targets: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return how well vectors [b, d] cover the targets [m, d], float32 [b, m], from 0 to 1."""
-        distances = np.maximum(2 - 2 * (vectors @ targets.T), 0)
+    def _reach(self, images: Images, targets: Images) -> npt.NDArray[np.float32]:
+        """Return how well each of b images covers each of m targets, float32 [b, m], from 0 to 1."""
+        distances = np.maximum(2 - 2 * (images.vectors @ targets.vectors.T), 0)
         reach: npt.NDArray[np.float32] = np.exp(distances / -self._width)
+        reach *= images.beliefs @ targets.beliefs.T
         return reach
