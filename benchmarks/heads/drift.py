@@ -71,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rest = np.setdiff1d(np.arange(len(labels)), aside)
     out.print(f"machine: {machine()}")
     out.print(f"{options.data.name}: {len(labels)} images, {options.draws} draws of each number of training images")
-    soon = Table("change", *(f"{count} trained on" for count in options.trained), title="Images until the alarm")
+    soon = Table(
+        "change", *(f"{count} trained on" for count in options.trained), title="Images until the alarm: median (worst)"
+    )
     false = Table("trained on", "images", "false alarms", "highest level", "µs an image", title="Undisturbed")
     cells: dict[str, list[str]] = {name: [] for name in others}
     for count in options.trained:
@@ -100,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{np.median(costs):.0f}",
         )
         for name, numbers in found.items():
-            cells[name].append(f"{_number(np.median(numbers))}, at worst {_number(max(numbers))}")
+            cells[name].append(f"{_number(np.median(numbers))} ({_number(max(numbers))})")
     for name, row in cells.items():
         soon.add_row(name, *row)
     out.print(false)
@@ -190,7 +192,7 @@ def _cost(head: Head, reference: DriftReference, own: _Features) -> float:
 
 
 def _number(count: float) -> str:
-    return f"more than {_MOST}" if count >= _MOST else f"{count:.0f}"
+    return f"> {_MOST}" if count >= _MOST else f"{count:.0f}"
 
 
 if __name__ == "__main__":

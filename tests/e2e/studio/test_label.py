@@ -184,12 +184,46 @@ def test_who_is_second_changes_nothing_and_the_other_tab_moves_on(page: Page, cl
     expect(other.locator(".summary")).to_have_text("0 labelled, 4 left")
 
 
+SLOW = """() => {
+  const real = window.fetch;
+  window.calls = [];
+  window.fetch = async (url, options) => {
+    if (!/pool:(un)?label$/.test(url)) return real(url, options);
+    await new Promise((resolve) => setTimeout(resolve, url.endsWith("unlabel") ? 10 : 400));
+    window.calls.push(url.split("pool:")[1]);
+    return real(url, options);
+  };
+}"""
+
+
+@pytest.mark.long  # with answers that are late
+def test_changes_of_mind_are_stored_in_their_order(page: Page, classifier: str) -> None:
+    page.evaluate(SLOW)
+    seen = str(page.locator(".labelling .file").first.get_attribute("title"))
+    second = page.locator(".classes-to-give .name").nth(1).inner_text()
+    for key in ("1", "z", "2"):  # each before the one before it is answered
+        page.keyboard.press(key)
+    expect(page.locator(".summary")).to_have_text("1 labelled, 5 left")
+    page.wait_for_function("() => window.calls.length === 3")
+    assert page.evaluate("window.calls") == ["label", "unlabel", "label"]
+    with Client(classifier) as client:
+        until(lambda: [example.labels for example in client.get_examples(name_of(page), [seen])] == [(second,)])
+    expect(page.locator(".toast")).to_have_count(0)
+
+
+KEYS = """async () => {
+  const { keyOf, placeOf } = await import("/page/views/label/keys.js");
+  return [[8, 9, 10, 21, 22, 26].map(keyOf), ["a", "A", "o", "n", "Enter", "z"].map(placeOf), keyOf(32)];
+}"""
+
+
 @pytest.mark.long  # axe takes its time
 @pytest.mark.parametrize("width", [1280, 400])
 def test_keys_are_told_by_a_key_and_nothing_moves(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 860})
     assert (excess(page), violations(page)) == (0, [])
     place = page.locator(".classes-to-give button").first.bounding_box()
+    assert page.evaluate(KEYS) == [["9", "a", "b", "m", "o", "t"], [9, 9, 22, -1, -1, -1], ""]
     page.keyboard.press("?")
     expect(page.locator("dialog h2")).to_have_text("Keys")
     assert violations(page) == []

@@ -61,6 +61,37 @@ def test_it_is_read_by_keyboard_and_in_words(page: Page) -> None:
     assert violations(page) == []
 
 
+@pytest.mark.long  # one test of the map is enough for every run
+def test_it_is_zoomed_and_opened_with_a_mouse(page: Page) -> None:
+    page.locator("canvas.plot").focus()
+    page.keyboard.press("0")
+    tip = page.locator(".tip")
+    expect(tip).to_be_visible()
+    place = tip.evaluate("(tip) => ['--x', '--y'].map((name) => parseFloat(tip.style.getPropertyValue(name)))")
+    page.locator("h1").click()
+    expect(tip).to_be_hidden()
+    page.locator("canvas.plot").scroll_into_view_if_needed()
+    box = page.locator("canvas.plot").bounding_box()
+    assert box is not None
+    x, y = box["x"] + place[0], box["y"] + place[1]
+    page.mouse.move(x, y)
+    expect(tip).to_be_visible()
+    words = tip.inner_text()
+    page.mouse.wheel(0, -400)
+    expect(tip).to_be_hidden()
+    page.mouse.move(x + 1, y)  # what is under the pointer stays there
+    expect(tip).to_have_text(words)
+    page.mouse.down()
+    page.mouse.up()
+    expect(page.locator(".opened-photo h2")).to_have_text(words)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 120, y + 60, steps=4)
+    page.mouse.up()  # that was no click, but moved the map
+    page.mouse.move(x + 121, y + 60)
+    expect(tip).to_have_text(words)
+
+
 @pytest.mark.long  # axe takes its time
 def test_a_photo_is_relabelled_removed_and_compared(page: Page, classifier: str) -> None:
     page.get_by_text("The map in words").click()

@@ -139,6 +139,17 @@ class TestList:
         [stale] = await waiting(stub, stale_only=True)
         assert (stale.id, stale.stale) == ("dog-1.jpg", True)
 
+    async def test_what_is_stale_is_sent_again_and_waits_on(self, stub, fake: FakeFeaturizer) -> None:
+        await add_to_pool(stub, unlabelled("dog", 2))
+        before = await waiting(stub)
+        fake.name, fake.digest = "newer", "b" * 64
+        asked = [Example(content_sha256=digest(content)) for content in images("dog", 2)]
+        assert kinds(await add_to_pool(stub, asked)) == ["content_needed"] * 2
+        assert kinds(await add_to_pool(stub, unlabelled("dog", 2))) == ["present"] * 2
+        assert (await get(stub)).backbone == "newer"
+        assert await waiting(stub) == before
+        assert not await waiting(stub, stale_only=True)
+
     @pytest.mark.parametrize(
         ("fields", "field"),
         [

@@ -1,7 +1,6 @@
 """The store in a real PostgreSQL, started for these tests where its programs are installed."""
 
 import asyncio
-import datetime
 import os
 import socket
 import subprocess
@@ -215,10 +214,9 @@ def test_a_pool_lives_as_in_sqlite(database: Database) -> None:
     [shown] = examples.select("d", [Selector(name="9")], with_thumbnails=False)
     moment = shown.pool_time
     assert moment is not None
-    captured_images = CapturedImages(database)
-    assert captured_images.list_since("d", moment) == [(9).to_bytes(32)]
-    assert captured_images.expire(moment) == 0
-    assert captured_images.expire(moment + datetime.timedelta(seconds=1)) == 1
+    kept = CapturedImages(database)
+    assert kept.list_since("d", moment) == [shown.content_sha256]
+    assert (kept.expire(moment), kept.remove("d", [shown.content_sha256])) == (0, 1)
     assert examples.remove("d", [Selector(name="0")])[1].pool_count == 3
     datasets.delete("d")
     assert datasets.find_featurized(BACKBONE, [number.to_bytes(32) for number in range(10)]) == set()

@@ -73,11 +73,14 @@ class Snapshot:
         """Return the images that have features."""
         labels: dict[bytes, tuple[str, ...]] = {}
         stale: set[bytes] = set()
+        single: dict[str, tuple[str]] = {}  # images of a class share one: they may be a million
         for content, label, tap in self._select(examples, examples.c.label):
             if tap is None:
                 stale.add(content)
+            elif content in labels:
+                labels[content] = (*labels[content], label)
             else:
-                labels[content] = (*labels.get(content, ()), label)
+                labels[content] = single.setdefault(label, (label,))
         example_count, stale_count = len(labels), len(stale)
         for content, _, tap in self._select(pool, sa.null()):
             if tap is None:

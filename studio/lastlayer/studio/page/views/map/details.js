@@ -1,7 +1,7 @@
 // A photo that was opened: seen larger, given another label, removed, or the way to images like it.
 
 import * as api from "../../lib/api.js";
-import { button, h, replace } from "../../lib/dom.js";
+import { button, h, replace, shortName } from "../../lib/dom.js";
 import { fromBase64 } from "../../lib/pictures.js";
 import { deferred, tellProblem, toast } from "../../lib/toast.js";
 import { alike } from "../alike.js";
@@ -44,7 +44,7 @@ export class Details {
       this.element,
       h("div", { class: "row spread nowrap" }, title, button("", () => this.close(true), { class: "quiet", icon: "close", "aria-label": "Close the photo" })),
       picture,
-      h("p", { class: "hint file" }, point.id),
+      h("p", { class: "hint file", title: point.id }, shortName(point.id)),
       point.suspicious && button(`It is ${point.suggested_label}`, () => this.relabel(point, point.suggested_label), { class: "primary" }),
       h("div", { class: "row" }, target, give),
       h(

@@ -127,6 +127,7 @@ class MapView {
     for (const point of known.points) point.look = null;
     this.rest();
     this.map.hidden = false;
+    this.table.element.hidden = false;
     this.method.value = known.asked;
     this.pool.checked = known.pool;
     const { points, method, example_count: all } = known;

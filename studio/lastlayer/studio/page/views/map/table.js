@@ -12,7 +12,7 @@ export class Table {
     this.map = map;
     this.first = 0;
     this.body = h("div", { class: "tables" });
-    this.element = h("details", { class: "panel", on: { toggle: () => this.fill() } }, h("summary", {}, "The map in words"), this.body);
+    this.element = h("details", { class: "panel", hidden: true, on: { toggle: () => this.fill() } }, h("summary", {}, "The map in words"), this.body);
   }
 
   lay() {
