@@ -98,7 +98,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{options.draws * _UNDISTURBED:,}",
             str(alarms),
             f"{max(levels):.2f}",
-            f"{np.median(costs):.0f}",
         )
         for name, numbers in found.items():
             cells[name].append(f"{_number(np.median(numbers))} ({_number(max(numbers))})")
