@@ -81,14 +81,15 @@ def _read(options: argparse.Namespace) -> Iterator[LabelledSet]:
         kept = options.cache / f"{data.stem}.npz" if options.cache else None
         if kept is not None and kept.exists():
             with np.load(kept) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            yield LabelledSet(data.stem, arrays.pop("labels"), arrays)
+                found = {name: stored[name] for name in stored.files}
+            yield LabelledSet(data.stem, found.pop("labels"), found)
             continue
         labels, taps = featurize(read_data(data, None).examples, options.backbone)
         images = LabelledSet(data.stem, np.array(labels), {tap.name: tap.values for tap in taps if not tap.are_logits})
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(kept, labels=images.labels, **images.features)
+            arrays = {"labels": images.labels, **images.features}
+            np.savez(kept, **arrays)  # type: ignore[arg-type]  # its stubs take names for its options
         yield images
 
 

@@ -1,6 +1,6 @@
 """The tables and curves of `benchmarks.label_next`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -79,8 +79,8 @@ def draw(measured: Sequence[Curves], path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    style: Mapping[str, Any] = {"svg.hashsalt": "lastlayer", "svg.fonttype": "none", "font.size": 9}
-    with mpl.rc_context(dict(style)):
+    style: Any = {"svg.hashsalt": "lastlayer", "svg.fonttype": "none", "font.size": 9}
+    with mpl.rc_context(style):
         figure = Figure(figsize=(3.4 * len(measured), 3.2), layout="constrained")
         for axes, curves in zip(np.atleast_1d(figure.subplots(1, len(measured))), measured, strict=True):
             for strategy in curves.values:

@@ -11,6 +11,8 @@ from typing import Final
 from prometheus_client import Gauge
 
 from lastlayer.classifier.evaluation.evaluation import Evaluation
+from lastlayer.classifier.evaluation.likeness.mapping import Maps
+from lastlayer.classifier.evaluation.likeness.similar import Similar
 from lastlayer.classifier.evaluation.review import Review
 from lastlayer.classifier.features.client import FeaturizerClient, FeaturizerSecurity
 from lastlayer.classifier.features.given import FeatureImport
@@ -34,6 +36,7 @@ from lastlayer.classifier.store.models import ModelStore
 from lastlayer.classifier.store.operation.captured import CapturedImages
 from lastlayer.classifier.store.operation.sizes import export_sizes
 from lastlayer.classifier.store.pool import PoolStore
+from lastlayer.classifier.store.vectors.snapshots import Snapshots
 from lastlayer.classifier.training.jobs import TrainingJobs
 from lastlayer.classifier.training.selection.suggestions import Suggestions
 from lastlayer.open_inference.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
@@ -111,6 +114,7 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         )
         await stack.enter_async_context(capture.running())
         handlers = _make_handlers(database, featurizer, pools, monitor, capture)
+        stack.callback(handlers.similar.stop)
         check_room = handlers.predictor.check_room
         server.register(
             classifier_pb2_grpc.add_ClassifierServicer_to_server,
@@ -139,6 +143,7 @@ def _make_handlers(
     datasets, models, examples = DatasetStore(database), ModelStore(database), ExampleStore(database)
     waiting = PoolStore(database)
     predictor = Predictor(models, featurizer, pools.predictions, monitor, capture)
+    snapshots, review = Snapshots(database), Review(models, examples)
     return Handlers(
         pools=pools,
         datasets=datasets,
@@ -148,7 +153,9 @@ def _make_handlers(
         predictor=predictor,
         drift=DriftReports(models, monitor, pools.predictions),
         trainings=TrainingJobs(datasets, models, pools.trainings, describe=describe),
-        review=Review(models, examples),
+        review=review,
+        similar=Similar(snapshots, examples, featurizer, reads=pools.reads, searches=pools.searches),
+        maps=Maps(snapshots, examples, review.suggest, pools.maps),
         suggestions=Suggestions(waiting, pools.suggestions),
         head_export=HeadExport(models),
         featurizer=featurizer,

@@ -522,6 +522,60 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class SimilarExample:
+    """A stored image that resembles another one."""
+
+    example: StoredExample
+    distance: float
+    """The cosine distance of their features: 0 for the same image, 1 for images that have nothing in common."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarExamples:
+    """The stored images that are nearest to an image, the nearest first."""
+
+    examples: tuple[SimilarExample, ...]
+    compared_count: int
+    """How many images were compared."""
+    stale_count: int = 0
+    """How many were not, as another backbone featurized them: add them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapPoint:
+    """An image of a map."""
+
+    id: str
+    """What it was called when it was first added."""
+    sha256: bytes
+    """The sha256 of its file, 32 bytes."""
+    labels: tuple[str, ...]
+    """More than one is a conflict; none is an image of the pool."""
+    x: float
+    """Its place from left to right, from -1 to 1."""
+    y: float
+    """Its place from bottom to top, from -1 to 1."""
+    suspicious: bool = False
+    """Whether its label is probably wrong."""
+    suggested_label: str = ""
+    """What the model would label it; empty where it is not suspicious."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleMap:
+    """The images of a dataset in two dimensions: those with similar features lie near each other."""
+
+    points: tuple[MapPoint, ...]
+    """In order of arrival."""
+    method: str
+    """`pca` or `neighbors`."""
+    example_count: int
+    """How many images could have been laid out, of which these are all or a sample."""
+    stale_count: int = 0
+    """How many could not, as another backbone featurized them: add them again."""
+
+
+@dataclass(frozen=True, slots=True)
 class SuggestedExample:
     """An image of a pool that is worth a label."""
 

@@ -849,12 +849,14 @@ class SimilarRequest(_message.Message):
     def __init__(self, dataset: _Optional[str] = ..., image: _Optional[_Union[_types_pb2.Image, _Mapping]] = ..., example: _Optional[_Union[ExampleSelector, _Mapping]] = ..., count: _Optional[int] = ..., label: _Optional[str] = ..., pool: _Optional[bool] = ..., thumbnails: _Optional[bool] = ...) -> None: ...
 
 class SimilarResponse(_message.Message):
-    __slots__ = ("examples", "compared_count")
+    __slots__ = ("examples", "compared_count", "stale_count")
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     COMPARED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    STALE_COUNT_FIELD_NUMBER: _ClassVar[int]
     examples: _containers.RepeatedCompositeFieldContainer[SimilarExample]
     compared_count: int
-    def __init__(self, examples: _Optional[_Iterable[_Union[SimilarExample, _Mapping]]] = ..., compared_count: _Optional[int] = ...) -> None: ...
+    stale_count: int
+    def __init__(self, examples: _Optional[_Iterable[_Union[SimilarExample, _Mapping]]] = ..., compared_count: _Optional[int] = ..., stale_count: _Optional[int] = ...) -> None: ...
 
 class SimilarExample(_message.Message):
     __slots__ = ("example", "distance")
@@ -887,14 +889,16 @@ class MapExamplesResponse(_message.Message):
     def __init__(self, progress: _Optional[_Union[TrainProgress, _Mapping]] = ..., points: _Optional[_Union[MapPoints, _Mapping]] = ...) -> None: ...
 
 class MapPoints(_message.Message):
-    __slots__ = ("points", "method", "example_count")
+    __slots__ = ("points", "method", "example_count", "stale_count")
     POINTS_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    STALE_COUNT_FIELD_NUMBER: _ClassVar[int]
     points: _containers.RepeatedCompositeFieldContainer[MapPoint]
     method: MapMethod
     example_count: int
-    def __init__(self, points: _Optional[_Iterable[_Union[MapPoint, _Mapping]]] = ..., method: _Optional[_Union[MapMethod, str]] = ..., example_count: _Optional[int] = ...) -> None: ...
+    stale_count: int
+    def __init__(self, points: _Optional[_Iterable[_Union[MapPoint, _Mapping]]] = ..., method: _Optional[_Union[MapMethod, str]] = ..., example_count: _Optional[int] = ..., stale_count: _Optional[int] = ...) -> None: ...
 
 class MapPoint(_message.Message):
     __slots__ = ("id", "content_sha256", "labels", "x", "y", "suspicious", "suggested_label")

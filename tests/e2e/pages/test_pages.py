@@ -88,6 +88,7 @@ PREPARED: Mapping[str, Callable[[World, Path], contextlib.AbstractContextManager
     "docs/how-to/clients/python.md": trained,
     "docs/how-to/improve/curate.md": flowers,
     "docs/how-to/custom-vision.md": custom_vision,
+    "docs/how-to/improve/sort-photos.md": flowers,
     "docs/how-to/mlnet.md": flowers,
     "docs/how-to/improve/watch-drift.md": flowers,
     "docs/how-to/operate/backup.md": flowers,

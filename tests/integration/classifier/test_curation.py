@@ -396,6 +396,7 @@ async def test_a_store_of_the_first_release_is_brought_up(settings: ClassifierSe
     engine = sa.create_engine(settings.store)
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE pool")
+        connection.exec_driver_sql("ALTER TABLE versions DROP COLUMN drift_reference")
         connection.exec_driver_sql("DROP TABLE thumbnails")
         connection.exec_driver_sql("DROP TABLE perceptual_hashes")
         connection.exec_driver_sql("DROP TABLE feature_precisions")

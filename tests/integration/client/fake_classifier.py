@@ -405,6 +405,65 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
             total_count=len(found),
         )
 
+    def Similar(self, request, context):
+        self._begin("Similar", context, request)
+        self._known("dataset", request.dataset, context)
+        if request.image.content.startswith(b"bad"):
+            self._fail(ImageUndecodableError("The bytes are no image of a supported format."), context)
+        query: set[bytes] = set()
+        if request.WhichOneof("query") == "example":
+            query = set(self._selected(classifier_pb2.RemoveExamplesRequest(examples=[request.example]), context))
+        kept = [
+            (sha256, labels)
+            for sha256, labels in self.store.items()
+            if sha256 not in query and sha256 not in self.stale and (not request.label or request.label in labels)
+        ]
+        return classifier_pb2.SimilarResponse(
+            examples=[
+                classifier_pb2.SimilarExample(
+                    example=self._stored(sha256, labels, request.thumbnails), distance=number / 8
+                )
+                for number, (sha256, labels) in enumerate(kept[: request.count or 20])
+            ],
+            compared_count=len(kept),
+            stale_count=len(self.stale),
+        )
+
+    def MapExamples(self, request, context):
+        messages = self._begin("MapExamples", context, request)
+        self._known("dataset", request.dataset, context)
+        if request.model:
+            self._known("model", request.model, context)
+        self._step(messages, context)
+        yield classifier_pb2.MapExamplesResponse(
+            progress=classifier_pb2.TrainProgress(message="reading the features", fraction=0.25)
+        )
+        method = request.method or classifier_pb2.MAP_METHOD_NEIGHBORS
+        kept = [(sha256, labels) for sha256, labels in self.store.items() if sha256 not in self.stale]
+        places = [self._place(number, sha256, labels, request.model) for number, (sha256, labels) in enumerate(kept)]
+        for start in range(0, max(1, len(places)), self.page_size):
+            self._step(messages, context)
+            yield classifier_pb2.MapExamplesResponse(
+                points=classifier_pb2.MapPoints(
+                    points=places[start : start + self.page_size],
+                    method=method,
+                    example_count=len(kept),
+                    stale_count=len(self.stale),
+                )
+            )
+
+    def _place(self, number: int, sha256: bytes, labels: list[str], model: str) -> classifier_pb2.MapPoint:
+        suspicious = bool(model) and number == 0
+        return classifier_pb2.MapPoint(
+            id=self.names.get(sha256, ""),
+            content_sha256=sha256,
+            labels=labels,
+            x=number % 5 / 2 - 1,
+            y=0.5 - number // 5 / 8,
+            suspicious=suspicious,
+            suggested_label=self.classes[-1] if suspicious else "",
+        )
+
     def GetHead(self, request, context):
         self._begin("GetHead", context, request)
         self._known("model", request.model, context)

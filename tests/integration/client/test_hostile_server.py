@@ -83,6 +83,12 @@ class Hostile(Reviewed):
     def ReviewExamples(self, request, context):
         return evil_texts(super().ReviewExamples(request, context))
 
+    def Similar(self, request, context):
+        return evil_texts(super().Similar(request, context))
+
+    def MapExamples(self, request, context):
+        return map(evil_texts, super().MapExamples(request, context))
+
     def GetHead(self, request, context):
         return evil_texts(super().GetHead(request, context))
 

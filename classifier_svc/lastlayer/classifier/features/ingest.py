@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -168,9 +168,12 @@ class Ingest:
         taken = [example for example in prepared.offered if _refusal(example, prepared.features) is None]
         new = [self._new(example, prepared.features) for example in taken]
         begun = await self._find_begun()
-        into_pool = functools.partial(self._store.add_to_pool, source=self._source)
-        add = functools.partial(into_pool if self._into_pool else self._store.add, stated=self._views)
-        added = await self._writes.run(add, dataset, begun.backbone, new, begun.views)
+        add: Callable[..., list[AddedExample | None]] = self._store.add
+        if self._into_pool:
+            add = functools.partial(self._store.add_to_pool, source=self._source)
+        added = await self._writes.run(
+            functools.partial(add, stated=self._views), dataset, begun.backbone, new, begun.views
+        )
         for content in prepared.features:  # of refused images too: a task keeps the features of its whole message
             if content in self._underway and self._underway[content].done():
                 del self._underway[content]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, Protocol, TypeVar
 
 from lastlayer.classifier.evaluation.evaluation import Evaluation
+from lastlayer.classifier.evaluation.likeness.mapping import Maps
+from lastlayer.classifier.evaluation.likeness.similar import Similar
 from lastlayer.classifier.evaluation.review import Review
 from lastlayer.classifier.features.client import FeaturizerClient
 from lastlayer.classifier.features.given import FeatureImport
@@ -62,6 +64,10 @@ class Pools:
     """Write to the store; all may wait for as long as another process holds its lock."""
     evaluations: Workers
     """Search for near duplicates and compute metrics: seconds each."""
+    searches: Workers
+    """Search datasets for similar images: milliseconds, and seconds where one is read into memory first."""
+    maps: Workers
+    """Lay datasets out: up to minutes."""
     suggestions: Workers
     """Choose which images to label next: seconds, with the features of many images in memory; one at a time."""
     trainings: Workers
@@ -75,6 +81,8 @@ class Pools:
             reads=Workers("reads", 4),
             writes=Workers("writes", 4),
             evaluations=Workers("evaluations", 2),
+            searches=Workers("searches", 1),
+            maps=Workers("maps", 1),
             suggestions=Workers("suggestions", 1),
             trainings=Workers("trainings", 1),
         )
@@ -97,6 +105,8 @@ class Handlers:
     drift: DriftReports
     trainings: TrainingJobs
     review: Review
+    similar: Similar
+    maps: Maps
     suggestions: Suggestions
     head_export: HeadExport
     featurizer: FeaturizerClient

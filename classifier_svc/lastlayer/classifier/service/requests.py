@@ -256,7 +256,7 @@ def read_selectors(messages: Sequence[classifier_pb2.ExampleSelector], field: st
         raise InvalidFieldError(
             field, f"The request names {len(messages)} examples; from 1 to {_MAX_SELECTED} are accepted."
         )
-    return [_read_selector(f"{field}[{index}]", message) for index, message in enumerate(messages)]
+    return [read_selector(f"{field}[{index}]", message) for index, message in enumerate(messages)]
 
 
 def read_new_label(message: classifier_pb2.RelabelExamplesRequest) -> str:
@@ -277,7 +277,8 @@ def read_next_count(requested: int) -> int:
     return requested or _USUAL_NEXT
 
 
-def _read_selector(field: str, message: classifier_pb2.ExampleSelector) -> Selector:
+def read_selector(field: str, message: classifier_pb2.ExampleSelector) -> Selector:
+    """Return which example is meant; raises InvalidFieldError."""
     if message.WhichOneof("by") == "content_sha256":
         size = len(message.content_sha256)
         if not LEAST_PREFIX_BYTES <= size <= 32:

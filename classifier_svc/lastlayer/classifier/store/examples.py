@@ -68,14 +68,31 @@ class ExampleStore:
             found = connection.execute(images).all()
             return self._read(connection, owner, [row.content_sha256 for row in found], with_thumbnails)
 
-    def get(self, dataset: str, contents: Sequence[bytes], *, with_thumbnails: bool) -> dict[bytes, StoredExample]:
-        """Return those of the images, by sha256, that a dataset has; none where there is no such dataset."""
+    def get(
+        self, dataset: str, contents: Sequence[bytes], *, with_thumbnails: bool, with_pool: bool = False
+    ) -> dict[bytes, StoredExample]:
+        """Return those of the images, by sha256, that a dataset has, with those of its pool or without.
+
+        There are none where there is no such dataset.
+        """
         with self._database.reading() as connection:
             owner = connection.execute(sa.select(datasets).where(datasets.c.name == dataset)).one_or_none()
             if owner is None:
                 return {}
             found = self._read(connection, owner, contents, with_thumbnails)
+            if with_pool:
+                found += pool.read(connection, owner, contents, with_thumbnails=with_thumbnails)
             return {example.content_sha256: example for example in found}
+
+    def find(self, dataset: str, selector: Selector, field: str) -> bytes:
+        """Return the sha256 of the image, of a dataset or its pool, that `field` of a request names.
+
+        Raises ResourceNotFoundError or InvalidFieldError.
+        """
+        with self._database.reading() as connection:
+            owner = queries.find(connection, dataset)
+            [content] = self._select(connection, owner, [selector], field, numbered=False)
+            return content
 
     def select(self, dataset: str, selectors: Sequence[Selector], *, with_thumbnails: bool) -> list[StoredExample]:
         """Return those of some images that a dataset or its pool has: examples in order of arrival, then those of the
@@ -205,11 +222,12 @@ class ExampleStore:
         selectors: Sequence[Selector],
         field: str = "examples",
         *,
+        numbered: bool = True,
         all_must_be_there: bool = True,
     ) -> list[bytes]:
         """Return the images that are meant, by sha256, each once, of the dataset or its pool.
 
-        `field` is that of the request.
+        `field` is that of the request; where it is not `numbered`, it has a single selector.
         """
         named = _named(connection, owner, sorted({selector.name for selector in selectors if not selector.prefix}))
         found: dict[bytes, None] = {}
@@ -218,12 +236,13 @@ class ExampleStore:
                 matches, said = _beginning(connection, owner, selector.prefix), selector.prefix.hex()
             else:
                 matches, said = named.get(selector.name, set()), selector.name
+            place = f"{field}[{index}]" if numbered else field
             if not matches and all_must_be_there:
-                hint = f"The dataset `{owner.name}` has none that `{field}[{index}]` of the request names."
+                hint = f"The dataset `{owner.name}` has none that `{place}` of the request names."
                 raise ResourceNotFoundError("example", said, hint)
             if len(matches) > 1:
                 raise InvalidFieldError(
-                    f"{field}[{index}]",
+                    place,
                     f"`{said}` names several examples of the dataset `{owner.name}`; give more of the sha256.",
                 )
             found.update(dict.fromkeys(matches))

@@ -36,13 +36,16 @@ _MODULES: Final[Mapping[str, str]] = {
     "add": "curation.examples",
     "train": "train",
     "evaluate": "evaluate",
-    "predict": "predict",
-    "embed": "predict",
-    "explain": "explain",
+    "predict": "images.predict",
+    "sort": "images.sort",
+    "embed": "images.predict",
+    "explain": "images.explain",
     "report": "report",
     "pool": "curation.pool",
     "next": "curation.pool",
     "label": "curation.pool",
+    "similar": "curation.alike",
+    "map": "curation.alike",
     "review": "curation.examples",
     "relabel": "curation.examples",
     "remove": "curation.examples",
@@ -57,7 +60,7 @@ _MODULES: Final[Mapping[str, str]] = {
 }
 """The commands, in the order of use, and the modules of this package that they are in: imported when they are named."""
 
-_FUNCTIONS: Final[Mapping[str, str]] = {"next": "next_images"}
+_FUNCTIONS: Final[Mapping[str, str]] = {"map": "map_images", "next": "next_images"}
 """What commands are called there whose names mean something else in Python."""
 
 

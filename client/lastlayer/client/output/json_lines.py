@@ -26,6 +26,7 @@ from lastlayer.client.results import (
     RecipeEstimate,
     ReviewedExample,
     ServerStatus,
+    SimilarExample,
     StoredExample,
     SuggestedExample,
 )
@@ -169,6 +170,7 @@ _KEYS: Final[Mapping[type, _Keys]] = {
             score=lambda entry: entry.scores[0].score if entry.scores else None,
         ),
     },
+    SimilarExample: {**_within("example", _STORED), **_keys("distance")},
     ServerStatus: _keys("server serving services backbone", backbone=lambda status: status.backbone or None),
 }
 """What is printed of each type of result whose JSON is not just its fields."""

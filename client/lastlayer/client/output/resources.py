@@ -15,6 +15,7 @@ from lastlayer.client.results import (
     NextExamples,
     Review,
     ServerStatus,
+    SimilarExamples,
     StoredExample,
 )
 from lastlayer.rpc.observability.escape import escape
@@ -182,6 +183,23 @@ def print_review(out: Console, review: Review) -> None:
     out.print(grid)
     if review.total_count > len(review.examples):
         line(out, f"{len(review.examples)} of {review.total_count}; --limit shows more")
+
+
+def print_similar(out: Console, dataset: str, similar: SimilarExamples) -> None:
+    """Print the images that are nearest to an image, one a row."""
+    grid = table("distance", "labels", "example", "sha256", text_columns=4)
+    for found in similar.examples:
+        labels = ", ".join(map(escape, found.example.labels)) or "(pool)"
+        id_ = Text(escape(found.example.id))
+        grid.add_row(f"{found.distance:.4f}", Text(labels), id_, short_sha256(found.example))
+    if similar.examples:
+        out.print(grid)
+    line(out, f"{similar.compared_count:,} images of the dataset {escape(dataset)} were compared.")
+    if similar.stale_count:
+        line(
+            out,
+            f"{similar.stale_count:,} were not, as another backbone featurized them; `client move` brings them over.",
+        )
 
 
 def short_sha256(example: StoredExample) -> str:

@@ -10,7 +10,7 @@ import functools
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
@@ -25,10 +25,12 @@ from lastlayer.client.results import (
     DriftSignal,
     Evaluation,
     ExampleEvaluation,
+    ExampleMap,
     ExampleOutcome,
     Explanation,
     Head,
     LabelScore,
+    MapPoint,
     Metrics,
     ModelVersion,
     NearDuplicate,
@@ -57,6 +59,11 @@ REVIEW_KINDS: Final[Mapping[str, classifier_pb2.ReviewKind]] = {
     "suspicious": classifier_pb2.REVIEW_KIND_SUSPICIOUS_LABELS,
     "mistakes": classifier_pb2.REVIEW_KIND_MISTAKES,
 }
+MAP_METHODS: Final[Mapping[str, classifier_pb2.MapMethod]] = {
+    "auto": classifier_pb2.MAP_METHOD_UNSPECIFIED,
+    "pca": classifier_pb2.MAP_METHOD_PCA,
+    "neighbors": classifier_pb2.MAP_METHOD_NEIGHBORS,
+}
 VIEWS: Final[Mapping[str, types_pb2.View]] = {
     "crop": types_pb2.VIEW_CROP,
     "whole": types_pb2.VIEW_WHOLE,
@@ -83,8 +90,12 @@ _POOL_SOURCES: Final = {
 }
 _VIEW_NAMES: Final = {int(number): name for name, number in VIEWS.items()}
 _RECIPE_NAMES: Final = {int(number): name for name, number in RECIPES.items()}
+_MAP_METHOD_NAMES: Final = {int(number): name for name, number in MAP_METHODS.items()}
 _PREFERENCE_NAMES: Final = {int(number): name for name, number in PREFERENCES.items()}
 _CLASS_WEIGHT_NAMES: Final = {int(number): name for name, number in CLASS_WEIGHTS.items()}
+
+_HAIR: Final = 1e-6
+"""How far beyond its bounds a number may be: sums of floats come out like that."""
 
 ResultT = TypeVar("ResultT")
 
@@ -110,8 +121,7 @@ def read(kind: type[ResultT], message: Message, **known: Any) -> ResultT:
 def _check(field: str, value: Any) -> None:
     """Refuse numbers that nothing sound can be made of, such as a share above 1."""
     if isinstance(value, float):
-        # A hair above 1 is how sums of floats come out.
-        sound = -1e-6 <= value <= 1 + 1e-6 if field in _SHARES else math.isfinite(value)
+        sound = -_HAIR <= value <= 1 + _HAIR if field in _SHARES else math.isfinite(value)
     else:
         sound = not (isinstance(value, int) and value < 0)
     if not sound:
@@ -179,6 +189,20 @@ def read_explanation(name: str, message: classifier_pb2.Explanation) -> Explanat
     answer = classifier_pb2.ImagePrediction(prediction=message.prediction)
     prediction = read_prediction(name, answer, message.model, message.version)
     return read(Explanation, message, prediction=prediction)
+
+
+def read_map(messages: Sequence[classifier_pb2.MapPoints]) -> ExampleMap:
+    """Return the map whose points came in some messages, at least one.
+
+    Raises `ServerError` where a point has no place on the map.
+    """
+    last = messages[-1]
+    points = tuple(read(MapPoint, point) for message in messages for point in message.points)
+    if not all(abs(place) <= 1 + _HAIR for point in points for place in (point.x, point.y)):
+        raise ServerError("The server sent a point that is not on the map.", code="UNKNOWN")
+    # A newer server may know methods that this client does not.
+    method = _MAP_METHOD_NAMES.get(last.method, f"method {last.method}")
+    return read(ExampleMap, last, points=points, method=method)
 
 
 def read_outcome(name: str, outcome: classifier_pb2.ExampleOutcome) -> ExampleOutcome:
@@ -260,6 +284,7 @@ _RENAMED: Final[Mapping[tuple[type, str], str]] = {
     (Metrics, "accuracy_interval"): "micro_accuracy_interval",
     (ModelVersion, "training_duration_s"): "training_duration",
     (NearDuplicate, "image"): "id",
+    (MapPoint, "sha256"): "content_sha256",
     (StoredExample, "sha256"): "content_sha256",
 }
 """The message's names of fields that are called otherwise in results."""

@@ -59,6 +59,8 @@ class Collect {
       h("div", { class: "title" }, h("h1", {}, "Collect"), this.summary, this.next),
       dataset.stale_count > 0 &&
         h("p", { class: "notice" }, `${count(dataset.stale_count, "photo")} must be added again: another network looked at ${dataset.stale_count === 1 ? "it" : "them"}.`),
+      dataset.pool_count > 0 &&
+        h("p", { class: "hint" }, h("a", { href: state.link(this.project, "label") }, `${count(dataset.pool_count, "photo")} without a label`), ` ${dataset.pool_count === 1 ? "waits" : "wait"} in the pool.`),
       this.progress,
       this.conflicts,
       labels.length ? null : welcome(this),
