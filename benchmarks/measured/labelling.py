@@ -1,4 +1,4 @@
-"""Labels a pool in batches, by some strategy, and says how good a model is after each; see `benchmarks.label_next`."""
+"""Labels a pool in batches and says how good a model is after each: for `benchmarks.heads.label_next`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

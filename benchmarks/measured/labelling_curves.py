@@ -1,4 +1,4 @@
-"""The tables and curves of `benchmarks.label_next`."""
+"""The tables and curves of `benchmarks.heads.label_next`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

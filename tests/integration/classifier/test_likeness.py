@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lastlayer.classifier.domain.head import square_root, unit_length
-from lastlayer.classifier.evaluation.likeness import mapping
+from lastlayer.classifier.evaluation.likeness import layout
 from lastlayer.v1 import classifier_pb2, types_pb2
 from tests.integration.classifier.calls import Example, add, examples, failure, images, train
 from tests.integration.classifier.fake_featurizer import FakeFeaturizer, Hang, vector_of
@@ -264,7 +264,7 @@ class TestMaps:
             finally:
                 loop.call_soon_threadsafe(ended.set)
 
-        monkeypatch.setattr(mapping.layout, "place_by_neighbours", never_ends)
+        monkeypatch.setattr(layout, "place_by_neighbours", never_ends)
         call = stub.MapExamples(classifier_pb2.MapExamplesRequest(dataset="d"))
         told = []
         async for event in call:

@@ -1,4 +1,4 @@
-"""Prints how soon a model gets good by which images are labelled: `python -m benchmarks.label_next DATA...`.
+"""Prints how soon a model gets good by which images are labelled: `python -m benchmarks.heads.label_next DATA...`.
 
 Half of each set of images, drawn at random, is a pool without labels; the other half tells how good a model is. By each
 strategy a batch of the pool is labelled after the other, and the recipe `auto` trained on all labels so far:
@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from benchmarks.heads.taps import featurize
 from benchmarks.load.processes import machine
 from benchmarks.measured.labelling import STRATEGIES, LabelledSet, follow
 from benchmarks.measured.labelling_curves import MEASURES, Curves, draw, table, verdicts
-from benchmarks.taps import featurize
 from lastlayer.client.data.labelled import read_data
 
 _MOVED = 0.12
