@@ -31,7 +31,12 @@ _BLOCK: Final = 1024
 """How many images to predict at once, which bounds the memory."""
 
 _DEEPEST: Final = 2
-"""By how many taps images resemble each other, the deepest ones: there, images of one class do."""
+"""How many taps, the deepest ones, the first kernel is of; the second is of all."""
+
+_REACHES: Final = (1.0, 0.5)
+"""How far the two kernels reach, see `Herd`."""
+
+_Floats = npt.NDArray[np.float32]
 
 _MOST_FITTED: Final = 1_000
 """The most labelled examples that the head is fitted on, which takes 2 s."""
@@ -115,15 +120,16 @@ def _choose(
     rows: list[int] = []
     if count and allowed.any():
         covered = np.unique(np.linspace(0, total - 1, min(total, _MOST_COVERED)).astype(np.intp))
-        images, examples = _side_by_side(pool, labelled)
-        if head is None:
-            herd = Herd(Images(images, _alike(images)), Images(examples, _alike(examples)), covered)
-        else:
+        images, examples = _resemblance(pool, labelled)
+        beliefs, known = np.ones((total, 1), np.float32), np.ones((len(labels), 1), np.float32)
+        uncertainties = np.ones(total)
+        if head is not None:
             probabilities = _predict(head, pool, np.arange(total))
-            known = np.eye(len(head.classes), dtype=np.float32)[_number(labels, head.classes)]
             beliefs = unit_length(probabilities.astype(np.float32))
-            herd = Herd(Images(images, beliefs), Images(examples, known), covered)
-            herd.weigh(np.square(1 - probabilities[covered].max(1)))
+            known = np.eye(len(head.classes), dtype=np.float32)[_number(labels, head.classes)]
+            uncertainties = 1 - probabilities.max(1)
+        herd = Herd(Images(images, beliefs), Images(examples, known), covered, _REACHES)
+        herd.weigh(uncertainties[covered])
         while len(rows) < count and allowed.any():
             if cancelled():
                 raise TrainingCancelledError
@@ -166,25 +172,20 @@ def _number(labels: Sequence[str], classes: Sequence[str]) -> Indices:
     return np.fromiter((index[label] for label in labels), np.intp, len(labels))
 
 
-def _alike(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return what is believed of images [n, d] where there are no classes."""
-    return np.ones((len(vectors), 1), np.float32)
+def _resemblance(pool: Features, labelled: Features) -> tuple[tuple[_Floats, ...], tuple[_Floats, ...]]:
+    """Return the vectors, of unit length, by which images of the pool and examples resemble each other: for each of the
+    two kernels float32 [n, d] and [l, d].
 
-
-def _side_by_side(pool: Features, labelled: Features) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return the vectors by which images of the pool [n, d] and examples [l, d] resemble each other, of unit length."""
-    parts = [_centre(np.concatenate([pool[tap], labelled[tap]])) for tap in list(pool)[-_DEEPEST:]]
-    vectors = np.hstack(parts) / np.float32(np.sqrt(len(parts)))
-    count = len(vectors) - len(labelled[next(iter(labelled))])
-    return vectors[:count], vectors[count:]
-
-
-def _centre(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the vectors of a tap, [n, d], around their mean, of unit length.
-
-    Around zero, images near the mean would count as the most typical: those that show hardly anything.
+    The deepest taps are taken around their mean: else images near it, which show hardly anything, would count as the
+    most typical ones.
     """
-    if vectors.min() >= 0:
-        vectors = square_root(vectors)
-    vectors = unit_length(vectors)
-    return unit_length(vectors - vectors.mean(0))
+    together = [_scale(np.concatenate([pool[tap], labelled[tap]])) for tap in pool]
+    deep = np.hstack([unit_length(vectors - vectors.mean(0)) for vectors in together[-_DEEPEST:]])
+    count = len(next(iter(pool.values())))
+    kernels = [unit_length(deep), unit_length(np.hstack(together))]
+    return tuple(vectors[:count] for vectors in kernels), tuple(vectors[count:] for vectors in kernels)
+
+
+def _scale(vectors: _Floats) -> _Floats:
+    """Return a tap's vectors as `auto` has them, float32 [n, d]."""
+    return unit_length(square_root(vectors) if vectors.min() >= 0 else vectors)
