@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from lastlayer.classifier.domain.errors import ViewNotOfferedError
+from lastlayer.classifier.domain.errors import ViewNotOfferedError, one_label_error
 from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample
 from lastlayer.classifier.domain.views import SamplePlaces
 from lastlayer.classifier.features.client import Featurized, FeaturizerClient
@@ -25,12 +25,14 @@ class Offered:
 
     name: str
     label: str
-    """Checked and trimmed; empty where `error` is set."""
+    """Checked and trimmed; empty where `error` is set, and in a multi-label dataset where it has none."""
     content: bytes
     """Empty where only the checksum was sent."""
     content_sha256: bytes
     error: LastlayerError | None = None
     """Why it cannot be taken, found when it was read."""
+    other_labels: tuple[str, ...] = ()
+    """Further ones, in a multi-label dataset."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,11 @@ class Outcome:
     is_new: bool = False
     content_needed: bool = False
     labels: tuple[str, ...] = ()
-    """All labels that the image has in the dataset, several being a conflict."""
+    """All labels that the image has in the dataset, several being a conflict unless it is multi-label."""
     relabelled: bool = False
     """Whether the image keeps a label that a person chose, in place of the one that was offered."""
+    multi_label: bool = False
+    """Whether the dataset is multi-label."""
     error: LastlayerError | None = None
 
 
@@ -70,6 +74,8 @@ class _Begun:
     """Those that its images are featurized in."""
     sample: SamplePlaces | None
     """Which of them are featurized as a whole, too; None where none is."""
+    multi_label: bool
+    """Whether the dataset is multi-label."""
 
 
 class Ingest:
@@ -93,6 +99,7 @@ class Ingest:
         self._dataset = ""
         self._thumbnails = False
         self._views: tuple[View, ...] = ()
+        self._multi_label = False
         self._store = store
         self._featurizer = featurizer
         self._reads, self._writes = reads, writes
@@ -109,16 +116,24 @@ class Ingest:
             task.cancel()
         await asyncio.gather(*self._underway.values(), *begun, return_exceptions=True)
 
-    def begin(self, dataset: str, *, thumbnails: bool, views: Sequence[View] = ()) -> None:
-        """Say which dataset takes the examples, whether small pictures of them are kept, and which views it shall have;
-        what the first call says holds for all of the stream.
+    def begin(self, dataset: str, *, thumbnails: bool, views: Sequence[View] = (), multi_label: bool = False) -> None:
+        """Say which dataset takes the examples, whether small pictures of them are kept, which views it shall have, and
+        whether it shall be multi-label where it has no examples yet; what the first call says holds for all of the
+        stream.
 
         Where there are no `views`, examples have those of the dataset; a sample of what nobody has said any for has the
         whole image, too.
         """
         if self._begun is None:
             self._dataset, self._thumbnails, self._views = dataset, thumbnails, tuple(sorted(set(views)))
+            self._multi_label = multi_label
             self._begun = asyncio.create_task(self._begin())
+
+    async def is_multi_label(self) -> bool:
+        """Return whether the dataset is multi-label; raises InvalidFieldError where it shall be, and has examples with
+        one label each.
+        """
+        return (await self._find_begun()).multi_label
 
     async def prepare(self, offered: Sequence[Offered]) -> Prepared:
         """Featurize what is new among some examples.
@@ -152,7 +167,7 @@ class Ingest:
         taken = [example for example in prepared.offered if _refusal(example, prepared.features) is None]
         new = [self._new(example, prepared.features) for example in taken]
         begun = await self._find_begun()
-        add = functools.partial(self._store.add, stated=self._views)
+        add = functools.partial(self._store.add, stated=self._views, multi_label=begun.multi_label)
         added = await self._writes.run(add, dataset, begun.backbone, new, begun.views)
         for content in prepared.features:  # of refused images too: a task keeps the features of its whole message
             if content in self._underway and self._underway[content].done():
@@ -175,6 +190,7 @@ class Ingest:
             hashes=known.hashes if known else b"",
             takes_thumbnail=self._thumbnails,
             precision=known.precision if known else "",
+            other_labels=example.other_labels,
         )
 
     async def _find_begun(self) -> _Begun:
@@ -187,12 +203,16 @@ class Ingest:
         if backbone.former_digests:
             await self._writes.run(self._store.adopt, backbone)
         said, counts = await self._reads.run(self._store.find_views, self._dataset)
+        multi_label = await self._reads.run(self._store.is_multi_label, self._dataset)
+        if self._multi_label and multi_label is False:
+            raise one_label_error(self._dataset)
         views = tuple(sorted({*said, *self._views, *(CROP_ALONE if counts else ())})) or CROP_ALONE
         for view in views:
             if view not in backbone.views:
                 raise ViewNotOfferedError(view.label)
         sampled = not said and not self._views and View.WHOLE in backbone.views
-        return _Begun(backbone, views, SamplePlaces(counts) if sampled else None)
+        sample = SamplePlaces(counts) if sampled else None
+        return _Begun(backbone, views, sample, self._multi_label or bool(multi_label))
 
     async def _featurize(self, backbone: Backbone, contents: Mapping[bytes, bytes], views: Sequence[View]) -> _Features:
         outcomes = await self._featurizer.featurize(
@@ -218,4 +238,4 @@ def outcome_of(added: AddedExample | None) -> Outcome:
     """Return what became of an example that was not refused; None is one whose features must be sent."""
     if added is None:
         return Outcome(content_needed=True)
-    return Outcome(is_new=added.is_new, labels=added.labels, relabelled=added.relabelled)
+    return Outcome(is_new=added.is_new, labels=added.labels, relabelled=added.relabelled, multi_label=added.multi_label)

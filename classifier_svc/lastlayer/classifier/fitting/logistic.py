@@ -17,7 +17,7 @@ into their principal directions for that. `benchmarks/solver.py` compares it wit
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -87,14 +87,37 @@ def fit_logistic(
     `start`, [r + 1, p, c], is where to begin, such as the solutions for a similar penalty. `callback` is called at
     least once a step, and may raise to end the work.
     """
-    objective = _Objective(features, y, class_count, sample_weight, l2, callback)
+    return minimize(_Objective(features, y, class_count, sample_weight, l2, callback), tolerance=tolerance, start=start)
+
+
+class Objective(Protocol):
+    """The objectives of p regressions, and their gradients, as functions of scaled weights and biases."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """[r + 1, p, c], of what it is a function of."""
+        ...
+
+    @property
+    def scale(self) -> Array:
+        """[r + 1, 1, 1]: what scaled weights and biases are multiplied by. It has the precision of the solutions."""
+        ...
+
+    def __call__(self, point: Array) -> tuple[Array, Array]:
+        """Return the objectives, float64 [p], and their gradients, [r + 1, p, c], at a point [r + 1, p, c]."""
+        ...
+
+
+def minimize(objective: Objective, *, tolerance: float, start: Array | None = None) -> Array:
+    """Return where the objectives of p regressions are least, [r + 1, p, c], by L-BFGS; see `fit_logistic`."""
     scale = objective.scale
-    point = np.zeros(objective.shape, features.dtype) if start is None else (start / scale).astype(features.dtype)
+    precision = scale.dtype
+    point = np.zeros(objective.shape, precision) if start is None else (start / scale).astype(precision)
     value, gradient = objective(point)
     history: deque[tuple[Array, Array, Array]] = deque(maxlen=_HISTORY)
     gamma = np.ones(len(value))
     stalled = np.zeros(len(value), bool)
-    noise = 8 * np.finfo(features.dtype).eps
+    noise = 8 * np.finfo(precision).eps
     for _ in range(_MAX_STEPS):
         active = ~stalled & (np.sqrt(_dot(gradient, gradient)) > tolerance)
         if not active.any():

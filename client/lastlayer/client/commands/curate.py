@@ -20,6 +20,7 @@ from lastlayer.client.commands.interface.options import (
     data_options,
     dataset_option,
     model_option,
+    multi_label_option,
     server_options,
     thumbnails_option,
     version_option,
@@ -31,7 +32,7 @@ from lastlayer.client.commands.interface.server import Server
 from lastlayer.client.commands.interface.style import tell
 
 if TYPE_CHECKING:
-    from lastlayer.client.results import Dataset
+    from lastlayer.client.results import Dataset, ReviewedExample
 
 _SHA256_DIGITS: Final = range(8, 65)
 """How many hexadecimal digits name an image by the beginning of its sha256."""
@@ -55,6 +56,7 @@ Example:
     help="In place of DATA: a folder or URL to which `featurizer embed` or `client datasets export` wrote.",
 )
 @dataset_option
+@multi_label_option
 @views_option
 @thumbnails_option
 @server_options
@@ -64,6 +66,7 @@ def add(
     label: str,
     features: str | None,
     dataset: str,
+    multi_label: bool,
     views: tuple[str, ...],
     no_thumbnails: bool,
     server: Server,
@@ -86,15 +89,16 @@ def add(
         for option, given in (
             ("--images", images is not None),
             ("--label", bool(label)),
+            ("--multi-label", multi_label),
             ("--no-thumbnails", no_thumbnails),
         ):
             if given:
                 raise click.UsageError(f"{option} goes with DATA.")
         return _add_features(features, dataset, server, as_json)
     assert data is not None  # noqa: S101 - as above
-    known = read_argument(data, images, label)
+    known = read_argument(data, images, label, multi_label=multi_label)
     with server.client() as client:
-        added = add_all(client, known, dataset, thumbnails=not no_thumbnails, views=views)
+        added = add_all(client, known, dataset, thumbnails=not no_thumbnails, views=views, multi_label=multi_label)
     if as_json:
         print_json({"dataset": dataset, **added_json(known, added)})
     else:
@@ -123,11 +127,21 @@ def _add_features(folder: str, dataset: str, server: Server, as_json: bool) -> i
 
 @click.command(cls=Command, epilog="\b\nExample:\n  client relabel img12.jpg --to daisy --dataset flowers")
 @click.argument("examples", metavar="EXAMPLE...", nargs=-1, required=True)
-@click.option("--to", "label", required=True, metavar="LABEL", help="The label that they get in place of all others.")
+@click.option(
+    "--to",
+    "labels",
+    required=True,
+    multiple=True,
+    metavar="LABEL",
+    help="The label that they get in place of all others. In a multi-label dataset it may be repeated, or empty: then "
+    "they have none.",
+)
 @dataset_option
 @yes_option("Make a new class")
 @server_options
-def relabel(examples: tuple[str, ...], label: str, dataset: str, yes: bool, server: Server, as_json: bool) -> int:
+def relabel(
+    examples: tuple[str, ...], labels: tuple[str, ...], dataset: str, yes: bool, server: Server, as_json: bool
+) -> int:
     """Give each EXAMPLE of a dataset another label.
 
     The label holds: `client add` and `client train` do not bring the old one back.
@@ -140,18 +154,22 @@ def relabel(examples: tuple[str, ...], label: str, dataset: str, yes: bool, serv
 
     keys = _keys(examples)
     with server.client() as client, _naming(keys, dataset):
-        news = "" if yes else _new_class(client.get_dataset(dataset), label.strip())
+        known = client.get_dataset(dataset) if not yes else None
+        found = (_new_class(known, label.strip()) for label in labels) if known is not None else ()
+        news = " ".join(filter(None, found))
         if news and can_ask():
             tell("Note", news)
             ask("Make it?")
-        changed, known = client.relabel_examples(dataset, list(keys), label)
+        given = labels[0] if len(labels) == 1 else labels
+        changed, known = client.relabel_examples(dataset, list(keys), given)
     if news and not can_ask():
         tell("Note", news)
     if as_json:
         print_json({"changed": changed, **result_json(known)})
     else:
         rest = "; the others had that label alone already" if changed < len(keys) else ""
-        click.echo(f"Dataset {escape(dataset)}: {changed} of {len(keys)} relabelled {escape(label)}{rest}.")
+        named = ", ".join(escape(label) for label in labels if label.strip()) or "with no label"
+        click.echo(f"Dataset {escape(dataset)}: {changed} of {len(keys)} relabelled {named}{rest}.")
     return DONE
 
 
@@ -215,7 +233,8 @@ def review(
     elif found.examples:
         print_review(console(), found)
         worst = found.examples[0]
-        words = ["client", "relabel", short_sha256(worst.example), "--to", worst.suggested_label, "--dataset", dataset]
+        to = [word for label in _put_right(worst) for word in ("--to", label)]
+        words = ["client", "relabel", short_sha256(worst.example), *to, "--dataset", dataset]
         if click.get_current_context().get_parameter_source("server") is ParameterSource.COMMANDLINE:
             words += ["--server", server.address]
         command = shlex.join(words)
@@ -224,6 +243,14 @@ def review(
     else:
         click.echo("There are no mistakes." if mistakes else "No label is suspicious.")
     return DONE
+
+
+def _put_right(entry: "ReviewedExample") -> list[str]:
+    """Return the labels that an example has if what is suggested of it is right."""
+    if entry.label and entry.suggested_label:
+        return [entry.suggested_label]
+    labels = [label for label in entry.example.labels if label != entry.label]  # of a multi-label version
+    return [*labels, *filter(None, [entry.suggested_label])] or [""]
 
 
 def _new_class(dataset: "Dataset", label: str) -> str:

@@ -14,10 +14,9 @@ from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.classifier.training import large
-from lastlayer.classifier.training.jobs import TrainingJobs
+from lastlayer.classifier.training.jobs import TrainingJobs, TrainingReport
 from lastlayer.classifier.training.large import StoredExamples, choose_sample
 from lastlayer.classifier.training.recipes import Recipe, TapFeatures
-from lastlayer.classifier.training.report import TrainingReport
 from lastlayer.classifier.training.trainer import ClassWeight, Trained, TrainingCancelledError, train
 from lastlayer.rpc.errors import ResourceNotFoundError
 from lastlayer.rpc.system.workers import Workers

@@ -1,6 +1,7 @@
 """The methods of the Classifier service on datasets and their examples."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from google.protobuf import empty_pb2
 from lastlayer.classifier.features.ingest import Prepared
 from lastlayer.classifier.service import messages, pagination, requests
 from lastlayer.classifier.service.handlers import Context, HandlerServicer, answer_stream
-from lastlayer.classifier.service.validation import check_label, check_name
+from lastlayer.classifier.service.validation import check_name
 from lastlayer.rpc.server.deadlines import deadline_of
 from lastlayer.v1 import classifier_pb2, types_pb2
 
@@ -29,8 +30,15 @@ class DatasetMethods(HandlerServicer):
             ) -> tuple[classifier_pb2.AddExamplesRequest, Prepared]:
                 name = dataset.read(request.dataset)
                 requests.check_count("examples", len(request.examples), least=0)
-                ingest.begin(name, thumbnails=not request.no_thumbnails, views=requests.read_views(request.views))
-                return request, await ingest.prepare(await asyncio.to_thread(requests.read_offered, request.examples))
+                ingest.begin(
+                    name,
+                    thumbnails=not request.no_thumbnails,
+                    views=requests.read_views(request.views),
+                    multi_label=request.multi_label,
+                )
+                multi_label = await ingest.is_multi_label()
+                read = functools.partial(requests.read_offered, multi_label=multi_label)
+                return request, await ingest.prepare(await asyncio.to_thread(read, request.examples))
 
             async with answer_stream(request_iterator, prepare, in_order=True) as answers:
                 async for request, prepared in answers:
@@ -65,7 +73,8 @@ class DatasetMethods(HandlerServicer):
             self._handlers.examples.relabel,
             check_name("dataset", request.dataset),
             requests.read_selectors(request.examples),
-            check_label("label", request.label),
+            # Whether several are accepted, the dataset says.
+            requests.check_labels("", request, multi_label=bool(request.labels or not request.label.strip())),
         )
         return classifier_pb2.RelabelExamplesResponse(changed_count=changed, dataset=messages.to_dataset(dataset))
 

@@ -42,6 +42,7 @@ class ExampleUpload(Exchange[classifier_pb2.AddExamplesRequest, classifier_pb2.A
         thumbnails: bool,
         patience: Patience,
         views: Sequence[str] = (),
+        multi_label: bool = False,
     ) -> None:
         """`patience` bounds how long the server may answer nothing. `views` are names out of `messages.VIEWS`; those of
         the dataset where there are none.
@@ -50,6 +51,7 @@ class ExampleUpload(Exchange[classifier_pb2.AddExamplesRequest, classifier_pb2.A
         self._dataset = dataset
         self._thumbnails = thumbnails
         self._views = [VIEWS[view] for view in views]
+        self._multi_label = multi_label
         self._items = self._hashed(examples)
         self._again: deque[_Item] = deque()  # sent on a stream that broke, and unanswered
         self._needed: deque[_Item] = deque()  # the server asked for their content
@@ -81,7 +83,10 @@ class ExampleUpload(Exchange[classifier_pb2.AddExamplesRequest, classifier_pb2.A
                 request = self._empty_request()
                 request.examples.extend(
                     classifier_pb2.Example(
-                        id=wire_name(item.name), label=item.example.label, content_sha256=item.sha256
+                        id=wire_name(item.name),
+                        label=item.example.label,
+                        labels=item.example.labels,
+                        content_sha256=item.sha256,
                     )
                     for item in asked
                 )
@@ -90,7 +95,10 @@ class ExampleUpload(Exchange[classifier_pb2.AddExamplesRequest, classifier_pb2.A
 
     def _empty_request(self) -> classifier_pb2.AddExamplesRequest:
         return classifier_pb2.AddExamplesRequest(
-            dataset=self._dataset, no_thumbnails=not self._thumbnails, views=self._views
+            dataset=self._dataset,
+            no_thumbnails=not self._thumbnails,
+            views=self._views,
+            multi_label=self._multi_label,
         )
 
     def _take_unasked(self) -> Iterator[_Item]:
@@ -117,7 +125,9 @@ class ExampleUpload(Exchange[classifier_pb2.AddExamplesRequest, classifier_pb2.A
             if items and size + len(content) > MAX_BYTES:  # its size was not known, or it has grown since
                 break
             self._needed.popleft()
-            request.examples.add(id=wire_name(item.name), label=item.example.label, content=content)
+            request.examples.add(
+                id=wire_name(item.name), label=item.example.label, labels=item.example.labels, content=content
+            )
             items.append(item)
             size += len(content)
         if not items:
@@ -150,4 +160,4 @@ def _read(item: _Item) -> bytes:
 
 
 def _failure(example: LabelledImage, name: str, error: ImageError) -> ExampleOutcome:
-    return ExampleOutcome(name, example.label, "failed", error=error)
+    return ExampleOutcome(name, example.label, "failed", error=error, labels=example.labels or ())
