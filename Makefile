@@ -91,7 +91,7 @@ docs: .venv/docs .venv-protos/installed ## write the generated parts of pages, a
 	$(BIN)/python -m tools.docs write
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
-rivals: .venv-mlserver/installed .venv-bentoml/installed ## install what benchmarks.featurize --rivals measures
+rivals: .venv-mlserver/installed .venv-bentoml/installed ## install what benchmarks.services.featurize --rivals measures
 
 lock: ## resolve the lock files anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header requirements/protos.in -o requirements/protos.txt

@@ -28,8 +28,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.heads.taps import featurize
 from benchmarks.load.processes import machine
-from benchmarks.taps import featurize
 from lastlayer.classifier.domain.head import Head
 from lastlayer.classifier.domain.views import mean_over
 from lastlayer.classifier.evaluation.intervals import inflate

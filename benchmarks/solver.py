@@ -106,7 +106,7 @@ def _photos(folder: str) -> tuple[Array, Array]:
     kept = Path(tempfile.gettempdir()) / f"lastlayer-solver-{os.getuid()}" / f"{folder}-{_TAP}.npz"
     if not kept.exists():
         os.environ |= {"LASTLAYER_MIRROR": str(_SHARED / "models"), "TF_CPP_MIN_LOG_LEVEL": "3"}
-        from benchmarks.taps import featurize  # TensorFlow, which is not in the processes that are measured
+        from benchmarks.heads.taps import featurize  # TensorFlow, which is not in the processes that are measured
         from lastlayer.client.data.labelled import read_data
 
         labels, taps = featurize(read_data(_SHARED / "data" / folder, None).examples, "googlenet")

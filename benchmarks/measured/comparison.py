@@ -1,4 +1,4 @@
-"""The tables of `benchmarks.featurize`: what was measured, and beside it what is wanted."""
+"""The tables of `benchmarks.services.featurize`: what was measured, and beside it what is wanted."""
 
 from collections.abc import Mapping
 from itertools import product

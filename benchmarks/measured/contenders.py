@@ -1,4 +1,4 @@
-"""What `benchmarks.featurize` measures: our service and its ceilings in each configuration, and the rivals."""
+"""What `benchmarks.services.featurize` measures: our service and its ceilings in each configuration, and the rivals."""
 
 import importlib.util
 import sys

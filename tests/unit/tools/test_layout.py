@@ -22,12 +22,19 @@ ALLOWED_ABOVE = {
 
 def folders() -> list[Path]:
     """The folders of our packages that hold code."""
-    found = [folder for package in PACKAGES for folder in (package, *package.rglob("*")) if folder.is_dir()]
-    return [folder for folder in found if folder.name != "__pycache__"]
+    found = [folder for package in PACKAGES for folder in (package, *package.rglob("*"))]
+    return [folder for folder in found if folder.is_dir() and is_ours(folder)]
+
+
+def is_ours(entry: Path) -> bool:
+    """Whether it is more than what an import, or a folder that an earlier commit had, left behind."""
+    if entry.is_dir():
+        return entry.name != "__pycache__" and any(is_ours(inner) for inner in entry.iterdir())
+    return True
 
 
 def entries(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir() if entry.name != "__pycache__")
+    return sorted(entry.name for entry in folder.iterdir() if is_ours(entry))
 
 
 def test_no_folder_has_more_entries_than_can_be_taken_in_at_a_glance() -> None:

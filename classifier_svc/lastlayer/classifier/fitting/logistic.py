@@ -9,19 +9,20 @@ halved, so that C is 2 / l2.
 
 The folds of a cross-validation differ only in which examples count. `fit_logistic` computes their products with the
 features together, which takes hardly longer than those of one fold. Its method is L-BFGS (Nocedal and Wright, Numerical
-Optimization, 2nd edition, algorithm 7.4) with Armijo backtracking. The coordinates are scaled so that the curvature is
-about 1 in each, which makes weak penalties converge in tens of steps rather than hundreds; the features are rotated
-into their principal directions for that. `benchmarks/solver.py` compares it with scikit-learn.
+Optimization, 2nd edition, algorithm 7.4) with Armijo backtracking, in coordinates in which the curvature is about 1
+(`fitting.coordinates`), which makes weak penalties converge in tens of steps rather than hundreds.
+`benchmarks/solver.py` compares it with scikit-learn.
 """
 
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from lastlayer.classifier.domain.arrays import Array, Indices
+from lastlayer.classifier.fitting.coordinates import Coordinates, ScaledColumns
 from lastlayer.classifier.fitting.feature_blocks import FeatureBlocks
 
 _HISTORY: Final = 10
@@ -44,6 +45,7 @@ def fit_single(
     l2: float,
     *,
     tolerance: float,
+    coordinates: Coordinates | None = None,
     callback: Callable[[], None] = lambda: None,
 ) -> Array:
     """Return the solution of one regression, float64 [r + 1, c]: weights, and in the last row the biases.
@@ -60,7 +62,18 @@ def fit_single(
         callback()
         start = _fit_scikit_learn(features, y, class_count, sample_weight, l2)[:, None]
     weight = sample_weight[:, None]
-    return fit_logistic(features, y, class_count, weight, l2, tolerance=tolerance, start=start, callback=callback)[:, 0]
+    solutions = fit_logistic(
+        features,
+        y,
+        class_count,
+        weight,
+        l2,
+        tolerance=tolerance,
+        coordinates=coordinates,
+        start=start,
+        callback=callback,
+    )
+    return solutions[:, 0]
 
 
 def fit_logistic(
@@ -71,36 +84,36 @@ def fit_logistic(
     l2: float | Array,
     *,
     tolerance: float,
+    coordinates: Coordinates | None = None,
     start: Array | None = None,
     callback: Callable[[], None] = lambda: None,
 ) -> Array:
     """Return the solutions of p regressions, [r + 1, p, c]: weights, and in the last row the biases.
 
-    `features` is [n, r], rotated (see `fitting.pca`); the solutions have their precision. `y` is [n], the classes'
-    indices. `sample_weight`, [n, p], is how much each example counts in each regression, 0 for those that are left out.
-    `l2` is the penalty of all regressions, or of each, [p].
+    `features` is [n, r], rotated (see `fitting.pca`) unless `coordinates` are given; solutions have their precision.
+    `y` is [n], the classes' indices. `sample_weight`, [n, p], is how much each example counts in each regression, 0 for
+    those that are left out. `l2` is the penalty of all regressions, or of each, [p].
 
-    A regression is done once the Euclidean length of its gradient, in the scaled coordinates, is at most `tolerance`.
-    Its objective is then about half the square of that above the minimum, as the curvature is about 1. Single precision
-    reaches about 1e-3; a regression that gets no further ends, too.
+    A regression is done once the Euclidean length of its gradient, in the coordinates, is at most `tolerance`. Its
+    objective is then about half the square of that above the minimum, as the curvature is about 1. Single precision
+    reaches about 1e-3; a regression that gets no further ends, too. `coordinates` are `ScaledColumns` unless given.
 
     `start`, [r + 1, p, c], is where to begin, such as the solutions for a similar penalty. `callback` is called at
     least once a step, and may raise to end the work.
     """
-    return minimize(_Objective(features, y, class_count, sample_weight, l2, callback), tolerance=tolerance, start=start)
+    if coordinates is None:
+        l2_share = float(np.mean(l2) / sample_weight.sum(0).mean())
+        coordinates = ScaledColumns(features, class_count, l2_share, callback)
+    objective = _Objective(features, y, class_count, sample_weight, l2, coordinates, callback)
+    return minimize(objective, coordinates, features.dtype, tolerance=tolerance, start=start)
 
 
 class Objective(Protocol):
-    """The objectives of p regressions, and their gradients, as functions of scaled weights and biases."""
+    """The objectives of p regressions, and their gradients, as functions of the coordinates of weights and biases."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """[r + 1, p, c], of what it is a function of."""
-        ...
-
-    @property
-    def scale(self) -> Array:
-        """[r + 1, 1, 1]: what scaled weights and biases are multiplied by. It has the precision of the solutions."""
         ...
 
     def __call__(self, point: Array) -> tuple[Array, Array]:
@@ -108,11 +121,18 @@ class Objective(Protocol):
         ...
 
 
-def minimize(objective: Objective, *, tolerance: float, start: Array | None = None) -> Array:
-    """Return where the objectives of p regressions are least, [r + 1, p, c], by L-BFGS; see `fit_logistic`."""
-    scale = objective.scale
-    precision = scale.dtype
-    point = np.zeros(objective.shape, precision) if start is None else (start / scale).astype(precision)
+def minimize(
+    objective: Objective,
+    coordinates: Coordinates,
+    precision: np.dtype[Any],
+    *,
+    tolerance: float,
+    start: Array | None = None,
+) -> Array:
+    """Return the weights at which the objectives of p regressions are least, [r + 1, p, c]; see `fit_logistic`."""
+    point = np.zeros(objective.shape, precision)
+    if start is not None:
+        point = coordinates.to_point(start.astype(precision, copy=False))
     value, gradient = objective(point)
     history: deque[tuple[Array, Array, Array]] = deque(maxlen=_HISTORY)
     gamma = np.ones(len(value))
@@ -142,8 +162,7 @@ def minimize(objective: Objective, *, tolerance: float, start: Array | None = No
         history.append((moved, turned, np.where(useful, 1 / np.where(useful, curvature, 1), 0)))
         gamma = np.where(useful, curvature / np.where(useful, length, 1), gamma)
         point, value, gradient = trial, trial_value, trial_gradient
-    solutions: Array = point * scale
-    return solutions
+    return coordinates.to_weights(point)
 
 
 def iterate_logits(
@@ -179,7 +198,7 @@ def _fit_scikit_learn(features: FeatureBlocks, y: Indices, class_count: int, sam
 
 
 class _Objective:
-    """The objectives of p regressions, and their gradients, as functions of scaled weights and biases."""
+    """The objectives of p regressions, and their gradients, as functions of the coordinates of weights and biases."""
 
     def __init__(
         self,
@@ -188,32 +207,23 @@ class _Objective:
         class_count: int,
         sample_weight: Array,
         l2: float | Array,
+        coordinates: Coordinates,
         callback: Callable[[], None],
     ) -> None:
         total = sample_weight.sum(0)
-        count, rank = features.shape
-        self.shape = (rank + 1, sample_weight.shape[1], class_count)
+        self.shape = (features.shape[1] + 1, sample_weight.shape[1], class_count)
         """[r + 1, p, c], of what it is a function of."""
         self._features = features
         self._y = y
+        self._coordinates = coordinates
         self._callback = callback
         self._share = (sample_weight / total).astype(features.dtype)
-        # The curvature of softmax is p (1 - p) for a class of probability p, 1 / c at the start; in a direction of the
-        # features it is that times their variance. The penalty adds its own.
-        curvature = (1 - 1 / class_count) / class_count
-        squares = np.zeros(rank)
-        for _, block in features.blocks(1):
-            callback()
-            squares += np.einsum("nr,nr->r", block, block, dtype=np.float64)
-        scale = np.append(1 / np.sqrt(curvature * squares / count + np.mean(l2) / total.mean()), 1 / np.sqrt(curvature))
-        self.scale = scale.astype(features.dtype)[:, None, None]
-        """[r + 1, 1, 1]: what scaled weights and biases are multiplied by."""
         self._penalty = (l2 / total).astype(features.dtype)[:, None]
 
     def __call__(self, point: Array) -> tuple[Array, Array]:
         """Return the objectives, float64 [p], and their gradients, [r + 1, p, c], at a point [r + 1, p, c]."""
         rank, fits, classes = self.shape[0] - 1, *self.shape[1:]
-        weights = point * self.scale
+        weights = self._coordinates.to_weights(point)
         losses, slopes = np.zeros(fits), np.zeros(self.shape)
         flat = weights[:rank].reshape(rank, fits * classes)
         # What is computed for an example is used while it is at hand: its features are read once.
@@ -236,8 +246,7 @@ class _Objective:
         penalised = self._penalty * weights[:rank]
         losses += _dot(penalised, weights[:rank]) / 2
         gradient[:rank] += penalised
-        gradient *= self.scale
-        return losses, gradient
+        return losses, self._coordinates.to_gradient(gradient)
 
 
 def _two_loops(gradient: Array, history: deque[tuple[Array, Array, Array]], gamma: Array) -> Array:

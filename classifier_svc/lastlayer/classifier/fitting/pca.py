@@ -16,7 +16,7 @@ from lastlayer.classifier.domain.arrays import Array
 
 MAX_COLUMNS: Final = 1024
 """The most columns that are rotated together. The eigenvectors of more take seconds, in which a training can neither
-tell how far it is nor be cancelled. Wider features are rotated in parts: the fit is as exact, and a little slower."""
+tell how far it is nor be cancelled. Wider features are rotated in parts: `fitting.coordinates` does the rest."""
 
 _PRECISE_SIZE: Final = 20_000_000
 """Up to this many numbers the rotation is computed in double precision."""

@@ -269,6 +269,7 @@ class SearchedAuto:
             self._sample_weight,
             l2,
             tolerance=_FINAL_TOLERANCE,
+            coordinates=self._search.coordinates(candidate, l2),
             callback=self._progress,
         )
         if self._discriminant_temperature is not None:
@@ -336,7 +337,8 @@ class SearchedAuto:
         many = len(self._y) * self._class_count > MANY_LOGITS
         tolerance = _MANY_TOLERANCE if many else _VALIDATION_TOLERANCE
         l2 = np.array([choice.l2 for _, choice in members])
-        solutions = self._search.fit(features, self._y, sample_weight, l2, tolerance)
+        coordinates = self._search.coordinates(members[0][1].candidate, float(l2.mean()))
+        solutions = self._search.fit(features, self._y, sample_weight, l2, tolerance, coordinates=coordinates)
         for rows, of_all in iterate_logits(features, solutions, self._progress):
             for number, (fold, _) in enumerate(members):
                 own = assigned[rows] == fold

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from lastlayer.classifier.domain.arrays import Array, Indices
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError
 from lastlayer.classifier.domain.head import square_root, unit_length
+from lastlayer.classifier.fitting.coordinates import Coordinates, Decorrelated, pays_decorrelating
 from lastlayer.classifier.fitting.feature_blocks import FeatureBlocks
 from lastlayer.classifier.fitting.folds import assign_folds, choose_fold_count, stratified_sample
 from lastlayer.classifier.fitting.logistic import fit_logistic, iterate_logits
@@ -145,13 +146,22 @@ def fit_everything(
     rank = min(_MOST_KEPT // count, max(_LEAST_RANK, _MOST_PRODUCTS // (count * class_count)))
     reduced = Candidate(candidate.taps, tuple(keep_largest(candidate.parts, rank)), candidate.views)
     held_out = stratified_sample(y, min(_HELD_OUT, int(_HELD_OUT_SHARE * count), len(y) // 2), SEED)
+    of_sample = reduced.values(slice(None), np.float32)
+
+    def coordinates(weights: Array) -> Coordinates | None:
+        """Those by the sample, as good for all."""
+        if not pays_decorrelating(len(reduced.parts), *of_sample.shape):
+            return None
+        return Decorrelated(of_sample, class_count, l2 / float(weights.sum()), progress)
+
     start = fit_logistic(
-        reduced.values(slice(None), np.float32),
+        of_sample,
         y,
         class_count,
         _leave_out(sample_weight, held_out),
         l2,
         tolerance=_TOLERANCE,
+        coordinates=coordinates(sample_weight),
         callback=progress,
     )
     progress.stage(f"reading all {count:,} examples", 0.5, 0.75)
@@ -160,6 +170,7 @@ def fit_everything(
     features = FeatureBlocks(parts, np.float32)
     fitted_weight = _leave_out(everything.sample_weight, everything.sample[held_out])
     of_held_out = reduced.values(held_out, np.float32)
+    of_everything = coordinates(everything.sample_weight)
 
     def fit(penalty: float, start: Array) -> _Attempt:
         solution = fit_logistic(
@@ -169,6 +180,7 @@ def fit_everything(
             fitted_weight,
             penalty,
             tolerance=_TOLERANCE,
+            coordinates=of_everything,
             start=start,
             callback=progress,
         )

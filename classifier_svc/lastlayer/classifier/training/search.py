@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from lastlayer.classifier.domain.arrays import Array, Indices
+from lastlayer.classifier.fitting.coordinates import Coordinates, Decorrelated, pays_decorrelating
 from lastlayer.classifier.fitting.feature_blocks import FeatureBlocks
 from lastlayer.classifier.fitting.folds import Splits, choose_fold_count, make_splits, stratified_sample
 from lastlayer.classifier.fitting.logistic import fit_logistic, iterate_logits
@@ -233,6 +234,7 @@ class Search:
         self._sample_weight = sample_weight
         self._callback = callback
         self._tried: dict[tuple[tuple[str, ...], tuple[View, ...]], tuple[Scan, Array]] = {}
+        self._decorrelated: tuple[Candidate, Decorrelated] | None = None
 
     def scan_all(self, candidates: Sequence[Candidate], seed: int, tell: Callable[[float], None]) -> list[Scan]:
         """Return the scans of the candidates, which are given from the cheapest to the dearest.
@@ -328,10 +330,11 @@ class Search:
             return Scan(candidate, tuple(path), np.full((len(path), len(splits.validating), len(y)), np.nan))
         few = candidate if isinstance(rows, slice) or len(rows) > MAX_COLUMNS else candidate.rotated(rows)
         values = few.values(_ALL if few is not candidate else rows, np.float32)
+        coordinates = self.coordinates(few, path[len(path) // 2])
         sample_weight = splits.weights * weights[:, None]
 
         def losses_at(l2: float, start: Array | None) -> tuple[Array, float, Array]:
-            solutions = self.fit(values, y, sample_weight, l2, _TOLERANCE, start)
+            solutions = self.fit(values, y, sample_weight, l2, _TOLERANCE, coordinates=coordinates, start=start)
             losses = splits.average(_losses(values, y, solutions, self._callback))
             counted = np.broadcast_to(weights, losses.shape)[~np.isnan(losses)]
             return losses, float(np.average(losses[~np.isnan(losses)], weights=counted)), solutions
@@ -372,6 +375,20 @@ class Search:
             if mean > min((1 - _GAIN) * tried[last][1], tried[last][1] - _NEGLIGIBLE):
                 return
 
+    def coordinates(self, candidate: Candidate, l2: float) -> Coordinates | None:
+        """Return in which coordinates to fit a candidate's features with penalties of about `l2`, see `fit_logistic`.
+
+        None where those that it chooses are as good. Those of one candidate are kept.
+        """
+        columns = sum(part.values.shape[1] for part in candidate.parts)
+        if not pays_decorrelating(len(candidate.parts), len(self._y), columns):
+            return None
+        if self._decorrelated is None or self._decorrelated[0] is not candidate:
+            l2_share = l2 / float(self._sample_weight.sum())
+            values = candidate.values(_ALL, np.float32)
+            self._decorrelated = candidate, Decorrelated(values, self._class_count, l2_share, self._callback)
+        return self._decorrelated[1]
+
     def fit(
         self,
         features: FeatureBlocks,
@@ -379,6 +396,8 @@ class Search:
         sample_weight: Array,
         l2: float | Array,
         tolerance: float,
+        *,
+        coordinates: Coordinates | None = None,
         start: Array | None = None,
     ) -> Array:
         """Return the solutions of p regressions, [r + 1, p, c]; see `fit_logistic`. `sample_weight` is [n, p]."""
@@ -389,6 +408,7 @@ class Search:
             sample_weight,
             l2,
             tolerance=tolerance,
+            coordinates=coordinates,
             start=start,
             callback=self._callback,
         )

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import struct
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,8 @@ def test_what_cannot_be_copied(url: str, sentence: str, status: int, tmp_path: P
 def test_a_damaged_store_makes_no_backup(store: str, tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     content = bytearray(file.read_bytes())
-    content[4096:4196] = os.urandom(100)  # the root of the table
+    [page] = struct.unpack(">H", content[16:18])
+    content[page : page + 100] = os.urandom(100)  # the root of the first table
     file.write_bytes(content)
     with pytest.raises(BackupError, match=r"store.db` (is damaged|cannot be copied)"):
         back_up(store, tmp_path / "copy.db")

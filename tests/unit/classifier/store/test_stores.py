@@ -1,6 +1,8 @@
 """Datasets and models in a real SQLite database: what is kept, counted, refused, and noticed as damaged."""
 
+import contextlib
 import os
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +61,20 @@ def test_an_acknowledgement_means_on_disk(database: Database) -> None:
         assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
         assert connection.scalar(sa.text("PRAGMA synchronous")) == 2
         assert connection.scalar(sa.text("PRAGMA foreign_keys")) == 1
+
+
+def test_pages_hold_several_vectors_and_an_older_store_keeps_its_pages(tmp_path: Path, database: Database) -> None:
+    with database.reading() as connection:
+        assert connection.scalar(sa.text("PRAGMA page_size")) == 16384
+        assert connection.scalar(sa.text("PRAGMA wal_autocheckpoint")) == 1024
+    with contextlib.closing(sqlite3.connect(tmp_path / "older.db")) as older:
+        older.executescript("PRAGMA page_size = 4096; CREATE TABLE x (y); DROP TABLE x")
+    opened = Database(f"sqlite:///{tmp_path}/older.db")
+    DatasetStore(opened).add("d", BACKBONE, [example(1, "x")])
+    with opened.reading() as connection:
+        assert connection.scalar(sa.text("PRAGMA page_size")) == 4096
+        assert connection.scalar(sa.text("PRAGMA wal_autocheckpoint")) == 4096
+    opened.close()
 
 
 def test_examples_are_kept_once_and_in_order(datasets: DatasetStore) -> None:

@@ -12,14 +12,12 @@ from typing import Final
 import numpy as np
 
 from lastlayer.classifier.domain.arrays import Array
+from lastlayer.classifier.fitting.coordinates import Coordinates, ScaledColumns
 from lastlayer.classifier.fitting.feature_blocks import FeatureBlocks
 from lastlayer.classifier.fitting.logistic import minimize
 
 _MOST_NUMBERS: Final = 2_000_000
 """The most weights that are fitted together: L-BFGS keeps some twenty times as many numbers."""
-
-_CURVATURE: Final = 0.25
-"""That of the cross-entropy at the start, where all probabilities are a half."""
 
 
 def fit_sigmoid(
@@ -29,6 +27,7 @@ def fit_sigmoid(
     l2: Array,
     *,
     tolerance: float,
+    coordinates: Coordinates | None = None,
     start: Array | None = None,
     callback: Callable[[], None] = lambda: None,
 ) -> Array:
@@ -36,17 +35,19 @@ def fit_sigmoid(
 
     `features` is [n, r], rotated (see `fitting.pca`); the solutions have their precision. `targets`, [n, c], is 1 where
     an example has a label and 0 where it has not. `sample_weight`, [n, p], is how much each example counts in each of p
-    fits, 0 for those that are left out. `l2` is the penalty of each label, [c] or [p, c]. `tolerance`, `start` and
-    `callback` are as for `fit_logistic`.
+    fits, 0 for those that are left out. `l2` is the penalty of each label, [c] or [p, c]. `tolerance`,
+    `coordinates`, `start` and `callback` are as for `fit_logistic`; a label is curved as two classes are.
     """
     fits, labels = sample_weight.shape[1], targets.shape[1]
     together = max(1, _MOST_NUMBERS // ((features.shape[1] + 1) * fits))
     solutions = np.empty((features.shape[1] + 1, fits, labels), features.dtype)
+    if coordinates is None:
+        coordinates = ScaledColumns(features, 2, float(np.mean(l2) / sample_weight.sum(0).mean()), callback)
     for first in range(0, labels, together):
         some = slice(first, first + together)
-        objective = _Objective(features, targets[:, some], sample_weight, l2[..., some], callback)
+        objective = _Objective(features, targets[:, some], sample_weight, l2[..., some], coordinates, callback)
         begin = None if start is None else start[:, :, some].reshape(objective.shape)
-        found = minimize(objective, tolerance=tolerance, start=begin)
+        found = minimize(objective, coordinates, features.dtype, tolerance=tolerance, start=begin)
         solutions[:, :, some] = found.reshape(len(found), fits, -1)
     return solutions
 
@@ -77,29 +78,27 @@ class _Objective:
     """The objectives of p * c regressions, and their gradients, each by itself."""
 
     def __init__(
-        self, features: FeatureBlocks, targets: Array, sample_weight: Array, l2: Array, callback: Callable[[], None]
+        self,
+        features: FeatureBlocks,
+        targets: Array,
+        sample_weight: Array,
+        l2: Array,
+        coordinates: Coordinates,
+        callback: Callable[[], None],
     ) -> None:
         total = sample_weight.sum(0)  # [p]
-        count, rank = features.shape
         self._fits, self._labels = sample_weight.shape[1], targets.shape[1]
-        self.shape = (rank + 1, self._fits * self._labels, 1)
+        self.shape = (features.shape[1] + 1, self._fits * self._labels, 1)
         self._features = features
         self._targets = targets.astype(features.dtype)
         self._share = (sample_weight / total).astype(features.dtype)
+        self._coordinates = coordinates
         self._callback = callback
-        squares = np.zeros(rank)
-        for _, block in features.blocks(1):
-            callback()
-            squares += np.einsum("nr,nr->r", block, block, dtype=np.float64)
-        scale = np.append(
-            1 / np.sqrt(_CURVATURE * squares / count + np.mean(l2) / total.mean()), 1 / np.sqrt(_CURVATURE)
-        )
-        self.scale = scale.astype(features.dtype)[:, None, None]
         self._penalty = (l2 / total[:, None]).astype(features.dtype).reshape(-1, 1)  # [p * c, 1]
 
     def __call__(self, point: Array) -> tuple[Array, Array]:
         rank, fits, labels = self.shape[0] - 1, self._fits, self._labels
-        weights = (point * self.scale)[:, :, 0]
+        weights = self._coordinates.to_weights(point)[:, :, 0]
         losses, slopes = np.zeros((fits, labels)), np.zeros((rank + 1, fits * labels))
         for rows, block in self._features.blocks(fits * labels):
             self._callback()
@@ -113,9 +112,8 @@ class _Objective:
             flat = residuals.reshape(len(residuals), -1)
             slopes[:rank] += block.T @ flat
             slopes[rank] += flat.sum(0)
-        gradient: Array = slopes.astype(point.dtype)
+        gradient = slopes.astype(point.dtype)
         penalised = self._penalty[:, 0] * weights[:rank]
         values = losses.ravel() + np.einsum("rp,rp->p", penalised, weights[:rank], dtype=np.float64) / 2
         gradient[:rank] += penalised
-        gradient *= self.scale[:, :, 0]
-        return values, gradient[:, :, None]
+        return values, self._coordinates.to_gradient(gradient[:, :, None])

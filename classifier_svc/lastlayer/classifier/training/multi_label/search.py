@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lastlayer.classifier.domain.arrays import Array, Indices
-from lastlayer.classifier.fitting.feature_blocks import FeatureBlocks
+from lastlayer.classifier.fitting.coordinates import Coordinates, Decorrelated, pays_decorrelating
 from lastlayer.classifier.fitting.multi_label.sigmoid import fit_sigmoid, iterate_scores, losses_of
 from lastlayer.classifier.training.progress import TrainingProgress
-from lastlayer.classifier.training.search import L2_BOUNDS, L2_PATH
+from lastlayer.classifier.training.search import L2_BOUNDS, L2_PATH, Candidate
 
 _STEP: Final = 10.0**0.5
 
@@ -68,9 +68,13 @@ def _least(path: Array, objectives: Array) -> float:
 class LabelSearch:
     """Cross-validates labels on features."""
 
-    def __init__(self, features: FeatureBlocks, targets: Array, folds: Indices, progress: TrainingProgress) -> None:
-        """`features` is [n, r], rotated, `targets` [n, c], 1 where an example has a label; `folds` [n]."""
-        self._features = features
+    def __init__(self, candidate: Candidate, targets: Array, folds: Indices, progress: TrainingProgress) -> None:
+        """`candidate` has the features of n examples; `targets`, [n, c], is 1 where they have a label; `folds` [n]."""
+        self._features = features = candidate.values(slice(None), np.float32)
+        self.coordinates: Coordinates | None = None
+        """In which coordinates to fit; None where those that a fit chooses are as good."""
+        if pays_decorrelating(len(candidate.parts), *features.shape):
+            self.coordinates = Decorrelated(features, 2, _LIKELY_L2 / len(folds), progress)
         self._targets = targets
         self._folds = folds
         self._numbers = np.unique(folds)
@@ -101,6 +105,7 @@ class LabelSearch:
             self._weights,
             penalties,
             tolerance=_TOLERANCE,
+            coordinates=self.coordinates,
             start=start,
             callback=self._progress,
         )
@@ -109,9 +114,16 @@ class LabelSearch:
 
     def logits(self, l2: Array, tolerance: float) -> Array:
         """Return the out-of-fold logits of all examples, float64 [n, c]; `l2` is of each fold and label, [f, c]."""
-        return self._own_logits(
-            fit_sigmoid(self._features, self._targets, self._weights, l2, tolerance=tolerance, callback=self._progress)
+        solutions = fit_sigmoid(
+            self._features,
+            self._targets,
+            self._weights,
+            l2,
+            tolerance=tolerance,
+            coordinates=self.coordinates,
+            callback=self._progress,
         )
+        return self._own_logits(solutions)
 
     def _own_logits(self, solutions: Array) -> Array:
         """Return the logits of each example by the fit that it is left out of, float64 [n, c]."""

@@ -24,6 +24,7 @@ from lastlayer.classifier.evaluation.multi_label.thresholds import (
     calibrate_labels,
     choose_label_thresholds,
 )
+from lastlayer.classifier.fitting.coordinates import Coordinates
 from lastlayer.classifier.fitting.multi_label.folds import assign_label_folds, choose_fold_count
 from lastlayer.classifier.fitting.multi_label.sigmoid import fit_sigmoid
 from lastlayer.classifier.training.auto import FAMILIAR_EXAMPLES, AutoTrainer, find_familiar
@@ -158,7 +159,7 @@ class _LabelTraining:
         rooted = trainer.rooted
         [candidate] = trainer.build_candidates(rooted, views)
         self._progress.stage("choosing the regularisation of each label", 0.05, 0.6)
-        search = LabelSearch(candidate.values(_ALL, np.float32), self._y, self._folds, self._progress)
+        search = LabelSearch(candidate, self._y, self._folds, self._progress)
         scan = self._scan(candidate, search)
         l2 = scan.choose_l2()
         self._progress.stage("cross-validating", 0.6, 0.85)
@@ -168,7 +169,7 @@ class _LabelTraining:
             calibrated.probabilities, self._targets[:, self._told], self._folds, min_precision
         )
         self._progress.stage("fitting all images", 0.85, 1)
-        head = self._fit(candidate, l2, calibrated.temperatures, chosen, rooted, unfamiliar_share)
+        head = self._fit(candidate, search.coordinates, l2, calibrated.temperatures, chosen, rooted, unfamiliar_share)
         self._progress.tell(1)
         decisions = self._decide(calibrated.probabilities, chosen)
         own = np.flatnonzero(self._told)
@@ -204,8 +205,7 @@ class _LabelTraining:
         found: list[tuple[Candidate, LabelScan]] = []
         for views in every:
             [candidate] = trainer.build_candidates(trainer.rooted, views)
-            features = candidate.values(_ALL, np.float32)
-            found.append((candidate, LabelSearch(features, self._y[rows], self._folds[rows], self._progress).scan()))
+            found.append((candidate, LabelSearch(candidate, self._y[rows], self._folds[rows], self._progress).scan()))
         best = int(np.argmin([scan.mean().min() for _, scan in found]))
         trials = [
             self._trial(candidate, scan, len(rows), chosen=number == best)
@@ -227,7 +227,7 @@ class _LabelTraining:
             return search.scan()
         few = candidate.rotated(rows)
         folds = assign_label_folds(self._targets[rows], choose_fold_count(len(rows)), SEED)
-        scan = LabelSearch(few.values(_ALL, np.float32), self._y[rows], folds, self._progress).scan()
+        scan = LabelSearch(few, self._y[rows], folds, self._progress).scan()
         if self._many:
             return scan
         centre = float(np.exp(np.log(scan.choose_l2()).mean()))
@@ -245,6 +245,7 @@ class _LabelTraining:
     def _fit(
         self,
         candidate: Candidate,
+        coordinates: Coordinates | None,
         l2: Array,
         temperatures: Array,
         chosen: LabelThresholds,
@@ -254,7 +255,13 @@ class _LabelTraining:
         features = candidate.values(_ALL, np.float64)
         count = len(self._targets)
         solution = fit_sigmoid(
-            features, self._y, np.ones((count, 1)), l2, tolerance=_FINAL_TOLERANCE, callback=self._progress
+            features,
+            self._y,
+            np.ones((count, 1)),
+            l2,
+            tolerance=_FINAL_TOLERANCE,
+            coordinates=coordinates,
+            callback=self._progress,
         )[:, 0]
         own_weights, own_biases = candidate.restore(solution / temperatures)
         weights = np.zeros((len(own_weights), len(self._labels)), np.float32)

@@ -1,4 +1,4 @@
-"""Prints what it costs to make pixels of a JPEG, and where that goes: `python -m benchmarks.decode`.
+"""Prints what it costs to make pixels of a JPEG, and where that goes: `python -m benchmarks.services.decode`.
 
 Photos of 500 x 375 and of 12 megapixels (the same ones, enlarged) become 224 x 224 pixels, as the featurizer does it:
 the whole of it, then the checks of the file's structure, the decoder and the scaling by themselves. Where simplejpeg is

@@ -1,7 +1,7 @@
-"""Prints how fast `featurizer embed` is beside decoding and network alone: `python -m benchmarks.embed`.
+"""Prints how fast `featurizer embed` is beside decoding and network alone: `python -m benchmarks.services.embed`.
 
-The ceiling is a process that decodes and runs the network, and does nothing else; see `benchmarks.featurize`. The two
-are measured in turn, round by round, and ratios are of the same round. A run of `embed` is timed from its first
+The ceiling is a process that decodes and runs the network, and does nothing else; see `benchmarks.services.featurize`.
+The two are measured in turn, round by round, and ratios are of the same round. A run of `embed` is timed from its first
 finished shard to its last: what comes before is the start, which a run of millions of images does not notice.
 
 With `--ray` the same goes over a Ray cluster on this machine, with an actor for each processor; run it by the Python of

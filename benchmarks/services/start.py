@@ -1,4 +1,4 @@
-"""Prints how soon services serve and the client answers, and what memory they hold: `python -m benchmarks.start`.
+"""How soon services serve and the client answers, and what memory they hold: `python -m benchmarks.services.start`.
 
 Each service is started five times, in turn with the others, with its weights on disk: how long until its health says
 SERVING, what it holds when it has nothing to do, and what its first answers take beside those afterwards. Then the

@@ -1,4 +1,4 @@
-"""Prints what whole models are as files: `python -m benchmarks.whole_models DATA --backbone googlenet`.
+"""Prints what whole models are as files: `python -m benchmarks.heads.whole_models DATA --backbone googlenet`.
 
 A model is trained on every second image of a folder, one sub-folder a class, by services that run in float32, and
 written in each format as `lastlayer export` writes it, compared on up to 200 images of the folder. Then the files, and

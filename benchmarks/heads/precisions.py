@@ -1,4 +1,4 @@
-"""Prints what heads make of features of each precision, and of another one: `python -m benchmarks.precisions DATA`.
+"""What heads make of features of each precision, and of another one: `python -m benchmarks.heads.precisions DATA`.
 
 All images of a folder, one sub-folder a class, are featurized in each precision that this machine has; in int8 where
 `featurizer quantize` has made the network (`--images` of it makes it from photos of yours). Then heads are cross-

@@ -1,5 +1,5 @@
 """Prints what a prediction costs from end to end, and what becomes of more calls than the machine can serve:
-`python -m benchmarks.predict`.
+`python -m benchmarks.services.predict`.
 
 First one image at a time, through client, classifier and featurizer, in turn with decoding and running it in a process
 that does nothing else. Then, in each round, calls that arrive at random at 0.5, 1 and 2 times the rate that 16 callers

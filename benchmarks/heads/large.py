@@ -1,4 +1,4 @@
-"""Prints what training on many examples takes, and how far it is from an exact fit: `python -m benchmarks.large`.
+"""Prints what training on many examples takes, and how far it is from an exact fit: `python -m benchmarks.heads.large`.
 
 The features are made up, block by block, at GoogLeNet's five taps or at some of them: vectors of 64 latent numbers, of
 which the class moves the mean, through a random layer with rectifiers. Each training is a process of its own, whose
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out.print(f"machine: {machine()}")
     table = Table("examples", "fitted", "sample", "seconds", "peak MB", "accuracy", "log-loss", "estimated")
     for count, exact in [*((count, True) for count in options.exact), *((count, False) for count in options.examples)]:
-        command = [sys.executable, "-m", "benchmarks.large", "--classes", str(options.classes), "--taps", *taps]
+        command = [sys.executable, "-m", "benchmarks.heads.large", "--classes", str(options.classes), "--taps", *taps]
         done = subprocess.run(
             [*command, "--one", json.dumps([count, exact])], check=True, capture_output=True, text=True
         )

@@ -1,5 +1,5 @@
 """Prints what ModelInfer of the Open Inference Protocol is to the services' own methods:
-`python -m benchmarks.protocols`.
+`python -m benchmarks.services.protocols`.
 
 Callers that send a photo each as fast as they are answered, by Predict and ModelInfer of the classifier and by
 Featurize and ModelInfer of the featurizer: the two of a service in turn, in changing order. The settings of the

@@ -1,4 +1,4 @@
-"""Prints what each network makes of some datasets, and what it costs: `python -m benchmarks.networks DATA...`.
+"""Prints what each network makes of some datasets, and what it costs: `python -m benchmarks.heads.networks DATA...`.
 
 Of each folder of photos, one sub-folder a class, `--each` images of each class are drawn at random and trained on by
 the recipe `auto`, and the rest is predicted: accuracy and log-loss with their standard errors over the draws, in which

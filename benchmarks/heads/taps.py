@@ -1,4 +1,4 @@
-"""Prints what each tap of a backbone, and each recipe, makes of a dataset: `python -m benchmarks.taps DATA`.
+"""Prints what each tap of a backbone, and each recipe, makes of a dataset: `python -m benchmarks.heads.taps DATA`.
 
 The images are featurized in this process. Estimates are cross-validated. Those of the first table
 were also chosen by, which makes them a little too good; those of the recipes are nested.

@@ -1,6 +1,6 @@
 """What the page costs: predictions through the studio beside the client's, and what open tabs cost other callers.
 
-python -m benchmarks.studio [BACKBONE]     Chromium is needed for the camera; the weights where the services find them
+python -m benchmarks.services.studio [BACKBONE]     the camera needs Chromium; the weights where services find them
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Prints how fast a dataset is added, beside what the featurizer does alone: `python -m benchmarks.ingest DATA`.
+"""How fast a dataset is added, beside what the featurizer does alone: `python -m benchmarks.services.ingest DATA`.
 
 The images of a folder, one sub-folder a class, are added in some parts by the client through both services, as `client
 add` does it. In turn with each part, streams have the featurizer featurize the same images and nobody store them. Then

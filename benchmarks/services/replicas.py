@@ -1,4 +1,4 @@
-"""Prints what featurizers that have a processor each are to one that has two: `python -m benchmarks.replicas`.
+"""Prints what featurizers that have a processor each are to one that has two: `python -m benchmarks.services.replicas`.
 
 One process is pinned to two processors, two others to one of them each, and called in turn: by 16 callers and over 4
 streams, the two behind round-robin as the classifier calls them. The callers share the same two processors. The

@@ -1,4 +1,4 @@
-"""Prints what memory, threads and files services hold while thousands of images pass: `python -m benchmarks.steady`.
+"""What memory, threads and files services hold while thousands of images pass: `python -m benchmarks.services.steady`.
 
 The images come by single calls and over streams, to the featurizer and through the classifier. Some are no images, and
 some calls are broken off. In between both processes are looked at, when nothing has been in flight for a few seconds:

@@ -1,4 +1,4 @@
-"""Prints how fast images become features: `python -m benchmarks.featurize`.
+"""Prints how fast images become features: `python -m benchmarks.services.featurize`.
 
 The ceilings are the network alone, on ready tensors (a) and with photos decoded beside it (b), in a process that does
 nothing else. The service is a real featurizer process, called over gRPC. Both are measured in each configuration that

@@ -1,4 +1,4 @@
-"""Simulates clusters that are larger than any machine at hand: `python -m benchmarks.cluster`.
+"""Simulates clusters that are larger than any machine at hand: `python -m benchmarks.services.cluster`.
 
 docs/explanation/scaling.md uses it.
 

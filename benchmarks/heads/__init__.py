@@ -1,0 +1,1 @@
+"""What heads make of the features of different taps, networks, precisions and sizes."""

@@ -1,0 +1,1 @@
+"""How fast services are, alone and beside others, and what they hold."""
