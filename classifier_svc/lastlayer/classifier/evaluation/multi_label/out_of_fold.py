@@ -22,6 +22,10 @@ _COUNT: Final = np.dtype("<u4")
 _PROBABILITY: Final = np.dtype("<f4")
 
 
+_MOST_PROBABLE: Final = 0.18
+"""A label is suspicious where it is at most as probable as that: its logit is -1.5, as in `evaluation.out_of_fold`."""
+
+
 @dataclass(frozen=True)
 class DoubtfulLabel:
     """A label that an image has, or lacks, against what was predicted for it out of fold."""
@@ -67,9 +71,9 @@ class OutOfFoldLabels:
     def suspicious(self) -> list[DoubtfulLabel]:
         """Return the labels that are probably wrong, the most improbable first, by confident learning of each label.
 
-        A label that an image has is suspicious where its absence is the more probable, and as probable as it is on
-        average for the images without it; one that it lacks likewise (Northcutt, Jiang and Chuang, Confident Learning,
-        2021, for two classes).
+        A label that an image has is suspicious where its absence is far more probable (see `_MOST_PROBABLE`), and as
+        probable as it is on average for the images without it; one that it lacks likewise (Northcutt, Jiang and Chuang,
+        Confident Learning, 2021, for two classes).
         """
         p, has = self._probabilities, self._targets
         counts = has.sum(0)
@@ -77,8 +81,8 @@ class OutOfFoldLabels:
         of_havers = sums[0] / np.maximum(counts, 1)
         of_others = sums[1] / np.maximum(len(has) - counts, 1)
         told = (counts >= LEAST_OF_EACH) & (len(has) - counts >= LEAST_OF_EACH)
-        wrong = np.where(has, (p < 0.5) & (1 - p >= of_others), (p > 0.5) & (p >= of_havers))
-        return self._list(wrong & told)
+        wrong = np.where(has, 1 - p >= of_others, p >= of_havers)
+        return self._list(wrong & told & (np.where(has, p, 1 - p) <= _MOST_PROBABLE))
 
     def _list(self, chosen: npt.NDArray[np.bool_]) -> list[DoubtfulLabel]:
         rows, labels = np.nonzero(chosen)

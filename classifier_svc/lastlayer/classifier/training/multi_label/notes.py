@@ -1,12 +1,16 @@
 """What a user should know of a multi-label training beside its numbers, one sentence a note."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lastlayer.classifier.evaluation.multi_label.metrics import LEAST_OF_EACH
+from lastlayer.classifier.evaluation.multi_label.metrics import LEAST_OF_EACH, LabelMetrics, MultiLabelMetrics
 from lastlayer.classifier.training.notes import join_names
+
+_LEAST_GUESSED: Final = 30
+"""With fewer images it is not said that a label is guessed: that may be bad luck."""
 
 
 def describe_labels(targets: npt.NDArray[np.bool_], labels: Sequence[str]) -> list[str]:
@@ -47,11 +51,25 @@ def describe_not_promised(labels: Sequence[str], missed: Sequence[int], min_prec
     return [f"Never predicted: {named}, {why}; add images, or ask for less."]
 
 
-def describe_label_estimate(count: int, least: int) -> list[str]:
-    """Say why there is no estimate by `count` images, where that takes `least`."""
-    if count >= least:
+def describe_label_estimate(metrics: MultiLabelMetrics | None, count: int, least: int) -> list[str]:
+    """Say why there is no estimate by `count` images, where that takes `least`; or of which labels it is bad."""
+    if metrics is None:
+        return [f"{count} images are too few to say how good the model is: that takes {least}, better 30."]
+    guessed = [entry for entry in metrics.labels if _is_guessing(entry, metrics.example_count)]
+    if not guessed:
         return []
-    return [f"{count} images are too few to say how good the model is: that takes {least}, better 30."]
+    named = join_names([f"`{entry.label}`" for entry in guessed])
+    note = f"While held out, the model tells {named} no better than guessing: the images do not show it"
+    return [f"{note}, or labels are mixed up; look at them with `client review`."]
+
+
+def _is_guessing(entry: LabelMetrics, count: int) -> bool:
+    """Return whether predictions of a label are no better than its frequency, by log-loss and by average precision."""
+    if entry.average_precision is None or count < _LEAST_GUESSED:
+        return False
+    share = entry.example_count / count
+    entropy = -share * np.log(share) - (1 - share) * np.log(1 - share)
+    return bool(entry.log_loss >= entropy and entry.average_precision <= share)
 
 
 def _named(labels: Sequence[str], chosen: npt.NDArray[np.bool_]) -> str:

@@ -172,17 +172,18 @@ class _LabelTraining:
         head = self._fit(candidate, search.coordinates, l2, calibrated.temperatures, chosen, rooted, unfamiliar_share)
         self._progress.tell(1)
         decisions = self._decide(calibrated.probabilities, chosen)
+        estimate = self._estimate(decisions, head)
         own = np.flatnonzero(self._told)
         trials = trials or (self._trial(candidate, scan, len(self._targets), chosen=True),)
         return TrainedLabels(
             head=head,
-            cross_validation=self._estimate(decisions, head),
+            cross_validation=estimate,
             temperatures=tuple(self._spread(calibrated.temperatures, 1.0).tolist()),
             min_precision=min_precision,
             trials=trials,
             notes=(
                 *describe_labels(self._targets, self._labels),
-                *describe_label_estimate(len(self._targets), LEAST_ESTIMATED),
+                *describe_label_estimate(estimate, len(self._targets), LEAST_ESTIMATED),
                 *describe_not_promised(self._labels, own[chosen.not_promised].tolist(), min_precision),
                 *describe_unfamiliar(unfamiliar_share, found=head.familiarity is not None),
             ),
