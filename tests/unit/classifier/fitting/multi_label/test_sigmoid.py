@@ -27,7 +27,7 @@ def test_each_label_is_scikit_learns_regression(made: tuple[Array, Array]) -> No
     blocks = FeatureBlocks([rotated.values], np.float64)
     solution = fit_sigmoid(blocks, targets, np.ones((120, 1)), l2, tolerance=1e-7)[:, 0]
     for label in range(4):
-        model = LogisticRegression(C=1 / l2[label], tol=1e-9, max_iter=5000)
+        model = LogisticRegression(C=1 / l2[label], solver="newton-cholesky", tol=1e-8)
         model.fit(features, targets[:, label])
         weights, bias = rotated.restore(solution[:-1, label : label + 1])
         np.testing.assert_allclose(weights[:, 0], model.coef_[0], atol=1e-5)
