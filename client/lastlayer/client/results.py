@@ -571,6 +571,14 @@ class ReviewedExample:
     suggested_probability: float
     """The out-of-fold probability of that class, from 0 to 1."""
 
+    @property
+    def labels_put_right(self) -> tuple[str, ...]:
+        """The labels that the example has if what is suggested of it is right; an empty one stands for none."""
+        if self.label and self.suggested_label:
+            return (self.suggested_label,)
+        kept = [label for label in self.example.labels if label != self.label]  # of a multi-label version
+        return (*kept, *filter(None, [self.suggested_label])) or ("",)
+
 
 @dataclass(frozen=True, slots=True)
 class Review:

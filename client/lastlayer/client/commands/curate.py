@@ -32,7 +32,7 @@ from lastlayer.client.commands.interface.server import Server
 from lastlayer.client.commands.interface.style import tell
 
 if TYPE_CHECKING:
-    from lastlayer.client.results import Dataset, ReviewedExample
+    from lastlayer.client.results import Dataset
 
 _SHA256_DIGITS: Final = range(8, 65)
 """How many hexadecimal digits name an image by the beginning of its sha256."""
@@ -233,7 +233,7 @@ def review(
     elif found.examples:
         print_review(console(), found)
         worst = found.examples[0]
-        to = [word for label in _put_right(worst) for word in ("--to", label)]
+        to = [word for label in worst.labels_put_right for word in ("--to", label)]
         words = ["client", "relabel", short_sha256(worst.example), *to, "--dataset", dataset]
         if click.get_current_context().get_parameter_source("server") is ParameterSource.COMMANDLINE:
             words += ["--server", server.address]
@@ -243,14 +243,6 @@ def review(
     else:
         click.echo("There are no mistakes." if mistakes else "No label is suspicious.")
     return DONE
-
-
-def _put_right(entry: "ReviewedExample") -> list[str]:
-    """Return the labels that an example has if what is suggested of it is right."""
-    if entry.label and entry.suggested_label:
-        return [entry.suggested_label]
-    labels = [label for label in entry.example.labels if label != entry.label]  # of a multi-label version
-    return [*labels, *filter(None, [entry.suggested_label])] or [""]
 
 
 def _new_class(dataset: "Dataset", label: str) -> str:
