@@ -92,7 +92,7 @@ def _measure(
     """Return the numbers of a row of both tables, of one fold."""
     rows = np.random.default_rng(count).permutation(np.flatnonzero(others))[:count]
     fitted = [TapFeatures(tap.name, tap.are_logits, tap.values[rows].copy(), tap.view) for tap in taps]
-    sets = [[labels[place] for place in np.flatnonzero(of_image)] for of_image in targets[rows]]
+    sets = [[labels[place] for place in np.flatnonzero(of_image).tolist()] for of_image in targets[rows]]
     started = time.perf_counter()
     trained = train_labels(fitted, sets, progress=lambda _, __: None, cancelled=lambda: False)
     seconds = time.perf_counter() - started

@@ -12,6 +12,7 @@ TITLES: Final = {
     "tutorial": "Tutorial",
     "how-to": "How-to",
     "how-to/clients": "Call it",
+    "how-to/improve": "Use and improve a model",
     "how-to/operate": "Run it for others",
     "how-to/examples": "Examples",
     "reference": "Reference",

@@ -1,6 +1,7 @@
 """Turns heads into files of NumPy arrays."""
 
 import io
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ def to_npz(head: Head) -> bytes:
     """Return the head as arrays that `numpy.load(…, allow_pickle=False)` reads; see docs/how-to/export.md."""
     weights, biases = arrays(head)
     file = io.BytesIO()
+    further: dict[str, Any] = {"label_thresholds": np.array(head.label_thresholds)} if head.multi_label else {}
     np.savez(
         file,
         weights=weights,
@@ -25,7 +27,7 @@ def to_npz(head: Head) -> bytes:
         views=np.array(head.views),
         backbone=np.array(head.backbone),
         backbone_digest=np.array(head.backbone_digest),
-        **({"label_thresholds": np.array(head.label_thresholds)} if head.multi_label else {}),
+        **further,
     )
     return file.getvalue()
 
