@@ -108,7 +108,7 @@ lock: ## resolve the lock files anew (needs uv)
 	  uv pip compile -q --universal --generate-hashes --no-header benchmarks/rivals/$$rival/requirements.in \
 	    -o benchmarks/rivals/$$rival/requirements.txt; \
 	done
-	for extra in featurizer featurizer-gpu featurizer-openvino "classifier --extra postgres"; do \
+	for extra in featurizer featurizer-gpu featurizer-openvino "classifier --extra map --extra postgres"; do \
 	  uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -c requirements/dev.txt \
 	    --extra $$extra -o requirements/$${extra%% *}.txt; \
 	done

@@ -1,4 +1,5 @@
-# The classifier: scikit-learn, the store (SQLite or PostgreSQL) and its service. Built from the root of the repository:
+# The classifier: scikit-learn, the store (SQLite or PostgreSQL) and its service; on x86-64 openTSNE, too, for maps. Built
+# from the root of the repository:
 #   docker build -f deploy/classifier.Dockerfile -t lastlayer-classifier:0.1.0 .
 
 # deploy/pin-base-image.sh writes a digest of it into .env, which Compose reads.

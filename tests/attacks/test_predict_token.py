@@ -13,7 +13,7 @@ from lastlayer.classifier.server import running
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.rpc.settings import load_settings
 from lastlayer.rpc.status import read_error
-from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
+from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 from tests.integration.classifier.calls import Add, channel, examples
 from tests.integration.classifier.fake_featurizer import FakeFeaturizer, serving
 
@@ -76,6 +76,19 @@ async def test_who_may_see_examples_is_told_which_ones_they_are(guarded: Guarded
     evaluation = await guarded.evaluate("boss")
     named = {near.id: (near.training_id, near.training_label) for near in evaluation.near_duplicates}
     assert named["guess 3"] == ("cat-3.jpg", "cat")
+
+
+async def test_a_token_for_predictions_shows_no_examples_by_what_is_like_them(guarded: Guarded) -> None:
+    like = classifier_pb2.SimilarRequest(dataset="m", image=types_pb2.Image(content=b"cat-3"), thumbnails=True)
+    reader, boss = ([("authorization", f"Bearer {token}")] for token in ("reader", "boss"))
+    assert (await guarded.stub.Similar(like, metadata=boss, timeout=20)).examples
+    for answering in (
+        guarded.stub.Similar(like, metadata=reader, timeout=20),
+        guarded.stub.MapExamples(classifier_pb2.MapExamplesRequest(dataset="m"), metadata=reader, timeout=20).read(),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await answering
+        assert read_error(caught.value).code == grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_a_wrong_token_on_a_stream_that_sends_nothing_is_refused_at_once(guarded: Guarded) -> None:

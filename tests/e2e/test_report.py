@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Request, Route, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
 
+from lastlayer.client.report.map.gather import PicturedMap
+from lastlayer.client.report.map.page import render_map
 from lastlayer.client.report.model import Gallery, Report
 from lastlayer.local.services import Service
 from tests.e2e.conftest import json_lines, run_client
@@ -33,6 +36,7 @@ REPORTS: dict[str, Report] = {
     "fifty-classes": samples.report(version=samples.version(tuple(f"a species of bird {n}" for n in range(50)))),
     "hundred-classes": samples.report(version=samples.version(tuple(f"species {n}" for n in range(100)))),
     "hostile": samples.report(
+        map=samples.mapped(HOSTILE),
         version=samples.version(HOSTILE, model="m" * 63, dataset="d" * 63, notes=HOSTILE),
         mistakes=Gallery(tuple(samples.gallery(1).examples) * 2, 2),
     ),
@@ -176,3 +180,75 @@ def test_the_matrix_begins_below_its_text(browser: Browser, tmp_path: Path, widt
     assert text is not None
     assert matrix is not None
     assert 0 <= matrix["y"] - (text["y"] + text["height"]) < 40
+
+
+MAPS: dict[str, PicturedMap] = {
+    "everything": samples.mapped(),
+    "hostile": samples.mapped(HOSTILE, dataset="d" * 63, model="m" * 63),
+    "fifty-classes": samples.mapped(tuple(f"a species of bird {n}" for n in range(50)), 600),
+}
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("name", ["everything", "hostile", pytest.param("fifty-classes", marks=pytest.mark.long)])
+def test_a_map_fits_every_screen(browser: Browser, tmp_path: Path, name: str, width: int) -> None:
+    page = tmp_path / f"map-{name}.html"
+    page.write_text(render_map(MAPS[name]), encoding="utf-8")
+    look(browser, page, width)
+    look(browser, page, width, "dark")
+
+
+def ink_of(shown: Page) -> int:
+    """Return how much is drawn on a map, once it is drawn."""
+    return int(
+        shown.evaluate(
+            """async () => {
+                for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+                const map = document.getElementById("map");
+                const pixels = map.getContext("2d").getImageData(0, 0, map.width, map.height).data;
+                return pixels.reduce((sum, byte) => sum + (byte > 0), 0);
+            }"""
+        )
+    )
+
+
+def test_a_map_by_keyboard_and_by_mouse(browser: Browser, tmp_path: Path) -> None:
+    page = tmp_path / "map.html"
+    page.write_text(render_map(MAPS["everything"]), encoding="utf-8")
+    with browser.new_context(viewport={"width": 1280, "height": 900}, offline=True) as context:
+        shown = context.new_page()
+        shown.goto(page.as_uri())
+        said, file, picture = shown.locator("#said"), shown.locator("#id"), shown.locator("#photo img")
+        assert shown.locator("#nothing").is_visible()
+        shown.keyboard.press("Tab")
+        assert shown.evaluate("document.activeElement.id") == "map"
+        shown.keyboard.press("n")
+        assert "the model suggests" in said.inner_text()
+        assert picture.is_visible()
+        assert picture.evaluate("image => image.naturalWidth") > 0
+        first = file.inner_text()
+        shown.keyboard.press("n")
+        assert file.inner_text() != first
+        shown.keyboard.press("p")
+        assert file.inner_text() == first
+        shown.keyboard.press("ArrowLeft")
+        assert file.inner_text() != first
+        shown.keyboard.press("+")
+        shown.keyboard.press("0")
+        shown.keyboard.press("Escape")
+        assert shown.locator("#nothing").is_visible()
+        # All but the marked ones go, and the classes one by one.
+        everything = ink_of(shown)
+        shown.locator("#only").check()
+        marked = ink_of(shown)
+        shown.locator("#all").click()
+        assert (everything > marked > 0, ink_of(shown)) == (True, 0)
+        shown.locator("#all").click()
+        shown.locator("#only").uncheck()
+        frame = shown.locator("#map").bounding_box()
+        assert frame is not None
+        for step in range(40):  # somewhere on the way there is an image
+            shown.mouse.move(frame["x"] + frame["width"] * step / 40, frame["y"] + frame["height"] * step / 40)
+        assert "labelled" in said.inner_text() or "conflict" in said.inner_text()
+        found = Axe().run(shown)
+        assert found.response["violations"] == []

@@ -26,7 +26,7 @@ TITLES: Final = {
 FIRST: Final = (
     "index.md",
     "tutorial/demo.md",
-    "how-to/curate.md",
+    "how-to/improve/curate.md",
     "how-to/studio.md",
     "how-to/clients/python.md",
     "how-to/clients/http.md",

@@ -11,11 +11,16 @@ from typing import Final
 from prometheus_client import Gauge
 
 from lastlayer.classifier.evaluation.evaluation import Evaluation
+from lastlayer.classifier.evaluation.likeness.mapping import Maps
+from lastlayer.classifier.evaluation.likeness.similar import Similar
 from lastlayer.classifier.evaluation.review import Review
 from lastlayer.classifier.features.client import FeaturizerClient, FeaturizerSecurity
 from lastlayer.classifier.features.given import FeatureImport
 from lastlayer.classifier.features.ingest import Ingest
 from lastlayer.classifier.features.watch import watch_featurizer
+from lastlayer.classifier.prediction.capture.capture import Capture
+from lastlayer.classifier.prediction.drift.monitor import DriftMonitor
+from lastlayer.classifier.prediction.drift.reports import DriftReports, export_drift
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.open_inference import InferenceModels
 from lastlayer.classifier.prediction.predictor import Predictor
@@ -28,8 +33,12 @@ from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
+from lastlayer.classifier.store.operation.captured import CapturedImages
 from lastlayer.classifier.store.operation.sizes import export_sizes
+from lastlayer.classifier.store.pool import PoolStore
+from lastlayer.classifier.store.vectors.snapshots import Snapshots
 from lastlayer.classifier.training.jobs import TrainingJobs
+from lastlayer.classifier.training.selection.suggestions import Suggestions
 from lastlayer.open_inference.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from lastlayer.rpc.channel import CLASSIFIER_SERVICE, FEATURES_HEALTH, INFERENCE_SERVICE
 from lastlayer.rpc.credentials.tls import CertificateFiles, read_token
@@ -56,6 +65,7 @@ _PREDICT_METHODS: Final = frozenset(
         "GetModel",
         "ListModelVersions",
         "GetModelVersion",
+        "GetDrift",
     )
 )
 """What needs no more than the scope `predict`: to use models, and to look at them. Who only predicts neither changes
@@ -92,7 +102,19 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         stack.push_async_callback(pools.close)
         featurizer = FeaturizerClient(settings.featurizer_target, featurizer_security)
         stack.push_async_callback(featurizer.close)
-        handlers = _make_handlers(database, featurizer, pools)
+        monitor = DriftMonitor()
+        stack.enter_context(export_drift(monitor))
+        capture = Capture(
+            settings.capture_policy,
+            ModelStore(database),
+            CapturedImages(database),
+            functools.partial(Ingest, DatasetStore(database), featurizer, reads=pools.reads, writes=pools.writes),
+            reads=pools.reads,
+            writes=pools.writes,
+        )
+        await stack.enter_async_context(capture.running())
+        handlers = _make_handlers(database, featurizer, pools, monitor, capture)
+        stack.callback(handlers.similar.stop)
         check_room = handlers.predictor.check_room
         server.register(
             classifier_pb2_grpc.add_ClassifierServicer_to_server,
@@ -115,17 +137,26 @@ async def running(settings: ClassifierSettings) -> AsyncIterator[str]:
         yield server.bound_address
 
 
-def _make_handlers(database: Database, featurizer: FeaturizerClient, pools: Pools) -> Handlers:
+def _make_handlers(
+    database: Database, featurizer: FeaturizerClient, pools: Pools, monitor: DriftMonitor, capture: Capture
+) -> Handlers:
     datasets, models, examples = DatasetStore(database), ModelStore(database), ExampleStore(database)
-    predictor = Predictor(models, featurizer, pools.predictions)
+    waiting = PoolStore(database)
+    predictor = Predictor(models, featurizer, pools.predictions, monitor, capture)
+    snapshots, review = Snapshots(database), Review(models, examples)
     return Handlers(
         pools=pools,
         datasets=datasets,
         examples=examples,
+        waiting=waiting,
         models=models,
         predictor=predictor,
+        drift=DriftReports(models, monitor, pools.predictions),
         trainings=TrainingJobs(datasets, models, pools.trainings, describe=describe),
-        review=Review(models, examples),
+        review=review,
+        similar=Similar(snapshots, examples, featurizer, reads=pools.reads, searches=pools.searches),
+        maps=Maps(snapshots, examples, review.suggest, pools.maps),
+        suggestions=Suggestions(waiting, pools.suggestions),
         head_export=HeadExport(models),
         featurizer=featurizer,
         begin_ingest=functools.partial(Ingest, datasets, featurizer, reads=pools.reads, writes=pools.writes),

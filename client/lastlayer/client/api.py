@@ -15,9 +15,11 @@ from lastlayer.client.results import (
     AddedExamples,
     Backbone,
     Dataset,
+    Drift,
     Embeddings,
     Evaluation,
     ExampleEvaluation,
+    ExampleMap,
     ExampleOutcome,
     ExamplePage,
     Explanation,
@@ -26,10 +28,13 @@ from lastlayer.client.results import (
     Model,
     ModelVersion,
     MovedDataset,
+    NextExamples,
+    PooledImages,
     Prediction,
     Predictions,
     Review,
     ServerStatus,
+    SimilarExamples,
     StoredExample,
     TrainProgress,
 )
@@ -44,7 +49,9 @@ from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from lastlayer.client.data.labelled import Labelled
+    from lastlayer.client.data.images import LabelledImage
+    from lastlayer.client.data.labelled import Labelled, Unlabelled
+    from lastlayer.client.transport.adding.examples import ExampleUpload
 
 """The serving name of what needs the featurizer."""
 _PAGE_SIZE: Final = 1000
@@ -146,21 +153,76 @@ class Client:
         (4, 0)
         """
         from lastlayer.client.data.labelled import to_examples
+
+        known = to_examples(examples, multi_label=multi_label)
+        upload = self._upload(known, dataset, thumbnails=thumbnails, views=views, multi_label=multi_label)
+        return _count(upload.outcomes(), on_outcome)
+
+    def add_to_pool(
+        self,
+        images: "Unlabelled",
+        *,
+        dataset: str = DEFAULT_MODEL,
+        thumbnails: bool = True,
+        views: Sequence[str] = (),
+        on_outcome: Callable[[ExampleOutcome], None] | None = None,
+    ) -> PooledImages:
+        """Add images without labels to the pool of a dataset, which is created if need be; see `next_examples`.
+
+        Images that are there already are not sent, and those that have a label stay examples: their outcome has the
+        label. `images` is the path of a folder, a zip archive or an image, or images as `predict` takes them, but no
+        open files. All else is as for `add_examples`.
+
+        May be repeated without harm. An image that fails is among the `failed` of the answer. Raises `DataError` where
+        there are no images, `TypeError` where something is none, `InvalidInputError` for an unknown view, and
+        `ServerError`.
+
+        >>> pooled = client.add_to_pool(["new.jpg", "photos/dog/dog0.jpg"], dataset="pets")
+        >>> pooled.added, pooled.labelled
+        (1, 1)
+        """
+        from lastlayer.client.data.labelled import to_unlabelled
+
+        added = present = labelled = 0
+        failed: list[ExampleOutcome] = []
+        upload = self._upload(to_unlabelled(images), dataset, thumbnails=thumbnails, views=views, pool=True)
+        for outcome in upload.outcomes():
+            if outcome.status == "failed":
+                failed.append(outcome)
+            elif outcome.label:
+                labelled += 1
+            elif outcome.status == "added":
+                added += 1
+            else:
+                present += 1
+            if on_outcome is not None:
+                on_outcome(outcome)
+        return PooledImages(added, present, labelled, tuple(failed))
+
+    def _upload(
+        self,
+        images: "Iterable[LabelledImage]",
+        dataset: str,
+        *,
+        thumbnails: bool,
+        views: Sequence[str],
+        pool: bool = False,
+        multi_label: bool = False,
+    ) -> "ExampleUpload":
         from lastlayer.client.transport.adding.examples import ExampleUpload
 
-        patience = Patience(self.server, self._timeout_s)
         if unknown := [view for view in views if view not in wire.VIEWS]:
             raise InvalidInputError(f"There is no view `{unknown[0]}`; give some of {', '.join(wire.VIEWS)}.")
-        upload = ExampleUpload(
+        return ExampleUpload(
             self._stub,
-            to_examples(examples, multi_label=multi_label),
+            images,
             dataset=dataset,
             thumbnails=thumbnails,
-            patience=patience,
+            patience=Patience(self.server, self._timeout_s),
             views=views,
+            pool=pool,
             multi_label=multi_label,
         )
-        return _count(upload.outcomes(), on_outcome)
 
     def add_features(
         self,
@@ -401,11 +463,13 @@ class Client:
         conflicts_only: bool = False,
         stale_only: bool = False,
         thumbnails: bool = False,
+        pool: bool = False,
     ) -> Iterator[StoredExample]:
-        """Yield the examples of a dataset in order of arrival.
+        """Yield the examples of a dataset in order of arrival, or with `pool` the images of its pool.
 
         All of them, or only those with a `label`, with several labels (`conflicts_only`) or whose image must be added
-        again (`stale_only`). Raises `NotFoundError` where there is no such dataset, and `ServerError`.
+        again (`stale_only`). Raises `InvalidInputError` where these do not go together, `NotFoundError` where there is
+        no such dataset, and `ServerError`.
 
         >>> [example.id for example in client.list_examples("pets", label="dog")]
         ['dog/dog0.jpg', 'dog/dog1.jpg']
@@ -418,6 +482,7 @@ class Client:
                 conflicts_only=conflicts_only,
                 stale_only=stale_only,
                 thumbnails=thumbnails,
+                pool=pool,
                 page_size=_PAGE_SIZE,
                 page_token=token,
             )
@@ -433,6 +498,7 @@ class Client:
         conflicts_only: bool = False,
         stale_only: bool = False,
         thumbnails: bool = False,
+        pool: bool = False,
         page_size: int = 100,
         page_token: str = "",
     ) -> ExamplePage:
@@ -453,16 +519,37 @@ class Client:
             conflicts_only=conflicts_only,
             stale_only=stale_only,
             thumbnails=thumbnails,
+            pool=pool,
         )
         return wire.read(ExamplePage, self._call(self._stub.ListExamples, request))
+
+    def get_examples(
+        self, dataset: str, examples: Iterable[ExampleKey], *, thumbnails: bool = False
+    ) -> tuple[StoredExample, ...]:
+        """Return those of at most 1000 images that a dataset or its pool has, in order of arrival, examples first.
+
+        They are named as for `relabel_examples`. Raises `InvalidInputError` where a name is of several, `NotFoundError`
+        where there is no such dataset, and `ServerError`.
+
+        >>> [example.labels for example in client.get_examples("pets", ["dog/dog0.jpg", "none.jpg"])]
+        [('dog',)]
+        """
+        selected = [_selector(example) for example in examples]
+        if not selected:
+            return ()
+        request = classifier_pb2.ListExamplesRequest(
+            dataset=dataset, page_size=_PAGE_SIZE, selected=selected, thumbnails=thumbnails
+        )
+        pages = self._pages(self._stub.ListExamples, request)
+        return tuple(wire.read(StoredExample, entry) for page in pages for entry in page.examples)
 
     def relabel_examples(
         self, dataset: str, examples: Iterable[ExampleKey], label: str | Sequence[str]
     ) -> tuple[int, Dataset]:
         """Give examples a label in place of all that they have; return how many changed, and the dataset.
 
-        In a multi-label dataset several labels may be given, or none. The label holds: adding the images again does not
-        bring another one.
+        Images of the dataset's pool become examples by it. In a multi-label dataset several labels may be given, or
+        none. The label holds: adding the images again does not bring another one.
 
         An example is named by its id, or by the first 4 to 32 bytes of its image's sha256. All are changed or none.
         Raises `NotFoundError` where there is no such dataset, or an example is not in it, and `ServerError`.
@@ -476,8 +563,42 @@ class Client:
         answer = self._call(self._stub.RelabelExamples, request)
         return answer.changed_count, wire.read(Dataset, answer.dataset)
 
+    def unlabel_examples(self, dataset: str, examples: Iterable[ExampleKey]) -> tuple[int, Dataset]:
+        """Take the labels of examples away and put their images into the dataset's pool; return how many changed, and
+        the dataset.
+
+        Examples are named as for `relabel_examples`, and all are changed or none. Raises `NotFoundError` where there is
+        no such dataset, or an example is not in it, and `ServerError`.
+
+        >>> changed, dataset = client.unlabel_examples("pets", ["cat/cat0.jpg"])
+        >>> changed
+        1
+        """
+        request = classifier_pb2.RelabelExamplesRequest(
+            dataset=dataset, examples=map(_selector, examples), to_pool=True
+        )
+        answer = self._call(self._stub.RelabelExamples, request)
+        return answer.changed_count, wire.read(Dataset, answer.dataset)
+
+    def next_examples(self, dataset: str, *, count: int = 20, thumbnails: bool = False) -> NextExamples:
+        """Return which images of a dataset's pool to label next, at most `count`, from 1 to 200; each with a guess.
+
+        While labels are few they are typical of many others, later those whose class is uncertain; they are never near
+        duplicates of each other, or of an example. The same call gives the same images until a label or an image comes.
+        Raises `InvalidInputError` for another count, `NotFoundError` where there is no such dataset, and `ServerError`.
+
+        >>> pooled = client.add_to_pool(["new.jpg"], dataset="pets")
+        >>> found = client.next_examples("pets", count=1)
+        >>> [(entry.example.id, entry.scores[0].label) for entry in found.examples]
+        [('new.jpg', 'cat')]
+        """
+        if count == 0:
+            raise InvalidInputError("There are no 0 images to label next; give a count from 1 to 200.")
+        request = classifier_pb2.NextExamplesRequest(dataset=dataset, count=count, thumbnails=thumbnails)
+        return wire.read(NextExamples, self._call(self._stub.NextExamples, request))
+
     def remove_examples(self, dataset: str, examples: Iterable[ExampleKey]) -> tuple[int, Dataset]:
-        """Remove examples, named as for `relabel_examples`; return how many, and the dataset.
+        """Remove examples, or images of the pool, named as for `relabel_examples`; return how many, and the dataset.
 
         All are removed or none. Raises `NotFoundError` where there is no such dataset, or an example is not in it, and
         `ServerError`; the call is not repeated.
@@ -500,7 +621,8 @@ class Client:
         """Send again the images of a dataset that lack features of the network that is served now.
 
         They are searched for in `folders`, and those within them, by the sha256 of their files, whatever they are
-        called now. `on_outcome` hears of each image. Labels stay. Where images are `missing`, the dataset cannot be
+        called now; those of its pool, too, unless they were captured. `on_outcome` hears of each image. Labels stay.
+        Where examples are `missing`, the dataset cannot be
         trained on until they are sent or removed. May be repeated without harm: what is done already is not sent again.
         Raises `NotFoundError` where there is no such dataset, `DataError` where a folder is not there or cannot be
         read, and `ServerError`, also where the store is full or damaged, or the featurizer is away.
@@ -511,7 +633,9 @@ class Client:
         """
         from lastlayer.client.transport.move import Move
 
-        move = Move(tuple(self.list_examples(dataset)), folders, dataset=dataset)
+        # What was captured is in no folder.
+        waiting = (image for image in self.list_examples(dataset, pool=True) if image.source != "captured")
+        move = Move((*self.list_examples(dataset), *waiting), folders, dataset=dataset)
         move.run(self._stub, Patience(self.server, self._timeout_s), on_outcome)
         known = self.get_dataset(dataset)
         return MovedDataset(known, move.sent, move.present, tuple(move.missing), tuple(move.failed))
@@ -582,6 +706,98 @@ class Client:
             model=model, version=version, kind=wire.REVIEW_KINDS[kind], page_size=limit, thumbnails=thumbnails
         )
         return wire.read(Review, self._call(self._stub.ReviewExamples, request))
+
+    # What datasets look like
+
+    def similar(
+        self,
+        dataset: str,
+        image: "ImageSource | None" = None,
+        *,
+        example: ExampleKey | None = None,
+        count: int = 20,
+        label: str = "",
+        pool: bool = False,
+        thumbnails: bool = False,
+    ) -> SimilarExamples:
+        """Return the images of a dataset whose features are nearest to those of an image, at most `count`.
+
+        What they are compared with is an `image`, as `predict` takes it, or an `example` of the dataset, named as for
+        `relabel_examples`, which is not among the results. Only images with a `label` where one is given; with `pool`
+        those of the dataset's pool, too.
+
+        Raises `TypeError` unless one of `image` and `example` is given, `ImageError` where the image cannot be read
+        here, `InvalidInputError` where it is no image for the server, or the count is not from 1 to 1000,
+        `NotFoundError` where there is no such dataset or example, `FailedPreconditionError` where the featurizer has
+        another backbone than the dataset, and `ServerError`.
+
+        >>> similar = client.similar("pets", "new.jpg", count=2)
+        >>> [(found.example.id, found.distance) for found in similar.examples]
+        [('cat/cat0.jpg', 0.0), ('cat/cat1.jpg', 0.125)]
+        """
+        if (image is None) == (example is None):
+            raise TypeError("Give an image, or an example of the dataset.")
+        request = classifier_pb2.SimilarRequest(
+            dataset=dataset, count=count, label=label, pool=pool, thumbnails=thumbnails
+        )
+        if count == 0:
+            raise InvalidInputError("There are no 0 nearest images; give a count from 1 to 1000.")
+        if image is not None:
+            request.image.id, request.image.content = wire_name(name_of(image, 0)), read_image(image)
+        elif example is not None:
+            request.example.CopyFrom(_selector(example))
+        return wire.read(SimilarExamples, self._call(self._stub.Similar, request))
+
+    def map_examples(
+        self,
+        dataset: str,
+        *,
+        method: str = "auto",
+        max_examples: int = 10_000,
+        pool: bool = False,
+        model: str = "",
+        timeout_s: float = TRAIN_TIMEOUT_S,
+        on_progress: Callable[[TrainProgress], None] | None = None,
+    ) -> ExampleMap:
+        """Return the images of a dataset in two dimensions, so that those with similar features lie near each other.
+
+        `method` is `pca` (quick, classes overlap), `neighbors` (classes come apart), or `auto` for `neighbors` where
+        the server has its library. Of a dataset with more than `max_examples`, from 10 to 100000, a sample is laid out
+        that is the same each time. With `pool` the images of the dataset's pool are on it, too. Labels that are
+        suspicious to the default version of `model` are marked, where that was trained on this dataset. `timeout_s` is
+        for the whole map, and `on_progress` hears how far it is.
+
+        Raises `InvalidInputError` for an unknown method or a number out of bounds, `NotFoundError` where there is no
+        such dataset or model, `FailedPreconditionError` where the server lacks the method's library, and `ServerError`.
+
+        >>> found = client.map_examples("pets", model="pets")
+        >>> [(point.labels, point.x, point.y) for point in found.points][:2]
+        [(('cat',), -1.0, 0.5), (('cat',), -0.5, 0.5)]
+        >>> found.method, found.example_count
+        ('neighbors', 4)
+        """
+        if method not in wire.MAP_METHODS:
+            raise InvalidInputError(f"There is no method `{method}`; give one of {', '.join(wire.MAP_METHODS)}.")
+        request = classifier_pb2.MapExamplesRequest(
+            dataset=dataset, method=wire.MAP_METHODS[method], max_examples=max_examples, pool=pool, model=model
+        )
+        patience = Patience(self.server, timeout_s)
+        while True:
+            call = self._stub.MapExamples(request, timeout=patience.remaining_s)
+            try:
+                points: list[classifier_pb2.MapPoints] = []
+                for event in call:
+                    if event.HasField("points"):
+                        points.append(event.points)
+                    elif on_progress is not None:
+                        on_progress(TrainProgress(event.progress.message, event.progress.fraction))
+                if not points:
+                    raise ServerError("The server ended the map without a point.", code="UNKNOWN")
+                return wire.read_map(points)
+            except grpc.RpcError as error:
+                patience.wait_after(error)
+            finally:
+                call.cancel()  # whatever ended the loop, nobody waits for this map any more
 
     # Networks, datasets, models, versions
 
@@ -671,6 +887,19 @@ class Client:
         """
         request = classifier_pb2.GetModelVersionRequest(model=model, version=version)
         return wire.read(ModelVersion, self._call(self._stub.GetModelVersion, request))
+
+    def drift(self, model: str, version: int = 0) -> Drift:
+        """Return whether the images that a version predicts are like those that it was trained on; 0 is the default.
+
+        Of several classifiers on one store the one that answers tells of what it predicted itself. Raises
+        `NotFoundError` where there is no such model or version, and `ServerError`.
+
+        >>> drift = client.drift("pets")
+        >>> drift.state, drift.drifting, drift.image_count
+        ('drifting', True, 450)
+        """
+        request = classifier_pb2.GetDriftRequest(model=model, version=version)
+        return wire.read(Drift, self._call(self._stub.GetDrift, request))
 
     def get_head(self, model: str, version: int = 0) -> Head:
         """Return the numbers of a version's head; 0 is the model's default version.

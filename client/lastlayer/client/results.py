@@ -163,6 +163,19 @@ class AddedExamples:
 
 
 @dataclass(frozen=True, slots=True)
+class PooledImages:
+    """What became of some images without a label."""
+
+    added: int
+    """Those that are in the pool now, and were not before."""
+    present: int
+    """Those that were in the pool already."""
+    labelled: int
+    """Those that have a label already, and stay examples."""
+    failed: tuple[ExampleOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ExportedDataset:
     """A dataset that was written as Parquet shards."""
 
@@ -484,22 +497,31 @@ class Dataset:
     """Whether its images may have several labels, or none; an image counts for each of its labels in `classes`."""
     without_label_count: int = 0
     """The images of a multi-label dataset that have none of its labels."""
+    pool_count: int = 0
+    """The images in its pool: those without a label, which wait for one."""
+    captured_count: int = 0
+    """Those of them that came to be predicted, and were kept by the classifier's settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredExample:
-    """An example of a dataset."""
+    """An example of a dataset, or an image of its pool."""
 
     id: str
     """What it was called when it was first added."""
     sha256: bytes
     """The sha256 of its file, 32 bytes."""
     labels: tuple[str, ...]
-    """More than one is a conflict, unless the dataset is multi-label."""
+    """More than one is a conflict, unless the dataset is multi-label; none is an image of the pool."""
     stale: bool
     """Whether its image must be added again, as another backbone featurized it."""
     thumbnail: bytes = b""
     """A small JPEG; empty where it was not asked for, or not kept."""
+    source: str = ""
+    """How it came into the pool: `added`, or `captured` where it came to be predicted and was kept; empty of an
+    example."""
+    pool_time: datetime.datetime | None = None
+    """When it came into the pool; None where it is an example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -513,7 +535,7 @@ class MovedDataset:
     present: int
     """The images that had features of this network already."""
     missing: tuple[StoredExample, ...]
-    """The images that must be sent, and that were in none of the folders."""
+    """The images that must be sent, and that were in none of the folders; those without labels are of the pool."""
     failed: tuple[ExampleOutcome, ...]
     """The images that were found, but could not be read or featurized."""
 
@@ -590,6 +612,85 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class SimilarExample:
+    """A stored image that resembles another one."""
+
+    example: StoredExample
+    distance: float
+    """The cosine distance of their features: 0 for the same image, 1 for images that have nothing in common."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarExamples:
+    """The stored images that are nearest to an image, the nearest first."""
+
+    examples: tuple[SimilarExample, ...]
+    compared_count: int
+    """How many images were compared."""
+    stale_count: int = 0
+    """How many were not, as another backbone featurized them: add them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapPoint:
+    """An image of a map."""
+
+    id: str
+    """What it was called when it was first added."""
+    sha256: bytes
+    """The sha256 of its file, 32 bytes."""
+    labels: tuple[str, ...]
+    """More than one is a conflict; none is an image of the pool."""
+    x: float
+    """Its place from left to right, from -1 to 1."""
+    y: float
+    """Its place from bottom to top, from -1 to 1."""
+    suspicious: bool = False
+    """Whether its label is probably wrong."""
+    suggested_label: str = ""
+    """What the model would label it; empty where it is not suspicious."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleMap:
+    """The images of a dataset in two dimensions: those with similar features lie near each other."""
+
+    points: tuple[MapPoint, ...]
+    """In order of arrival."""
+    method: str
+    """`pca` or `neighbors`."""
+    example_count: int
+    """How many images could have been laid out, of which these are all or a sample."""
+    stale_count: int = 0
+    """How many could not, as another backbone featurized them: add them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestedExample:
+    """An image of a pool that is worth a label."""
+
+    example: StoredExample
+    scores: tuple[LabelScore, ...]
+    """The classes that it may be of, the best first, at most 9; empty where the dataset has not yet two classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextExamples:
+    """Which images of a pool to label next."""
+
+    examples: tuple[SuggestedExample, ...]
+    """The most useful first."""
+    strategy: str
+    """Why these: `typical` of many others that no label is near to, or `uncertain` what they are."""
+    pool_count: int
+    """The images in the pool."""
+    stale_count: int
+    """Those of them that are not suggested, as another backbone featurized them: they must be added again."""
+    classes: tuple[str, ...]
+    """The dataset's classes, in order of first appearance."""
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """A version's numbers: softmax(x * weights + biases), or the logistic function of each where `multi_label`."""
 
@@ -616,6 +717,62 @@ class Head:
     """Whether each of the classes is a label that an image has or has not, by itself."""
     label_thresholds: tuple[float, ...] = ()
     """The probability from which on each label is predicted, where `multi_label`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftSignal:
+    """How near the newest images are to an alarm, by one thing that is compared with the training images."""
+
+    kind: str
+    """`score` (the probability of the best class), `unknown` (whether it is rejected: 0 or 1), `distance` (of the
+    features from the training images), `features` (in random directions) or `strength` (of the network's answer).
+    """
+    name: str
+    """Of several numbers of this kind, the one that is the nearest to an alarm."""
+    level: float
+    """How far `seen_share` is from `expected_share`, where 1 is as far as an alarm is."""
+    image_count: int
+    """The number of newest images that this is about."""
+    value: float
+    expected_share: float
+    """The share of images, from 0 to 1, that is expected below `value`."""
+    seen_share: float
+    """The share of the newest images that is below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Whether the images that come to a version are like those that it was trained on."""
+
+    model: str
+    version: int
+    state: str
+    """`steady` or `drifting`; or why nothing is told: `no reference` (an earlier release trained the version), `too few
+    examples` (fewer than 20 training images) or `too few images` (have come, see `block_size`).
+    """
+    image_count: int
+    """The number of images that were compared since `start_time`, in the process that answered."""
+    start_time: datetime.datetime | None
+    """When the comparison began; None where nothing was compared yet."""
+    training_image_count: int
+    """The number of training images that they are compared with."""
+    signals: tuple[DriftSignal, ...]
+    """One of each kind; empty before the first `block_size` images."""
+    alarm_time: datetime.datetime | None
+    """When the alarm that is on began; None where there is none."""
+    alarm_count: int
+    """The number of alarms since `start_time`."""
+    last_alarm_time: datetime.datetime | None
+    """When the newest alarm began, whether or not it is over."""
+    block_size: int
+    """Images are compared each time that many have come."""
+    false_alarms_per_million: float
+    """The most false alarms in a million images, on average."""
+
+    @property
+    def drifting(self) -> bool:
+        """Whether there is an alarm now."""
+        return self.state == "drifting"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,12 @@ class ReviewKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REVIEW_KIND_SUSPICIOUS_LABELS: _ClassVar[ReviewKind]
     REVIEW_KIND_MISTAKES: _ClassVar[ReviewKind]
 
+class PoolSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    POOL_SOURCE_UNSPECIFIED: _ClassVar[PoolSource]
+    POOL_SOURCE_ADDED: _ClassVar[PoolSource]
+    POOL_SOURCE_CAPTURED: _ClassVar[PoolSource]
+
 class NextStrategy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     NEXT_STRATEGY_UNSPECIFIED: _ClassVar[NextStrategy]
@@ -49,6 +55,24 @@ class MapMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MAP_METHOD_UNSPECIFIED: _ClassVar[MapMethod]
     MAP_METHOD_PCA: _ClassVar[MapMethod]
     MAP_METHOD_NEIGHBORS: _ClassVar[MapMethod]
+
+class DriftState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DRIFT_STATE_UNSPECIFIED: _ClassVar[DriftState]
+    DRIFT_STATE_NO_REFERENCE: _ClassVar[DriftState]
+    DRIFT_STATE_TOO_FEW_EXAMPLES: _ClassVar[DriftState]
+    DRIFT_STATE_TOO_FEW_IMAGES: _ClassVar[DriftState]
+    DRIFT_STATE_STEADY: _ClassVar[DriftState]
+    DRIFT_STATE_DRIFTING: _ClassVar[DriftState]
+
+class DriftKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DRIFT_KIND_UNSPECIFIED: _ClassVar[DriftKind]
+    DRIFT_KIND_SCORE: _ClassVar[DriftKind]
+    DRIFT_KIND_UNKNOWN: _ClassVar[DriftKind]
+    DRIFT_KIND_DISTANCE: _ClassVar[DriftKind]
+    DRIFT_KIND_FEATURES: _ClassVar[DriftKind]
+    DRIFT_KIND_STRENGTH: _ClassVar[DriftKind]
 RECIPE_UNSPECIFIED: Recipe
 RECIPE_AUTO: Recipe
 RECIPE_TUTORIAL: Recipe
@@ -61,15 +85,30 @@ CLASS_WEIGHT_BALANCED: ClassWeight
 REVIEW_KIND_UNSPECIFIED: ReviewKind
 REVIEW_KIND_SUSPICIOUS_LABELS: ReviewKind
 REVIEW_KIND_MISTAKES: ReviewKind
+POOL_SOURCE_UNSPECIFIED: PoolSource
+POOL_SOURCE_ADDED: PoolSource
+POOL_SOURCE_CAPTURED: PoolSource
 NEXT_STRATEGY_UNSPECIFIED: NextStrategy
 NEXT_STRATEGY_TYPICAL: NextStrategy
 NEXT_STRATEGY_UNCERTAIN: NextStrategy
 MAP_METHOD_UNSPECIFIED: MapMethod
 MAP_METHOD_PCA: MapMethod
 MAP_METHOD_NEIGHBORS: MapMethod
+DRIFT_STATE_UNSPECIFIED: DriftState
+DRIFT_STATE_NO_REFERENCE: DriftState
+DRIFT_STATE_TOO_FEW_EXAMPLES: DriftState
+DRIFT_STATE_TOO_FEW_IMAGES: DriftState
+DRIFT_STATE_STEADY: DriftState
+DRIFT_STATE_DRIFTING: DriftState
+DRIFT_KIND_UNSPECIFIED: DriftKind
+DRIFT_KIND_SCORE: DriftKind
+DRIFT_KIND_UNKNOWN: DriftKind
+DRIFT_KIND_DISTANCE: DriftKind
+DRIFT_KIND_FEATURES: DriftKind
+DRIFT_KIND_STRENGTH: DriftKind
 
 class Dataset(_message.Message):
-    __slots__ = ("name", "example_count", "classes", "backbone", "backbone_digest", "create_time", "update_time", "conflict_count", "stale_count", "precisions", "views", "pool_count", "multi_label", "without_label_count")
+    __slots__ = ("name", "example_count", "classes", "backbone", "backbone_digest", "create_time", "update_time", "conflict_count", "stale_count", "precisions", "views", "pool_count", "multi_label", "captured_count", "without_label_count")
     NAME_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +122,7 @@ class Dataset(_message.Message):
     VIEWS_FIELD_NUMBER: _ClassVar[int]
     POOL_COUNT_FIELD_NUMBER: _ClassVar[int]
     MULTI_LABEL_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_COUNT_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_LABEL_COUNT_FIELD_NUMBER: _ClassVar[int]
     name: str
     example_count: int
@@ -97,8 +137,9 @@ class Dataset(_message.Message):
     views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
     pool_count: int
     multi_label: bool
+    captured_count: int
     without_label_count: int
-    def __init__(self, name: _Optional[str] = ..., example_count: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., conflict_count: _Optional[int] = ..., stale_count: _Optional[int] = ..., precisions: _Optional[_Iterable[_Union[PrecisionCount, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., pool_count: _Optional[int] = ..., multi_label: _Optional[bool] = ..., without_label_count: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., example_count: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., conflict_count: _Optional[int] = ..., stale_count: _Optional[int] = ..., precisions: _Optional[_Iterable[_Union[PrecisionCount, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., pool_count: _Optional[int] = ..., multi_label: _Optional[bool] = ..., captured_count: _Optional[int] = ..., without_label_count: _Optional[int] = ...) -> None: ...
 
 class PrecisionCount(_message.Message):
     __slots__ = ("precision", "example_count")
@@ -286,18 +327,20 @@ class Example(_message.Message):
     def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., content: _Optional[bytes] = ..., content_sha256: _Optional[bytes] = ...) -> None: ...
 
 class AddExamplesRequest(_message.Message):
-    __slots__ = ("dataset", "examples", "no_thumbnails", "views", "multi_label")
+    __slots__ = ("dataset", "examples", "no_thumbnails", "views", "pool", "multi_label")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     NO_THUMBNAILS_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
     MULTI_LABEL_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     examples: _containers.RepeatedCompositeFieldContainer[Example]
     no_thumbnails: bool
     views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
+    pool: bool
     multi_label: bool
-    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., no_thumbnails: _Optional[bool] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., multi_label: _Optional[bool] = ...) -> None: ...
+    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., no_thumbnails: _Optional[bool] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., pool: _Optional[bool] = ..., multi_label: _Optional[bool] = ...) -> None: ...
 
 class AddExamplesResponse(_message.Message):
     __slots__ = ("outcomes",)
@@ -574,18 +617,22 @@ class ExampleSelector(_message.Message):
     def __init__(self, content_sha256: _Optional[bytes] = ..., id: _Optional[str] = ...) -> None: ...
 
 class StoredExample(_message.Message):
-    __slots__ = ("id", "content_sha256", "labels", "stale", "thumbnail")
+    __slots__ = ("id", "content_sha256", "labels", "stale", "thumbnail", "source", "pool_time")
     ID_FIELD_NUMBER: _ClassVar[int]
     CONTENT_SHA256_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
     THUMBNAIL_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    POOL_TIME_FIELD_NUMBER: _ClassVar[int]
     id: str
     content_sha256: bytes
     labels: _containers.RepeatedScalarFieldContainer[str]
     stale: bool
     thumbnail: bytes
-    def __init__(self, id: _Optional[str] = ..., content_sha256: _Optional[bytes] = ..., labels: _Optional[_Iterable[str]] = ..., stale: _Optional[bool] = ..., thumbnail: _Optional[bytes] = ...) -> None: ...
+    source: PoolSource
+    pool_time: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., content_sha256: _Optional[bytes] = ..., labels: _Optional[_Iterable[str]] = ..., stale: _Optional[bool] = ..., thumbnail: _Optional[bytes] = ..., source: _Optional[_Union[PoolSource, str]] = ..., pool_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListExamplesRequest(_message.Message):
     __slots__ = ("dataset", "page_size", "page_token", "label", "conflicts_only", "stale_only", "thumbnails", "pool", "selected")
@@ -840,12 +887,14 @@ class SimilarRequest(_message.Message):
     def __init__(self, dataset: _Optional[str] = ..., image: _Optional[_Union[_types_pb2.Image, _Mapping]] = ..., example: _Optional[_Union[ExampleSelector, _Mapping]] = ..., count: _Optional[int] = ..., label: _Optional[str] = ..., pool: _Optional[bool] = ..., thumbnails: _Optional[bool] = ...) -> None: ...
 
 class SimilarResponse(_message.Message):
-    __slots__ = ("examples", "compared_count")
+    __slots__ = ("examples", "compared_count", "stale_count")
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     COMPARED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    STALE_COUNT_FIELD_NUMBER: _ClassVar[int]
     examples: _containers.RepeatedCompositeFieldContainer[SimilarExample]
     compared_count: int
-    def __init__(self, examples: _Optional[_Iterable[_Union[SimilarExample, _Mapping]]] = ..., compared_count: _Optional[int] = ...) -> None: ...
+    stale_count: int
+    def __init__(self, examples: _Optional[_Iterable[_Union[SimilarExample, _Mapping]]] = ..., compared_count: _Optional[int] = ..., stale_count: _Optional[int] = ...) -> None: ...
 
 class SimilarExample(_message.Message):
     __slots__ = ("example", "distance")
@@ -878,14 +927,16 @@ class MapExamplesResponse(_message.Message):
     def __init__(self, progress: _Optional[_Union[TrainProgress, _Mapping]] = ..., points: _Optional[_Union[MapPoints, _Mapping]] = ...) -> None: ...
 
 class MapPoints(_message.Message):
-    __slots__ = ("points", "method", "example_count")
+    __slots__ = ("points", "method", "example_count", "stale_count")
     POINTS_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    STALE_COUNT_FIELD_NUMBER: _ClassVar[int]
     points: _containers.RepeatedCompositeFieldContainer[MapPoint]
     method: MapMethod
     example_count: int
-    def __init__(self, points: _Optional[_Iterable[_Union[MapPoint, _Mapping]]] = ..., method: _Optional[_Union[MapMethod, str]] = ..., example_count: _Optional[int] = ...) -> None: ...
+    stale_count: int
+    def __init__(self, points: _Optional[_Iterable[_Union[MapPoint, _Mapping]]] = ..., method: _Optional[_Union[MapMethod, str]] = ..., example_count: _Optional[int] = ..., stale_count: _Optional[int] = ...) -> None: ...
 
 class MapPoint(_message.Message):
     __slots__ = ("id", "content_sha256", "labels", "x", "y", "suspicious", "suggested_label")
@@ -1032,6 +1083,60 @@ class GetModelVersionRequest(_message.Message):
     model: str
     version: int
     def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+
+class GetDriftRequest(_message.Message):
+    __slots__ = ("model", "version")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+
+class Drift(_message.Message):
+    __slots__ = ("model", "version", "state", "image_count", "start_time", "training_image_count", "signals", "alarm_time", "alarm_count", "last_alarm_time", "block_size", "false_alarms_per_million")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_IMAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SIGNALS_FIELD_NUMBER: _ClassVar[int]
+    ALARM_TIME_FIELD_NUMBER: _ClassVar[int]
+    ALARM_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LAST_ALARM_TIME_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_SIZE_FIELD_NUMBER: _ClassVar[int]
+    FALSE_ALARMS_PER_MILLION_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    state: DriftState
+    image_count: int
+    start_time: _timestamp_pb2.Timestamp
+    training_image_count: int
+    signals: _containers.RepeatedCompositeFieldContainer[DriftSignal]
+    alarm_time: _timestamp_pb2.Timestamp
+    alarm_count: int
+    last_alarm_time: _timestamp_pb2.Timestamp
+    block_size: int
+    false_alarms_per_million: float
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[DriftState, str]] = ..., image_count: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., training_image_count: _Optional[int] = ..., signals: _Optional[_Iterable[_Union[DriftSignal, _Mapping]]] = ..., alarm_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., alarm_count: _Optional[int] = ..., last_alarm_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., block_size: _Optional[int] = ..., false_alarms_per_million: _Optional[float] = ...) -> None: ...
+
+class DriftSignal(_message.Message):
+    __slots__ = ("kind", "name", "level", "image_count", "value", "expected_share", "seen_share")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_SHARE_FIELD_NUMBER: _ClassVar[int]
+    SEEN_SHARE_FIELD_NUMBER: _ClassVar[int]
+    kind: DriftKind
+    name: str
+    level: float
+    image_count: int
+    value: float
+    expected_share: float
+    seen_share: float
+    def __init__(self, kind: _Optional[_Union[DriftKind, str]] = ..., name: _Optional[str] = ..., level: _Optional[float] = ..., image_count: _Optional[int] = ..., value: _Optional[float] = ..., expected_share: _Optional[float] = ..., seen_share: _Optional[float] = ...) -> None: ...
 
 class DeleteModelVersionRequest(_message.Message):
     __slots__ = ("model", "version")

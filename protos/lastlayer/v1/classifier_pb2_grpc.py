@@ -171,6 +171,11 @@ class ClassifierStub:
                 request_serializer=lastlayer_dot_v1_dot_classifier__pb2.GetModelVersionRequest.SerializeToString,
                 response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.ModelVersion.FromString,
                 _registered_method=True)
+        self.GetDrift = channel.unary_unary(
+                '/lastlayer.v1.Classifier/GetDrift',
+                request_serializer=lastlayer_dot_v1_dot_classifier__pb2.GetDriftRequest.SerializeToString,
+                response_deserializer=lastlayer_dot_v1_dot_classifier__pb2.Drift.FromString,
+                _registered_method=True)
         self.DeleteModelVersion = channel.unary_unary(
                 '/lastlayer.v1.Classifier/DeleteModelVersion',
                 request_serializer=lastlayer_dot_v1_dot_classifier__pb2.DeleteModelVersionRequest.SerializeToString,
@@ -206,7 +211,7 @@ class ClassifierServicer:
         an example whose outcome is `added` or `present` is on disk. One bad image fails alone. Idempotent by the content
         of the images: what is stored already is neither featurized nor stored again, so a broken stream is simply sent
         anew. Images need not be sent to find that out: an example that carries only its sha256 is answered with `present`,
-        or with `content_needed` where it must be sent whole.
+        or with `content_needed` where it must be sent whole. With `pool` it takes images that have no label yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -280,7 +285,7 @@ class ClassifierServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListExamples(self, request, context):
-        """Lists the examples of a dataset in order of arrival.
+        """Lists the examples of a dataset, or its pool, in order of arrival.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -304,8 +309,9 @@ class ClassifierServicer:
 
     def RelabelExamples(self, request, context):
         """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts; in a
-        multi-label dataset, other labels. An image of the dataset's pool becomes an example by it. The label holds:
-        AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+        multi-label dataset, other labels. An image of the dataset's pool becomes an example by it, and with `to_pool` an
+        example goes back there. The label holds: AddExamples does not add another one to them. All or none. Idempotent. Fails
+        with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -331,6 +337,8 @@ class ClassifierServicer:
         """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
         diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
         stored: the same call gives the same images until a label or an image comes. Idempotent.
+
+        Fails with RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) where too many such calls wait for their turn.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -415,6 +423,15 @@ class ClassifierServicer:
 
     def GetModelVersion(self, request, context):
         """Gets one version of a model.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDrift(self, request, context):
+        """Says whether the images that a version predicts are like those that it was trained on, by the newest of them. What
+        Predict, PredictStream and ModelInfer predicted counts, in the process that answers alone, since it began, or since
+        another version became the default. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -570,6 +587,11 @@ def add_ClassifierServicer_to_server(servicer, server):
                     servicer.GetModelVersion,
                     request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.GetModelVersionRequest.FromString,
                     response_serializer=lastlayer_dot_v1_dot_classifier__pb2.ModelVersion.SerializeToString,
+            ),
+            'GetDrift': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDrift,
+                    request_deserializer=lastlayer_dot_v1_dot_classifier__pb2.GetDriftRequest.FromString,
+                    response_serializer=lastlayer_dot_v1_dot_classifier__pb2.Drift.SerializeToString,
             ),
             'DeleteModelVersion': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteModelVersion,
@@ -1272,6 +1294,33 @@ class Classifier:
             '/lastlayer.v1.Classifier/GetModelVersion',
             lastlayer_dot_v1_dot_classifier__pb2.GetModelVersionRequest.SerializeToString,
             lastlayer_dot_v1_dot_classifier__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDrift(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lastlayer.v1.Classifier/GetDrift',
+            lastlayer_dot_v1_dot_classifier__pb2.GetDriftRequest.SerializeToString,
+            lastlayer_dot_v1_dot_classifier__pb2.Drift.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,7 +50,7 @@ class ClassifierStub:
     an example whose outcome is `added` or `present` is on disk. One bad image fails alone. Idempotent by the content
     of the images: what is stored already is neither featurized nor stored again, so a broken stream is simply sent
     anew. Images need not be sent to find that out: an example that carries only its sha256 is answered with `present`,
-    or with `content_needed` where it must be sent whole.
+    or with `content_needed` where it must be sent whole. With `pool` it takes images that have no label yet.
     """
     AddFeatures: _grpc.StreamStreamMultiCallable[_classifier_pb2.AddFeaturesRequest, _classifier_pb2.AddFeaturesResponse]
     """Adds labelled examples that bring their feature vectors, as `featurizer embed` computed them, to a dataset, which is
@@ -96,7 +96,7 @@ class ClassifierStub:
     with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE, IMAGE_TOO_LARGE or IMAGE_TOO_COMPLEX).
     """
     ListExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ListExamplesRequest, _classifier_pb2.ListExamplesResponse]
-    """Lists the examples of a dataset in order of arrival."""
+    """Lists the examples of a dataset, or its pool, in order of arrival."""
     ListFeatures: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ListFeaturesRequest, _classifier_pb2.ListFeaturesResponse]
     """Lists the labels of a dataset's examples with the images' feature vectors, in order of arrival: all that AddFeatures
     needs to make the same dataset elsewhere.
@@ -107,8 +107,9 @@ class ClassifierStub:
     """
     RelabelExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.RelabelExamplesRequest, _classifier_pb2.RelabelExamplesResponse]
     """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts; in a
-    multi-label dataset, other labels. An image of the dataset's pool becomes an example by it. The label holds:
-    AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+    multi-label dataset, other labels. An image of the dataset's pool becomes an example by it, and with `to_pool` an
+    example goes back there. The label holds: AddExamples does not add another one to them. All or none. Idempotent. Fails
+    with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
     """
     RemoveExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.RemoveExamplesRequest, _classifier_pb2.RemoveExamplesResponse]
     """Removes examples from a dataset or its pool, with features that no other dataset refers to. All or none. Fails with
@@ -122,6 +123,8 @@ class ClassifierStub:
     """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
     diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
     stored: the same call gives the same images until a label or an image comes. Idempotent.
+
+    Fails with RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) where too many such calls wait for their turn.
     """
     Similar: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.SimilarRequest, _classifier_pb2.SimilarResponse]
     """Finds the stored images of a dataset, or of its pool, whose features are nearest to an image's. Idempotent.
@@ -154,6 +157,11 @@ class ClassifierStub:
     """Lists the versions of a model, the newest first."""
     GetModelVersion: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.GetModelVersionRequest, _classifier_pb2.ModelVersion]
     """Gets one version of a model."""
+    GetDrift: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.GetDriftRequest, _classifier_pb2.Drift]
+    """Says whether the images that a version predicts are like those that it was trained on, by the newest of them. What
+    Predict, PredictStream and ModelInfer predicted counts, in the process that answers alone, since it began, or since
+    another version became the default. Idempotent.
+    """
     DeleteModelVersion: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.DeleteModelVersionRequest, _empty_pb2.Empty]
     """Deletes one version of a model. Its number is not given again. Fails with FAILED_PRECONDITION (VERSION_IN_USE) for
     the default version while the model has others; deleting the last version deletes the model.
@@ -185,7 +193,7 @@ class ClassifierAsyncStub(ClassifierStub):
     an example whose outcome is `added` or `present` is on disk. One bad image fails alone. Idempotent by the content
     of the images: what is stored already is neither featurized nor stored again, so a broken stream is simply sent
     anew. Images need not be sent to find that out: an example that carries only its sha256 is answered with `present`,
-    or with `content_needed` where it must be sent whole.
+    or with `content_needed` where it must be sent whole. With `pool` it takes images that have no label yet.
     """
     AddFeatures: _aio.StreamStreamMultiCallable[_classifier_pb2.AddFeaturesRequest, _classifier_pb2.AddFeaturesResponse]  # type: ignore[assignment]
     """Adds labelled examples that bring their feature vectors, as `featurizer embed` computed them, to a dataset, which is
@@ -231,7 +239,7 @@ class ClassifierAsyncStub(ClassifierStub):
     with INVALID_ARGUMENT for a bad image (IMAGE_EMPTY, IMAGE_UNDECODABLE, IMAGE_TOO_LARGE or IMAGE_TOO_COMPLEX).
     """
     ListExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ListExamplesRequest, _classifier_pb2.ListExamplesResponse]  # type: ignore[assignment]
-    """Lists the examples of a dataset in order of arrival."""
+    """Lists the examples of a dataset, or its pool, in order of arrival."""
     ListFeatures: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ListFeaturesRequest, _classifier_pb2.ListFeaturesResponse]  # type: ignore[assignment]
     """Lists the labels of a dataset's examples with the images' feature vectors, in order of arrival: all that AddFeatures
     needs to make the same dataset elsewhere.
@@ -242,8 +250,9 @@ class ClassifierAsyncStub(ClassifierStub):
     """
     RelabelExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.RelabelExamplesRequest, _classifier_pb2.RelabelExamplesResponse]  # type: ignore[assignment]
     """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts; in a
-    multi-label dataset, other labels. An image of the dataset's pool becomes an example by it. The label holds:
-    AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+    multi-label dataset, other labels. An image of the dataset's pool becomes an example by it, and with `to_pool` an
+    example goes back there. The label holds: AddExamples does not add another one to them. All or none. Idempotent. Fails
+    with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
     """
     RemoveExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.RemoveExamplesRequest, _classifier_pb2.RemoveExamplesResponse]  # type: ignore[assignment]
     """Removes examples from a dataset or its pool, with features that no other dataset refers to. All or none. Fails with
@@ -257,6 +266,8 @@ class ClassifierAsyncStub(ClassifierStub):
     """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
     diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
     stored: the same call gives the same images until a label or an image comes. Idempotent.
+
+    Fails with RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) where too many such calls wait for their turn.
     """
     Similar: _aio.UnaryUnaryMultiCallable[_classifier_pb2.SimilarRequest, _classifier_pb2.SimilarResponse]  # type: ignore[assignment]
     """Finds the stored images of a dataset, or of its pool, whose features are nearest to an image's. Idempotent.
@@ -289,6 +300,11 @@ class ClassifierAsyncStub(ClassifierStub):
     """Lists the versions of a model, the newest first."""
     GetModelVersion: _aio.UnaryUnaryMultiCallable[_classifier_pb2.GetModelVersionRequest, _classifier_pb2.ModelVersion]  # type: ignore[assignment]
     """Gets one version of a model."""
+    GetDrift: _aio.UnaryUnaryMultiCallable[_classifier_pb2.GetDriftRequest, _classifier_pb2.Drift]  # type: ignore[assignment]
+    """Says whether the images that a version predicts are like those that it was trained on, by the newest of them. What
+    Predict, PredictStream and ModelInfer predicted counts, in the process that answers alone, since it began, or since
+    another version became the default. Idempotent.
+    """
     DeleteModelVersion: _aio.UnaryUnaryMultiCallable[_classifier_pb2.DeleteModelVersionRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes one version of a model. Its number is not given again. Fails with FAILED_PRECONDITION (VERSION_IN_USE) for
     the default version while the model has others; deleting the last version deletes the model.
@@ -323,7 +339,7 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         an example whose outcome is `added` or `present` is on disk. One bad image fails alone. Idempotent by the content
         of the images: what is stored already is neither featurized nor stored again, so a broken stream is simply sent
         anew. Images need not be sent to find that out: an example that carries only its sha256 is answered with `present`,
-        or with `content_needed` where it must be sent whole.
+        or with `content_needed` where it must be sent whole. With `pool` it takes images that have no label yet.
         """
 
     @_abc_1.abstractmethod
@@ -411,7 +427,7 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         request: _classifier_pb2.ListExamplesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_classifier_pb2.ListExamplesResponse, _abc.Awaitable[_classifier_pb2.ListExamplesResponse]]:
-        """Lists the examples of a dataset in order of arrival."""
+        """Lists the examples of a dataset, or its pool, in order of arrival."""
 
     @_abc_1.abstractmethod
     def ListFeatures(
@@ -440,8 +456,9 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_classifier_pb2.RelabelExamplesResponse, _abc.Awaitable[_classifier_pb2.RelabelExamplesResponse]]:
         """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts; in a
-        multi-label dataset, other labels. An image of the dataset's pool becomes an example by it. The label holds:
-        AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
+        multi-label dataset, other labels. An image of the dataset's pool becomes an example by it, and with `to_pool` an
+        example goes back there. The label holds: AddExamples does not add another one to them. All or none. Idempotent. Fails
+        with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
         """
 
     @_abc_1.abstractmethod
@@ -473,6 +490,8 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
         diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
         stored: the same call gives the same images until a label or an image comes. Idempotent.
+
+        Fails with RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) where too many such calls wait for their turn.
         """
 
     @_abc_1.abstractmethod
@@ -571,6 +590,17 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_classifier_pb2.ModelVersion, _abc.Awaitable[_classifier_pb2.ModelVersion]]:
         """Gets one version of a model."""
+
+    @_abc_1.abstractmethod
+    def GetDrift(
+        self,
+        request: _classifier_pb2.GetDriftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classifier_pb2.Drift, _abc.Awaitable[_classifier_pb2.Drift]]:
+        """Says whether the images that a version predicts are like those that it was trained on, by the newest of them. What
+        Predict, PredictStream and ModelInfer predicted counts, in the process that answers alone, since it began, or since
+        another version became the default. Idempotent.
+        """
 
     @_abc_1.abstractmethod
     def DeleteModelVersion(

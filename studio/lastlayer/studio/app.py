@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import mimetypes
+import weakref
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from lastlayer.client.api import Client
-from lastlayer.studio.routes import access, datasets, examples, exports, models, prediction, training
+from lastlayer.studio.routes import access, alike, datasets, examples, exports, models, pool, prediction, training
 from lastlayer.studio.routes.open_inference import routes as open_inference
 from lastlayer.studio.web import problems
 from lastlayer.studio.web.lane import Lane
@@ -55,8 +56,10 @@ def create_api(client: Client) -> FastAPI:
     app.state.lane = Lane()
     app.state.batches = asyncio.Semaphore(1)
     app.state.trainings = asyncio.Semaphore(training.AT_ONCE)
+    app.state.pools = weakref.WeakValueDictionary[str, asyncio.Lock]()
+    app.state.maps = asyncio.Semaphore(alike.MAPS_AT_ONCE)
     problems.install(app)
-    for module in (access, datasets, examples, models, training, prediction, exports, open_inference):
+    for module in (access, datasets, examples, pool, alike, models, training, prediction, exports, open_inference):
         app.include_router(module.router)
 
     @app.get("/healthz", include_in_schema=False)

@@ -5,7 +5,17 @@ import dataclasses
 from typing import Self
 
 from lastlayer.client.errors import ImageError
-from lastlayer.client.results import ExampleOutcome, Explanation, LabelScore, Prediction, Review, StoredExample
+from lastlayer.client.results import (
+    ExampleOutcome,
+    Explanation,
+    LabelScore,
+    MapPoint,
+    NextExamples,
+    Prediction,
+    Review,
+    SimilarExamples,
+    StoredExample,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -153,17 +163,19 @@ class ExampleView:
     id: str
     sha256: str
     labels: list[str]
-    """More than one is a conflict, unless the dataset is multi-label."""
+    """More than one is a conflict, unless the dataset is multi-label; none is an image of the pool."""
     stale: bool
     """Whether its image must be added again, as another backbone featurized it."""
     thumbnail: str
     """A small JPEG in base64; empty where it was not asked for, or not kept."""
+    source: str
+    """How it came into the pool: `added`, or `captured` where it came to be predicted; empty for an example."""
 
     @classmethod
     def of(cls, known: StoredExample) -> Self:
         """Return what the client's example says."""
         thumbnail = base64.b64encode(known.thumbnail).decode()
-        return cls(known.id, known.sha256.hex(), list(known.labels), known.stale, thumbnail)
+        return cls(known.id, known.sha256.hex(), list(known.labels), known.stale, thumbnail, known.source)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -202,3 +214,73 @@ class ReviewView:
             for entry in known.examples
         ]
         return cls(entries, known.total_count)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SuggestedView:
+    """An image of a pool that is worth a label."""
+
+    example: ExampleView
+    scores: list[LabelScore]
+    """The classes that it may be of, the best first, at most 9; empty where the dataset has not yet two classes."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NextView:
+    """Which images of a pool to label next."""
+
+    examples: list[SuggestedView]
+    """The most useful first."""
+    strategy: str
+    """Why these: `typical` of many others, or `uncertain`."""
+    pool_count: int
+    """The images in the pool."""
+    stale_count: int
+    """Those of them that are not suggested, as another backbone featurized them."""
+    classes: list[str]
+    """The dataset's classes, in order of first appearance."""
+
+    @classmethod
+    def of(cls, known: NextExamples) -> Self:
+        """Return what the client's answer says."""
+        entries = [SuggestedView(ExampleView.of(entry.example), list(entry.scores)) for entry in known.examples]
+        return cls(entries, known.strategy, known.pool_count, known.stale_count, list(known.classes))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SimilarView:
+    """A stored image that resembles another one."""
+
+    example: ExampleView
+    distance: float
+    """The cosine distance of their features: 0 for the same image, 1 for images that have nothing in common."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SimilarPage:
+    """The stored images that are nearest to an image, the nearest first."""
+
+    examples: list[SimilarView]
+    compared_count: int
+    """How many images were compared."""
+    stale_count: int
+    """How many were not, as another backbone featurized them."""
+
+    @classmethod
+    def of(cls, known: SimilarExamples) -> Self:
+        """Return what the client's answer says."""
+        entries = [SimilarView(ExampleView.of(entry.example), entry.distance) for entry in known.examples]
+        return cls(entries, known.compared_count, known.stale_count)
+
+
+def map_point(point: MapPoint) -> dict[str, object]:
+    """Return an image of a map as JSON has it."""
+    return {
+        "id": point.id,
+        "sha256": point.sha256.hex(),
+        "labels": point.labels,
+        "x": round(point.x, 5),
+        "y": round(point.y, 5),
+        "suspicious": point.suspicious,
+        "suggested_label": point.suggested_label,
+    }

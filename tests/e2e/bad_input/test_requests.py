@@ -72,6 +72,9 @@ REQUESTS: Final = [
             ("ListFeatures", lambda name: c.ListFeaturesRequest(dataset=name), "dataset"),
             ("AddFeatures", lambda name: c.AddFeaturesRequest(dataset=name, examples=[c.Example()]), "dataset"),
             ("ReviewExamples", lambda name: c.ReviewExamplesRequest(model=name), "model"),
+            ("NextExamples", lambda name: c.NextExamplesRequest(dataset=name), "dataset"),
+            ("Similar", lambda name: c.SimilarRequest(dataset=name, image=IMAGE), "dataset"),
+            ("MapExamples", lambda name: c.MapExamplesRequest(dataset=name), "dataset"),
             ("RelabelExamples", lambda name: c.RelabelExamplesRequest(dataset=name), "dataset"),
             ("RemoveExamples", lambda name: c.RemoveExamplesRequest(dataset=name), "dataset"),
             ("GetHead", lambda name: c.GetHeadRequest(model=name), "model"),
@@ -115,6 +118,59 @@ REQUESTS: Final = [
     Bad("ReviewExamples", c.ReviewExamplesRequest(model="default", page_size=-1), INVALID, "page_size"),
     Bad("ListExamples", c.ListExamplesRequest(dataset="default", page_size=10**9), INVALID, "page_size"),
     Bad("ListExamples", c.ListExamplesRequest(dataset="default", page_token="🌷"), INVALID, "page_token"),
+    Bad("ListExamples", c.ListExamplesRequest(dataset="default", pool=True, label="x"), INVALID, "label"),
+    Bad(
+        "ListExamples",
+        c.ListExamplesRequest(dataset="default", pool=True, conflicts_only=True),
+        INVALID,
+        "conflicts_only",
+    ),
+    Bad("ListExamples", c.ListExamplesRequest(dataset="missing", pool=True), NOT_FOUND),
+    Bad(
+        "ListExamples", c.ListExamplesRequest(dataset="default", selected=[c.ExampleSelector()]), INVALID, "selected[0]"
+    ),
+    Bad(
+        "ListExamples",
+        c.ListExamplesRequest(dataset="default", selected=[c.ExampleSelector(id="x")] * 10_000),
+        INVALID,
+        "selected",
+    ),
+    Bad(
+        "ListExamples",
+        c.ListExamplesRequest(dataset="default", selected=[c.ExampleSelector(id="x")], pool=True),
+        INVALID,
+        "selected",
+    ),
+    Bad("NextExamples", c.NextExamplesRequest(dataset="missing"), NOT_FOUND),
+    Bad("NextExamples", c.NextExamplesRequest(dataset="default", count=-1), INVALID, "count"),
+    Bad("NextExamples", c.NextExamplesRequest(dataset="default", count=2**31 - 1), INVALID, "count"),
+    Bad("Similar", c.SimilarRequest(dataset="missing", image=IMAGE), NOT_FOUND),
+    Bad("Similar", c.SimilarRequest(dataset="default"), INVALID, "query"),
+    Bad("Similar", c.SimilarRequest(dataset="default", image=t.Image()), "IMAGE_EMPTY"),
+    Bad("Similar", c.SimilarRequest(dataset="default", image=t.Image(content=b"none")), "IMAGE_UNDECODABLE"),
+    Bad("Similar", c.SimilarRequest(dataset="default", image=t.Image(id="x" * 2000)), INVALID, "image.id"),
+    Bad("Similar", c.SimilarRequest(dataset="default", image=IMAGE, count=-1), INVALID, "count"),
+    Bad("Similar", c.SimilarRequest(dataset="default", image=IMAGE, count=2**31 - 1), INVALID, "count"),
+    Bad("Similar", c.SimilarRequest(dataset="default", example=c.ExampleSelector()), INVALID, "example"),
+    Bad("Similar", c.SimilarRequest(dataset="default", example=c.ExampleSelector(id="missing")), NOT_FOUND),
+    Bad(
+        "Similar",
+        c.SimilarRequest(dataset="default", example=c.ExampleSelector(content_sha256=b"abc")),
+        INVALID,
+        "example.content_sha256",
+    ),
+    *(
+        Bad("Similar", c.SimilarRequest(dataset="default", image=IMAGE, label=label), INVALID, "label")
+        for label in LABELS.values()
+        if label
+    ),
+    Bad("MapExamples", c.MapExamplesRequest(dataset="missing"), NOT_FOUND),
+    Bad("MapExamples", c.MapExamplesRequest(dataset="default", method=99), INVALID, "method"),  # type: ignore[arg-type]
+    Bad("MapExamples", c.MapExamplesRequest(dataset="default", max_examples=9), INVALID, "max_examples"),
+    Bad("MapExamples", c.MapExamplesRequest(dataset="default", max_examples=-1), INVALID, "max_examples"),
+    Bad("MapExamples", c.MapExamplesRequest(dataset="default", max_examples=100_001), INVALID, "max_examples"),
+    Bad("MapExamples", c.MapExamplesRequest(dataset="default", model="a b"), INVALID, "model"),
+    Bad("MapExamples", c.MapExamplesRequest(dataset="default", model="missing"), NOT_FOUND),
     Bad("ListDatasets", c.ListDatasetsRequest(page_size=-1), INVALID, "page_size"),
     Bad("ListDatasets", c.ListDatasetsRequest(page_token="x" * 100_000), INVALID, "page_token"),
     Bad("ListModels", c.ListModelsRequest(page_token="../.."), INVALID, "page_token"),
@@ -154,6 +210,12 @@ REQUESTS: Final = [
             "label",
         )
         for label in LABELS.values()
+    ),
+    Bad(
+        "RelabelExamples",
+        c.RelabelExamplesRequest(dataset="default", label="x", to_pool=True, examples=[c.ExampleSelector(id="x")]),
+        INVALID,
+        "label",
     ),
     Bad("RemoveExamples", c.RemoveExamplesRequest(dataset="default"), INVALID, "examples"),
     Bad("GetModelVersion", c.GetModelVersionRequest(model="default", version=-1), INVALID, "version"),

@@ -86,9 +86,11 @@ PREPARED: Mapping[str, Callable[[World, Path], contextlib.AbstractContextManager
     "docs/how-to/clients/grpc.md": trained,
     "docs/how-to/clients/http.md": trained,
     "docs/how-to/clients/python.md": trained,
-    "docs/how-to/curate.md": flowers,
+    "docs/how-to/improve/curate.md": flowers,
     "docs/how-to/custom-vision.md": custom_vision,
+    "docs/how-to/improve/sort-photos.md": flowers,
     "docs/how-to/mlnet.md": flowers,
+    "docs/how-to/improve/watch-drift.md": flowers,
     "docs/how-to/operate/backup.md": flowers,
     "docs/how-to/export.md": flowers,
     "docs/how-to/take-a-model-away.md": flowers,
@@ -103,12 +105,14 @@ READERS: Mapping[str, Callable[[Path], object]] = {"mine.toml": read_backbone, "
 
 
 LONG = {
-    "docs/how-to/curate.md",
+    "docs/how-to/improve/curate.md",
+    "docs/how-to/improve/sort-photos.md",
     "docs/how-to/mlnet.md",
     "docs/reference/commands/README.md",
     "docs/how-to/operate/backup.md",
     "docs/how-to/embed.md",
     "docs/how-to/export.md",
+    "docs/how-to/improve/label-next.md",
     "docs/explanation/networks.md",
     "docs/how-to/take-a-model-away.md",
     "docs/how-to/test-your-own-code.md",

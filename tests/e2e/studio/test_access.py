@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.studio.conftest import Opened, excess, pixels
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-VIEWS = ("collect", "train", "mend", "try", "take")
+VIEWS = ("collect", "label", "map", "train", "mend", "try", "take")
 
 
 def violations(page: Page) -> list[Any]:
@@ -28,6 +28,10 @@ def settle(page: Page, view: str, tmp_path: Path) -> None:
     page.wait_for_load_state("networkidle")
     if view == "collect":
         page.locator("button.thumb").first.click()
+    elif view == "map":
+        expect(page.locator(".mapping")).to_be_visible()
+        page.get_by_text("The map in words").click()
+        page.locator(".tables .link").first.click()
     elif view == "train":
         page.locator(".confusion .right").first.click()
         expect(page.locator(".opened .mapped").first).to_be_visible()

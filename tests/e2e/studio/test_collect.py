@@ -58,6 +58,10 @@ def test_shift_selects_all_between(page: Page) -> None:
     assert pressed(page) == [f"red/red-0{number}.jpg" for number in (1, 2, 3)]
     page.keyboard.press("Escape")
     assert pressed(page) == []
+    thumbs.nth(2).click()
+    page.get_by_role("button", name="Images like this").click()
+    expect(page.locator("dialog .alike li")).to_have_count(9)  # without itself
+    expect(page.locator("dialog .alike .name").first).to_have_text("red")
 
 
 def test_a_photo_in_two_classes_can_be_deleted(page: Page, classifier: str) -> None:

@@ -37,10 +37,15 @@ def test_labels_that_would_be_html_are_text_everywhere(opened: Opened, classifie
     assert excess(page) == 0
     page.get_by_role("button", name=f"Rename {HOSTILE[0]}").click()
     page.get_by_label("New name").press("Escape")
-    for view in ("train", "mend", "try", "take"):
+    for view in ("label", "map", "train", "mend", "try", "take"):
         page.goto(page.url.rpartition("/")[0] + f"/{view}")
         expect(page.locator("h1")).to_have_text(view.capitalize())
         page.wait_for_load_state("networkidle")
+        if view == "map":
+            expect(page.locator(".mapping")).to_be_visible()
+            page.get_by_text("The map in words").click()
+            page.locator(".tables .link").first.click()
+            expect(page.locator(".opened-photo h2")).to_be_focused()
         if view == "train":
             page.locator(".confusion .wrong").first.click()
             expect(page.locator(".opened .mapped").first).to_be_visible()
@@ -94,14 +99,14 @@ def test_a_token_opens_what_its_scope_is_for_and_stays_in_the_tab(opened: Opened
     page.get_by_role("button", name="Token").click()
     page.get_by_label("The token to use from now on").fill("all")
     page.keyboard.press("Enter")
-    expect(page.locator("nav a")).to_have_count(5)
+    expect(page.locator("nav a")).to_have_count(7)
     expect(page.locator("dialog")).to_have_count(0)
     kept = page.evaluate("[JSON.stringify(sessionStorage), JSON.stringify(localStorage), document.cookie]")
     assert '"lastlayer.token":"all"' in kept[0]
     assert kept[1:] == ["{}", ""]
     assert "all" not in page.url.partition("#")[2].split("/")
     page.reload()
-    expect(page.locator("nav a")).to_have_count(5)  # in this tab it stays
+    expect(page.locator("nav a")).to_have_count(7)  # in this tab it stays
     page.get_by_role("link", name="Take", exact=True).click()
     expect(page.locator("pre")).to_contain_text('curl -H "Authorization: Bearer $LASTLAYER_TOKEN" -F image=@img.jpg')
     assert "Bearer all" not in page.content()

@@ -42,6 +42,8 @@ def test_a_photo_is_pasted_and_shown_again_later(opened: Opened, colours: str, t
     page.locator(".recent button", has_text="red").click()
     expect(page.locator(".answer")).to_have_text("red")
     expect(page.locator(".recent li")).to_have_count(2)
+    page.get_by_role("button", name="Images like this").click()
+    expect(page.locator("dialog .alike .name").first).to_have_text("red")
 
 
 def test_what_is_unknown_has_its_best_guess_beside_it(opened: Opened, careful: str, tmp_path: Path) -> None:

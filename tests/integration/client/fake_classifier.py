@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import grpc
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2, timestamp_pb2
 from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
@@ -55,6 +55,7 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     models: list[str] = field(default_factory=lambda: ["default"])
     page_size: int = 2
     default_version: int = 1
+    drift_state: classifier_pb2.DriftState = classifier_pb2.DRIFT_STATE_DRIFTING
     cross_validated: bool = True
     detailed: bool = True
     """Whether versions and metrics have what older ones lack: intervals, calibration, rejection, trials."""
@@ -63,6 +64,10 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     names: dict[bytes, str] = field(default_factory=dict)
     vectors: dict[bytes, bytes] = field(default_factory=dict)
     """Those that were sent, by sha256."""
+    pool: dict[bytes, str] = field(default_factory=dict)
+    """Images without a label, by sha256, and the class that they are guessed to be of."""
+    alike: int = 0
+    """How many images of the pool are like others, and never suggested."""
     relabelled: set[bytes] = field(default_factory=set)
     stale: set[bytes] = field(default_factory=set)
     served: types_pb2.Backbone = field(default_factory=lambda: served_backbone())
@@ -85,9 +90,31 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
         messages = self._begin("AddExamples", context)
         for request in request_iterator:
             self.calls.append(("AddExamples", request))
-            outcomes = [self._outcome(example) for example in request.examples]
+            outcome = self._pooled if request.pool else self._outcome
+            outcomes = [outcome(example) for example in request.examples]
             self._step(messages, context)  # stored, but nobody hears of it
             yield classifier_pb2.AddExamplesResponse(outcomes=outcomes)
+
+    def _pooled(self, example: classifier_pb2.Example) -> classifier_pb2.ExampleOutcome:
+        """Take an image without a label."""
+        assert not example.label
+        sha256 = example.content_sha256 or hashlib.sha256(example.content).digest()
+        outcome = classifier_pb2.ExampleOutcome(id=example.id, content_sha256=sha256)
+        if example.content.startswith(b"bad"):
+            outcome.error.CopyFrom(undecodable())
+        elif sha256 in self.stale and not example.content:
+            outcome.content_needed.SetInParent()
+        elif sha256 in self.store or sha256 in self.pool:
+            self.stale.discard(sha256)
+            outcome.label = self.store.get(sha256, [""])[0]
+            outcome.present.SetInParent()
+        elif not example.content:
+            outcome.content_needed.SetInParent()
+        else:
+            self.pool[sha256] = example.content.decode().split("-")[0]
+            self.names[sha256] = example.id
+            outcome.added.SetInParent()
+        return outcome
 
     def _outcome(self, example: classifier_pb2.Example) -> classifier_pb2.ExampleOutcome:
         sha256 = example.content_sha256 or hashlib.sha256(example.content).digest()
@@ -115,6 +142,7 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
         elif example.WhichOneof("source") == "content_sha256":
             outcome.content_needed.SetInParent()
         else:
+            self.pool.pop(sha256, None)
             self.store[sha256] = [label]
             self.names[sha256] = example.id
             outcome.added.SetInParent()
@@ -271,6 +299,11 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
             and (not request.conflicts_only or len(labels) > 1)
             and (not request.stale_only or sha256 in self.stale)
         ]
+        if request.pool:
+            kept = [(sha256, []) for sha256 in self.pool if not request.stale_only or sha256 in self.stale]
+        if request.selected:
+            chosen = {sha256 for selector in request.selected for sha256 in self._matching(selector)}
+            kept = [(sha256, self.store.get(sha256, [])) for sha256 in [*self.store, *self.pool] if sha256 in chosen]
         start = int(request.page_token or 0)
         more = start + self.page_size < len(kept)
         return classifier_pb2.ListExamplesResponse(
@@ -288,20 +321,25 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
             labels=labels,
             stale=sha256 in self.stale,
             thumbnail=b"jpeg" if thumbnails else b"",
+            source=classifier_pb2.POOL_SOURCE_UNSPECIFIED if labels else classifier_pb2.POOL_SOURCE_ADDED,
+            pool_time=None if labels else timestamp_pb2.Timestamp(seconds=1_800_000_000),
         )
+
+    def _matching(self, selector: classifier_pb2.ExampleSelector) -> list[bytes]:
+        return [
+            sha256
+            for sha256 in [*self.store, *self.pool]
+            if (
+                sha256.startswith(selector.content_sha256)
+                if selector.content_sha256
+                else self.names.get(sha256) == selector.id
+            )
+        ]
 
     def _selected(self, request: Any, context: grpc.ServicerContext) -> list[bytes]:
         found = []
         for selector in request.examples:
-            matches = [
-                sha256
-                for sha256 in self.store
-                if (
-                    sha256.startswith(selector.content_sha256)
-                    if selector.content_sha256
-                    else self.names.get(sha256) == selector.id
-                )
-            ]
+            matches = self._matching(selector)
             if not matches:
                 self._fail(ResourceNotFoundError("example", selector.id or selector.content_sha256.hex()), context)
             found += matches
@@ -310,17 +348,44 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     def RelabelExamples(self, request, context):
         self._begin("RelabelExamples", context, request)
         chosen = self._selected(request, context)
-        changed = sum(self.store[sha256] != [request.label] for sha256 in chosen)
-        self.store.update((sha256, [request.label]) for sha256 in chosen)
-        self.relabelled.update(chosen)
+        if request.to_pool:
+            changed = sum(sha256 in self.store for sha256 in chosen)
+            self.pool.update((sha256, self.store.pop(sha256)[0]) for sha256 in chosen if sha256 in self.store)
+            self.relabelled.difference_update(chosen)
+        else:
+            changed = sum(self.store.get(sha256) != [request.label] for sha256 in chosen)
+            for sha256 in chosen:
+                self.pool.pop(sha256, None)
+            self.store.update((sha256, [request.label]) for sha256 in chosen)
+            self.relabelled.update(chosen)
         return classifier_pb2.RelabelExamplesResponse(changed_count=changed, dataset=self._dataset(request.dataset))
 
     def RemoveExamples(self, request, context):
         self._begin("RemoveExamples", context, request)
         chosen = set(self._selected(request, context))
         for sha256 in chosen:
-            del self.store[sha256]
+            self.store.pop(sha256, None)
+            self.pool.pop(sha256, None)
         return classifier_pb2.RemoveExamplesResponse(removed_count=len(chosen), dataset=self._dataset(request.dataset))
+
+    def NextExamples(self, request, context):
+        self._begin("NextExamples", context, request)
+        self._known("dataset", request.dataset, context)
+        labels = {label for labels in self.store.values() for label in labels}
+        fresh = [sha256 for sha256 in self.pool if sha256 not in self.stale]
+        guessed = len(labels) > 1
+        response = classifier_pb2.NextExamplesResponse(
+            strategy=classifier_pb2.NEXT_STRATEGY_UNCERTAIN if guessed else classifier_pb2.NEXT_STRATEGY_TYPICAL,
+            pool_count=len(self.pool),
+            stale_count=len(self.pool) - len(fresh),
+            classes=sorted(labels),
+        )
+        for sha256 in fresh[: min(request.count or 20, len(fresh) - self.alike)]:
+            entry = response.examples.add(example=self._stored(sha256, [], request.thumbnails))
+            ranked = sorted(labels, key=lambda label: label != self.pool[sha256]) if guessed else []
+            for place, label in enumerate(ranked):
+                entry.scores.add(label=label, score=0.625 if place == 0 else 0.375 / (len(ranked) - 1))
+        return response
 
     def ReviewExamples(self, request, context):
         self._begin("ReviewExamples", context, request)
@@ -338,6 +403,65 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
                 for sha256, labels in found[: request.page_size]
             ],
             total_count=len(found),
+        )
+
+    def Similar(self, request, context):
+        self._begin("Similar", context, request)
+        self._known("dataset", request.dataset, context)
+        if request.image.content.startswith(b"bad"):
+            self._fail(ImageUndecodableError("The bytes are no image of a supported format."), context)
+        query: set[bytes] = set()
+        if request.WhichOneof("query") == "example":
+            query = set(self._selected(classifier_pb2.RemoveExamplesRequest(examples=[request.example]), context))
+        kept = [
+            (sha256, labels)
+            for sha256, labels in self.store.items()
+            if sha256 not in query and sha256 not in self.stale and (not request.label or request.label in labels)
+        ]
+        return classifier_pb2.SimilarResponse(
+            examples=[
+                classifier_pb2.SimilarExample(
+                    example=self._stored(sha256, labels, request.thumbnails), distance=number / 8
+                )
+                for number, (sha256, labels) in enumerate(kept[: request.count or 20])
+            ],
+            compared_count=len(kept),
+            stale_count=len(self.stale),
+        )
+
+    def MapExamples(self, request, context):
+        messages = self._begin("MapExamples", context, request)
+        self._known("dataset", request.dataset, context)
+        if request.model:
+            self._known("model", request.model, context)
+        self._step(messages, context)
+        yield classifier_pb2.MapExamplesResponse(
+            progress=classifier_pb2.TrainProgress(message="reading the features", fraction=0.25)
+        )
+        method = request.method or classifier_pb2.MAP_METHOD_NEIGHBORS
+        kept = [(sha256, labels) for sha256, labels in self.store.items() if sha256 not in self.stale]
+        places = [self._place(number, sha256, labels, request.model) for number, (sha256, labels) in enumerate(kept)]
+        for start in range(0, max(1, len(places)), self.page_size):
+            self._step(messages, context)
+            yield classifier_pb2.MapExamplesResponse(
+                points=classifier_pb2.MapPoints(
+                    points=places[start : start + self.page_size],
+                    method=method,
+                    example_count=len(kept),
+                    stale_count=len(self.stale),
+                )
+            )
+
+    def _place(self, number: int, sha256: bytes, labels: list[str], model: str) -> classifier_pb2.MapPoint:
+        suspicious = bool(model) and number == 0
+        return classifier_pb2.MapPoint(
+            id=self.names.get(sha256, ""),
+            content_sha256=sha256,
+            labels=labels,
+            x=number % 5 / 2 - 1,
+            y=0.5 - number // 5 / 8,
+            suspicious=suspicious,
+            suggested_label=self.classes[-1] if suspicious else "",
         )
 
     def GetHead(self, request, context):
@@ -445,7 +569,12 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
 
     def _dataset(self, name: str) -> classifier_pb2.Dataset:
         dataset = classifier_pb2.Dataset(
-            name=name, example_count=3, backbone="tiny", conflict_count=1, stale_count=len(self.stale)
+            name=name,
+            example_count=3,
+            backbone="tiny",
+            conflict_count=1,
+            stale_count=len(self.stale),
+            pool_count=len(self.pool),
         )
         dataset.classes.add(label="cat", example_count=3)
         return dataset
@@ -497,6 +626,45 @@ class FakeClassifier(classifier_pb2_grpc.ClassifierServicer):
     def GetModelVersion(self, request, context):
         self._begin("GetModelVersion", context, request)
         return self._version(self._known("model", request.model, context), request.version or 1)
+
+    def GetDrift(self, request, context):
+        self._begin("GetDrift", context, request)
+        name, state = self._known("model", request.model, context), self.drift_state
+        drift = classifier_pb2.Drift(
+            model=name,
+            version=request.version or 1,
+            state=state,
+            block_size=50,
+            false_alarms_per_million=0.5,
+        )
+        if state >= classifier_pb2.DRIFT_STATE_TOO_FEW_IMAGES:
+            drift.training_image_count, drift.image_count = 200, 20
+            drift.start_time.FromSeconds(10**9)
+        if state >= classifier_pb2.DRIFT_STATE_STEADY:
+            drift.image_count = 450
+            for kind, named, level in (
+                (classifier_pb2.DRIFT_KIND_SCORE, "", 0.25),
+                (classifier_pb2.DRIFT_KIND_UNKNOWN, "", 0.0),
+                (
+                    classifier_pb2.DRIFT_KIND_STRENGTH,
+                    "avgpool0 mean",
+                    1.5 * (state == classifier_pb2.DRIFT_STATE_DRIFTING),
+                ),
+            ):
+                drift.signals.add(
+                    kind=kind,
+                    name=named,
+                    level=level,
+                    image_count=100,
+                    value=0.625,
+                    expected_share=0.5,
+                    seen_share=0.75,
+                )
+        if state == classifier_pb2.DRIFT_STATE_DRIFTING:
+            drift.alarm_time.FromSeconds(10**9 + 60)
+            drift.last_alarm_time.FromSeconds(10**9 + 60)
+            drift.alarm_count = 2
+        return drift
 
     def DeleteModelVersion(self, request, context):
         self._begin("DeleteModelVersion", context, request)

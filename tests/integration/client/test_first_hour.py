@@ -154,7 +154,7 @@ class TestNewClass:
     ) -> None:
         run("add", photos.folder)
         monkeypatch.setattr(questions, "can_ask", lambda: True)
-        monkeypatch.setattr("lastlayer.client.commands.curate.can_ask", lambda: True)
+        monkeypatch.setattr("lastlayer.client.commands.curation.examples.can_ask", lambda: True)
         path = photos.folder / "dog" / "dog0.jpg"
         result = run("relabel", path, "--to", "cats", stdin=b"n\n")
         assert result.exit_code == 2

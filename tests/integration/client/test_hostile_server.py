@@ -50,6 +50,15 @@ class Hostile(Reviewed):
             outcome.error.message = EVIL
         return outcome
 
+    def _pooled(self, example):
+        outcome = evil_texts(super()._pooled(example))
+        if outcome.HasField("error"):
+            outcome.error.message = EVIL
+        return outcome
+
+    def NextExamples(self, request, context):
+        return evil_texts(super().NextExamples(request, context))
+
     def _stored(self, sha256, labels, thumbnails=False):
         return evil_texts(super()._stored(sha256, labels, thumbnails))
 
@@ -73,6 +82,12 @@ class Hostile(Reviewed):
 
     def ReviewExamples(self, request, context):
         return evil_texts(super().ReviewExamples(request, context))
+
+    def Similar(self, request, context):
+        return evil_texts(super().Similar(request, context))
+
+    def MapExamples(self, request, context):
+        return map(evil_texts, super().MapExamples(request, context))
 
     def GetHead(self, request, context):
         return evil_texts(super().GetHead(request, context))
@@ -128,6 +143,12 @@ COMMANDS: list[list[str]] = [
     ["explain", "PHOTO"],
     ["report"],
     ["review"],
+    ["pool", "add", "IMAGE"],
+    ["pool", "add", "BAD"],
+    ["pool", "list"],
+    ["next"],
+    ["label", "waits.jpg", "--to", "dog"],
+    ["label", "waits.jpg", "--to-pool"],
     ["relabel", "cat0.jpg", "--to", "dog"],
     ["remove", "cat0.jpg", "--yes"],
     ["compare", "a:1", "b:2"],
@@ -152,8 +173,11 @@ def test_no_control_character_is_printed(
     for number, labels in enumerate((["cat"], ["cat", "dog"])):
         sha256 = bytes([number]) * 32
         fake.store[sha256], fake.names[sha256] = labels, f"cat{number}.jpg"
+    fake.pool[bytes([9]) * 32], fake.names[bytes([9]) * 32] = "cat", "waits.jpg"
     fake.stale = {bytes([1]) * 32}
-    known = {"TSV": photos.tsv, "IMAGE": photos.folder / "cat" / "cat0.jpg", "PHOTO": photo}
+    broken = photos.folder / "bad.jpg"
+    broken.write_bytes(b"bad")
+    known = {"TSV": photos.tsv, "IMAGE": photos.folder / "cat" / "cat0.jpg", "PHOTO": photo, "BAD": broken}
     result = run(*(known.get(word, word) for word in command), *["--json"] * as_json)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     assert controls(result.stderr) == set()
@@ -302,6 +326,13 @@ class Wrong(Reviewed):
             explanation.width = self.wrong["width"]
         return explanation
 
+    def NextExamples(self, request, context):
+        response = super().NextExamples(request, context)
+        entry = response.examples.add(example=self._stored(bytes(32), []))
+        entry.scores.add(label="cat", score=self.wrong.get("guess", 0.5))
+        response.pool_count = self.wrong.get("pool_count", 1)
+        return response
+
     def GetHead(self, request, context):
         head = super().GetHead(request, context)
         if "dimension" in self.wrong:
@@ -328,6 +359,9 @@ def test_a_bin_of_no_predictions_is_not_drawn(make_run: Any, here: Path) -> None
         (["explain", "PHOTO"], {"region": None}),
         (["explain", "PHOTO"], {"width": 0}),
         (["export", "--to", "head.npz"], {"dimension": None}),
+        (["next"], {"guess": NAN}),
+        (["next"], {"guess": 7.0}),
+        (["next"], {"pool_count": -1}),
         (["export", "--to", "head.onnx"], {"dimension": None}),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else str(value),

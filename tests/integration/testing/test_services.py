@@ -153,3 +153,21 @@ def test_a_real_graph_is_served_by_tensorflow(tiny_backbone: Path) -> None:
         [prediction] = client.predict([draw("blue", 50)], model="colours")
         assert prediction.label == "blue"
         assert client.get_served_backbone().device.startswith(("CPU", "GPU"))
+
+
+def test_darker_photos_are_drift(client: Client) -> None:
+    def photos(count: int, *, start: int, light: float = 1.0) -> list[Image.Image]:
+        drawn = [draw(label, seed) for seed in range(start, start + count // 2) for label in COLOURS]
+        return [image.point(lambda value: int(light * value)) for image in drawn]
+
+    def predict(images: list[Image.Image]) -> None:
+        for _ in client.predict_stream(images, model="colours"):
+            pass
+
+    client.add_examples([(draw(label, seed), label) for label in COLOURS for seed in range(40)], dataset="colours")
+    client.train("colours")
+    predict(photos(100, start=100))
+    assert client.drift("colours").state == "steady"
+    predict(photos(50, start=200, light=0.5))
+    found = client.drift("colours")
+    assert (found.state, found.image_count, found.alarm_count) == ("drifting", 150, 1)

@@ -17,6 +17,7 @@ from lastlayer.client import (
     Metrics,
     Model,
     NearDuplicate,
+    PooledImages,
     Prediction,
     RecipeEstimate,
     Rejection,
@@ -25,6 +26,7 @@ from lastlayer.client import (
     ReviewedExample,
     ServerStatus,
     StoredExample,
+    SuggestedExample,
     Trial,
 )
 from tests.unit.client.samples import version
@@ -96,8 +98,12 @@ EVALUATION = Evaluation(
 )
 LEAST_EVALUATION = Evaluation("pets", 3, LEAST_METRICS, {}, (), 0)
 MODEL = Model("pets", 2, 3, ("cat", "dog"), CREATED, UPDATED)
-DATASET = Dataset("pets", 5, {"dog": 3, "cat": 2}, 1, "xception", "ff" * 32, CREATED, UPDATED, stale_count=4)
+DATASET = Dataset(
+    "pets", 5, {"dog": 3, "cat": 2}, 1, "xception", "ff" * 32, CREATED, UPDATED, stale_count=4, pool_count=3
+)
 STORED = StoredExample("a.jpg", bytes(range(32)), ("cat", "dog"), True, b"a JPEG")
+SUGGESTED = SuggestedExample(STORED, (LabelScore("größe 🦆", 0.75), LabelScore("cat", 0.25)))
+POOLED = PooledImages(1, 2, 3, (ExampleOutcome("a.jpg", "", "failed", error=ERROR),))
 REVIEWED = ReviewedExample(STORED, "cat", 0.125, "dog", 0.875)
 STATUS = ServerStatus("localhost:50052", {"server": "SERVING", "featurizer": "NOT_SERVING"}, "xception")
 LEAST_STATUS = ServerStatus("localhost:50052", {"server": "SERVING"}, "")

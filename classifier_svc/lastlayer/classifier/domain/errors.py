@@ -36,6 +36,19 @@ class ViewNotOfferedError(LastlayerError):
         )
 
 
+class MapNotOfferedError(LastlayerError):
+    """The library that lays a map out is not installed."""
+
+    reason = "MAP_NOT_OFFERED"
+
+    def __init__(self, method: str) -> None:
+        super().__init__(
+            f"The classifier cannot lay a map out by `{method}`: openTSNE is not installed where it runs. Install "
+            "`lastlayer[map]` there, or ask for the method `pca`.",
+            metadata={"method": method},
+        )
+
+
 class VersionInUseError(LastlayerError):
     """The version is the default of a model that has others."""
 

@@ -131,7 +131,16 @@ class Head:
         """Return what `score` does, and the logits, float64 [n, c], of which the probabilities are the softmax, or the
         logistic function where labels are independent.
         """
-        vectors = np.hstack([self.prepare(features[tap]) for tap in self.taps])
+        return self.score_stacked(self.stack(features))
+
+    def stack(self, features: Features) -> npt.NDArray[np.float32]:
+        """Return all taps' vectors as the weights take them, side by side, float32 [n, d]; raises KeyError."""
+        return np.hstack([self.prepare(features[tap]) for tap in self.taps])
+
+    def score_stacked(
+        self, vectors: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return what `score_with_logits` does, of what `stack` returned."""
         logits = (vectors @ self.weights).astype(np.float64) + self.biases
         distances = self.familiarity.distances(vectors) if self.familiarity else np.zeros(len(vectors))
         return sigmoid(logits) if self.multi_label else softmax(logits), distances, logits

@@ -1,6 +1,7 @@
 """What is stored, served and predicted, as plain data."""
 
 import datetime
+import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -73,11 +74,24 @@ class Dataset:
     """Whether images may have several labels, or none."""
     without_label_count: int = 0
     """The images of a multi-label dataset that have none of its labels."""
+    pool_count: int = 0
+    """The images in its pool."""
+    captured_count: int = 0
+    """Those of them that came to be predicted, see `PoolSource.CAPTURED`."""
+
+
+class PoolSource(enum.Enum):
+    """How an image came into a pool."""
+
+    ADDED = "added"
+    """Somebody added it, or took its labels away."""
+    CAPTURED = "captured"
+    """It came to be predicted, and was kept."""
 
 
 @dataclass(frozen=True)
 class StoredExample:
-    """An example as it is stored."""
+    """An example, or an image of a pool, as it is stored."""
 
     key: int
     """Its place in the order of arrival."""
@@ -85,10 +99,15 @@ class StoredExample:
     """The name under which it was first added."""
     content_sha256: bytes
     labels: tuple[str, ...]
-    """In order of first appearance; more than one is a conflict, unless the dataset is multi-label."""
+    """In order of first appearance; more than one is a conflict, unless the dataset is multi-label; none is an image of
+    the pool, or has none of the labels of a multi-label dataset."""
     stale: bool
     thumbnail: bytes = b""
     """Empty where it was not asked for, or not kept."""
+    source: PoolSource | None = None
+    """How it came into the pool; None where it is not there."""
+    pool_time: datetime.datetime | None = None
+    """When it came into the pool."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +117,7 @@ class NewExample:
     name: str
     content_sha256: bytes
     label: str
+    """Empty for an image of a pool."""
     vectors: Mapping[str, npt.NDArray[np.float32]] | None
     """Its features by tap and view (see `rpc.vectors.place`), float32 [d]; None where they are stored already."""
     thumbnail: bytes = b""
@@ -123,7 +143,8 @@ class AddedExample:
 
     is_new: bool
     labels: tuple[str, ...]
-    """All labels that the image has in the dataset, in order of first appearance; several are a conflict."""
+    """All labels that the image has in the dataset, in order of first appearance; several are a conflict. None of an
+    image of the pool."""
     relabelled: bool = False
     """Whether a person chose another label for the image than the new one; that label stays."""
     multi_label: bool = False
@@ -211,6 +232,26 @@ class TrainingSet:
     def count(self) -> int:
         """How many examples there are in all."""
         return len((self.everything or self).labels)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Images of a pool to choose from, with what is labelled already."""
+
+    contents: Sequence[bytes]
+    """The sha256 of the images, in order of arrival."""
+    features: Mapping[str, npt.NDArray[np.float32]]
+    """Theirs, by tap: float32 [n, d]."""
+    labels: Sequence[str]
+    """Of some examples."""
+    labelled: Mapping[str, npt.NDArray[np.float32]]
+    """The features of those examples, by tap: float32 [m, d]."""
+    classes: tuple[str, ...]
+    """All of the dataset, in order of first appearance."""
+    pool_count: int
+    """The images of the pool, of which those above may be a sample."""
+    stale_count: int
+    """Those of them that lack features of the dataset's backbone."""
 
 
 @dataclass(frozen=True)
@@ -309,3 +350,5 @@ class Predicted(NamedTuple):
     logits: npt.NDArray[np.float64] | None = None
     """What the probabilities are the softmax, or the logistic function, of, float64 [c]; None where nobody computed
     them."""
+    signals: npt.NDArray[np.float32] | None = None
+    """What is compared with the training images, float32 [s], see `domain.drift`; None where nothing is."""

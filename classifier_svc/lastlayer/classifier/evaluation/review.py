@@ -31,6 +31,10 @@ class Examples(Protocol):
         """Return those of the images, by sha256, that a dataset has."""
 
 
+_MOST_SUGGESTED: Final = 100_000
+"""As many as a map has images."""
+
+
 @dataclass(frozen=True)
 class ReviewedExample:
     """A training example that is worth a look."""
@@ -112,6 +116,17 @@ class Review:
             total += len(unchanged)
             reviewed += unchanged[: limit - len(reviewed)]
         return Reviewed(reviewed, total)
+
+    def suggest(self, model: str, dataset: str) -> dict[bytes, str]:
+        """Return what the default version of a model would label the suspicious images of a dataset, by their sha256.
+
+        There are none where it was trained on another dataset. Raises what `find` raises.
+        """
+        version = self._models.get_version(model, 0)
+        if version.dataset != dataset:
+            return {}
+        found = self.find(model, version.version, mistakes=False, limit=_MOST_SUGGESTED, with_thumbnails=False)
+        return {example.stored.content_sha256: example.suggested_label for example in found.examples}
 
     def _unchanged(
         self, version: Version, found: Sequence[OutOfFoldExample], with_thumbnails: bool

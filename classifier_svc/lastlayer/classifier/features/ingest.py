@@ -1,14 +1,14 @@
-"""Takes labelled images into a dataset: featurizes what is new, stores it, and says what became of each."""
+"""Takes images into a dataset or its pool: featurizes what is new, stores it, and says what became of each."""
 
 import asyncio
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from lastlayer.classifier.domain.errors import ViewNotOfferedError, one_label_error
-from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample
+from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample, PoolSource
 from lastlayer.classifier.domain.views import SamplePlaces
 from lastlayer.classifier.features.client import Featurized, FeaturizerClient
 from lastlayer.classifier.store.datasets import DatasetStore
@@ -25,7 +25,8 @@ class Offered:
 
     name: str
     label: str
-    """Checked and trimmed; empty where `error` is set, and in a multi-label dataset where it has none."""
+    """Checked and trimmed; empty for an image of the pool, where `error` is set, and for one of a multi-label dataset
+    that has none."""
     content: bytes
     """Empty where only the checksum was sent."""
     content_sha256: bytes
@@ -98,6 +99,8 @@ class Ingest:
         """`reads` and `writes` call the store; `deadline` is of `time.monotonic()`."""
         self._dataset = ""
         self._thumbnails = False
+        self._into_pool = False
+        self._source = PoolSource.ADDED
         self._views: tuple[View, ...] = ()
         self._multi_label = False
         self._store = store
@@ -116,16 +119,31 @@ class Ingest:
             task.cancel()
         await asyncio.gather(*self._underway.values(), *begun, return_exceptions=True)
 
-    def begin(self, dataset: str, *, thumbnails: bool, views: Sequence[View] = (), multi_label: bool = False) -> None:
-        """Say which dataset takes the examples, whether small pictures of them are kept, which views it shall have, and
-        whether it shall be multi-label where it has no examples yet; what the first call says holds for all of the
-        stream.
+    @property
+    def into_pool(self) -> bool:
+        """Whether the images go into the dataset's pool, without a label; known once `begin` was called."""
+        return self._into_pool
+
+    def begin(
+        self,
+        dataset: str,
+        *,
+        thumbnails: bool,
+        views: Sequence[View] = (),
+        into_pool: bool = False,
+        source: PoolSource = PoolSource.ADDED,
+        multi_label: bool = False,
+    ) -> None:
+        """Say which dataset takes the examples, whether small pictures of them are kept, which views it shall have,
+        whether they are for its pool, and how they come there, and whether it shall be multi-label where it has no
+        examples yet; what the first call says holds for all of the stream.
 
         Where there are no `views`, examples have those of the dataset; a sample of what nobody has said any for has the
         whole image, too.
         """
         if self._begun is None:
             self._dataset, self._thumbnails, self._views = dataset, thumbnails, tuple(sorted(set(views)))
+            self._into_pool, self._source = into_pool, source
             self._multi_label = multi_label
             self._begun = asyncio.create_task(self._begin())
 
@@ -167,8 +185,14 @@ class Ingest:
         taken = [example for example in prepared.offered if _refusal(example, prepared.features) is None]
         new = [self._new(example, prepared.features) for example in taken]
         begun = await self._find_begun()
-        add = functools.partial(self._store.add, stated=self._views, multi_label=begun.multi_label)
-        added = await self._writes.run(add, dataset, begun.backbone, new, begun.views)
+        add: Callable[..., list[AddedExample | None]] = functools.partial(
+            self._store.add, multi_label=begun.multi_label
+        )
+        if self._into_pool:
+            add = functools.partial(self._store.add_to_pool, source=self._source)
+        added = await self._writes.run(
+            functools.partial(add, stated=self._views), dataset, begun.backbone, new, begun.views
+        )
         for content in prepared.features:  # of refused images too: a task keeps the features of its whole message
             if content in self._underway and self._underway[content].done():
                 del self._underway[content]

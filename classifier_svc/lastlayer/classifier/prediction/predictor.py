@@ -4,15 +4,17 @@ It explains predictions in the same way.
 """
 
 import contextlib
+import itertools
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from prometheus_client import Counter
 
+from lastlayer.classifier.domain.drift.reference import DriftReference
 from lastlayer.classifier.domain.head import Head
 from lastlayer.classifier.domain.labels import normalize_classes
 from lastlayer.classifier.domain.types import Predicted, Region, ServedVersion
@@ -20,6 +22,8 @@ from lastlayer.classifier.domain.views import mean_over
 from lastlayer.classifier.features.client import Featurized, FeaturizerClient
 from lastlayer.classifier.features.load_shedding import CongestionWindow
 from lastlayer.classifier.prediction.activation_map import ActivationMap, activation_map, check_explainable
+from lastlayer.classifier.prediction.capture.capture import Capture
+from lastlayer.classifier.prediction.drift.monitor import DriftMonitor, VersionWatch, read_reference
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.rpc.errors import BackboneMismatchError, FeaturesTooFarError, LastlayerError
 from lastlayer.rpc.system.workers import Workers
@@ -75,9 +79,20 @@ class Explanation:
 class Predictor:
     """Predicts with stored heads, of which the latest used are kept in memory."""
 
-    def __init__(self, models: ModelStore, featurizer: FeaturizerClient, workers: Workers) -> None:
-        """`workers` look versions up and compute large heads."""
+    def __init__(
+        self,
+        models: ModelStore,
+        featurizer: FeaturizerClient,
+        workers: Workers,
+        monitor: DriftMonitor,
+        capture: Capture,
+    ) -> None:
+        """`workers` look versions up and compute large heads; `monitor` watches what `answer` is asked, and `capture`
+        is offered the images.
+        """
         self._models = models
+        self._monitor = monitor
+        self._capture = capture
         self._featurizer = featurizer
         self._workers = workers
         self._window = CongestionWindow()
@@ -95,7 +110,12 @@ class Predictor:
         """
         with contextlib.nullcontext() if patient else self._window.call(len(request.images)):
             version, head = await self.version(request.model, request.version)
-            outcomes = await self.predict(version, head, request.images, deadline=deadline, patient=patient)
+            watch = await self._watch(version, is_default=not request.version)
+            outcomes = await self.predict(
+                version, head, request.images, deadline=deadline, patient=patient, reference=watch.reference
+            )
+        watch.add([found.signals for found in outcomes if isinstance(found, Predicted) and found.signals is not None])
+        self._capture.offer(version, request.images, outcomes)
         threshold = head.threshold if request.threshold is None else request.threshold
         thresholds = head.label_thresholds
         if thresholds is not None and request.threshold is not None:
@@ -122,6 +142,15 @@ class Predictor:
             self._heads.move_to_end(version.key)
         return version, head
 
+    async def _watch(self, version: ServedVersion, *, is_default: bool) -> VersionWatch:
+        """Return what watches a version, which `is_default` where nobody asked for it by its number."""
+        if is_default:
+            self._monitor.note_default(version)
+        if (watch := self._monitor.find(version.key)) is not None:
+            return watch
+        stored = await self._workers.run(self._models.drift_reference, version.key)
+        return self._monitor.begin(version, read_reference(stored, version))
+
     async def predict(
         self,
         version: ServedVersion,
@@ -131,8 +160,11 @@ class Predictor:
         deadline: float | None,
         patient: bool = False,
         hashes: bool = False,
+        reference: DriftReference | None = None,
     ) -> list[Predicted | LastlayerError]:
         """Return what a version makes of each image, with its perceptual hashes where those are wanted, or why nothing.
+
+        With a `reference`, also with what is compared with that.
 
         Raises what `FeaturizerClient.featurize` raises.
         """
@@ -160,12 +192,12 @@ class Predictor:
             tap: np.stack([mean_over(outcome.vectors, tap, head.views) for outcome in found]) for tap in head.taps
         }
         if len(found) * head.weights.size <= _QUICK_PRODUCTS:
-            scored = head.score_with_logits(features)
+            rows = _score(head, features, reference)
         else:
-            scored = await self._workers.run(head.score_with_logits, features)
-        rows = zip(*scored, strict=True)
+            rows = await self._workers.run(_score, head, features, reference)
+        scored = iter(rows)
         return [
-            outcome if isinstance(outcome, LastlayerError) else _predicted(*next(rows), outcome, head)
+            outcome if isinstance(outcome, LastlayerError) else _predicted(next(scored), outcome, head)
             for outcome in outcomes
         ]
 
@@ -195,15 +227,28 @@ class Predictor:
         return Explanation(version, head, *await self._workers.run(activation_map, head, seen, label))
 
 
-def _predicted(
-    probabilities: npt.NDArray[np.float64],
-    distance: np.float64,
-    logits: npt.NDArray[np.float64],
-    featurized: Featurized,
-    head: Head,
-) -> Predicted:
+class _Row(NamedTuple):
+    """What a head makes of an image, see `Predicted`."""
+
+    probabilities: npt.NDArray[np.float64]
+    distance: np.float64
+    logits: npt.NDArray[np.float64]
+    signals: npt.NDArray[np.float32] | None
+
+
+def _score(head: Head, features: Mapping[str, npt.NDArray[np.float32]], reference: DriftReference | None) -> list[_Row]:
+    """Return what a head makes of n images, whose features are float32 [n, d] at each tap."""
+    vectors = head.stack(features)
+    probabilities, distances, logits = head.score_stacked(vectors)
+    signals: Iterable[npt.NDArray[np.float32] | None] = itertools.repeat(None, len(vectors))
+    if reference is not None:
+        signals = reference.measure(head, features, vectors, probabilities, distances)
+    return [_Row(*row) for row in zip(probabilities, distances, logits, signals, strict=True)]
+
+
+def _predicted(row: _Row, featurized: Featurized, head: Head) -> Predicted:
     deepest = mean_over(featurized.vectors, head.taps[-1], head.views)
-    return Predicted(probabilities, deepest, float(distance), featurized.hashes, logits)
+    return Predicted(row.probabilities, deepest, float(row.distance), featurized.hashes, row.logits, row.signals)
 
 
 def _mismatch(version: ServedVersion, error: BackboneMismatchError) -> BackboneMismatchError:

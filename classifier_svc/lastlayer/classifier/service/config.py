@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from lastlayer.classifier.prediction.capture.policy import CapturePolicy
 from lastlayer.rpc.channel import check_targets, grpc_target
 from lastlayer.rpc.settings import File, ServiceSettings, host_port
 
@@ -38,6 +39,33 @@ class ClassifierSettings(ServiceSettings):
     featurizer_token_file: File | None = Field(
         None, description="file with the token to send to the featurizer; none is sent where empty"
     )
+
+    capture_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="the share of predicted images, from 0 to 1, of which features, a thumbnail and the checksum are "
+        "kept in the pool of the model's dataset, to be labelled; none is where 0",
+    )
+    capture_per_day: int = Field(100, ge=1, description="the most images that are kept so of a dataset in a day (UTC)")
+    capture_days: int = Field(
+        30, ge=0, description="after how many days what was kept so is deleted, labelled images excepted; 0 deletes all"
+    )
+    capture_models: str = Field(
+        "", description="the models whose images are kept so, names between commas; those of all models where empty"
+    )
+
+    @model_validator(mode="after")
+    def _check_capture(self) -> Self:
+        if self.capture_share and not self.capture_days:
+            raise ValueError("CLASSIFIER_CAPTURE_SHARE keeps images, which CLASSIFIER_CAPTURE_DAYS=0 deletes")
+        return self
+
+    @property
+    def capture_policy(self) -> CapturePolicy:
+        """How much is captured."""
+        names = frozenset(name for part in self.capture_models.split(",") if (name := part.strip()))
+        return CapturePolicy(self.capture_share, self.capture_per_day, self.capture_days, names)
 
     @model_validator(mode="after")
     def _check_featurizer(self) -> Self:

@@ -8,16 +8,21 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, Protocol, TypeVar
 
 from lastlayer.classifier.evaluation.evaluation import Evaluation
+from lastlayer.classifier.evaluation.likeness.mapping import Maps
+from lastlayer.classifier.evaluation.likeness.similar import Similar
 from lastlayer.classifier.evaluation.review import Review
 from lastlayer.classifier.features.client import FeaturizerClient
 from lastlayer.classifier.features.given import FeatureImport
 from lastlayer.classifier.features.ingest import Ingest
+from lastlayer.classifier.prediction.drift.reports import DriftReports
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.predictor import Predictor
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.models import ModelStore
+from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.classifier.training.jobs import TrainingJobs
+from lastlayer.classifier.training.selection.suggestions import Suggestions
 from lastlayer.rpc.server.streams import answer_each
 from lastlayer.rpc.system.workers import Workers
 from lastlayer.v1 import classifier_pb2_grpc
@@ -59,6 +64,12 @@ class Pools:
     """Write to the store; all may wait for as long as another process holds its lock."""
     evaluations: Workers
     """Search for near duplicates and compute metrics: seconds each."""
+    searches: Workers
+    """Search datasets for similar images: milliseconds, and seconds where one is read into memory first."""
+    maps: Workers
+    """Lay datasets out: up to minutes."""
+    suggestions: Workers
+    """Choose which images to label next: seconds, with the features of many images in memory; one at a time."""
     trainings: Workers
     """Train: minutes."""
 
@@ -70,6 +81,9 @@ class Pools:
             reads=Workers("reads", 4),
             writes=Workers("writes", 4),
             evaluations=Workers("evaluations", 2),
+            searches=Workers("searches", 1),
+            maps=Workers("maps", 1),
+            suggestions=Workers("suggestions", 1),
             trainings=Workers("trainings", 1),
         )
 
@@ -85,10 +99,15 @@ class Handlers:
     pools: Pools
     datasets: DatasetStore
     examples: ExampleStore
+    waiting: PoolStore
     models: ModelStore
     predictor: Predictor
+    drift: DriftReports
     trainings: TrainingJobs
     review: Review
+    similar: Similar
+    maps: Maps
+    suggestions: Suggestions
     head_export: HeadExport
     featurizer: FeaturizerClient
     begin_ingest: BeginIngest

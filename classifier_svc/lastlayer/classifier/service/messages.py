@@ -9,7 +9,7 @@ import numpy.typing as npt
 from google.protobuf import timestamp_pb2
 
 from lastlayer.classifier.domain.head import Head
-from lastlayer.classifier.domain.types import Dataset, Model, Predicted, StoredExample
+from lastlayer.classifier.domain.types import Dataset, Model, PoolSource, Predicted, StoredExample
 from lastlayer.classifier.evaluation.evaluation import Evaluated
 from lastlayer.classifier.evaluation.review import Reviewed, ReviewedExample
 from lastlayer.classifier.features.ingest import Offered, Outcome
@@ -24,6 +24,12 @@ from lastlayer.v1 import classifier_pb2, types_pb2
 
 _MAX_RESPONSE_BYTES: Final = MAX_MESSAGE_BYTES - 64 * 1024
 
+_POOL_SOURCES: Final = {
+    None: classifier_pb2.POOL_SOURCE_UNSPECIFIED,
+    PoolSource.ADDED: classifier_pb2.POOL_SOURCE_ADDED,
+    PoolSource.CAPTURED: classifier_pb2.POOL_SOURCE_CAPTURED,
+}
+
 
 def to_outcome(example: classifier_pb2.Example, offer: Offered, outcome: Outcome) -> classifier_pb2.ExampleOutcome:
     """Return what became of an example that was offered to a dataset."""
@@ -31,12 +37,12 @@ def to_outcome(example: classifier_pb2.Example, offer: Offered, outcome: Outcome
     if outcome.error is not None:
         message.error.CopyFrom(to_status(outcome.error))
         return message
-    message.label = offer.label
+    message.label = offer.label or ("" if outcome.multi_label else next(iter(outcome.labels), ""))
     message.label_trimmed = any(label.strip() != label for label in (example.label, *example.labels))
     message.labels.extend(outcome.labels if outcome.multi_label else ())
     if outcome.content_needed:
         message.content_needed.SetInParent()
-    elif len(outcome.labels) > 1 and not outcome.multi_label:
+    elif offer.label and len(outcome.labels) > 1 and not outcome.multi_label:
         message.conflict.labels.extend(outcome.labels)
     elif outcome.is_new:
         message.added.SetInParent()
@@ -241,13 +247,15 @@ def to_head(exported: ExportedHead) -> classifier_pb2.Head:
 
 
 def to_stored_example(record: StoredExample) -> classifier_pb2.StoredExample:
-    """Return an example of a dataset."""
+    """Return an example of a dataset, or an image of its pool."""
     return classifier_pb2.StoredExample(
         id=record.name,
         content_sha256=record.content_sha256,
         labels=record.labels,
         stale=record.stale,
         thumbnail=record.thumbnail,
+        source=_POOL_SOURCES[record.source],
+        pool_time=to_timestamp(record.pool_time) if record.pool_time is not None else None,
     )
 
 
@@ -296,6 +304,8 @@ def to_dataset(record: Dataset) -> classifier_pb2.Dataset:
         views=[view.wire for view in record.views],
         multi_label=record.multi_label,
         without_label_count=record.without_label_count,
+        pool_count=record.pool_count,
+        captured_count=record.captured_count,
     )
 
 

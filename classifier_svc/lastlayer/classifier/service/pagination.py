@@ -16,7 +16,9 @@ Message = TypeVar(
     classifier_pb2.Model,
     classifier_pb2.ModelVersion,
     classifier_pb2.ReviewedExample,
+    classifier_pb2.SimilarExample,
     classifier_pb2.StoredExample,
+    classifier_pb2.SuggestedExample,
 )
 
 Record = TypeVar("Record")

@@ -29,6 +29,8 @@ MAX_IMAGES: Final = 256
 """The most images or examples that one message may have."""
 
 _MAX_SELECTED: Final = 1000
+_MAX_NEXT: Final = 200
+_USUAL_NEXT: Final = 20
 
 _MAX_LABELS: Final = 100
 """The most labels that an image may have in a multi-label dataset."""
@@ -179,24 +181,39 @@ def read_threshold(message: classifier_pb2.PredictRequest) -> float | None:
     return message.threshold
 
 
-def read_offered(examples: Sequence[classifier_pb2.Example], *, multi_label: bool = False) -> list[Offered]:
-    """Return the examples of a message as they are offered to a dataset; what is wrong with one is in its `error`.
+def read_offered(
+    examples: Sequence[classifier_pb2.Example], *, labelled: bool = True, multi_label: bool = False
+) -> list[Offered]:
+    """Return the examples of a message as they are offered to a dataset, or without a label to its pool; what is wrong
+    with one is in its `error`.
 
     A checksum alone will do. Images are read whole for theirs, which takes a while: call it in a thread.
     """
     sources = ("content", "content_sha256")
-    return [_offer(index, example, sources, multi_label) for index, example in enumerate(examples)]
+    return [
+        _offer(index, example, sources, labelled=labelled, multi_label=multi_label)
+        for index, example in enumerate(examples)
+    ]
 
 
 def read_checksums(examples: Sequence[classifier_pb2.Example], *, multi_label: bool = False) -> list[Offered]:
     """Return the examples of a message that has no images as they are offered to a dataset, as `read_offered` does."""
-    return [_offer(index, example, ("content_sha256",), multi_label) for index, example in enumerate(examples)]
+    sources = ("content_sha256",)
+    return [_offer(index, example, sources, multi_label=multi_label) for index, example in enumerate(examples)]
 
 
-def _offer(index: int, example: classifier_pb2.Example, sources: Sequence[str], multi_label: bool) -> Offered:
+def _offer(
+    index: int,
+    example: classifier_pb2.Example,
+    sources: Sequence[str],
+    *,
+    labelled: bool = True,
+    multi_label: bool = False,
+) -> Offered:
     checksum = sha256(example.content) if example.content else example.content_sha256
     try:
-        label, *others = _check_example(index, example, sources, multi_label) or (NO_LABEL,)
+        found = _check_example(index, example, sources, labelled=labelled, multi_label=multi_label)
+        label, *others = found or (NO_LABEL,)
         if len(checksum) != 32:
             raise InvalidFieldError(f"examples[{index}].content_sha256", f"A sha256 has 32 bytes, not {len(checksum)}.")
     except LastlayerError as error:
@@ -210,7 +227,7 @@ def read_labelled(examples: Iterable[classifier_pb2.Example], *, multi_label: bo
     for index, example in enumerate(examples):
         problem: LastlayerError | None = None
         try:
-            _check_example(index, example, ("content",), multi_label)
+            _check_example(index, example, ("content",), multi_label=multi_label)
         except LastlayerError as error:
             problem = error
         labels = tuple(dict.fromkeys(map(normalize_label, example.labels or filter(None, [example.label]))))
@@ -220,13 +237,24 @@ def read_labelled(examples: Iterable[classifier_pb2.Example], *, multi_label: bo
 
 
 def _check_example(
-    index: int, example: classifier_pb2.Example, sources: Sequence[str], multi_label: bool
+    index: int,
+    example: classifier_pb2.Example,
+    sources: Sequence[str],
+    *,
+    labelled: bool = True,
+    multi_label: bool = False,
 ) -> tuple[str, ...]:
-    """Return the labels of an example that has one of some `sources`; raises InvalidFieldError or ImageEmptyError."""
+    """Return the labels of an example that has one of some `sources`, or that it has none; raises InvalidFieldError or
+    ImageEmptyError.
+    """
     field = f"examples[{index}]"
     source = example.WhichOneof("source")
     check_id(f"{field}.id", example.id)
-    labels = check_labels(f"{field}.", example, multi_label=multi_label)
+    if not labelled and (example.label or example.labels):
+        raise InvalidFieldError(
+            f"{field}.label", "Images of the pool have no label; leave it out, or add the image without `pool`."
+        )
+    labels = check_labels(f"{field}.", example, multi_label=multi_label) if labelled else ()
     if source == "content" and not example.content:
         raise ImageEmptyError("The image has no bytes.")
     if source not in sources:
@@ -261,21 +289,44 @@ def check_labels(
 
 
 def read_filter(message: classifier_pb2.ListExamplesRequest) -> Filter:
-    """Return which examples to list; raises InvalidFieldError."""
+    """Return which examples to list, or which images of the pool; raises InvalidFieldError."""
     label = check_label("label", message.label) if message.label else ""
+    given = [name for name in ("label", "conflicts_only", "stale_only", "pool") if getattr(message, name)]
+    if message.selected and given:
+        raise InvalidFieldError(
+            "selected", f"Those that are named are listed whatever they are; leave `{given[0]}` out."
+        )
+    if message.pool and given[0] in ("label", "conflicts_only"):
+        raise InvalidFieldError(given[0], f"Images of the pool have no labels; leave `{given[0]}` out.")
     return Filter(label, message.conflicts_only, message.stale_only)
 
 
-def read_selectors(messages: Sequence[classifier_pb2.ExampleSelector]) -> list[Selector]:
+def read_selectors(messages: Sequence[classifier_pb2.ExampleSelector], field: str = "examples") -> list[Selector]:
     """Return which examples are meant; raises InvalidFieldError."""
     if not 1 <= len(messages) <= _MAX_SELECTED:
         raise InvalidFieldError(
-            "examples", f"The request names {len(messages)} examples; from 1 to {_MAX_SELECTED} are accepted."
+            field, f"The request names {len(messages)} examples; from 1 to {_MAX_SELECTED} are accepted."
         )
-    return [_read_selector(f"examples[{index}]", message) for index, message in enumerate(messages)]
+    return [read_selector(f"{field}[{index}]", message) for index, message in enumerate(messages)]
 
 
-def _read_selector(field: str, message: classifier_pb2.ExampleSelector) -> Selector:
+def check_no_label(message: classifier_pb2.RelabelExamplesRequest) -> None:
+    """Raise InvalidFieldError where examples that go back into the pool shall have a label."""
+    if message.label or message.labels:
+        raise InvalidFieldError("label", "Examples that go back into the pool lose their labels; leave `label` out.")
+
+
+def read_next_count(requested: int) -> int:
+    """Return how many images to suggest; raises InvalidFieldError."""
+    if not 0 <= requested <= _MAX_NEXT:
+        raise InvalidFieldError(
+            "count", f"The count is {requested}; 0 (for {_USUAL_NEXT}) to {_MAX_NEXT} are accepted."
+        )
+    return requested or _USUAL_NEXT
+
+
+def read_selector(field: str, message: classifier_pb2.ExampleSelector) -> Selector:
+    """Return which example is meant; raises InvalidFieldError."""
     if message.WhichOneof("by") == "content_sha256":
         size = len(message.content_sha256)
         if not LEAST_PREFIX_BYTES <= size <= 32:

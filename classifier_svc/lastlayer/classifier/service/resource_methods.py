@@ -6,7 +6,7 @@ from lastlayer.classifier.service import messages, pagination
 from lastlayer.classifier.service.handlers import Context, HandlerServicer
 from lastlayer.classifier.service.requests import wants_mistakes
 from lastlayer.classifier.service.validation import check_name, check_version
-from lastlayer.classifier.service.version_messages import to_model_version
+from lastlayer.classifier.service.version_messages import to_drift, to_model_version
 from lastlayer.v1 import classifier_pb2
 
 
@@ -59,6 +59,11 @@ class ModelMethods(HandlerServicer):
         model, number = check_name("model", request.model), check_version(request.version)
         version = await self._handlers.pools.reads.run(self._handlers.models.get_version, model, number)
         return to_model_version(version)
+
+    async def GetDrift(self, request: classifier_pb2.GetDriftRequest, context: Context) -> classifier_pb2.Drift:
+        """Say whether the images that come to a version are like those that it was trained on."""
+        model, number = check_name("model", request.model), check_version(request.version)
+        return to_drift(*await self._handlers.drift.find(model, number))
 
     async def DeleteModelVersion(
         self, request: classifier_pb2.DeleteModelVersionRequest, context: Context

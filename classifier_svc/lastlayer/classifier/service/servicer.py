@@ -8,6 +8,8 @@ from lastlayer.classifier.evaluation.evaluation import Evaluated
 from lastlayer.classifier.service import messages, requests
 from lastlayer.classifier.service.datasets.dataset_methods import DatasetMethods
 from lastlayer.classifier.service.datasets.feature_methods import FeatureMethods
+from lastlayer.classifier.service.datasets.likeness_methods import LikenessMethods
+from lastlayer.classifier.service.datasets.pool_methods import PoolMethods
 from lastlayer.classifier.service.handlers import Context, answer_stream
 from lastlayer.classifier.service.resource_methods import ModelMethods
 from lastlayer.classifier.service.validation import check_id, check_name, check_version
@@ -17,7 +19,7 @@ from lastlayer.rpc.server.deadlines import deadline_of
 from lastlayer.v1 import classifier_pb2
 
 
-class ClassifierServicer(DatasetMethods, FeatureMethods, ModelMethods):
+class ClassifierServicer(DatasetMethods, FeatureMethods, LikenessMethods, PoolMethods, ModelMethods):
     """All methods of the service; here are those that train, predict and evaluate."""
 
     async def Train(

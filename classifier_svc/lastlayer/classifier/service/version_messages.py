@@ -8,17 +8,20 @@ import dataclasses
 import datetime
 from typing import Final
 
-from google.protobuf import duration_pb2
+from google.protobuf import duration_pb2, timestamp_pb2
 from google.protobuf.message import DecodeError
 
+from lastlayer.classifier.domain.drift.reference import BLOCK, FALSE_ALARMS_PER_MILLION
+from lastlayer.classifier.domain.drift.signals import Kind
 from lastlayer.classifier.domain.errors import StoreCorruptError
-from lastlayer.classifier.domain.types import Version
+from lastlayer.classifier.domain.types import ServedVersion, Version
 from lastlayer.classifier.evaluation.calibration import Calibration
 from lastlayer.classifier.evaluation.evaluation import EvaluationReport
 from lastlayer.classifier.evaluation.intervals import Interval
 from lastlayer.classifier.evaluation.metrics import Metrics
 from lastlayer.classifier.evaluation.multi_label.metrics import MultiLabelMetrics
 from lastlayer.classifier.evaluation.rejection import Rejection
+from lastlayer.classifier.prediction.drift.monitor import DriftReport
 from lastlayer.classifier.service.messages import to_timestamp
 from lastlayer.classifier.service.stored_facts import read_facts
 from lastlayer.classifier.training.jobs import Progress, TrainingReport
@@ -38,6 +41,14 @@ _CLASS_WEIGHTS: Final = {
 _PREFERENCES: Final = {
     Preference.QUALITY: classifier_pb2.PREFERENCE_QUALITY,
     Preference.SPEED: classifier_pb2.PREFERENCE_SPEED,
+}
+
+_DRIFT_KINDS: Final = {
+    Kind.SCORE: classifier_pb2.DRIFT_KIND_SCORE,
+    Kind.UNKNOWN: classifier_pb2.DRIFT_KIND_UNKNOWN,
+    Kind.DISTANCE: classifier_pb2.DRIFT_KIND_DISTANCE,
+    Kind.FEATURES: classifier_pb2.DRIFT_KIND_FEATURES,
+    Kind.STRENGTH: classifier_pb2.DRIFT_KIND_STRENGTH,
 }
 
 
@@ -170,6 +181,50 @@ def _rejection(values: Rejection | None) -> classifier_pb2.Rejection | None:
     if values is None:
         return None
     return classifier_pb2.Rejection(**dataclasses.asdict(values))
+
+
+def to_drift(version: ServedVersion, report: DriftReport) -> classifier_pb2.Drift:
+    """Return what came to a version, beside what it was trained on."""
+    reference = report.reference
+    return classifier_pb2.Drift(
+        model=version.model,
+        version=version.version,
+        state=_drift_state(report),
+        image_count=report.image_count,
+        start_time=_moment(report.since),
+        training_image_count=reference.count if reference else 0,
+        signals=[
+            classifier_pb2.DriftSignal(
+                kind=_DRIFT_KINDS[found.kind],
+                name=found.name,
+                level=found.level,
+                image_count=found.window,
+                value=found.cut,
+                expected_share=found.expected_share,
+                seen_share=found.seen_share,
+            )
+            for found in report.levels
+        ],
+        alarm_time=_moment(report.alarm_time),
+        alarm_count=report.alarm_count,
+        last_alarm_time=_moment(report.last_alarm_time),
+        block_size=BLOCK,
+        false_alarms_per_million=FALSE_ALARMS_PER_MILLION,
+    )
+
+
+def _drift_state(report: DriftReport) -> classifier_pb2.DriftState:
+    if report.reference is None:
+        return classifier_pb2.DRIFT_STATE_NO_REFERENCE
+    if not report.reference.signals:
+        return classifier_pb2.DRIFT_STATE_TOO_FEW_EXAMPLES
+    if not report.levels:
+        return classifier_pb2.DRIFT_STATE_TOO_FEW_IMAGES
+    return classifier_pb2.DRIFT_STATE_STEADY if report.alarm_time is None else classifier_pb2.DRIFT_STATE_DRIFTING
+
+
+def _moment(moment: datetime.datetime | None) -> timestamp_pb2.Timestamp | None:
+    return to_timestamp(moment) if moment is not None else None
 
 
 def to_evaluation(report: EvaluationReport, *, names_examples: bool) -> classifier_pb2.Evaluation:

@@ -21,12 +21,13 @@ from lastlayer.classifier.domain.types import (
     FeaturePage,
     LabelledImages,
     NewExample,
+    PoolSource,
     Tap,
     TapExamples,
     TrainingSet,
 )
 from lastlayer.classifier.domain.views import mean_over, places
-from lastlayer.classifier.store import feature_rows, former_digests, queries
+from lastlayer.classifier.store import pool, queries
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import (
     backbones,
@@ -37,6 +38,7 @@ from lastlayer.classifier.store.schema import (
     perceptual_hashes,
     thumbnails,
 )
+from lastlayer.classifier.store.vectors import feature_rows, former_digests
 from lastlayer.rpc.vectors import CROP_ALONE, View, pack, place
 
 
@@ -56,6 +58,8 @@ class DatasetStore:
     def find_views(self, name: str) -> tuple[tuple[View, ...], Mapping[str, int]]:
         """Return of which views a dataset has features, and how many labels of each kind it has.
 
+        The label of images of its pool is empty.
+
         There are no views where nobody has said any, or where there is no such dataset. Labels are counted only then.
         """
         with self._database.reading() as connection:
@@ -67,7 +71,9 @@ class DatasetStore:
             counts = sa.select(examples.c.label, sa.func.count().label("examples")).where(
                 examples.c.dataset_id == row.id
             )
-            return (), {row.label: row.examples for row in connection.execute(counts.group_by(examples.c.label))}
+            labels = {row.label: row.examples for row in connection.execute(counts.group_by(examples.c.label))}
+            waiting = queries.count_pool(connection, row.id)
+            return (), {**labels, **({"": waiting} if waiting else {})}
 
     def is_multi_label(self, name: str) -> bool | None:
         """Return whether a dataset is multi-label; None where there is none, or none with examples."""
@@ -112,24 +118,19 @@ class DatasetStore:
         """Store examples, all or none, and return what became of each; they are on disk when this returns.
 
         None stands for an example that is not stored, as it came without features and they are not stored (any more),
-        or not of all `views`. The dataset gets those of the `stated` views that it has not. A new one, or one without
-        examples, is `multi_label`; raises InvalidFieldError where one with examples is not.
+        or not of all `views`. The dataset gets those of the `stated` views that it has not. Images of its pool become
+        examples. A new one, or one without examples, is `multi_label`; raises InvalidFieldError where one with examples
+        is not.
         """
         with self._database.writing() as connection:
-            queries.keep_features(self._database, connection, shared=True)
             now = datetime.datetime.now(datetime.UTC)
-            backbone_id = self._backbone_id(connection, backbone)
-            self._add_features(connection, backbone_id, new)
-            contents = {example.content_sha256 for example in new}
-            taps = places(backbone.tap_names, views)
-            found = queries.find_featurized(connection, backbone.digest, contents, taps)
+            backbone_id, found = self._add_images(connection, backbone, new, views)
             dataset_id = self._dataset_id(connection, dataset, now, stated)
             many = self._is_multi_label(connection, dataset_id, wanted=multi_label)
-            self._add_thumbnails(
-                connection, dataset_id, [example for example in new if example.content_sha256 in found]
-            )
+            self._add_thumbnails(connection, dataset_id, new, found)
             add = self._add_label_sets if many else self._add_examples
             outcomes = add(connection, dataset_id, new, found)
+            pool.take_out(connection, dataset_id, found)
             values = {
                 **({"backbone_id": backbone_id} if any(outcome is not None for outcome in outcomes) else {}),
                 **({"update_time": now} if any(outcome is not None and outcome.is_new for outcome in outcomes) else {}),
@@ -137,6 +138,53 @@ class DatasetStore:
             if values:
                 connection.execute(sa.update(datasets).where(datasets.c.id == dataset_id).values(values))
             return outcomes
+
+    def add_to_pool(
+        self,
+        dataset: str,
+        backbone: Backbone,
+        new: Sequence[NewExample],
+        views: Sequence[View] = CROP_ALONE,
+        *,
+        stated: Sequence[View] = (),
+        source: PoolSource = PoolSource.ADDED,
+    ) -> list[AddedExample | None]:
+        """Store images in the pool of a dataset, all or none, as `add` stores examples, whose labels are empty here.
+
+        Examples stay examples. Captured images go into a dataset that is there, or this raises ResourceNotFoundError;
+        one that somebody adds later is not captured any more. The dataset's backbone is the newest image's only where
+        it has no examples: what waits for a label does not keep a dataset from being trained on.
+        """
+        with self._database.writing() as connection:
+            now = datetime.datetime.now(datetime.UTC)
+            if source is PoolSource.CAPTURED:
+                queries.find(connection, dataset)
+            backbone_id, found = self._add_images(connection, backbone, new, views)
+            dataset_id = self._dataset_id(connection, dataset, now, stated)
+            self._add_thumbnails(connection, dataset_id, new, found)
+            outcomes = pool.add(connection, dataset_id, new, found, source, now)
+            values: dict[str, Any] = {}
+            if any(outcome is not None for outcome in outcomes) and not queries.has_examples(connection, dataset_id):
+                values["backbone_id"] = backbone_id
+            if any(outcome is not None and outcome.is_new for outcome in outcomes):
+                values["update_time"] = now
+            if values:
+                connection.execute(sa.update(datasets).where(datasets.c.id == dataset_id).values(values))
+            return outcomes
+
+    def _add_images(
+        self, connection: Connection, backbone: Backbone, new: Sequence[NewExample], views: Sequence[View]
+    ) -> tuple[int, set[bytes]]:
+        """Store what all datasets share of some images.
+
+        Return the key of their backbone, and those of them, by sha256, that have features of all `views`.
+        """
+        queries.keep_features(self._database, connection, shared=True)
+        backbone_id = self._backbone_id(connection, backbone)
+        self._add_features(connection, backbone_id, new)
+        contents = {example.content_sha256 for example in new}
+        taps = places(backbone.tap_names, views)
+        return backbone_id, queries.find_featurized(connection, backbone.digest, contents, taps)
 
     def _add_features(self, connection: Connection, backbone_id: int, new: Sequence[NewExample]) -> None:
         rows = []
@@ -161,8 +209,11 @@ class DatasetStore:
             [(backbone_id, content, precision) for content, precision in sorted(precisions.items())],
         )
 
-    def _add_thumbnails(self, connection: Connection, dataset_id: int, new: Sequence[NewExample]) -> None:
-        """Keep the thumbnails of examples, and take over those that other datasets have of the same images."""
+    def _add_thumbnails(
+        self, connection: Connection, dataset_id: int, offered: Sequence[NewExample], featurized: Collection[bytes]
+    ) -> None:
+        """Keep the thumbnails of images that are featurized, and take over those that other datasets have of them."""
+        new = [example for example in offered if example.content_sha256 in featurized]
         pictures = {example.content_sha256: example.thumbnail for example in new if example.thumbnail}
         wanted = sorted({example.content_sha256 for example in new if example.takes_thumbnail} - pictures.keys())
         for some in queries.split(wanted):
@@ -334,11 +385,7 @@ class DatasetStore:
         with self._database.deleting() as connection:
             queries.keep_features(self._database, connection, shared=False)
             key = queries.find(connection, name).id
-            mine = sa.select(examples.c.content_sha256).where(examples.c.dataset_id == key)
-            others = sa.select(examples.c.content_sha256).where(examples.c.dataset_id != key)
-            for table in (features, feature_precisions, perceptual_hashes):
-                orphans = table.c.content_sha256.in_(mine), table.c.content_sha256.not_in(others)
-                connection.execute(sa.delete(table).where(*orphans))
+            queries.drop_all_images(connection, key)
             connection.execute(sa.delete(datasets).where(datasets.c.id == key))
 
     def tap_blocks(
@@ -400,7 +447,14 @@ class DatasetStore:
             backbone = queries.find_backbone(connection, dataset.backbone_id)
             labels, label_sets = self._read_labels(connection, dataset)
             contents = [*labels]
-            if not contents and (conflicts := queries.describe(connection, dataset).conflict_count):
+            if not contents:
+                conflicts = queries.describe(connection, dataset).conflict_count
+                if not conflicts:
+                    waiting = queries.count_pool(connection, dataset.id)
+                    raise DatasetNotTrainableError(
+                        f"The dataset `{name}` has no examples, but {waiting} image{'s' * (waiting > 1)} without a "
+                        f"label in its pool: label some of them; `client next --dataset {name}` says which."
+                    )
                 raise DatasetNotTrainableError(
                     f"All {conflicts} images of the dataset `{name}` have several labels, and such conflicts are not "
                     f"trained on; see them with `client datasets show {name}`, and give each one label with `client "

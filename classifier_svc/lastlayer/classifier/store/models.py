@@ -36,6 +36,8 @@ class NewVersion:
     request_sha256: bytes = b""
     held_out: bytes | None = None
     """See `lastlayer.classifier.evaluation.out_of_fold`; None where nothing was validated."""
+    drift_reference: bytes | None = None
+    """See `lastlayer.classifier.domain.drift.reference`."""
 
 
 class ModelStore:
@@ -79,6 +81,7 @@ class ModelStore:
                         request_id=new.request_id or None,
                         request_sha256=new.request_sha256 or None,
                         held_out=new.held_out,
+                        drift_reference=new.drift_reference,
                     )
                 )
                 key = inserted.inserted_primary_key
@@ -204,11 +207,18 @@ class ModelStore:
 
     def held_out(self, key: int) -> bytes | None:
         """Return the out-of-fold results of a version, None where it has none; see `head`."""
+        return self._bytes(versions.c.held_out, key)
+
+    def drift_reference(self, key: int) -> bytes | None:
+        """Return what a version keeps of its training images, None where an earlier release made it; see `head`."""
+        return self._bytes(versions.c.drift_reference, key)
+
+    def _bytes(self, column: sa.Column[bytes], key: int) -> bytes | None:
         with self._database.reading() as connection:
-            row = connection.execute(sa.select(versions.c.held_out).where(versions.c.id == key)).one_or_none()
+            row = connection.execute(sa.select(column).where(versions.c.id == key)).one_or_none()
         if row is None:
             raise ResourceNotFoundError("version", str(key), "It was deleted a moment ago.")
-        return bytes(row.held_out) if row.held_out is not None else None
+        return bytes(row[0]) if row[0] is not None else None
 
     @staticmethod
     def _versions() -> sa.Select[Any]:

@@ -8,9 +8,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from lastlayer.classifier.domain.label_sets import NO_LABEL, drop_no_label
-from lastlayer.classifier.domain.types import Backbone, Dataset, Tap
+from lastlayer.classifier.domain.types import Backbone, Dataset, PoolSource, Tap
 from lastlayer.classifier.store.database import Database
-from lastlayer.classifier.store.schema import backbones, datasets, examples, feature_precisions, features
+from lastlayer.classifier.store.schema import (
+    backbones,
+    datasets,
+    examples,
+    feature_precisions,
+    features,
+    perceptual_hashes,
+    pool,
+    thumbnails,
+)
 from lastlayer.rpc.errors import ResourceNotFoundError
 from lastlayer.rpc.vectors import CROP_ALONE, View
 
@@ -104,10 +113,51 @@ def find_featurized(
     return found
 
 
-def is_fresh(backbone_id: int | None) -> sa.ColumnElement[bool]:
-    """Return whether an example's image has features of a backbone."""
+def is_fresh(backbone_id: int | None, images: sa.Table = examples) -> sa.ColumnElement[bool]:
+    """Return whether the image of an example, or of the `pool`, has features of a backbone."""
     own = features.alias()
-    return sa.exists().where(own.c.backbone_id == backbone_id, own.c.content_sha256 == examples.c.content_sha256)
+    return sa.exists().where(own.c.backbone_id == backbone_id, own.c.content_sha256 == images.c.content_sha256)
+
+
+def has_examples(connection: Connection, dataset_id: int) -> bool:
+    """Return whether a dataset has examples."""
+    query = sa.select(examples.c.id).where(examples.c.dataset_id == dataset_id).limit(1)
+    return connection.scalars(query).first() is not None
+
+
+def count_pool(connection: Connection, dataset_id: int, source: PoolSource | None = None) -> int:
+    """Return the number of images in the pool of a dataset, of those that came there in some way where one is said."""
+    query = sa.select(sa.func.count()).where(pool.c.dataset_id == dataset_id)
+    if source is not None:
+        query = query.where(pool.c.source == source.value)
+    return connection.scalar(query) or 0
+
+
+def drop_images(connection: Connection, dataset_id: int, contents: Sequence[bytes]) -> None:
+    """Delete images, by sha256, from a dataset and its pool, with what no other dataset refers to."""
+    for some in split(contents):
+        for table in (examples, pool, thumbnails):
+            mine = table.c.dataset_id == dataset_id, table.c.content_sha256.in_(some)
+            connection.execute(sa.delete(table).where(*mine))
+        kept = sa.union_all(
+            *(sa.select(table.c.content_sha256).where(table.c.content_sha256.in_(some)) for table in (examples, pool))
+        )
+        for shared in (features, feature_precisions, perceptual_hashes):
+            orphans = shared.c.content_sha256.in_(some), shared.c.content_sha256.not_in(kept)
+            connection.execute(sa.delete(shared).where(*orphans))
+
+
+def drop_all_images(connection: Connection, dataset_id: int) -> None:
+    """Delete what only one dataset, with its pool, refers to; the dataset itself is deleted after it."""
+    mine = sa.union_all(
+        *(sa.select(table.c.content_sha256).where(table.c.dataset_id == dataset_id) for table in (examples, pool))
+    )
+    others = sa.union_all(
+        *(sa.select(table.c.content_sha256).where(table.c.dataset_id != dataset_id) for table in (examples, pool))
+    )
+    for shared in (features, feature_precisions, perceptual_hashes):
+        orphans = shared.c.content_sha256.in_(mine), shared.c.content_sha256.not_in(others)
+        connection.execute(sa.delete(shared).where(*orphans))
 
 
 def select_trainable(dataset: Any) -> sa.Select[Any]:
@@ -154,6 +204,8 @@ def describe(connection: Connection, row: Any) -> Dataset:
         views=read_views(row),
         multi_label=bool(row.multi_label),
         without_label_count=without_label,
+        pool_count=count_pool(connection, row.id),
+        captured_count=count_pool(connection, row.id, PoolSource.CAPTURED),
     )
 
 

@@ -80,6 +80,20 @@ examples = Table(
     Index("examples_by_arrival", "dataset_id", "id"),
 )
 
+# Images that wait for a label. None is an example of the same dataset.
+pool = Table(
+    "pool",
+    metadata,
+    Column("id", _Key, primary_key=True),  # the order of arrival
+    Column("dataset_id", _Key, ForeignKey("datasets.id", ondelete="CASCADE"), nullable=False),
+    Column("content_sha256", LargeBinary(32), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("source", Text, nullable=False),  # see `domain.types.PoolSource`
+    Column("create_time", UtcDateTime, nullable=False),
+    UniqueConstraint("dataset_id", "content_sha256"),
+    Index("pool_by_arrival", "dataset_id", "id"),
+)
+
 features = Table(
     "features",
     metadata,
@@ -140,6 +154,7 @@ versions = Table(
     Column("request_id", Text, unique=True),
     Column("request_sha256", LargeBinary(32)),
     Column("held_out", LargeBinary),  # see `evaluation.out_of_fold`; none where nothing was validated
+    Column("drift_reference", LargeBinary),  # see `domain.drift.reference`; none from earlier releases
     Column("description", LargeBinary),  # a serialized lastlayer.v1.ModelVersion; none from the first releases
     UniqueConstraint("model_id", "version"),
     # Without it SQLite may give the key of a deleted row to a new one.

@@ -62,5 +62,5 @@ def _move(client: "Client", dataset: str, folders: Sequence[Path]) -> "MovedData
     from lastlayer.client.output.progress import image_progress
 
     known = client.get_dataset(dataset)
-    with image_progress("Moving", max(1, known.example_count + known.conflict_count)) as tell_image:
+    with image_progress("Moving", max(1, known.example_count + known.conflict_count + known.pool_count)) as tell_image:
         return client.move_dataset(dataset, folders, on_outcome=tell_image)

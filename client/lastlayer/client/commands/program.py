@@ -33,17 +33,24 @@ Example:
 
 
 _MODULES: Final[Mapping[str, str]] = {
-    "add": "curate",
+    "add": "curation.examples",
     "train": "train",
     "evaluate": "evaluate",
-    "predict": "predict",
-    "embed": "predict",
-    "explain": "explain",
+    "predict": "images.predict",
+    "sort": "images.sort",
+    "embed": "images.predict",
+    "explain": "images.explain",
     "report": "report",
-    "review": "curate",
-    "relabel": "curate",
-    "remove": "curate",
+    "pool": "curation.pool",
+    "next": "curation.pool",
+    "label": "curation.pool",
+    "similar": "curation.alike",
+    "map": "curation.alike",
+    "review": "curation.examples",
+    "relabel": "curation.examples",
+    "remove": "curation.examples",
     "move": "move",
+    "drift": "versions",
     "compare": "versions",
     "rollback": "versions",
     "export": "versions",
@@ -52,6 +59,9 @@ _MODULES: Final[Mapping[str, str]] = {
     "status": "resources",
 }
 """The commands, in the order of use, and the modules of this package that they are in: imported when they are named."""
+
+_FUNCTIONS: Final[Mapping[str, str]] = {"map": "map_images", "next": "next_images"}
+"""What commands are called there whose names mean something else in Python."""
 
 
 class _Program(Group):
@@ -63,7 +73,7 @@ class _Program(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _MODULES and cmd_name not in self.commands:
             module = importlib.import_module(f"lastlayer.client.commands.{_MODULES[cmd_name]}")
-            self.add_command(getattr(module, cmd_name))
+            self.add_command(getattr(module, _FUNCTIONS.get(cmd_name, cmd_name)))
         return super().get_command(ctx, cmd_name)
 
     def main(

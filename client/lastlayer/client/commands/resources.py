@@ -6,26 +6,17 @@ from collections.abc import Callable
 import click
 
 from lastlayer.client.commands.interface.completion import complete_dataset, complete_model
-from lastlayer.client.commands.interface.help import Command, Group
+from lastlayer.client.commands.interface.help import Command, ListingGroup
 from lastlayer.client.commands.interface.options import DONE, SERVER_FAILED, server_options, yes_option
 from lastlayer.client.commands.interface.questions import confirm
 from lastlayer.client.commands.interface.server import Server
-
-
-class _ListingGroup(Group):
-    """A group whose command `list` is meant where none is named."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
 
 
 def _example(command: str) -> str:
     return f"\b\nExample:\n  {command}"
 
 
-@click.group(cls=_ListingGroup, epilog=_example("client models show flowers"))
+@click.group(cls=ListingGroup, epilog=_example("client models show flowers"))
 def models() -> None:
     """List the models; show, choose or delete their versions."""
 
@@ -112,7 +103,7 @@ def delete_model(model: str, version: int | None, yes: bool, server: Server, as_
     return DONE
 
 
-@click.group(cls=_ListingGroup, epilog=_example("client datasets show flowers"))
+@click.group(cls=ListingGroup, epilog=_example("client datasets show flowers"))
 def datasets() -> None:
     """List the datasets; show, export or delete one."""
 

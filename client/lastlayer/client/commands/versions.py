@@ -1,4 +1,4 @@
-"""`client compare`, `rollback` and `export`: versions of models beside each other, back in use, and elsewhere."""
+"""`client drift`, `compare`, `rollback` and `export`: versions in use, side by side, back in use, elsewhere."""
 
 from pathlib import Path
 
@@ -8,12 +8,50 @@ from lastlayer.client.commands.interface.completion import complete_model
 from lastlayer.client.commands.interface.help import Command
 from lastlayer.client.commands.interface.options import (
     DONE,
+    SOME_FAILED,
     model_argument,
     model_option,
     server_options,
     version_option,
 )
 from lastlayer.client.commands.interface.server import Server
+
+_DRIFT_EPILOG = """\b
+Exit status:
+  0    no drift, or none that could be told
+  1    the images that come are other than those that were trained on
+
+\b
+Example:
+  client drift flowers"""
+
+
+@click.command(cls=Command, epilog=_DRIFT_EPILOG)
+@model_argument()
+@model_option()
+@version_option
+@server_options
+def drift(named: str | None, model: str | None, version: int | None, server: Server, as_json: bool) -> int:
+    """Say whether the images that come to a model are like those that it was trained on.
+
+    What the server predicted since it started, or since another version became the default, is compared with the
+    training images, 50 and more images at a time.
+    """
+    from lastlayer.client.commands.interface.models import choose, said
+    from lastlayer.client.commands.interface.notices import tell_drift
+    from lastlayer.client.output.comparison import print_drift
+    from lastlayer.client.output.json_lines import print_json, result_json
+    from lastlayer.client.output.results import console
+
+    name, number = said(named, model, version)
+    with server.client() as client:
+        found = client.drift(choose(client, name), number)
+    if as_json:
+        print_json(result_json(found))
+    else:
+        print_drift(console(), found)
+        tell_drift(found)
+    return SOME_FAILED if found.drifting else DONE
 
 
 @click.command(cls=Command, epilog="\b\nExample:\n  client compare flowers:1 flowers:2")

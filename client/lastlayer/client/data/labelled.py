@@ -1,4 +1,7 @@
-"""Reads labelled images: a TSV or CSV of path and label, a folder or zip of classes, or what other programs export."""
+"""Reads labelled images: a TSV or CSV of path and label, a folder or zip of classes, or what other programs export.
+
+And images without labels: a folder or zip of them, or one by one.
+"""
 
 import os
 import unicodedata
@@ -6,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from lastlayer.client.data.delimited import Row, is_header, read_rows, split_labels
 from lastlayer.client.data.folders import find_all_images, find_images, is_image_name
-from lastlayer.client.data.images import ImageSource, LabelledImage, gather, web_address
+from lastlayer.client.data.images import ImageSource, LabelledImage, Openable, gather, web_address
 from lastlayer.client.data.imports.archives import read_archive, read_images
 from lastlayer.client.data.imports.custom_vision import read_tags
 from lastlayer.client.data.imports.exported import NO_TAG, Exported
@@ -20,6 +23,7 @@ from lastlayer.client.data.pixels import is_pixels
 from lastlayer.client.errors import DataError
 
 _MAX_LABEL_CHARACTERS = 256
+_IMAGES_ACCEPTED = "give paths, bytes, or images of Pillow or NumPy, or the path of a folder"
 _ACCEPTED = "give pairs such as ('cat.jpg', 'cat'), or the path of a folder with one sub-folder a class"
 _FORMATS = "JPEG, PNG, WebP, HEIC, GIF, TIFF or BMP"
 
@@ -131,24 +135,83 @@ def _of_one_label(source: Path, images: Path | None, label: str) -> Data:
     trimmed = label.strip()
     if problem := label_problem(trimmed):
         raise DataError([f"--label `{label}`: {problem}"])
-    if source.is_dir() and images is None:
-        found = find_all_images(source)
-        files = found.classes[0][1]
-        if not files:
-            raise DataError([f"`{source}` holds no images ({_FORMATS})."])
-        examples = [LabelledImage(file, trimmed, name=file.relative_to(source).as_posix()) for file in files]
-        return Data(tuple(examples), notes=_skipped_notes(found.skipped))
-    if is_archive(source) and images is None:
-        members, others = read_images(source)
-        if not members:
-            raise DataError([f"`{source}` holds no images ({_FORMATS})."])
-        examples = [LabelledImage(member, trimmed, name=member.name) for member in members]
-        return Data(tuple(examples), notes=_skipped_notes(member.name for member in others))
+    if images is None and (found := _every_image(source, trimmed, "--label goes with a zip of images of one class")):
+        return found
     if source.is_file() and is_image_name(source.name):
         return Data((LabelledImage(source, trimmed, name=source.name),))
     if not source.exists():
         raise DataError([f"There is no file or folder `{source}`."])
     raise DataError([f"`{source}` says the labels itself; --label goes with a folder of images, or with an image."])
+
+
+def _every_image(source: Path, label: str, instead: str) -> Data | None:
+    """Return all images of a folder or zip archive, or the one that the source is; None where it is neither.
+
+    `instead` is what to do with a project of another program.
+    """
+    if source.is_dir():
+        found = find_all_images(source)
+        examples = [
+            LabelledImage(file, label, name=file.relative_to(source).as_posix()) for file in found.classes[0][1]
+        ]
+        skipped: list[str | os.PathLike[str]] = [*found.skipped]
+    elif is_archive(source):
+        members, others = read_images(source, instead)
+        examples = [LabelledImage(member, label, name=member.name) for member in members]
+        skipped = [member.name for member in others]
+    else:
+        return None
+    if not examples:
+        raise DataError([f"`{source}` holds no images ({_FORMATS})."])
+    return Data(tuple(examples), notes=_skipped_notes(skipped))
+
+
+def read_unlabelled(source: str | os.PathLike[str]) -> Data:
+    """Return the images of a folder and those within it, of a zip archive, or one image; their labels are empty.
+
+    Raises `DataError` where there are none.
+
+    >>> [image.name for image in read_unlabelled("photos").examples][:2]
+    ['cat/cat0.jpg', 'cat/cat1.jpg']
+    """
+    source = Path(source)
+    if url := web_address(source):
+        raise DataError([f"`{url}` is an address; fetch the images first, and give their folder."])
+    if found := _every_image(source, "", "add it with them by `client add`"):
+        return found
+    if source.is_file() and is_image_name(source.name):
+        return Data((LabelledImage(source, "", name=source.name),))
+    if not source.exists():
+        raise DataError([f"There is no file or folder `{source}`."])
+    raise DataError([f"`{source}` is no folder or zip of images, and no image ({_FORMATS})."])
+
+
+Unlabelled: TypeAlias = "str | os.PathLike[str] | Data | Iterable[LabelledImage | ImageSource]"
+"""A folder, zip archive or image as `read_unlabelled` takes it, what it returned, or images one by one."""
+
+
+def to_unlabelled(source: Unlabelled) -> Iterable[LabelledImage]:
+    """Return images without labels however they were given, one by one where they are.
+
+    Raises `DataError` as `read_unlabelled`, and `TypeError` where something is no image, or has a label.
+    """
+    if isinstance(source, str | os.PathLike):
+        return read_unlabelled(source).examples
+    images: object = source.examples if isinstance(source, Data) else source
+    if isinstance(images, LabelledImage | bytes) or is_pixels(images) or not isinstance(images, Iterable):
+        raise TypeError(f"A {type(source).__name__} is no list of images; {_IMAGES_ACCEPTED}.")
+    return (_to_unlabelled(entry, index) for index, entry in enumerate(images))
+
+
+def _to_unlabelled(entry: Any, index: int) -> LabelledImage:
+    if isinstance(entry, LabelledImage):
+        if entry.label:
+            raise TypeError(f"images[{index}] has the label `{entry.label}`; add it by `add_examples`.")
+        return entry
+    # An open file cannot be read twice.
+    if isinstance(entry, str | os.PathLike | bytes | Openable) or is_pixels(entry):
+        return LabelledImage(entry, "")
+    raise TypeError(f"images[{index}] is no image; {_IMAGES_ACCEPTED}.")
 
 
 def _from_table(source: Path, folder: Path, *, multi_label: bool) -> Data:

@@ -1,4 +1,4 @@
-"""Two versions side by side, and what may be said of the difference between them."""
+"""Versions beside what they are measured by: two side by side, and one beside the images that come to it."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lastlayer.client.output.results import interval, line, table, tap
-from lastlayer.client.results import Metrics, ModelVersion, MultiLabelMetrics
+from lastlayer.client.results import Drift, DriftSignal, Metrics, ModelVersion, MultiLabelMetrics
 from lastlayer.rpc.observability.escape import escape
 
 Range: TypeAlias = tuple[float, float] | None
@@ -79,6 +79,47 @@ def remarks(one: ModelVersion, other: ModelVersion) -> list[str]:
             f" {other.example_count}."
         )
     return said
+
+
+def print_drift(out: Console, drift: Drift) -> None:
+    """Print whether the images that come to a version are like those that it was trained on, and how near that is."""
+    line(out, f"Model {escape(drift.model)}, version {drift.version}: {_STATES.get(drift.state, drift.state)}")
+    since = f" since {drift.start_time:%Y-%m-%d %H:%M} UTC" if drift.start_time else ""
+    line(out, f"Images: {drift.image_count:,} compared{since}, with {drift.training_image_count:,} training images")
+    if drift.signals:
+        grid = table("compared", "newest", "expected", "seen", "level", text_columns=1)
+        for signal in drift.signals:
+            grid.add_row(
+                Text(_compared(signal)),
+                f"{signal.image_count}",
+                f"{signal.expected_share:.0%}",
+                f"{signal.seen_share:.1%}",
+                f"{signal.level:.2f}",
+            )
+        out.print(grid)
+        rate = f"{drift.false_alarms_per_million:g} in a million images"
+        line(out, f"An alarm is at level 1; without drift there are at most {rate}")
+    if drift.alarm_time is not None:
+        line(out, f"Alarm since {drift.alarm_time:%Y-%m-%d %H:%M} UTC, number {drift.alarm_count}")
+    elif drift.last_alarm_time is not None:
+        line(out, f"Alarms so far: {drift.alarm_count}, the last at {drift.last_alarm_time:%Y-%m-%d %H:%M} UTC; over")
+
+
+_STATES: Final = {
+    "steady": "no drift",
+    "drifting": "other images come than it was trained on",
+    "no reference": "nothing to compare with",
+    "too few examples": "too few training images to compare with",
+    "too few images": "too few images have come to compare",
+}
+
+
+def _compared(signal: DriftSignal) -> str:
+    """Return what is compared, as a phrase."""
+    if signal.kind == "unknown":
+        return "not unknown"
+    named = f" {escape(signal.name)}" if signal.kind == "strength" else ""
+    return f"{escape(signal.kind)}{named} below {signal.value:.4g}"
 
 
 def name(version: ModelVersion) -> str:

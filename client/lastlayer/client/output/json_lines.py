@@ -13,6 +13,7 @@ from lastlayer.client.errors import ImageError
 from lastlayer.client.results import (
     AddedExamples,
     Dataset,
+    Drift,
     Evaluation,
     ExampleOutcome,
     Explanation,
@@ -20,11 +21,14 @@ from lastlayer.client.results import (
     Model,
     ModelVersion,
     MovedDataset,
+    PooledImages,
     Prediction,
     RecipeEstimate,
     ReviewedExample,
     ServerStatus,
+    SimilarExample,
     StoredExample,
+    SuggestedExample,
 )
 
 Json = dict[str, Any]
@@ -132,6 +136,9 @@ _KEYS: Final[Mapping[type, _Keys]] = {
         "added present trimmed_labels=trimmed conflicts failed",
         failed=lambda added: [_failure(entry) for entry in added.failed],
     ),
+    PooledImages: _keys(
+        "added present labelled failed", failed=lambda pooled: [_failure(entry) for entry in pooled.failed]
+    ),
     Evaluation: {
         **_keys("examples=metrics.example_count"),
         **_within("metrics", _METRICS),
@@ -143,7 +150,11 @@ _KEYS: Final[Mapping[type, _Keys]] = {
     Model: _keys("model=name default_version versions=version_count classes create_time update_time"),
     Dataset: _keys(
         "dataset=name examples=example_count classes conflicts=conflict_count stale=stale_count backbone"
-        " backbone_digest create_time update_time precisions views"
+        " backbone_digest create_time update_time precisions views pool=pool_count captured=captured_count"
+    ),
+    Drift: _keys(
+        "model version state drifting images=image_count training_images=training_image_count start_time signals"
+        " alarm_time alarms=alarm_count last_alarm_time block_size false_alarms_per_million"
     ),
     MovedDataset: {
         **_within("dataset", _keys("dataset=name backbone backbone_digest")),
@@ -154,6 +165,15 @@ _KEYS: Final[Mapping[type, _Keys]] = {
         **_within("example", _STORED),
         **_keys("label label_probability suggested_label suggested_probability"),
     },
+    SuggestedExample: {
+        **_within("example", _keys("id sha256")),
+        **_keys(
+            "guess score scores",
+            guess=lambda entry: entry.scores[0].label if entry.scores else None,
+            score=lambda entry: entry.scores[0].score if entry.scores else None,
+        ),
+    },
+    SimilarExample: {**_within("example", _STORED), **_keys("distance")},
     ServerStatus: _keys("server serving services backbone", backbone=lambda status: status.backbone or None),
 }
 """What is printed of each type of result whose JSON is not just its fields."""

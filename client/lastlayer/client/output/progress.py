@@ -53,8 +53,8 @@ def image_progress(title: str, total: int) -> Iterator[Callable[[object], None]]
 
 
 @contextlib.contextmanager
-def train_progress() -> Iterator[Callable[[TrainProgress], None]]:
-    """Show how far a training is: the function is called with each of its events.
+def train_progress(title: str = "Training") -> Iterator[Callable[[TrainProgress], None]]:
+    """Show how far a training, or other work with a `title`, is: the function is called with each of its events.
 
     >>> with train_progress() as tell:
     ...     version = client.train("pets", on_progress=tell)
@@ -62,7 +62,7 @@ def train_progress() -> Iterator[Callable[[TrainProgress], None]]:
     console = _console()
     last = ""
     if in_notebook():
-        set_bar = show_bar("Training")
+        set_bar = show_bar(title)
         yield lambda event: set_bar(event.fraction, escape(event.message))
         return
     if not console.is_terminal:
@@ -71,13 +71,13 @@ def train_progress() -> Iterator[Callable[[TrainProgress], None]]:
             nonlocal last
             if progress.message != last:  # the server repeats itself to show that it lives
                 last = progress.message
-                console.print(Text(f"Training: {escape(last)}"), soft_wrap=True)
+                console.print(Text(f"{title}: {escape(last)}"), soft_wrap=True)
 
         yield tell
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("Training", total=1.0)
+        task = bar.add_task(title, total=1.0)
         yield lambda event: bar.update(
             task, completed=min(max(0.0, event.fraction), 1.0), description=escape(event.message)
         )

@@ -1,12 +1,23 @@
 """What the server has, for people: models, versions, datasets and examples as tables."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
 from lastlayer.client.output.results import line, table, tap
-from lastlayer.client.results import Dataset, ExportedDataset, Model, ModelVersion, Review, ServerStatus, StoredExample
+from lastlayer.client.results import (
+    Dataset,
+    ExportedDataset,
+    Model,
+    ModelVersion,
+    NextExamples,
+    Review,
+    ServerStatus,
+    SimilarExamples,
+    StoredExample,
+)
 from lastlayer.rpc.observability.escape import escape
 
 
@@ -50,13 +61,16 @@ def _log_loss(version: ModelVersion) -> str:
 
 def print_datasets(out: Console, datasets: Sequence[Dataset]) -> None:
     """Print the datasets, one a row."""
-    grid = table("dataset", "classes", "examples", "conflicts", "backbone", "updated", text_columns=2)
+    pools = any(dataset.pool_count for dataset in datasets)
+    headers = ("dataset", "classes", "examples", "conflicts", *["pool"] * pools, "backbone", "updated")
+    grid = table(*headers, text_columns=2)
     for dataset in datasets:
         grid.add_row(
             Text(escape(dataset.name)),
             Text(", ".join(f"{escape(label)} {count}" for label, count in dataset.classes.items())),
             str(dataset.example_count),
             str(dataset.conflict_count),
+            *[str(dataset.pool_count)] * pools,
             Text(escape(dataset.backbone)),
             f"{dataset.update_time:%Y-%m-%d %H:%M}",
         )
@@ -81,10 +95,11 @@ def print_dataset(
     line(out, f"Dataset {escape(dataset.name)}: {dataset.example_count} examples, backbone {escape(dataset.backbone)}")
     if dataset.multi_label:
         line(out, "Its images may have several labels, or none; each counts for all of its labels")
-    grid = table("label" if dataset.multi_label else "class", "examples", text_columns=1)
-    for label, count in dataset.classes.items():
-        grid.add_row(Text(escape(label)), str(count))
-    out.print(grid)
+    if dataset.classes or not dataset.pool_count:
+        grid = table("label" if dataset.multi_label else "class", "examples", text_columns=1)
+        for label, count in dataset.classes.items():
+            grid.add_row(Text(escape(label)), str(count))
+        out.print(grid)
     if dataset.without_label_count:
         line(out, f"{dataset.without_label_count} with none of these labels")
     if dataset.precisions:
@@ -94,6 +109,10 @@ def print_dataset(
         line(out, f"Featurized in {', '.join(f'{name} ({count})' for name, count in named.items())}")
     if dataset.views != ("crop",):
         line(out, f"Views: {', '.join(map(escape, dataset.views))}")
+    if dataset.pool_count:
+        images = "1 image" if dataset.pool_count == 1 else f"{dataset.pool_count:,} images"
+        captured = f", {dataset.captured_count:,} of them captured" if dataset.captured_count else ""
+        line(out, f"{images} without a label in its pool{captured}; `client next` says which to label first")
     if dataset.conflict_count:
         line(out, f"{dataset.conflict_count} with several labels, not trained on; `client relabel` puts them right:")
         for example in conflicts:
@@ -113,6 +132,51 @@ def print_examples(out: Console, examples: Sequence[StoredExample]) -> None:
     out.print(grid if examples else Text("There are no such examples."))
 
 
+def print_pool(out: Console, images: Sequence[StoredExample]) -> None:
+    """Print the images of a pool, one a row."""
+    grid = table("image", "sha256", "came", text_columns=3)
+    for image in images:
+        moment = f" {image.pool_time:%Y-%m-%d %H:%M}" if image.pool_time is not None else ""
+        stale = ", to be added again" if image.stale else ""
+        grid.add_row(Text(escape(image.id)), short_sha256(image), f"{image.source}{moment}{stale}")
+    out.print(grid if images else Text("The pool is empty; `client pool add FOLDER` fills it."))
+
+
+_WHY: Final = {
+    "typical": "They stand for many others. Once two classes have labels, there are guesses.",
+    "uncertain": "They stand for others whose class the labels so far do not tell.",
+}
+
+
+def print_next(out: Console, dataset: str, found: NextExamples, *, asked: int) -> None:
+    """Print which images to label next, one a row, and why these; and why fewer than were `asked` for."""
+    pool = "1 image" if found.pool_count == 1 else f"{found.pool_count:,} images"
+    if not found.examples:
+        fresh = found.pool_count - found.stale_count
+        why = "nothing waits for a label" if not fresh else f"what waits ({pool}) is like what has a label already"
+        line(out, f"Dataset {escape(dataset)}: {why}")
+        return
+    line(out, f"Dataset {escape(dataset)}: {len(found.examples)} to label next, of {pool} without a label")
+    line(out, _WHY[found.strategy])
+    if len(found.examples) < min(asked, found.pool_count - found.stale_count):
+        line(out, "The others are like these, or like what has a label already.")
+    if not any(entry.scores for entry in found.examples):
+        grid = table("image", "sha256", text_columns=2)
+        for entry in found.examples:
+            grid.add_row(Text(escape(entry.example.id)), short_sha256(entry.example))
+    else:
+        grid = table("image", "sha256", "guess", "p(guess)", text_columns=3)
+        for entry in found.examples:
+            best = entry.scores[0] if entry.scores else None
+            grid.add_row(
+                Text(escape(entry.example.id)),
+                short_sha256(entry.example),
+                Text(escape(best.label) if best else "-"),
+                f"{best.score:.4f}" if best else "-",
+            )
+    out.print(grid)
+
+
 def print_review(out: Console, review: Review) -> None:
     """Print training examples that are worth a look, one a row."""
     grid = table("example", "sha256", "label", "suggested", "p(label)", "p(suggested)", text_columns=4)
@@ -128,6 +192,23 @@ def print_review(out: Console, review: Review) -> None:
     out.print(grid)
     if review.total_count > len(review.examples):
         line(out, f"{len(review.examples)} of {review.total_count}; --limit shows more")
+
+
+def print_similar(out: Console, dataset: str, similar: SimilarExamples) -> None:
+    """Print the images that are nearest to an image, one a row."""
+    grid = table("distance", "labels", "example", "sha256", text_columns=4)
+    for found in similar.examples:
+        labels = ", ".join(map(escape, found.example.labels)) or "(pool)"
+        id_ = Text(escape(found.example.id))
+        grid.add_row(f"{found.distance:.4f}", Text(labels), id_, short_sha256(found.example))
+    if similar.examples:
+        out.print(grid)
+    line(out, f"{similar.compared_count:,} images of the dataset {escape(dataset)} were compared.")
+    if similar.stale_count:
+        line(
+            out,
+            f"{similar.stale_count:,} were not, as another backbone featurized them; `client move` brings them over.",
+        )
 
 
 def short_sha256(example: StoredExample) -> str:

@@ -15,6 +15,7 @@ from lastlayer.client.results import (
     ModelVersion,
     MovedDataset,
     MultiLabelMetrics,
+    PooledImages,
 )
 from lastlayer.rpc.observability.escape import escape
 
@@ -149,6 +150,16 @@ def print_added(out: Console, dataset: str, added: AddedExamples) -> None:
     for conflict in added.conflicts:
         labels = ", ".join(escape(label) for label in conflict.conflicting_labels)
         line(out, f"  {escape(conflict.image)} has the labels {labels}")
+
+
+def print_pooled(out: Console, dataset: str, pooled: PooledImages) -> None:
+    """Print what became of images without a label; those that failed are told on standard error."""
+    parts = [f"{pooled.added:,} added to its pool", f"{pooled.present:,} already there"]
+    if pooled.labelled:
+        parts.append(f"{pooled.labelled:,} that {'has' if pooled.labelled == 1 else 'have'} a label already")
+    if pooled.failed:
+        parts.append(f"{len(pooled.failed):,} failed")
+    line(out, f"Dataset {escape(dataset)}: {', '.join(parts)}")
 
 
 def print_moved(out: Console, moved: MovedDataset, sent: int) -> None:

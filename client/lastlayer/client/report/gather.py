@@ -9,6 +9,8 @@ from typing import Final
 from lastlayer.client.api import Client
 from lastlayer.client.errors import ClientError, FailedPreconditionError, NotFoundError, ServerError
 from lastlayer.client.output.heatmap import PictureError, overlay, upright
+from lastlayer.client.report.map.dots import MOST_POINTS, PHOTO_BYTES
+from lastlayer.client.report.map.gather import PicturedMap, gather_map
 from lastlayer.client.report.model import Gallery, Pictured, Report
 from lastlayer.client.results import Dataset, ModelVersion, Review, ReviewedExample, StoredExample
 
@@ -43,6 +45,7 @@ def gather(client: Client, model: str, version: int, *, say: Callable[[str], Non
         Gallery(tuple(map(heatmaps.picture, mistakes.examples[:SHOWN_EXAMPLES])), mistakes.total_count),
         Gallery(tuple(map(heatmaps.picture, suspicious.examples)), suspicious.total_count),
         cells,
+        _map(client, known, dataset, say),
         heatmaps.why_none,
     )
 
@@ -76,6 +79,25 @@ def _dataset(client: Client, name: str) -> Dataset | None:
         return client.get_dataset(name)
     except NotFoundError:
         return None
+
+
+def _map(
+    client: Client, version: ModelVersion, dataset: Dataset | None, say: Callable[[str], None]
+) -> PicturedMap | None:
+    """Return the map of a dataset; None where it has no images, or the server knows no maps."""
+    if dataset is None:
+        return None
+    say("mapping the dataset")
+    # Suspicious labels are marked as the model's default version sees them.
+    try:
+        found = gather_map(client, dataset.name, max_examples=MOST_POINTS, model=version.model, most_bytes=PHOTO_BYTES)
+    except NotFoundError:  # it has been deleted meanwhile
+        return None
+    except ServerError as error:
+        if error.code != "UNIMPLEMENTED":  # as a server of an earlier release says
+            raise
+        return None
+    return found if found.map.points else None
 
 
 class _Heatmaps:

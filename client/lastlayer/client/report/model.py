@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lastlayer.client.report.map.gather import PicturedMap
 from lastlayer.client.results import Dataset, ModelVersion, ReviewedExample, StoredExample
 
 
@@ -35,5 +36,7 @@ class Report:
     suspicious: Gallery
     cells: Mapping[tuple[str, str], tuple[StoredExample, ...]] = field(default_factory=dict)
     """Photos of cells of the confusion matrix, by the true and the predicted class."""
+    map: PicturedMap | None = None
+    """The dataset's images by their features; None where there is no map."""
     no_heatmaps: str = ""
     """Why there are no activation maps, in a sentence; empty where there are or nothing could have one."""

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from lastlayer.client.report import charts
 from lastlayer.client.report.confusion import cell_id, draw_confusion
 from lastlayer.client.report.labels import label_by_label, precision_recall
+from lastlayer.client.report.map.dots import to_dots
 from lastlayer.client.report.model import Report
 from lastlayer.client.results import ClassMetrics, Metrics, ReviewedExample, StoredExample
 from lastlayer.rpc.observability.escape import escape
@@ -67,6 +68,7 @@ def render(report: Report) -> str:
         baseline=_baseline(metrics) if metrics else 0.0,
         sampled=len({trial.example_count for trial in report.version.trials}) > 1,
         trial_name=charts.trial_name,
+        dots=to_dots(report.map) if report.map else None,
     )
 
 

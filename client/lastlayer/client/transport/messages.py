@@ -10,7 +10,7 @@ import functools
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
@@ -21,15 +21,20 @@ from google.rpc import status_pb2
 from lastlayer.client.errors import ImageError, ServerError
 from lastlayer.client.results import (
     Dataset,
+    Drift,
+    DriftSignal,
     Evaluation,
     ExampleEvaluation,
+    ExampleMap,
     ExampleOutcome,
     Explanation,
     Head,
     LabelScore,
+    MapPoint,
     Metrics,
     ModelVersion,
     NearDuplicate,
+    NextExamples,
     Prediction,
     RecipeEstimate,
     StoredExample,
@@ -54,16 +59,43 @@ REVIEW_KINDS: Final[Mapping[str, classifier_pb2.ReviewKind]] = {
     "suspicious": classifier_pb2.REVIEW_KIND_SUSPICIOUS_LABELS,
     "mistakes": classifier_pb2.REVIEW_KIND_MISTAKES,
 }
+MAP_METHODS: Final[Mapping[str, classifier_pb2.MapMethod]] = {
+    "auto": classifier_pb2.MAP_METHOD_UNSPECIFIED,
+    "pca": classifier_pb2.MAP_METHOD_PCA,
+    "neighbors": classifier_pb2.MAP_METHOD_NEIGHBORS,
+}
 VIEWS: Final[Mapping[str, types_pb2.View]] = {
     "crop": types_pb2.VIEW_CROP,
     "whole": types_pb2.VIEW_WHOLE,
     "crop-flipped": types_pb2.VIEW_CROP_FLIPPED,
     "whole-flipped": types_pb2.VIEW_WHOLE_FLIPPED,
 }
+_DRIFT_STATES: Final[Mapping[int, str]] = {
+    classifier_pb2.DRIFT_STATE_NO_REFERENCE: "no reference",
+    classifier_pb2.DRIFT_STATE_TOO_FEW_EXAMPLES: "too few examples",
+    classifier_pb2.DRIFT_STATE_TOO_FEW_IMAGES: "too few images",
+    classifier_pb2.DRIFT_STATE_STEADY: "steady",
+    classifier_pb2.DRIFT_STATE_DRIFTING: "drifting",
+}
+_DRIFT_KINDS: Final[Mapping[int, str]] = {
+    classifier_pb2.DRIFT_KIND_SCORE: "score",
+    classifier_pb2.DRIFT_KIND_UNKNOWN: "unknown",
+    classifier_pb2.DRIFT_KIND_DISTANCE: "distance",
+    classifier_pb2.DRIFT_KIND_FEATURES: "features",
+    classifier_pb2.DRIFT_KIND_STRENGTH: "strength",
+}
+_POOL_SOURCES: Final = {
+    int(classifier_pb2.POOL_SOURCE_ADDED): "added",
+    int(classifier_pb2.POOL_SOURCE_CAPTURED): "captured",
+}
 _VIEW_NAMES: Final = {int(number): name for name, number in VIEWS.items()}
 _RECIPE_NAMES: Final = {int(number): name for name, number in RECIPES.items()}
+_MAP_METHOD_NAMES: Final = {int(number): name for name, number in MAP_METHODS.items()}
 _PREFERENCE_NAMES: Final = {int(number): name for name, number in PREFERENCES.items()}
 _CLASS_WEIGHT_NAMES: Final = {int(number): name for name, number in CLASS_WEIGHTS.items()}
+
+_HAIR: Final = 1e-6
+"""How far beyond its bounds a number may be: sums of floats come out like that."""
 
 ResultT = TypeVar("ResultT")
 
@@ -89,8 +121,7 @@ def read(kind: type[ResultT], message: Message, **known: Any) -> ResultT:
 def _check(field: str, value: Any) -> None:
     """Refuse numbers that nothing sound can be made of, such as a share above 1."""
     if isinstance(value, float):
-        # A hair above 1 is how sums of floats come out.
-        sound = -1e-6 <= value <= 1 + 1e-6 if field in _SHARES else math.isfinite(value)
+        sound = -_HAIR <= value <= 1 + _HAIR if field in _SHARES else math.isfinite(value)
     else:
         sound = not (isinstance(value, int) and value < 0)
     if not sound:
@@ -160,6 +191,20 @@ def read_explanation(name: str, message: classifier_pb2.Explanation) -> Explanat
     return read(Explanation, message, prediction=prediction)
 
 
+def read_map(messages: Sequence[classifier_pb2.MapPoints]) -> ExampleMap:
+    """Return the map whose points came in some messages, at least one.
+
+    Raises `ServerError` where a point has no place on the map.
+    """
+    last = messages[-1]
+    points = tuple(read(MapPoint, point) for message in messages for point in message.points)
+    if not all(abs(place) <= 1 + _HAIR for point in points for place in (point.x, point.y)):
+        raise ServerError("The server sent a point that is not on the map.", code="UNKNOWN")
+    # A newer server may know methods that this client does not.
+    method = _MAP_METHOD_NAMES.get(last.method, f"method {last.method}")
+    return read(ExampleMap, last, points=points, method=method)
+
+
 def read_outcome(name: str, outcome: classifier_pb2.ExampleOutcome) -> ExampleOutcome:
     """Return what became of the example called `name`, whose content is no longer asked for."""
     kind = outcome.WhichOneof("outcome")
@@ -205,6 +250,11 @@ def _recipe(message: Any) -> str:
     return _RECIPE_NAMES.get(message.recipe, f"recipe {message.recipe}")
 
 
+def _strategy(message: Any) -> str:
+    # A newer server may know strategies that this client does not.
+    return "typical" if message.strategy == classifier_pb2.NEXT_STRATEGY_TYPICAL else "uncertain"
+
+
 def _views(message: Any) -> tuple[str, ...]:
     # An older server says none. A newer one may know views that this client does not.
     return tuple(_VIEW_NAMES.get(view, f"view {view}") for view in message.views) or ("crop",)
@@ -216,6 +266,7 @@ _SHARES: Final = frozenset(
         "average_precision",
         "coverage",
         "exact_match",
+        "expected_share",
         "expected_calibration_error",
         "f1",
         "imagenet_accuracy",
@@ -233,6 +284,7 @@ _SHARES: Final = frozenset(
         "probability",
         "recall",
         "score",
+        "seen_share",
         "suggested_probability",
         "unfamiliar_share",
     }
@@ -244,6 +296,7 @@ _RENAMED: Final[Mapping[tuple[type, str], str]] = {
     (Metrics, "accuracy_interval"): "micro_accuracy_interval",
     (ModelVersion, "training_duration_s"): "training_duration",
     (NearDuplicate, "image"): "id",
+    (MapPoint, "sha256"): "content_sha256",
     (StoredExample, "sha256"): "content_sha256",
 }
 """The message's names of fields that are called otherwise in results."""
@@ -251,6 +304,9 @@ _RENAMED: Final[Mapping[tuple[type, str], str]] = {
 _BUILT: Final[Mapping[tuple[type, str], Callable[[Any], Any]]] = {
     (Dataset, "classes"): lambda message: _counts(message.classes),
     (Dataset, "precisions"): lambda message: {entry.precision: entry.example_count for entry in message.precisions},
+    # A newer server may know states and kinds that this client does not.
+    (Drift, "state"): lambda message: _DRIFT_STATES.get(message.state, f"state {message.state}"),
+    (DriftSignal, "kind"): lambda message: _DRIFT_KINDS.get(message.kind, f"kind {message.kind}"),
     (Evaluation, "unknown_labels"): lambda message: _counts(message.unknown_labels),
     (Explanation, "contributions"): lambda message: _matrix(message.contributions, message.height, message.width),
     (Head, "taps"): lambda message: tuple(tap.name for tap in message.taps),
@@ -260,7 +316,9 @@ _BUILT: Final[Mapping[tuple[type, str], Callable[[Any], Any]]] = {
     (ModelVersion, "class_weight"): lambda message: _CLASS_WEIGHT_NAMES.get(message.class_weight, "none"),
     (ModelVersion, "preference"): lambda message: _PREFERENCE_NAMES.get(message.preference, "quality"),
     (ModelVersion, "recipe"): _recipe,
+    (NextExamples, "strategy"): _strategy,
     (RecipeEstimate, "recipe"): _recipe,
+    (StoredExample, "source"): lambda message: _POOL_SOURCES.get(message.source, ""),
     **{(kind, "views"): _views for kind in (Dataset, Head, ModelVersion, Trial)},
 }
 """How fields are made from the message that are not just a field of it."""

@@ -21,7 +21,7 @@ class Move:
     def __init__(
         self, examples: Sequence[StoredExample], folders: Iterable[str | os.PathLike[str]], *, dataset: str
     ) -> None:
-        """`examples` are all of the dataset. Raises `DataError` where a folder cannot be read."""
+        """`examples` are all of the dataset and its pool. Raises `DataError` where a folder cannot be read."""
         self._examples = examples
         self._dataset = dataset
         search = ImageSearch(folders)
@@ -38,17 +38,19 @@ class Move:
         on_outcome: Callable[[ExampleOutcome], None] | None = None,
     ) -> None:
         """Move the dataset; `on_outcome` hears of each image. Raises `ServerError`."""
-        # One label of each is enough, and no pictures: those that are kept stay.
-        labelled = [
-            LabelledImage(image, example.labels[0], name=example.sha256.hex(), sha256=example.sha256)
-            for example, image in zip(self._examples, self._images, strict=True)
-        ]
         known = {example.sha256.hex(): index for index, example in enumerate(self._examples)}
-        upload = ExampleUpload(stub, labelled, dataset=self._dataset, thumbnails=False, patience=patience)
-        for outcome in upload.outcomes():
-            self._count(known[outcome.image], outcome)
-            if on_outcome is not None:
-                on_outcome(outcome)
+        for pool in (False, True):
+            # One label of each is enough, and no pictures: those that are kept stay.
+            images = [
+                LabelledImage(image, next(iter(example.labels), ""), name=example.sha256.hex(), sha256=example.sha256)
+                for example, image in zip(self._examples, self._images, strict=True)
+                if bool(example.labels) is not pool
+            ]
+            upload = ExampleUpload(stub, images, dataset=self._dataset, thumbnails=False, patience=patience, pool=pool)
+            for outcome in upload.outcomes():
+                self._count(known[outcome.image], outcome)
+                if on_outcome is not None:
+                    on_outcome(outcome)
 
     def _count(self, index: int, outcome: ExampleOutcome) -> None:
         if outcome.error is None:

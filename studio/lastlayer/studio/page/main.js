@@ -7,13 +7,15 @@ import * as state from "./lib/state.js";
 import { tellProblem } from "./lib/toast.js";
 import * as collect from "./views/collect/collect.js";
 import * as contract from "./views/contract.js";
+import * as label from "./views/label/label.js";
+import * as map from "./views/map/map.js";
 import * as mend from "./views/mend.js";
 import * as take from "./views/take.js";
 import * as train from "./views/train.js";
 import * as tryOut from "./views/try.js";
 
-const VIEWS = { collect, train, mend, try: tryOut, take };
-const TITLES = { collect: "Collect", train: "Train", mend: "Mend", try: "Try", take: "Take" };
+const VIEWS = { collect, label, map, train, mend, try: tryOut, take };
+const TITLES = { collect: "Collect", label: "Label", map: "Map", train: "Train", mend: "Mend", try: "Try", take: "Take" };
 
 const KEPT = "It is kept in this tab alone, and forgotten when the tab is closed.";
 

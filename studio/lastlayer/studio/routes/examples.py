@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
@@ -13,7 +13,17 @@ from lastlayer.client.api import Client
 from lastlayer.client.data.images import LabelledImage
 from lastlayer.client.errors import NotFoundError
 from lastlayer.client.results import Dataset, ExampleOutcome
-from lastlayer.studio.routes.needs import PROBLEMS, Classifier, Picture, ResourceName, image_body, images_of
+from lastlayer.studio.routes.needs import (
+    PROBLEMS,
+    Classifier,
+    Label,
+    Picture,
+    ResourceName,
+    Sha256,
+    image_body,
+    images_of,
+    read_form,
+)
 from lastlayer.studio.views import ExampleView, OutcomeView
 from lastlayer.studio.web.problems import RefusedError
 
@@ -21,9 +31,6 @@ router = APIRouter(prefix="/v1/datasets/{dataset}", tags=["examples"], responses
 
 _AT_ONCE: Final = 1000
 """The most examples that the classifier changes in one call."""
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Label = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,11 +56,25 @@ class Selection(BaseModel):
     examples: Annotated[list[Sha256], Field(min_length=1, max_length=_AT_ONCE)]
 
 
+class Wanted(Selection):
+    """Some examples, and how they are shown."""
+
+    thumbnails: bool = True
+
+
 class Relabelling(Selection):
     """Some examples and their new label; in a multi-label dataset their new `labels`, which may be none."""
 
     label: Label | None = None
     labels: Annotated[list[Label] | None, Field(max_length=100)] = None
+
+    def given(self) -> str | list[str]:
+        """Return the label or the labels; raises RefusedError unless one of both is given."""
+        if (self.label is None) is (self.labels is None):
+            raise RefusedError(
+                400, "INVALID_ARGUMENT", "Give either `label` or `labels`.", reason="INVALID_FIELD", field="label"
+            )
+        return self.label if self.label is not None else self.labels or []
 
 
 class Renaming(BaseModel):
@@ -69,26 +90,21 @@ async def add_examples(request: Request, client: Classifier, dataset: ResourceNa
 
     `curl -F label=cat -F image=@cat0.jpg -F image=@cat1.jpg http://127.0.0.1:8080/v1/datasets/pets/examples`
     """
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise RefusedError(
-            415, "INVALID_ARGUMENT", "Send a form with a `label` and files named `image`.", field="Content-Type"
-        )
-    async with request.form(max_files=64, max_fields=8) as form:
+    async with read_form(request, "Send a form with a `label` and files named `image`.") as form:
         label = form.get("label")
         if not isinstance(label, str) or not label:
             raise RefusedError(
                 400, "INVALID_ARGUMENT", "The form has no `label`.", reason="INVALID_FIELD", field="label"
             )
         pictures = await images_of(form)
-    return await run_in_threadpool(_add, client, dataset, label, pictures)
+    return await run_in_threadpool(add, client.add_examples, dataset, label, pictures)
 
 
-def _add(client: Client, dataset: str, label: str, pictures: list[Picture]) -> list[OutcomeView]:
+def add(method: Callable[..., object], dataset: str, label: str, pictures: Sequence[Picture]) -> list[OutcomeView]:
+    """Add images by a method of the client, with a label that is empty for the pool; return what became of each."""
     outcomes: dict[str, list[ExampleOutcome]] = {}
     examples = [LabelledImage(picture.content, label, picture.name) for picture in pictures]
-    client.add_examples(
-        examples, dataset=dataset, on_outcome=lambda outcome: outcomes.setdefault(outcome.image, []).append(outcome)
-    )
+    method(examples, dataset=dataset, on_outcome=lambda outcome: outcomes.setdefault(outcome.image, []).append(outcome))
     # They become known in any order; several of one name become known in theirs, or are told apart by nobody.
     return [
         OutcomeView.of(outcomes[picture.name].pop(0), hashlib.sha256(picture.content).hexdigest())
@@ -102,15 +118,17 @@ def list_examples(
     dataset: ResourceName,
     label: Annotated[str, Query(max_length=256, description="only those with this label; all where empty")] = "",
     conflicts_only: bool = False,
+    pool: Annotated[bool, Query(description="the images of the pool in place of the examples")] = False,
     thumbnails: bool = True,
     page_size: Annotated[int, Query(ge=1, le=_AT_ONCE)] = 100,
     page_token: Annotated[str, Query(max_length=4096)] = "",
 ) -> ExamplePageView:
-    """List the examples of a dataset in order of arrival."""
+    """List the examples of a dataset, or the images of its pool, in order of arrival."""
     page = client.list_example_page(
         dataset,
         label=label,
         conflicts_only=conflicts_only,
+        pool=pool,
         thumbnails=thumbnails,
         page_size=page_size,
         page_token=page_token,
@@ -118,20 +136,25 @@ def list_examples(
     return ExamplePageView([ExampleView.of(entry) for entry in page.examples], page.next_page_token)
 
 
+@router.post("/examples:batchGet")
+def get_examples(client: Classifier, dataset: ResourceName, wanted: Wanted) -> list[ExampleView]:
+    """Get some examples or images of the pool; those that are not there are left out."""
+    found = client.get_examples(dataset, map(bytes.fromhex, wanted.examples), thumbnails=wanted.thumbnails)
+    return [ExampleView.of(entry) for entry in found]
+
+
 @router.post("/examples:relabel")
 def relabel(client: Classifier, dataset: ResourceName, change: Relabelling) -> Changed:
-    """Give examples a label, or labels, in place of all that they have. All are changed or none."""
-    if (change.label is None) is (change.labels is None):
-        raise RefusedError(
-            400, "INVALID_ARGUMENT", "Give either `label` or `labels`.", reason="INVALID_FIELD", field="label"
-        )
-    given = change.label if change.label is not None else change.labels or ()
-    return Changed(*client.relabel_examples(dataset, map(bytes.fromhex, change.examples), given))
+    """Give examples a label, or labels, in place of all that they have. All are changed or none.
+
+    Images of the pool become examples by it; `pool:label` does so where they still wait for one.
+    """
+    return Changed(*client.relabel_examples(dataset, map(bytes.fromhex, change.examples), change.given()))
 
 
 @router.post("/examples:remove")
 def remove(client: Classifier, dataset: ResourceName, selection: Selection) -> Changed:
-    """Remove examples. All are removed or none."""
+    """Remove examples, or images of the pool. All are removed or none."""
     return Changed(*client.remove_examples(dataset, map(bytes.fromhex, selection.examples)))
 
 

@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+import contextlib
 import dataclasses
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Final, cast
 
 from fastapi import Depends, Path, Request
@@ -10,12 +12,15 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from lastlayer.client.api import Client
+from lastlayer.client.errors import ImageError
 from lastlayer.studio.web.problems import Problem, RefusedError
 
 MAX_IMAGES: Final = 64
 """The most images of a request."""
 
 ResourceName = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Label = Annotated[str, Field(min_length=1, max_length=256)]
 VersionNumber = Annotated[int, Path(ge=0, le=2**31 - 1, description="0 is the default version")]
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
@@ -83,6 +88,32 @@ async def read_images(request: Request) -> list[Picture]:
         "bytes of one image with a Content-Type of image/….",
         field="Content-Type",
     )
+
+
+async def read_image(request: Request) -> Picture:
+    """Return the one image of a request's body, which comes in the forms of `read_images`."""
+    picture, *others = await read_images(request)
+    if others:
+        raise RefusedError(400, "INVALID_ARGUMENT", "Send one image.", reason="INVALID_FIELD", field="image")
+    return picture
+
+
+@contextlib.contextmanager
+def unreadable_refused() -> Iterator[None]:
+    """Refuse the request where the client finds its image too large or empty, and has not sent it."""
+    try:
+        yield
+    except ImageError as error:
+        raise RefusedError(400, "INVALID_ARGUMENT", error.message, reason=error.reason, field="image") from error
+
+
+@contextlib.asynccontextmanager
+async def read_form(request: Request, instead: str) -> AsyncIterator[FormData]:
+    """Yield the form of a request; refuses what is none, and says what is wanted `instead`."""
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise RefusedError(415, "INVALID_ARGUMENT", instead, field="Content-Type")
+    async with request.form(max_files=MAX_IMAGES, max_fields=8) as form:
+        yield form
 
 
 async def images_of(form: FormData) -> list[Picture]:

@@ -9,11 +9,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
-from lastlayer.client.errors import ImageError
-from lastlayer.studio.routes.needs import PROBLEMS, Classifier, ResourceName, image_body, read_images
+from lastlayer.studio.routes.needs import (
+    PROBLEMS,
+    Classifier,
+    ResourceName,
+    image_body,
+    read_image,
+    read_images,
+    unreadable_refused,
+)
 from lastlayer.studio.views import ExplanationView, Predictions, PredictionView
 from lastlayer.studio.web.lane import Lane
-from lastlayer.studio.web.problems import RefusedError
 
 router = APIRouter(prefix="/v1/models", tags=["predictions"], responses=PROBLEMS)
 
@@ -71,15 +77,9 @@ async def explain(
     label: Annotated[str, Query(max_length=256, description="the class to explain; the best one where empty")] = "",
 ) -> ExplanationView:
     """Say where in an image the score of a class comes from: its class activation map."""
-    [picture, *others] = await read_images(request)
-    if others:
-        raise RefusedError(
-            400, "INVALID_ARGUMENT", "Send one image to be explained.", reason="INVALID_FIELD", field="image"
-        )
+    picture = await read_image(request)
     async with turn(request, "explain", [picture.content]):
-        try:
+        with unreadable_refused():
             found = await run_in_threadpool(client.explain, picture.content, model=model, version=version, label=label)
-        except ImageError as error:  # it is too large or empty, and was not sent
-            raise RefusedError(400, "INVALID_ARGUMENT", error.message, reason=error.reason, field="image") from error
     view = ExplanationView.of(found)
     return dataclasses.replace(view, prediction=dataclasses.replace(view.prediction, image=picture.name))

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 from lastlayer.classifier.domain.errors import RequestIdReusedError
-from lastlayer.classifier.domain.types import Backbone, NewExample, Tap
+from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample, PoolSource, Tap
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.classifier.store.database import Database, StoreOpenError
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore, NewVersion
+from lastlayer.classifier.store.operation.captured import CapturedImages
+from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.v1 import classifier_pb2
 from tests.integration.classifier.calls import add, connected, examples, failure, kinds, predict, train, train_anew
 from tests.integration.classifier.store.test_backup import back_up_and_restore
@@ -195,3 +197,37 @@ def test_examples_removed_and_added_at_once_keep_what_they_need(database: Databa
         if stored:
             assert len(datasets.training_set("new").labels) == 20
         datasets.delete("new")
+
+
+def test_a_pool_lives_as_in_sqlite(database: Database) -> None:
+    datasets, examples, pools = DatasetStore(database), ExampleStore(database), PoolStore(database)
+
+    def waiting() -> list[str]:
+        return [entry.name for entry in pools.page("d", after=0, limit=100, with_thumbnails=True)]
+
+    datasets.add_to_pool("d", BACKBONE, [new(number, "") for number in range(4)])
+    [captured] = datasets.add_to_pool("d", BACKBONE, [new(9, "")], source=PoolSource.CAPTURED)
+    assert captured == AddedExample(True, ())
+    assert examples.relabel("d", [Selector(name="2")], "x")[0] == 1
+    assert examples.return_to_pool("d", [Selector(name="2")])[0] == 1
+    assert waiting() == ["0", "1", "3", "9", "2"]
+    [shown] = examples.select("d", [Selector(name="9")], with_thumbnails=False)
+    moment = shown.pool_time
+    assert moment is not None
+    kept = CapturedImages(database)
+    assert kept.list_since("d", moment) == [shown.content_sha256]
+    assert (kept.expire(moment), kept.remove("d", [shown.content_sha256])) == (0, 1)
+    assert examples.remove("d", [Selector(name="0")])[1].pool_count == 3
+    datasets.delete("d")
+    assert datasets.find_featurized(BACKBONE, [number.to_bytes(32) for number in range(10)]) == set()
+
+
+def test_an_image_is_never_an_example_and_in_the_pool(database: Database) -> None:
+    datasets, pools = DatasetStore(database), PoolStore(database)
+    for number in range(10):
+        at_once(
+            lambda number=number: datasets.add("d", BACKBONE, [new(number, "x")]),
+            lambda number=number: datasets.add_to_pool("d", BACKBONE, [new(number, "")]),
+        )
+    assert datasets.get("d").class_counts == {"x": 10}
+    assert pools.page("d", after=0, limit=100) == []

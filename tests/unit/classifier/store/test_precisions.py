@@ -73,6 +73,8 @@ def test_a_store_without_precisions_is_known_to_be_in_float32(tmp_path: Path) ->
         connection.execute(sa.text("ALTER TABLE datasets DROP COLUMN views"))
         connection.execute(sa.text("ALTER TABLE datasets DROP COLUMN multi_label"))
         connection.execute(sa.text("DROP INDEX examples_by_arrival"))
+        connection.execute(sa.text("ALTER TABLE versions DROP COLUMN drift_reference"))
+        connection.execute(sa.text("DROP TABLE pool"))
         connection.execute(sa.text("DROP TABLE feature_precisions"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0006'"))
     older.close()

@@ -51,6 +51,8 @@ def make_older(connection: sa.Connection, revision: str) -> None:
     connection.execute(sa.text("ALTER TABLE datasets DROP COLUMN views"))
     connection.execute(sa.text("ALTER TABLE datasets DROP COLUMN multi_label"))
     connection.execute(sa.text("DROP INDEX examples_by_arrival"))
+    connection.execute(sa.text("ALTER TABLE versions DROP COLUMN drift_reference"))
+    connection.execute(sa.text("DROP TABLE pool"))
     connection.execute(sa.text("DROP TABLE feature_precisions"))
     connection.execute(sa.text("DROP TABLE perceptual_hashes"))
     connection.execute(sa.text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})

@@ -29,6 +29,8 @@ MADE = {
     "dataset": result_json(samples.DATASET),
     "stored example": result_json(samples.STORED),
     "reviewed example": result_json(samples.REVIEWED),
+    "suggested example": result_json(samples.SUGGESTED),
+    "pooled images": result_json(samples.POOLED),
     "status": result_json(samples.STATUS),
     "least status": result_json(samples.LEAST_STATUS),
 }

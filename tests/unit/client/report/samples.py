@@ -8,13 +8,16 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lastlayer.client.output.heatmap import overlay
+from lastlayer.client.report.map.gather import PicturedMap
 from lastlayer.client.report.model import Gallery, Pictured, Report
 from lastlayer.client.results import (
     Calibration,
     ClassMetrics,
+    ExampleMap,
     Explanation,
     ImageRegion,
     LabelScore,
+    MapPoint,
     Metrics,
     ModelVersion,
     Prediction,
@@ -147,6 +150,31 @@ def cells(found: Metrics) -> dict[tuple[str, str], tuple[StoredExample, ...]]:
     return {cell: tuple(examples[: 1 + place % 8]) for place, cell in enumerate(full[:-1])}
 
 
+def mapped(labels: Sequence[str] = FLOWERS, count: int = 200, **changes: Any) -> PicturedMap:
+    """Return a map with everything: suspicious labels, conflicts, the pool, and photos of half of its points."""
+    random = np.random.default_rng(2)
+    centres = random.uniform(-0.7, 0.7, (len(labels), 2))
+    points = []
+    for number in range(count):
+        own, other = labels[number % len(labels)], labels[(number + 1) % len(labels)]
+        x, y = np.clip(centres[number % len(labels)] + random.normal(0, 0.1, 2), -1, 1)
+        kind = number % 20
+        points.append(
+            MapPoint(
+                id=f"{own}/{number:04}_a_long_file_name_of_a_camera.jpg",
+                sha256=number.to_bytes(32, "big"),
+                labels=() if kind == 3 else (own, other) if kind == 1 and own != other else (own,),
+                x=float(x),
+                y=float(y),
+                suspicious=kind == 0,
+                suggested_label=other if kind == 0 else "",
+            )
+        )
+    photos = {point.sha256: photo(number % 9) for number, point in enumerate(points) if number % 2 == 0}
+    found = ExampleMap(tuple(points), "neighbors", 3 * count, stale_count=7)
+    return PicturedMap(**{"dataset": "flowers", "model": "flowers", "map": found, "photos": photos, **changes})
+
+
 def report(**changes: Any) -> Report:
     """Return a report that has everything."""
     fields: dict[str, Any] = {
@@ -155,5 +183,6 @@ def report(**changes: Any) -> Report:
         "mistakes": gallery(8),
         "suspicious": gallery(3),
         "cells": cells(metrics()),
+        "map": mapped(),
     }
     return Report(**{**fields, **changes})

@@ -199,7 +199,7 @@ def test_a_metric_without_intervals_and_bins() -> None:
 
 def test_examples_without_pictures() -> None:
     bare = Gallery((Pictured(samples.reviewed(thumbnail=b"")),), 1)
-    page = read(mistakes=bare, suspicious=bare, cells={}, no_heatmaps="Its taps are <no> means.")
+    page = read(mistakes=bare, suspicious=bare, cells={}, map=None, no_heatmaps="Its taps are <no> means.")
     assert "img" not in page.tags
     assert "No pictures are shown" in headings(page)
     assert "There are no activation maps: Its taps are <no> means." in headings(page)

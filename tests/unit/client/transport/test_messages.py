@@ -94,11 +94,20 @@ def test_what_a_newer_server_knows_and_an_older_one_does_not() -> None:
         (results.Model, classifier_pb2.Model()),
         (results.ModelVersion, classifier_pb2.ModelVersion()),
         (results.Review, classifier_pb2.ReviewExamplesResponse(examples=[{}])),
+        (results.NextExamples, classifier_pb2.NextExamplesResponse(examples=[{}])),
     ],
 )
 def test_an_empty_message_has_every_field(kind: type[Any], message: Any) -> None:
     found = read(kind, message)
     assert all(hasattr(found, field.name) for field in dataclasses.fields(kind))
+
+
+def test_an_image_of_a_pool() -> None:
+    message = classifier_pb2.StoredExample(id="a.jpg", source=classifier_pb2.POOL_SOURCE_CAPTURED)
+    message.pool_time.FromSeconds(1)
+    found = read(results.StoredExample, message)
+    assert (found.source, found.pool_time) == ("captured", datetime.datetime(1970, 1, 1, 0, 0, 1, tzinfo=datetime.UTC))
+    assert read(results.StoredExample, classifier_pb2.StoredExample()).pool_time is None
 
 
 @pytest.mark.parametrize("cells", [[], [1, 2, 3], [1, 2, 3, 4, 5]])

@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf import empty_pb2
 
+from lastlayer.classifier.domain.types import StoredExample
 from lastlayer.classifier.features.ingest import Prepared
 from lastlayer.classifier.service import messages, pagination, requests
 from lastlayer.classifier.service.handlers import Context, HandlerServicer, answer_stream
@@ -34,10 +35,14 @@ class DatasetMethods(HandlerServicer):
                     name,
                     thumbnails=not request.no_thumbnails,
                     views=requests.read_views(request.views),
+                    into_pool=request.pool,
                     multi_label=request.multi_label,
                 )
-                multi_label = await ingest.is_multi_label()
-                read = functools.partial(requests.read_offered, multi_label=multi_label)
+                read = functools.partial(
+                    requests.read_offered,
+                    labelled=not ingest.into_pool,
+                    multi_label=not ingest.into_pool and await ingest.is_multi_label(),
+                )
                 return request, await ingest.prepare(await asyncio.to_thread(read, request.examples))
 
             async with answer_stream(request_iterator, prepare, in_order=True) as answers:
@@ -51,31 +56,51 @@ class DatasetMethods(HandlerServicer):
     async def ListExamples(
         self, request: classifier_pb2.ListExamplesRequest, context: Context
     ) -> classifier_pb2.ListExamplesResponse:
-        """List the examples of a dataset."""
+        """List the examples of a dataset, or the images of its pool."""
         dataset, wanted = check_name("dataset", request.dataset), requests.read_filter(request)
         after = pagination.read_number_token(request.page_token)
+        if request.selected:
+            return await self._handlers.pools.reads.run(self._list_selected, request, after)
+
+        def read(limit: int) -> list[StoredExample]:
+            pictured = request.thumbnails
+            if not request.pool:
+                return self._handlers.examples.page(dataset, wanted, after=after, limit=limit, with_thumbnails=pictured)
+            return self._handlers.waiting.page(
+                dataset, after=after, limit=limit, stale_only=request.stale_only, with_thumbnails=pictured
+            )
+
         found, token = await pagination.read_page(
-            request,
-            self._handlers.pools.reads,
-            lambda limit: self._handlers.examples.page(
-                dataset, wanted, after=after, limit=limit, with_thumbnails=request.thumbnails
-            ),
-            messages.to_stored_example,
-            lambda example: str(example.key),
+            request, self._handlers.pools.reads, read, messages.to_stored_example, lambda example: str(example.key)
         )
         return classifier_pb2.ListExamplesResponse(examples=found, next_page_token=token)
+
+    def _list_selected(
+        self, request: classifier_pb2.ListExamplesRequest, start: int
+    ) -> classifier_pb2.ListExamplesResponse:
+        """Return those that a request names, from the one in place `start` on."""
+        selectors = requests.read_selectors(request.selected, "selected")
+        size = pagination.check_page_size(request.page_size)
+        found = self._handlers.examples.select(request.dataset, selectors, with_thumbnails=request.thumbnails)
+        page = pagination.take_fitting(map(messages.to_stored_example, found[start : start + size]))
+        end = start + len(page)
+        token = pagination.make_token(str(end)) if end < len(found) else ""
+        return classifier_pb2.ListExamplesResponse(examples=page, next_page_token=token)
 
     async def RelabelExamples(
         self, request: classifier_pb2.RelabelExamplesRequest, context: Context
     ) -> classifier_pb2.RelabelExamplesResponse:
-        """Give examples another label."""
-        changed, dataset = await self._handlers.pools.writes.run(
-            self._handlers.examples.relabel,
-            check_name("dataset", request.dataset),
-            requests.read_selectors(request.examples),
+        """Give examples another label, or take it away."""
+        name, selectors = check_name("dataset", request.dataset), requests.read_selectors(request.examples)
+        store, writes = self._handlers.examples, self._handlers.pools.writes
+        if request.to_pool:
+            requests.check_no_label(request)
+            changed, dataset = await writes.run(store.return_to_pool, name, selectors)
+        else:
             # Whether several are accepted, the dataset says.
-            requests.check_labels("", request, multi_label=bool(request.labels or not request.label.strip())),
-        )
+            several = bool(request.labels or not request.label.strip())
+            labels = requests.check_labels("", request, multi_label=several)
+            changed, dataset = await writes.run(store.relabel, name, selectors, labels)
         return classifier_pb2.RelabelExamplesResponse(changed_count=changed, dataset=messages.to_dataset(dataset))
 
     async def RemoveExamples(

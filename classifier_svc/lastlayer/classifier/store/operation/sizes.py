@@ -38,12 +38,13 @@ class _StoreSizes(Collector):
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield how many datasets, examples, models and versions there are; nothing while the store cannot tell."""
+        """Yield how many of each thing there are; nothing while the store cannot tell."""
         try:
             with self._database.reading() as connection:
                 for table, name, help_text in (
                     (schema.datasets, "classifier_datasets", "Datasets in the store"),
                     (schema.examples, "classifier_examples", "Examples in the store"),
+                    (schema.pool, "classifier_pool_images", "Images without a label in the store"),
                     (schema.models, "classifier_models", "Models in the store"),
                     (schema.versions, "classifier_model_versions", "Versions of models in the store"),
                 ):

@@ -29,3 +29,13 @@ class Group(whole.Group):
     """A group of such commands."""
 
     command_class = Command
+
+
+class ListingGroup(Group):
+    """A group whose command `list` is meant where none is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `list` where no command is named."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)

@@ -17,7 +17,7 @@ from lastlayer.rpc.observability.escape import escape
 if TYPE_CHECKING:
     from lastlayer.client.data.labelled import Data
     from lastlayer.client.errors import ImageError
-    from lastlayer.client.results import Backbone, ExampleOutcome, ModelVersion, StoredExample
+    from lastlayer.client.results import Backbone, Drift, ExampleOutcome, ModelVersion, StoredExample
 
 BETTER: Final = 0.03
 """By how much more of ImageNet a network must tell to be called likely to be better. Over twelve data sets, what a
@@ -41,9 +41,15 @@ def tell_notes(data: "Data", trimmed: int) -> None:
 
 def tell_next(model: str) -> None:
     """Print what to do with a model that was just trained."""
-    words = ["client", "predict", "IMAGE"]
-    if model != (os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL):
-        words += ["--model", model]
+    tell_command("client", "predict", "IMAGE", model=model)
+
+
+def tell_command(*command: str, **named: str) -> None:
+    """Print which command to run next; options that are `named`, such as a model, are left out where they go unsaid."""
+    words = list(command)
+    for option, name in named.items():
+        if name != (os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL):
+            words += [f"--{option}", name]
     context = click.get_current_context()
     if context.get_parameter_source("server") is ParameterSource.COMMANDLINE:
         words += ["--server", context.params["server"]]
@@ -59,11 +65,13 @@ def tell_missing(dataset: str, missing: Sequence["StoredExample"], folders: Sequ
     if missing:
         images = "1 image is" if len(missing) == 1 else f"{len(missing):,} images are"
         where = ", ".join(escape(str(folder)) for folder in folders)
+        labelled = any(example.labels for example in missing)
+        until = "the dataset cannot be trained on" if labelled else "they are not suggested for a label"
         tell(
             "Note",
-            f"{images} in none of the folders that were searched ({where}). Until then the dataset cannot be trained"
-            f" on: run `client move {escape(shlex.quote(dataset))} FOLDER` with the folder where they are, or take"
-            " them out by `client remove`.",
+            f"{images} in none of the folders that were searched ({where}). Until then {until}: run `client move"
+            f" {escape(shlex.quote(dataset))} FOLDER` with the folder where they are, or take them out by `client"
+            " remove`.",
         )
 
 
@@ -84,6 +92,22 @@ def tell_better(served: "Backbone", version: "ModelVersion") -> None:
         f"{best.imagenet_accuracy:.1%} of ImageNet, where {escape(served.name)} has {known:.1%}{speed}. To try it, "
         f"serve it (LASTLAYER_BACKBONE={escape(best.name)}), then run `{escape(words)}` and train again.",
     )
+
+
+def tell_drift(drift: "Drift") -> None:
+    """Print what to do about drift, or for it to be told."""
+    if drift.drifting:
+        tell(
+            "Next",
+            "look at what comes (light, camera, compression, other things), then label some of it and train again: "
+            "docs/how-to/improve/watch-drift.md",
+        )
+    elif drift.state == "no reference":
+        tell("Next", f"train the model again; version {drift.version} keeps nothing to compare.")
+    elif drift.state == "too few examples":
+        tell("Next", "train it on 20 images or more; with hundreds smaller changes are seen.")
+    elif drift.state == "too few images":
+        tell("Next", f"ask again when {drift.block_size - drift.image_count % drift.block_size} more have come.")
 
 
 def tell_relabelled(kept: Sequence["ExampleOutcome"]) -> None:

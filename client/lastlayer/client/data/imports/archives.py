@@ -16,14 +16,14 @@ def read_archive(path: Path) -> Exported:
     return teachable_machine.read_project(archive) or _read_folders(archive)
 
 
-def read_images(path: Path) -> tuple[list[Member], list[Member]]:
+def read_images(path: Path, instead: str) -> tuple[list[Member], list[Member]]:
     """Return all images of an archive whatever their folders, and all other files.
 
-    Raises `DataError`, also where it is a project that says the classes of its images.
+    Raises `DataError`, also where it is a project that says the classes of its images; `instead` is what to do then.
     """
     archive = Archive(path)
     if teachable_machine.read_project(archive) is not None:
-        raise DataError([f"`{path}` says the labels itself; --label goes with a zip of images of one class."])
+        raise DataError([f"`{path}` says the labels itself; {instead}."])
     return _split(archive.members())
 
 

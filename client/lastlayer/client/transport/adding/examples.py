@@ -42,15 +42,17 @@ class ExampleUpload(Exchange[classifier_pb2.AddExamplesRequest, classifier_pb2.A
         thumbnails: bool,
         patience: Patience,
         views: Sequence[str] = (),
+        pool: bool = False,
         multi_label: bool = False,
     ) -> None:
         """`patience` bounds how long the server may answer nothing. `views` are names out of `messages.VIEWS`; those of
-        the dataset where there are none.
+        the dataset where there are none. With `pool` the images, which have no labels, are for the dataset's pool.
         """
         super().__init__(stub.AddExamples, patience)
         self._dataset = dataset
         self._thumbnails = thumbnails
         self._views = [VIEWS[view] for view in views]
+        self._pool = pool
         self._multi_label = multi_label
         self._items = self._hashed(examples)
         self._again: deque[_Item] = deque()  # sent on a stream that broke, and unanswered
@@ -98,6 +100,7 @@ class ExampleUpload(Exchange[classifier_pb2.AddExamplesRequest, classifier_pb2.A
             dataset=self._dataset,
             no_thumbnails=not self._thumbnails,
             views=self._views,
+            pool=self._pool,
             multi_label=self._multi_label,
         )
 

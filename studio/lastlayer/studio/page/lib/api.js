@@ -81,25 +81,39 @@ export const advice = (name, number) => json("GET", `models/${part(name)}/versio
 export const review = (name, number, known) =>
   json("GET", `models/${part(name)}/versions/${number}/review?${query(known)}`);
 
+// Photos without a label wait in a dataset's pool. A label that somebody else gave meanwhile stays, and is told of.
+export const next = (name, count) => json("GET", `datasets/${part(name)}/pool:next?${query({ count })}`);
+export const label = (name, shas, label) =>
+  json("POST", `datasets/${part(name)}/pool:label`, { examples: shas, label }, { keepalive: true });
+export const unlabel = (name, shas, label) =>
+  json("POST", `datasets/${part(name)}/pool:unlabel`, { examples: shas, label }, { keepalive: true });
+export const chosen = (name, shas) => json("POST", `datasets/${part(name)}/examples:batchGet`, { examples: shas });
+export const similarTo = (name, sha, known) =>
+  json("GET", `datasets/${part(name)}/examples/${sha}:similar?${query(known)}`);
+
+// Adds a photo with a label, or to the pool where the label is null.
 export async function add(name, label, photo, fileName, signal) {
   const form = new FormData();
-  form.append("label", label);
+  if (label !== null) form.append("label", label);
   form.append("image", photo, fileName);
-  const answer = await send("POST", `datasets/${part(name)}/examples`, { body: form, signal });
+  const place = label === null ? "pool" : "examples";
+  const answer = await send("POST", `datasets/${part(name)}/${place}`, { body: form, signal });
   return (await answer.json())[0];
 }
 
-async function about(verb, name, photo, known, signal) {
-  const path = `models/${part(name)}:${verb}?${query(known)}`;
-  const answer = await send("POST", path, { body: photo, kind: photo.type || "application/octet-stream", signal });
+async function about(path, photo, known, signal) {
+  const kind = photo.type || "application/octet-stream";
+  const answer = await send("POST", `${path}?${query(known)}`, { body: photo, kind, signal });
   return answer.json();
 }
 
+export const similar = (name, photo, known) => about(`datasets/${part(name)}:similar`, photo, known);
+
 export async function predict(name, photo, known = {}, signal) {
-  return (await about("predict", name, photo, known, signal)).results[0];
+  return (await about(`models/${part(name)}:predict`, photo, known, signal)).results[0];
 }
 
-export const explain = (name, photo, known = {}, signal) => about("explain", name, photo, known, signal);
+export const explain = (name, photo, known = {}, signal) => about(`models/${part(name)}:explain`, photo, known, signal);
 
 export async function file(path) {
   const answer = await send("GET", path);
@@ -117,6 +131,20 @@ export async function train(name, options, tell, signal) {
     tell(data);
   }
   throw new Problem({ detail: "The training ended without a version; see the log of the studio.", code: "UNKNOWN" });
+}
+
+// Lays a dataset out; calls `tell` with each progress and returns the points. Aborting the signal stops it.
+export async function map(name, options, tell, signal) {
+  const body = JSON.stringify(options);
+  const answer = await send("POST", `datasets/${part(name)}:map`, { body, kind: "application/json", signal });
+  const points = [];
+  for await (const [event, data] of events(answer.body)) {
+    if (event === "map") return { ...data, points };
+    if (event === "problem") throw new Problem(data);
+    if (event === "points") points.push(...data.points);
+    else tell(data);
+  }
+  throw new Problem({ detail: "The map broke off; see the log of the studio.", code: "UNKNOWN" });
 }
 
 async function* events(body) {

@@ -11,9 +11,11 @@ export function open(title, ...content) {
   return dialog;
 }
 
-export function ask(title, { label, value = "", action, check = () => "", hint = "", type = "text" }) {
+// `known` are answers to choose from while typing.
+export function ask(title, { label, value = "", action, check = () => "", hint = "", type = "text", known = [] }) {
   return new Promise((resolve) => {
-    const input = h("input", { id: "dialog-input", type, value, autocomplete: "off", maxlength: 4096 });
+    const list = known.length > 0 && h("datalist", { id: "dialog-known" }, known.map((name) => h("option", { value: name })));
+    const input = h("input", { id: "dialog-input", type, value, autocomplete: "off", maxlength: 4096, list: list ? "dialog-known" : null });
     const trouble = h("p", { class: "trouble", role: "alert" });
     const form = h(
       "form",
@@ -31,6 +33,7 @@ export function ask(title, { label, value = "", action, check = () => "", hint =
       },
       h("label", { for: "dialog-input" }, label),
       input,
+      list,
       hint && h("p", { class: "hint" }, hint),
       trouble,
       h("div", { class: "row end" }, button("Cancel", () => dialog.close(), { class: "quiet" }), h("button", { type: "submit", class: "primary" }, action)),

@@ -63,6 +63,8 @@ const PATHS = {
   spark: "M12 3l2 6.5 6.5 2.5-6.5 2.5L12 21l-2-6.5L3.5 12 10 9.5z",
   alert: "M12 4l9 16H3zM12 10v4.5M12 17.4v.1",
   arrow: "M5 12h14M13 6l6 6-6 6",
+  back: "M9 5L4 10l5 5M4 10h11a5 5 0 0 1 0 10h-4",
+  alike: "M4 4h9v9H4zM16 9h4v11H9v-4",
 };
 
 export function icon(name) {
@@ -76,6 +78,11 @@ export function button(label, listener, properties = {}) {
 
 export function count(number, one, many = `${one}s`) {
   return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+}
+
+// The end of a long path says more than its beginning.
+export function shortName(id) {
+  return id.split("/").slice(-2).join("/");
 }
 
 export function percent(share, digits = 0) {

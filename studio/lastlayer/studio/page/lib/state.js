@@ -1,6 +1,6 @@
 // Where the reader is (#/PROJECT/VIEW), and what may be seen. A project is a dataset and the model of the same name.
 
-export const VIEWS = ["collect", "train", "mend", "try", "take"];
+export const VIEWS = ["collect", "label", "map", "train", "mend", "try", "take"];
 export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const LAST = "lastlayer.project";
 

@@ -1,4 +1,4 @@
-// Adds photos to a dataset, a few at a time; each is told of as it is answered.
+// Adds photos to a dataset, or to its pool where their label is null, a few at a time; each is told of as it is answered.
 
 import * as api from "./api.js";
 

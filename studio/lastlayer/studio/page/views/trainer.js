@@ -19,6 +19,10 @@ export class Trainer {
     this.abort?.abort();
   }
 
+  get isRunning() {
+    return !this.state.hidden;
+  }
+
   async run() {
     this.abort = new AbortController();
     this.start.hidden = true;

@@ -7,6 +7,7 @@ import { button, h, icon, percent, replace } from "../lib/dom.js";
 import { fromDrop, fromInput } from "../lib/files.js";
 import { drawMap, drawSquare, shrunk } from "../lib/pictures.js";
 import * as state from "../lib/state.js";
+import { alike } from "./alike.js";
 import { tellProblem } from "../lib/toast.js";
 
 const LIVE_SIDE = 320; // more than the network sees
@@ -23,12 +24,12 @@ export async function show(root, { project, access }) {
     );
     return null;
   }
-  const view = new Try(root, project, model.classes);
+  const view = new Try(root, project, model.classes, access.admin);
   return () => view.leave();
 }
 
 class Try {
-  constructor(root, project, classes) {
+  constructor(root, project, classes, admin) {
     this.project = project;
     this.photo = null; // what is sent, so that the switch can ask for its map
     this.bars = new Bars();
@@ -41,6 +42,8 @@ class Try {
     this.speed = h("p", { class: "hint speed" });
     this.recent = h("ul", { class: "recent", "aria-label": "Tried before" });
     this.maps = h("input", { type: "checkbox", id: "maps", on: { change: () => this.again() } });
+    this.alike = button("Images like this", () => alike(project, { photo: this.photo }), { icon: "alike", hidden: true, id: "alike" });
+    this.admin = admin; // who may only predict sees nothing of what is stored
     this.live = button("Use the camera", () => (this.video.srcObject ? this.closeCamera() : this.openCamera()), { class: "primary", icon: "camera", id: "live" });
     this.bars.lay(classes.map((label) => ({ label })));
     const files = h("input", { type: "file", multiple: true, accept: "image/*", class: "visually-hidden", "aria-label": "Choose photos to try", on: { change: () => this.take(fromInput(files.files)).then(() => { files.value = ""; }) } });
@@ -66,7 +69,7 @@ class Try {
         { class: "trying" },
         this.stage,
         h("div", { class: "said" }, this.answer, this.guess, this.sure, this.bars.element, this.speed),
-        h("div", { class: "row controls" }, this.live, h("label", { class: "button" }, files, icon("photo"), "Choose photos"), h("label", { class: "switch" }, this.maps, " Show where it looks")),
+        h("div", { class: "row controls" }, this.live, h("label", { class: "button" }, files, icon("photo"), "Choose photos"), h("label", { class: "switch" }, this.maps, " Show where it looks"), this.alike),
       ),
       this.recent,
     );
@@ -119,6 +122,7 @@ class Try {
       this.still.setAttribute("aria-label", name);
     }
     this.photo = blob;
+    this.alike.hidden = !this.admin;
     return this.ask(blob, this.abort.signal);
   }
 
@@ -219,6 +223,7 @@ class Try {
     this.map.hidden = true;
     this.video.hidden = false;
     this.frame(this.video.videoWidth, this.video.videoHeight);
+    this.alike.hidden = true;
     this.live.lastChild.textContent = "Stop the camera";
     this.live.classList.remove("primary");
     const { signal } = this.abort;

@@ -63,6 +63,8 @@ class Collect {
         h("p", { class: "notice" }, `${count(dataset.stale_count, "photo")} must be added again: another network looked at ${dataset.stale_count === 1 ? "it" : "them"}.`),
       this.several &&
         h("p", { class: "hint" }, `A photo may have several labels here, and is in the column of each.${dataset.without_label_count ? ` ${count(dataset.without_label_count, "photo")} with none of them.` : ""}`),
+      dataset.pool_count > 0 &&
+        h("p", { class: "hint" }, h("a", { href: state.link(this.project, "label") }, `${count(dataset.pool_count, "photo")} without a label`), ` ${dataset.pool_count === 1 ? "waits" : "wait"} in the pool.`),
       this.progress,
       this.conflicts,
       labels.length ? null : welcome(this),

@@ -3,6 +3,7 @@
 import * as api from "../../lib/api.js";
 import { button, count, h, replace } from "../../lib/dom.js";
 import { deferred, tellProblem, toast } from "../../lib/toast.js";
+import { alike } from "../alike.js";
 import { askLabels, change } from "./label_sets.js";
 
 export class Selection {
@@ -61,9 +62,17 @@ export class Selection {
       this.bar,
       h("b", {}, `${count(this.thumbs.size, "photo")} selected`),
       this.view.several ? labels : h("span", { class: "row" }, target, move),
+      this.thumbs.size === 1 && button("Images like this", () => this.showAlike(), { icon: "alike" }),
       button("Delete", () => this.remove(), { icon: "trash" }),
       button("", () => this.clear(), { class: "quiet", icon: "close", "aria-label": "Select none" }),
     );
+  }
+
+  showAlike() {
+    const [{ element, sha, column }] = this.thumbs;
+    const picture = element.querySelector("img, canvas");
+    const url = picture?.src ?? picture?.toDataURL("image/jpeg") ?? "";
+    alike(this.view.project, { example: { id: element.title, sha256: sha, labels: [column.label], thumbnail: url.split(",")[1] ?? "" } });
   }
 
   // Where photos may have several labels, they are set together.

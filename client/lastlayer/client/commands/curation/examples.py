@@ -32,7 +32,7 @@ from lastlayer.client.commands.interface.server import Server
 from lastlayer.client.commands.interface.style import tell
 
 if TYPE_CHECKING:
-    from lastlayer.client.results import Dataset
+    from lastlayer.client.api import Client
 
 _SHA256_DIGITS: Final = range(8, 65)
 """How many hexadecimal digits name an image by the beginning of its sha256."""
@@ -152,17 +152,12 @@ def relabel(
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.rpc.observability.escape import escape
 
-    keys = _keys(examples)
-    with server.client() as client, _naming(keys, dataset):
-        known = client.get_dataset(dataset) if not yes else None
-        found = (_new_class(known, label.strip()) for label in labels) if known is not None else ()
-        news = " ".join(filter(None, found))
-        if news and can_ask():
-            tell("Note", news)
-            ask("Make it?")
+    keys = keys_of(examples)
+    with server.client() as client, naming(keys, dataset):
+        news = "" if yes else " ".join(filter(None, (ask_for_new_class(client, dataset, label) for label in labels)))
         given = labels[0] if len(labels) == 1 else labels
         changed, known = client.relabel_examples(dataset, list(keys), given)
-    if news and not can_ask():
+    if news:
         tell("Note", news)
     if as_json:
         print_json({"changed": changed, **result_json(known)})
@@ -179,17 +174,17 @@ def relabel(
 @yes_option("Remove")
 @server_options
 def remove(examples: tuple[str, ...], dataset: str, yes: bool, server: Server, as_json: bool) -> int:
-    """Remove each EXAMPLE from a dataset; models that were trained on it stay.
+    """Remove each EXAMPLE from a dataset or its pool; models that were trained on it stay.
 
     An EXAMPLE is what `client relabel` takes.
     """
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.rpc.observability.escape import escape
 
-    keys = _keys(examples)
+    keys = keys_of(examples)
     what = "1 example" if len(keys) == 1 else f"{len(keys)} examples"
     confirm(f"Remove {what} from the dataset {escape(dataset)}?", yes, what="Removing")
-    with server.client() as client, _naming(keys, dataset):
+    with server.client() as client, naming(keys, dataset):
         removed, known = client.remove_examples(dataset, list(keys))
     if as_json:
         print_json({"removed": removed, **result_json(known)})
@@ -245,18 +240,31 @@ def review(
     return DONE
 
 
-def _new_class(dataset: "Dataset", label: str) -> str:
-    """Return what to say of a label that a dataset does not have; empty where it has it, or none at all."""
+def ask_for_new_class(client: "Client", dataset: str, label: str, *, alike_only: bool = False) -> str:
+    """Ask whether to make a new class where a label is none of a dataset that has others.
+
+    With `alike_only`, do so only where a class has nearly this name, so that it may be a slip. Return what to say of
+    the new class where nobody could be asked, else nothing.
+    """
     from lastlayer.rpc.observability.escape import escape
 
-    if not label or not dataset.classes or label in dataset.classes:
+    label = label.strip()
+    if not label:
         return ""
-    close = difflib.get_close_matches(label, dataset.classes, n=1)
-    hint = f"like {escape(close[0])}" if close else ", ".join(map(escape, [*dataset.classes][:5]))
-    return f"{escape(label)} is a new class of the dataset {escape(dataset.name)}, which has others ({hint})."
+    classes = client.get_dataset(dataset).classes
+    close = difflib.get_close_matches(label, classes, n=1)
+    if not classes or label in classes or (alike_only and not close):
+        return ""
+    hint = f"like {escape(close[0])}" if close else ", ".join(map(escape, [*classes][:5]))
+    news = f"{escape(label)} is a new class of the dataset {escape(dataset)}, which has others ({hint})."
+    if not can_ask():
+        return news
+    tell("Note", news)
+    ask("Make it?")
+    return ""
 
 
-def _keys(examples: Sequence[str]) -> dict[str | bytes, str]:
+def keys_of(examples: Sequence[str]) -> dict[str | bytes, str]:
     """Return, by how the server knows it, each example as it was given: each once, in order."""
     return {_key(example): example for example in examples}
 
@@ -285,8 +293,11 @@ def _key(example: str) -> str | bytes:
 
 
 @contextlib.contextmanager
-def _naming(keys: Mapping[str | bytes, str], dataset: str) -> Iterator[None]:
-    """Name an example that the dataset does not have as it was given, which the server does not know."""
+def naming(keys: Mapping[str | bytes, str], dataset: str, *, pool: bool = False) -> Iterator[None]:
+    """Name an example that the dataset does not have as it was given, which the server does not know.
+
+    With `pool` it was meant to be an image of the dataset's pool.
+    """
     from lastlayer.client.errors import NotFoundError
 
     try:
@@ -296,9 +307,16 @@ def _naming(keys: Mapping[str | bytes, str], dataset: str) -> Iterator[None]:
             raise
         missing = error.metadata.get("name", "")
         names = {key.hex() if isinstance(key, bytes) else key: given for key, given in keys.items()}
+        given = names.get(missing, missing)
+        text = (
+            f"`{given}` is no image of the dataset `{dataset}` or its pool; `client pool list --dataset {dataset}`"
+            " lists what waits there."
+            if pool
+            else f"`{given}` is no example of the dataset `{dataset}`, which has those that `client datasets show"
+            f" {dataset} --examples` lists."
+        )
         raise NotFoundError(
-            f"`{names.get(missing, missing)}` is no example of the dataset `{dataset}`, which has those that"
-            f" `client datasets show {dataset} --examples` lists.",
+            text,
             code=error.code,
             reason=error.reason,
             metadata=error.metadata,

@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from lastlayer.classifier.domain.types import TrainingSet, Version
 from lastlayer.classifier.domain.views import mean_over
+from lastlayer.classifier.evaluation.drift import sample_features, summarize
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore, NewVersion
-from lastlayer.classifier.training.counting import CountedTraining, count_training
+from lastlayer.classifier.training.jobs.counting import CountedTraining, count_training
 from lastlayer.classifier.training.large import StoredExamples, choose_sample
 from lastlayer.classifier.training.multi_label.job import check_offered, fit_labels
 from lastlayer.classifier.training.multi_label.job import pack_out_of_fold as pack_labels_out_of_fold
@@ -196,6 +198,7 @@ class TrainingJobs:
         )
         taps = tap_features(examples.backbone, examples.features, examples.views)
         # Before the features are overwritten, where they are many.
+        kept = sample_features(examples.features)
         tried = _try_views(request, taps, examples, cancelled.is_set)
         trained = train(
             taps,
@@ -212,7 +215,8 @@ class TrainingJobs:
         )
         notes = (*_tell_lacking(examples), *tried.notes) if request.recipe is Recipe.AUTO else ()
         trained = replace(trained, notes=(*trained.notes, *notes), trials=(*trained.trials, *tried.trials))
-        return self._pack(request, trained, examples, _pack_out_of_fold(trained, examples), started)
+        held_out = _pack_out_of_fold(trained, examples)
+        return self._pack(request, trained, examples, held_out, started, _sum_up(trained, kept))
 
     def _fit_labels(
         self, request: TrainingRequest, tell: Callable[[str, float], None], cancelled: threading.Event, started: float
@@ -243,6 +247,7 @@ class TrainingJobs:
         examples: TrainingSet,
         held_out: bytes | None,
         started: float,
+        drift_reference: bytes | None = None,
     ) -> NewVersion:
         """Return what the store keeps of a training that began at `started`, of `time.monotonic()`."""
         report = TrainingReport(trained, examples.count, time.monotonic() - started, _read_library_versions())
@@ -255,6 +260,7 @@ class TrainingJobs:
             description=self._describe(report),
             head=trained.head.to_bytes(),
             held_out=held_out,
+            drift_reference=drift_reference,
             request_id=request.request_id,
             request_sha256=request.request_sha256,
         )
@@ -312,6 +318,18 @@ def _pack_out_of_fold(trained: Trained, examples: TrainingSet) -> bytes | None:
         vectors = vectors[predictions.rows]
     with threadpool_limits(1):  # as in training: the service goes on answering meanwhile
         return OutOfFold.of(validated, predictions.y, predictions.probabilities, vectors).to_bytes()
+
+
+def _sum_up(trained: Trained, features: Mapping[str, npt.NDArray[np.float32]]) -> bytes:
+    """Return what is kept to tell drift, of the features [n, d] of training images, by tap and view."""
+    head, predictions = trained.head, trained.out_of_fold
+    with threadpool_limits(1):
+        return summarize(
+            head,
+            {tap: mean_over(features, tap, head.views) for tap in head.taps},
+            predictions.probabilities if predictions is not None else None,
+            trained.rejection.unfamiliar_share if trained.rejection is not None else 0.0,
+        ).to_bytes()
 
 
 def _read_library_versions() -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Keeps some of the images that are predicted, for labelling, where the operator wishes that."""

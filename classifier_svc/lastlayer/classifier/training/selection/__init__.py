@@ -1,0 +1,1 @@
+"""Which images without a label to label next."""

@@ -1,0 +1,163 @@
+"""Chooses which images of a pool to label next, and guesses what they are of."""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from lastlayer.classifier.domain.arrays import Features, Indices
+from lastlayer.classifier.domain.head import Head, square_root, unit_length
+from lastlayer.classifier.fitting.folds import stratified_sample
+from lastlayer.classifier.training.recipes import SEED, Recipe, TapFeatures
+from lastlayer.classifier.training.selection.copies import Copies
+from lastlayer.classifier.training.selection.herding import Herd
+from lastlayer.classifier.training.trainer import train
+
+MOST_POOL: Final = 10_000
+"""The most images of a pool to choose from at once: their features at all taps of GoogLeNet are 135 MB."""
+
+MOST_LABELLED: Final = 5_000
+"""The most labelled examples to look at."""
+
+_MOST_COVERED: Final = 2_000
+"""The most images that are to be covered, see `Herd`: a matrix of 80 MB with `MOST_POOL` of them."""
+
+_DEEPEST: Final = 2
+"""By how many taps images resemble each other, the deepest ones: there, images of one class do."""
+
+_MOST_FITTED: Final = 1_000
+"""The most labelled examples that the head is fitted on, which takes 2 s."""
+
+
+class Strategy(enum.Enum):
+    """By what images are chosen."""
+
+    TYPICAL = "typical"
+    """Those that many others resemble, which no label covers yet."""
+    UNCERTAIN = "uncertain"
+    """Those that many others resemble of which the head does not know whether they are of one class or the other."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Images to label next."""
+
+    rows: Indices
+    """[k], which images of the pool, the most useful first."""
+    strategy: Strategy
+    classes: tuple[str, ...]
+    """The classes of the guesses, in order of first appearance in the labels; none where there are fewer than two."""
+    probabilities: npt.NDArray[np.float64]
+    """float64 [k, c], of each class by a head that was fitted on the labels of the moment; calibrated."""
+
+
+def sample_pool(count: int, labelled_count: int) -> Indices:
+    """Return which of `count` images of a pool to choose from, sorted; all, or `MOST_POOL` of them.
+
+    The sample is the same each time, and another one once there are more labels.
+
+    >>> sample_pool(3, labelled_count=0)
+    array([0, 1, 2])
+    """
+    if count <= MOST_POOL:
+        return np.arange(count)
+    return np.sort(np.random.default_rng([SEED, labelled_count]).choice(count, MOST_POOL, replace=False))
+
+
+def sample_labelled(labels: Sequence[str]) -> Indices:
+    """Return which of the labelled examples to look at, sorted; all, or about `MOST_LABELLED` of them by class."""
+    if len(labels) <= MOST_LABELLED:
+        return np.arange(len(labels))
+    return stratified_sample(_number(labels), MOST_LABELLED, SEED)
+
+
+def choose_next(pool: Features, labelled: Features, labels: Sequence[str], count: int) -> Suggestion:
+    """Return at most `count` images of a pool to label next, the most useful first.
+
+    `pool` has the features of n images without a label by tap, from the shallowest to the deepest, float32 [n, d] each;
+    `labelled` those of the examples with `labels`, at the same taps; it may be empty where there are none. Never two of
+    the images are near duplicates of each other, nor one of an example. The same arguments give the same images. The
+    work grows with n, which `sample_pool` bounds, and with the examples, which `sample_labelled` bounds.
+
+    Raises ValueError where a number is not finite.
+    """
+    taps = list(pool)
+    labelled = {tap: labelled[tap] if labels else np.zeros((0, pool[tap].shape[1]), np.float32) for tap in taps}
+    for name in taps:
+        if not (np.isfinite(pool[name]).all() and np.isfinite(labelled[name]).all()):
+            raise ValueError(f"The features at the tap `{name}` have numbers that are not finite.")
+    with threadpool_limits(1):
+        return _choose(pool, labelled, labels, count)
+
+
+def _choose(pool: Features, labelled: Features, labels: Sequence[str], count: int) -> Suggestion:
+    deepest = list(pool)[-1]
+    total = len(pool[deepest])
+    copies = Copies(pool[deepest])
+    allowed = ~copies.of(labelled[deepest])
+    head = _fit(labelled, labels)
+    rows: list[int] = []
+    if count and allowed.any():
+        covered = np.unique(np.linspace(0, total - 1, min(total, _MOST_COVERED)).astype(np.intp))
+        herd = Herd(*_side_by_side(pool, labelled), covered)
+        if head is not None:
+            herd.weigh(_uncertainties(head.probabilities({tap: pool[tap][covered] for tap in head.taps})))
+        while len(rows) < count and allowed.any():
+            rows.append(herd.choose(allowed))
+            allowed &= ~copies.of_own(rows[-1])
+    chosen = np.array(rows, np.intp)
+    if head is None:
+        return Suggestion(chosen, Strategy.TYPICAL, (), np.zeros((len(chosen), 0)))
+    guesses = head.probabilities({tap: pool[tap][chosen] for tap in head.taps})
+    return Suggestion(chosen, Strategy.UNCERTAIN, head.classes, guesses)
+
+
+def _fit(labelled: Features, labels: Sequence[str]) -> Head | None:
+    """Return a head of the recipe `auto`; None where there are fewer than two classes."""
+    if len(set(labels)) < 2:
+        return None
+    rows = np.arange(len(labels))
+    if len(labels) > _MOST_FITTED:
+        rows = stratified_sample(_number(labels), _MOST_FITTED, SEED)
+    return train(
+        [TapFeatures(name, False, values[rows]) for name, values in labelled.items()],
+        [labels[int(row)] for row in rows],
+        Recipe.AUTO,
+        progress=lambda _message, _share: None,
+        cancelled=lambda: False,
+    ).head
+
+
+def _number(labels: Sequence[str]) -> Indices:
+    """Return the place of each label's class, [n]."""
+    index = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    return np.fromiter((index[label] for label in labels), np.intp, len(labels))
+
+
+def _uncertainties(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return how unsure a head is of each image, float64 [n], from 0 to 1, of probabilities [n, c]."""
+    uncertainties: npt.NDArray[np.float64] = np.square(1 - probabilities.max(1))
+    return uncertainties
+
+
+def _side_by_side(pool: Features, labelled: Features) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the vectors by which images of the pool [n, d] and examples [l, d] resemble each other, of unit length."""
+    parts = [_centre(np.concatenate([pool[tap], labelled[tap]])) for tap in list(pool)[-_DEEPEST:]]
+    vectors = np.hstack(parts) / np.float32(np.sqrt(len(parts)))
+    count = len(vectors) - len(labelled[next(iter(labelled))])
+    return vectors[:count], vectors[count:]
+
+
+def _centre(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the vectors of a tap, [n, d], around their mean, of unit length.
+
+    Around zero, images near the mean would count as the most typical: those that show hardly anything.
+    """
+    if vectors.min() >= 0:
+        vectors = square_root(vectors)
+    vectors = unit_length(vectors)
+    return unit_length(vectors - vectors.mean(0))

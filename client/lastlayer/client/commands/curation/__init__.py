@@ -1,0 +1,1 @@
+"""Commands on the images of datasets: labels put right, and images without labels."""

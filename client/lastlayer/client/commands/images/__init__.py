@@ -1,0 +1,1 @@
+"""The commands about images of which no label is known: their classes, vectors and maps, and sorting by class."""
