@@ -68,13 +68,19 @@ class PoolStore:
             view = queries.read_views(owner)[0]
             first = [tap for tap in backbone.taps if not tap.added_later]
             taps = [tap for tap in first if not tap.class_scores] or first
-            fresh = _find_fresh(connection, owner, place(taps[-1].name, view))
+            fresh = _select_fresh(owner, place(taps[-1].name, view))
+            fresh_count = (
+                connection.scalar(sa.select(sa.func.count()).select_from(fresh.order_by(None).subquery())) or 0
+            )
             rows = connection.execute(queries.select_unambiguous(owner.id)).all()
             examined = [rows[row] for row in sample_labelled([row.label for row in rows])]
             keys = places([tap.name for tap in taps], [view])
             known = queries.find_featurized(connection, backbone.digest, [row.content_sha256 for row in examined], keys)
             examined = [row for row in examined if row.content_sha256 in known]
-            contents = [fresh[row] for row in sample_pool(len(fresh), len(rows))]
+            chosen = set(sample_pool(fresh_count, len(rows)).tolist())
+            # Only what is chosen is kept of what may be a million.
+            waiting = connection.scalars(fresh.execution_options(yield_per=1000))
+            contents = [content for row, content in enumerate(waiting) if row in chosen]
 
             def read_features(of_images: Sequence[bytes]) -> dict[str, npt.NDArray[np.float32]]:
                 return {tap.name: feature_rows.read_tap(connection, owner, tap, of_images, view=view) for tap in taps}
@@ -86,7 +92,7 @@ class PoolStore:
                 labelled=read_features([row.content_sha256 for row in examined]),
                 classes=tuple(dict.fromkeys(row.label for row in rows)),
                 pool_count=pool_count,
-                stale_count=pool_count - len(fresh),
+                stale_count=pool_count - fresh_count,
             )
 
 
@@ -184,7 +190,7 @@ def read(
     ]
 
 
-def _find_fresh(connection: Connection, owner: Any, key: str) -> list[bytes]:
+def _select_fresh(owner: Any, key: str) -> sa.Select[Any]:
     """Return the images of a dataset's pool, by sha256 in order of arrival, that have features of its backbone at a tap
     and view (see `rpc.vectors.place`).
     """
@@ -193,8 +199,7 @@ def _find_fresh(connection: Connection, owner: Any, key: str) -> list[bytes]:
         features.c.content_sha256 == pool.c.content_sha256,
         features.c.tap == key,
     )
-    query = sa.select(pool.c.content_sha256).where(pool.c.dataset_id == owner.id, stored).order_by(pool.c.id)
-    return list(connection.scalars(query))
+    return sa.select(pool.c.content_sha256).where(pool.c.dataset_id == owner.id, stored).order_by(pool.c.id)
 
 
 def _row(dataset_id: int, content: bytes, name: str, source: PoolSource, now: datetime.datetime) -> dict[str, Any]:

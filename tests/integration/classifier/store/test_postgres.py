@@ -211,6 +211,8 @@ def test_a_pool_lives_as_in_sqlite(database: Database) -> None:
     assert examples.relabel("d", [Selector(name="2")], "x")[0] == 1
     assert examples.return_to_pool("d", [Selector(name="2")])[0] == 1
     assert waiting() == ["0", "1", "3", "9", "2"]
+    found = pools.candidates("d", lambda count, _: np.arange(count), lambda labels: np.arange(len(labels)))
+    assert found.features["conv"][:, 0].tolist() == [0, 1, 3, 9, 2]
     [shown] = examples.select("d", [Selector(name="9")], with_thumbnails=False)
     moment = shown.pool_time
     assert moment is not None

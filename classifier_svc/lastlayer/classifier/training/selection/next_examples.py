@@ -1,7 +1,7 @@
 """Chooses which images of a pool to label next, and guesses what they are of."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from lastlayer.classifier.domain.arrays import Features, Indices
 from lastlayer.classifier.domain.head import Head, square_root, unit_length
 from lastlayer.classifier.fitting.folds import stratified_sample
+from lastlayer.classifier.training.progress import TrainingCancelledError
 from lastlayer.classifier.training.recipes import SEED, Recipe, TapFeatures
 from lastlayer.classifier.training.selection.copies import Copies
 from lastlayer.classifier.training.selection.herding import Herd, Images
@@ -83,7 +84,13 @@ def sample_labelled(labels: Sequence[str]) -> Indices:
     return stratified_sample(_number(labels, labels), MOST_LABELLED, SEED)
 
 
-def choose_next(pool: Features, labelled: Features, labels: Sequence[str], count: int) -> Suggestion:
+def choose_next(
+    pool: Features,
+    labelled: Features,
+    labels: Sequence[str],
+    count: int,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Suggestion:
     """Return at most `count` images of a pool to label next, the most useful first.
 
     `pool` has the features of n images without a label by tap, from the shallowest to the deepest, float32 [n, d] each;
@@ -91,7 +98,7 @@ def choose_next(pool: Features, labelled: Features, labels: Sequence[str], count
     the images are near duplicates of each other, nor one of an example. The same arguments give the same images. The
     work grows with n, which `sample_pool` bounds, and with the examples, which `sample_labelled` bounds.
 
-    Raises ValueError where a number is not finite.
+    Raises ValueError where a number is not finite, and TrainingCancelledError where it is `cancelled`.
     """
     taps = list(pool)
     labelled = {tap: labelled[tap] if labels else np.zeros((0, pool[tap].shape[1]), np.float32) for tap in taps}
@@ -99,15 +106,17 @@ def choose_next(pool: Features, labelled: Features, labels: Sequence[str], count
         if not (np.isfinite(pool[name]).all() and np.isfinite(labelled[name]).all()):
             raise ValueError(f"The features at the tap `{name}` have numbers that are not finite.")
     with threadpool_limits(1):
-        return _choose(pool, labelled, labels, count)
+        return _choose(pool, labelled, labels, count, cancelled)
 
 
-def _choose(pool: Features, labelled: Features, labels: Sequence[str], count: int) -> Suggestion:
+def _choose(
+    pool: Features, labelled: Features, labels: Sequence[str], count: int, cancelled: Callable[[], bool]
+) -> Suggestion:
     deepest = list(pool)[-1]
     total = len(pool[deepest])
     copies = Copies(pool[deepest])
     allowed = ~copies.of(labelled[deepest])
-    head = _fit(labelled, labels)
+    head = _fit(labelled, labels, cancelled)
     rows: list[int] = []
     if count and allowed.any():
         covered = np.unique(np.linspace(0, total - 1, min(total, _MOST_COVERED)).astype(np.intp))
@@ -122,6 +131,8 @@ def _choose(pool: Features, labelled: Features, labels: Sequence[str], count: in
         herd = Herd(Images(images, beliefs), Images(examples, known), covered, _REACHES)
         herd.weigh(uncertainties[covered])
         while len(rows) < count and allowed.any():
+            if cancelled():
+                raise TrainingCancelledError
             rows.append(herd.choose(allowed))
             allowed &= ~copies.of_own(rows[-1])
     chosen = np.array(rows, np.intp)
@@ -130,7 +141,7 @@ def _choose(pool: Features, labelled: Features, labels: Sequence[str], count: in
     return Suggestion(chosen, Strategy.UNCERTAIN, head.classes, _predict(head, pool, chosen))
 
 
-def _fit(labelled: Features, labels: Sequence[str]) -> Head | None:
+def _fit(labelled: Features, labels: Sequence[str], cancelled: Callable[[], bool]) -> Head | None:
     """Return a head of the recipe `auto`; None where there are fewer than two classes."""
     if len(set(labels)) < 2:
         return None
@@ -142,7 +153,7 @@ def _fit(labelled: Features, labels: Sequence[str]) -> Head | None:
         [labels[int(row)] for row in rows],
         Recipe.AUTO,
         progress=lambda _message, _share: None,
-        cancelled=lambda: False,
+        cancelled=cancelled,
     ).head
 
 
