@@ -16,6 +16,11 @@ from lastlayer.client import Client
 from tests.e2e.studio.conftest import Opened, drop, pixels, text_of, write_colours
 from tests.shared import SHARED, needs_shared
 
+INSIDE = """(dots) => {
+  const most = dots.getBoundingClientRect().right + 1;
+  return [...dots.children].every((dot) => dot.getBoundingClientRect().right <= most);
+}"""
+
 
 @needs_shared
 def test_from_an_empty_store_to_a_label_and_its_map(opened: Opened, tmp_path: Path) -> None:
@@ -40,6 +45,7 @@ def test_from_an_empty_store_to_a_label_and_its_map(opened: Opened, tmp_path: Pa
     expect(page.locator(".headline h2")).to_contain_text("Of 100 new photos like these, expect about")
     expect(page.locator(".headline h2")).to_contain_text("between")
     assert page.locator(".dots i").count() == 100
+    assert page.locator(".dots").evaluate(INSIDE)
 
     page.get_by_role("link", name="Try", exact=True).click()
     page.get_by_label("Show where it looks").check()

@@ -10,7 +10,7 @@ datasets together are held up to `_MOST_BYTES`, the latest searched ones. A cont
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -52,6 +52,8 @@ class _Held:
     images: FeaturizedImages
     rows: Mapping[str, Indices]
     """By label: which images have it."""
+    beginnings: npt.NDArray[np.uint64]
+    """The first 8 bytes of the sha256 of each image, [n], by which one is found."""
     vectors: Vectors | None
     """Prepared, [n, d]; None where they are too many."""
     sketches: Sketches | None
@@ -82,11 +84,10 @@ class Collection:
 
     def find(self, content: bytes) -> Vectors | None:
         """Return the prepared vector of an image, by its sha256, float32 [d]; None where it has no features."""
-        try:
-            row = self.contents.index(content)
-        except ValueError:
+        rows = self._rows_of(content)
+        if not len(rows):
             return None
-        vector: Vectors = self._read(np.array([row]))[0]
+        vector: Vectors = self._read(rows)[0]
         return vector
 
     def count_stale(self, *, pool: bool) -> int:
@@ -102,8 +103,7 @@ class Collection:
             wanted[self._held.rows.get(label, [])] = True
         elif not pool:
             wanted[self._held.images.example_count :] = False
-        if without:
-            wanted[self.contents.index(without)] = False
+        wanted[self._rows_of(without)] = False
         return wanted
 
     def search(self, query: Vectors, candidates: npt.NDArray[np.bool_], count: int) -> Found:
@@ -114,6 +114,11 @@ class Collection:
             bounds = self._held.sketches.bound(query)
         bounds[~candidates] = -np.inf
         return find_nearest(query, bounds, count, self._read, self._held.vectors)
+
+    def _rows_of(self, content: bytes) -> Indices:
+        """Return the row of an image, intp [1], by its sha256; [0] where it has no features."""
+        likely = np.flatnonzero(self._held.beginnings == _begin([content])[0]).tolist() if content else []
+        return np.array([row for row in likely if self.contents[row] == content], np.intp)
 
     def _read(self, rows: Indices) -> Vectors:
         if self._held.vectors is not None:
@@ -153,7 +158,7 @@ class Collections:
         images = snapshot.list_images()
         by_label = _rows_by_label(images)
         if before is not None and before.source == source and before.images.contents == images.contents:
-            return _Held(snapshot.state, source, images, by_label, before.vectors, before.sketches)
+            return replace(before, state=snapshot.state, images=images, rows=by_label)
         fits = 4 * len(images.contents) * source.tap.dimension <= _MOST_VECTOR_BYTES
         sketched = len(images.contents) >= _SKETCHED or not fits
         if before is None or (before.source, before.vectors is not None, before.sketches is not None) != (
@@ -181,7 +186,7 @@ class Collections:
             sample = images.contents[:: -(-count // _SAMPLE)]
             sketches = Sketches.empty(find_directions(_read_prepared(snapshot, sample)), count)
         vectors = np.empty((count, source.tap.dimension), np.float32) if fits else None
-        held = _Held(snapshot.state, source, images, by_label, vectors, sketches)
+        held = _Held(snapshot.state, source, images, by_label, _begin(images.contents), vectors, sketches)
         self._fill(held, np.arange(count), snapshot)
         return held
 
@@ -199,7 +204,7 @@ class Collections:
         if before.sketches is not None:
             sketches = Sketches.empty(before.sketches.directions, len(were))  # any directions are good enough
             sketches.take(kept, before.sketches, were[kept])
-        held = _Held(snapshot.state, before.source, images, by_label, vectors, sketches)
+        held = _Held(snapshot.state, before.source, images, by_label, _begin(images.contents), vectors, sketches)
         self._fill(held, np.flatnonzero(were < 0), snapshot)
         return held
 
@@ -213,6 +218,10 @@ class Collections:
                 held.vectors[some] = vectors
             if held.sketches is not None:
                 held.sketches.put(some, vectors)
+
+
+def _begin(contents: Sequence[bytes]) -> npt.NDArray[np.uint64]:
+    return np.frombuffer(b"".join(content[:8] for content in contents), np.uint64)
 
 
 def _rows_by_label(images: FeaturizedImages) -> dict[str, Indices]:

@@ -43,8 +43,8 @@ _STAGES: Final = (
 _AT_ONCE: Final = 10
 """After how many steps progress is told."""
 
-_BLOCK: Final = 1024
-"""For how many vectors neighbours are looked for at once: 80 MB for 10,000 of them."""
+_DISTANCES: Final = 10_000_000
+"""How many distances are looked at together, which bounds the memory: 120 MB with the places of the least of them."""
 
 
 def find_components(read: Callable[[], Iterable[Vectors]], tell: Tell = lambda _: None) -> Vectors:
@@ -148,17 +148,18 @@ def find_neighbours(vectors: Vectors, count: int, tell: Tell = lambda _: None) -
     total = len(vectors)
     neighbours, distances = np.empty((total, count), np.intp), np.empty((total, count))
     squares = np.einsum("ij,ij->i", vectors, vectors)
-    for start in range(0, total, _BLOCK):
-        block = vectors[start : start + _BLOCK]
+    size = max(1, _DISTANCES // max(1, total))
+    for start in range(0, total, size):
+        block = vectors[start : start + size]
         rows = np.arange(len(block))
         found = squares - 2 * (block @ vectors.T)
-        found += squares[start : start + _BLOCK, None]
+        found += squares[start : start + size, None]
         found[rows, start + rows] = np.inf  # itself
         best = np.argpartition(found, count - 1, axis=1)[:, :count]
         nearest = np.take_along_axis(found, best, 1)
         order = np.lexsort((best, nearest))
-        neighbours[start : start + _BLOCK] = np.take_along_axis(best, order, 1)
-        distances[start : start + _BLOCK] = np.sqrt(np.maximum(np.take_along_axis(nearest, order, 1), 0))
+        neighbours[start : start + size] = np.take_along_axis(best, order, 1)
+        distances[start : start + size] = np.sqrt(np.maximum(np.take_along_axis(nearest, order, 1), 0))
         tell((start + len(block)) / total)
     return neighbours, distances
 

@@ -1,7 +1,7 @@
 """Chooses which images of a pool to label next, and guesses what they are of."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,9 +12,10 @@ from threadpoolctl import threadpool_limits
 from lastlayer.classifier.domain.arrays import Features, Indices
 from lastlayer.classifier.domain.head import Head, square_root, unit_length
 from lastlayer.classifier.fitting.folds import stratified_sample
+from lastlayer.classifier.training.progress import TrainingCancelledError
 from lastlayer.classifier.training.recipes import SEED, Recipe, TapFeatures
 from lastlayer.classifier.training.selection.copies import Copies
-from lastlayer.classifier.training.selection.herding import Herd
+from lastlayer.classifier.training.selection.herding import Herd, Images
 from lastlayer.classifier.training.trainer import train
 
 MOST_POOL: Final = 10_000
@@ -26,8 +27,16 @@ MOST_LABELLED: Final = 5_000
 _MOST_COVERED: Final = 2_000
 """The most images that are to be covered, see `Herd`: a matrix of 80 MB with `MOST_POOL` of them."""
 
+_BLOCK: Final = 1024
+"""How many images to predict at once, which bounds the memory."""
+
 _DEEPEST: Final = 2
-"""By how many taps images resemble each other, the deepest ones: there, images of one class do."""
+"""How many taps, the deepest ones, the first kernel is of; the second is of all."""
+
+_REACHES: Final = (1.0, 0.5)
+"""How far the two kernels reach, see `Herd`."""
+
+_Floats = npt.NDArray[np.float32]
 
 _MOST_FITTED: Final = 1_000
 """The most labelled examples that the head is fitted on, which takes 2 s."""
@@ -72,10 +81,16 @@ def sample_labelled(labels: Sequence[str]) -> Indices:
     """Return which of the labelled examples to look at, sorted; all, or about `MOST_LABELLED` of them by class."""
     if len(labels) <= MOST_LABELLED:
         return np.arange(len(labels))
-    return stratified_sample(_number(labels), MOST_LABELLED, SEED)
+    return stratified_sample(_number(labels, labels), MOST_LABELLED, SEED)
 
 
-def choose_next(pool: Features, labelled: Features, labels: Sequence[str], count: int) -> Suggestion:
+def choose_next(
+    pool: Features,
+    labelled: Features,
+    labels: Sequence[str],
+    count: int,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Suggestion:
     """Return at most `count` images of a pool to label next, the most useful first.
 
     `pool` has the features of n images without a label by tap, from the shallowest to the deepest, float32 [n, d] each;
@@ -83,7 +98,7 @@ def choose_next(pool: Features, labelled: Features, labels: Sequence[str], count
     the images are near duplicates of each other, nor one of an example. The same arguments give the same images. The
     work grows with n, which `sample_pool` bounds, and with the examples, which `sample_labelled` bounds.
 
-    Raises ValueError where a number is not finite.
+    Raises ValueError where a number is not finite, and TrainingCancelledError where it is `cancelled`.
     """
     taps = list(pool)
     labelled = {tap: labelled[tap] if labels else np.zeros((0, pool[tap].shape[1]), np.float32) for tap in taps}
@@ -91,73 +106,86 @@ def choose_next(pool: Features, labelled: Features, labels: Sequence[str], count
         if not (np.isfinite(pool[name]).all() and np.isfinite(labelled[name]).all()):
             raise ValueError(f"The features at the tap `{name}` have numbers that are not finite.")
     with threadpool_limits(1):
-        return _choose(pool, labelled, labels, count)
+        return _choose(pool, labelled, labels, count, cancelled)
 
 
-def _choose(pool: Features, labelled: Features, labels: Sequence[str], count: int) -> Suggestion:
+def _choose(
+    pool: Features, labelled: Features, labels: Sequence[str], count: int, cancelled: Callable[[], bool]
+) -> Suggestion:
     deepest = list(pool)[-1]
     total = len(pool[deepest])
     copies = Copies(pool[deepest])
     allowed = ~copies.of(labelled[deepest])
-    head = _fit(labelled, labels)
+    head = _fit(labelled, labels, cancelled)
     rows: list[int] = []
     if count and allowed.any():
         covered = np.unique(np.linspace(0, total - 1, min(total, _MOST_COVERED)).astype(np.intp))
-        herd = Herd(*_side_by_side(pool, labelled), covered)
+        images, examples = _resemblance(pool, labelled)
+        beliefs, known = np.ones((total, 1), np.float32), np.ones((len(labels), 1), np.float32)
+        uncertainties = np.ones(total)
         if head is not None:
-            herd.weigh(_uncertainties(head.probabilities({tap: pool[tap][covered] for tap in head.taps})))
+            probabilities = _predict(head, pool, np.arange(total))
+            beliefs = unit_length(probabilities.astype(np.float32))
+            known = np.eye(len(head.classes), dtype=np.float32)[_number(labels, head.classes)]
+            uncertainties = 1 - probabilities.max(1)
+        herd = Herd(Images(images, beliefs), Images(examples, known), covered, _REACHES)
+        herd.weigh(uncertainties[covered])
         while len(rows) < count and allowed.any():
+            if cancelled():
+                raise TrainingCancelledError
             rows.append(herd.choose(allowed))
             allowed &= ~copies.of_own(rows[-1])
     chosen = np.array(rows, np.intp)
     if head is None:
         return Suggestion(chosen, Strategy.TYPICAL, (), np.zeros((len(chosen), 0)))
-    guesses = head.probabilities({tap: pool[tap][chosen] for tap in head.taps})
-    return Suggestion(chosen, Strategy.UNCERTAIN, head.classes, guesses)
+    return Suggestion(chosen, Strategy.UNCERTAIN, head.classes, _predict(head, pool, chosen))
 
 
-def _fit(labelled: Features, labels: Sequence[str]) -> Head | None:
+def _fit(labelled: Features, labels: Sequence[str], cancelled: Callable[[], bool]) -> Head | None:
     """Return a head of the recipe `auto`; None where there are fewer than two classes."""
     if len(set(labels)) < 2:
         return None
     rows = np.arange(len(labels))
     if len(labels) > _MOST_FITTED:
-        rows = stratified_sample(_number(labels), _MOST_FITTED, SEED)
+        rows = stratified_sample(_number(labels, labels), _MOST_FITTED, SEED)
     return train(
         [TapFeatures(name, False, values[rows]) for name, values in labelled.items()],
         [labels[int(row)] for row in rows],
         Recipe.AUTO,
         progress=lambda _message, _share: None,
-        cancelled=lambda: False,
+        cancelled=cancelled,
     ).head
 
 
-def _number(labels: Sequence[str]) -> Indices:
-    """Return the place of each label's class, [n]."""
-    index = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+def _predict(head: Head, pool: Features, rows: Indices) -> npt.NDArray[np.float64]:
+    """Return the probabilities of some images of a pool, float64 [rows, c], with few of their features copied."""
+    parts = [
+        head.probabilities({tap: pool[tap][rows[start : start + _BLOCK]] for tap in head.taps})
+        for start in range(0, len(rows), _BLOCK)
+    ]
+    return np.concatenate(parts) if parts else np.zeros((0, len(head.classes)))
+
+
+def _number(labels: Sequence[str], classes: Sequence[str]) -> Indices:
+    """Return the place of each label's class, [n], among classes, some of which may be named again."""
+    index = {label: number for number, label in enumerate(dict.fromkeys(classes))}
     return np.fromiter((index[label] for label in labels), np.intp, len(labels))
 
 
-def _uncertainties(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return how unsure a head is of each image, float64 [n], from 0 to 1, of probabilities [n, c]."""
-    uncertainties: npt.NDArray[np.float64] = np.square(1 - probabilities.max(1))
-    return uncertainties
+def _resemblance(pool: Features, labelled: Features) -> tuple[tuple[_Floats, ...], tuple[_Floats, ...]]:
+    """Return the vectors, of unit length, by which images of the pool and examples resemble each other: for each of the
+    two kernels float32 [n, d] and [l, d].
 
-
-def _side_by_side(pool: Features, labelled: Features) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return the vectors by which images of the pool [n, d] and examples [l, d] resemble each other, of unit length."""
-    parts = [_centre(np.concatenate([pool[tap], labelled[tap]])) for tap in list(pool)[-_DEEPEST:]]
-    vectors = np.hstack(parts) / np.float32(np.sqrt(len(parts)))
-    count = len(vectors) - len(labelled[next(iter(labelled))])
-    return vectors[:count], vectors[count:]
-
-
-def _centre(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the vectors of a tap, [n, d], around their mean, of unit length.
-
-    Around zero, images near the mean would count as the most typical: those that show hardly anything.
+    The deepest taps are taken around their mean: else images near it, which show hardly anything, would count as the
+    most typical ones.
     """
-    if vectors.min() >= 0:
-        vectors = square_root(vectors)
-    vectors = unit_length(vectors)
-    return unit_length(vectors - vectors.mean(0))
+    together = [_scale(np.concatenate([pool[tap], labelled[tap]])) for tap in pool]
+    deep = np.hstack([unit_length(vectors - vectors.mean(0)) for vectors in together[-_DEEPEST:]])
+    count = len(next(iter(pool.values())))
+    kernels = [unit_length(deep), unit_length(np.hstack(together))]
+    return tuple(vectors[:count] for vectors in kernels), tuple(vectors[count:] for vectors in kernels)
+
+
+def _scale(vectors: _Floats) -> _Floats:
+    """Return a tap's vectors as `auto` has them, float32 [n, d]."""
+    return unit_length(square_root(vectors) if vectors.min() >= 0 else vectors)

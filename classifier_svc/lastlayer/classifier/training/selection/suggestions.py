@@ -1,5 +1,6 @@
 """Suggests which images of a dataset's pool to label next, out of what is stored."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -73,21 +74,28 @@ class Suggestions:
                 f"{self._waiting} calls wait for images to label; try again in some seconds.", retry_after_s=5
             )
         self._waiting += 1
+        cancelled = threading.Event()
         try:
-            return await self._workers.run(self.choose, dataset, count, with_thumbnails=with_thumbnails)
+            return await self._workers.run(
+                self.choose, dataset, count, with_thumbnails=with_thumbnails, cancelled=cancelled.is_set
+            )
         finally:
             self._waiting -= 1
+            cancelled.set()  # where the caller has gone, the next one has its turn
 
-    def choose(self, dataset: str, count: int, *, with_thumbnails: bool) -> Suggested:
+    def choose(
+        self, dataset: str, count: int, *, with_thumbnails: bool, cancelled: Callable[[], bool] = lambda: False
+    ) -> Suggested:
         """Return at most `count` images of a dataset's pool to label next.
 
         Memory holds the features of the images that `sample_pool` and `sample_labelled` choose, whatever the size of
-        the pool. It blocks for seconds. Raises ResourceNotFoundError or StoreCorruptError.
+        the pool. It blocks for seconds. Raises ResourceNotFoundError,
+        StoreCorruptError, or TrainingCancelledError.
         """
         found = self._pools.candidates(dataset, sample_pool, sample_labelled)
         if not found.contents:
             return Suggested([], Strategy.TYPICAL, found.classes, found.pool_count, found.stale_count)
-        chosen = choose_next(found.features, found.labelled, found.labels, count)
+        chosen = choose_next(found.features, found.labelled, found.labels, count, cancelled)
         contents = [found.contents[row] for row in chosen.rows]
         stored = self._pools.get(dataset, contents, with_thumbnails=with_thumbnails)
         images = []

@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 
 from lastlayer.classifier.domain.errors import MapNotOfferedError
 from lastlayer.classifier.domain.head import unit_length
+from lastlayer.classifier.evaluation.likeness import layout
 from lastlayer.classifier.evaluation.likeness.layout import (
     COMPONENTS,
     find_components,
@@ -75,7 +76,8 @@ def test_one_feature_makes_a_line() -> None:
     assert (places[:, 1] == 0).all()
 
 
-def test_neighbours_are_those_of_comparing_all() -> None:
+def test_neighbours_are_those_of_comparing_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "_DISTANCES", 50_000)
     vectors, _ = groups(1100)
     neighbours, distances = find_neighbours(vectors, 7)
     exact = np.linalg.norm(vectors[:50, None].astype(np.float64) - vectors[None], axis=2)

@@ -11,6 +11,7 @@ import pytest
 
 from lastlayer.classifier.domain.arrays import Indices
 from lastlayer.classifier.domain.types import Candidates, PoolSource, StoredExample
+from lastlayer.classifier.training.progress import TrainingCancelledError
 from lastlayer.classifier.training.selection.next_examples import MOST_POOL, Strategy
 from lastlayer.classifier.training.selection.suggestions import MAX_WAITING, Suggestions
 from lastlayer.rpc.errors import OverloadedError
@@ -96,12 +97,13 @@ class SlowPools(FakePools):
 
     def __init__(self) -> None:
         super().__init__()
-        self.go_on = threading.Event()
+        self.begun, self.go_on = threading.Event(), threading.Event()
         self.at_once = self.most_at_once = 0
 
     def candidates(self, *arguments: Any) -> Candidates:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
+        self.begun.set()
         self.go_on.wait()
         self.at_once -= 1
         return super().candidates(*arguments)
@@ -121,3 +123,20 @@ async def test_one_call_has_its_turn_and_too_many_are_refused() -> None:
     assert pools.most_at_once == 1
     assert (await suggestions.find("d", 1, with_thumbnails=False)).images
     await workers.close()
+
+
+async def test_what_nobody_waits_for_any_more_is_stopped() -> None:
+    pools, workers = SlowPools(), Workers("suggestions", 1)
+    call = asyncio.create_task(Suggestions(pools, workers).find("d", 1, with_thumbnails=False))
+    await asyncio.to_thread(pools.begun.wait)
+    call.cancel()
+    await asyncio.wait([call])
+    pools.go_on.set()
+    await workers.close()
+    assert pools.asked == []
+
+
+@pytest.mark.parametrize("labels", [("dog", "cat") * 6, ()])
+def test_choosing_is_stopped(labels: Sequence[str]) -> None:
+    with pytest.raises(TrainingCancelledError):
+        Suggestions(FakePools(labels=labels), UNUSED).choose("d", 1, with_thumbnails=False, cancelled=lambda: True)

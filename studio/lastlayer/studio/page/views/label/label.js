@@ -47,7 +47,7 @@ class Labelling {
     this.kept = h("p", { class: "hint file" });
     this.strip = h("ol", { class: "strip", "aria-hidden": "true" });
     this.heading = h("h2", { tabindex: -1 });
-    this.sure = h("p", { class: "hint sure" });
+    this.sure = h("p", { class: "hint how-sure" });
     this.back = h("button", { type: "button", disabled: true, on: { click: () => this.undo() } }, h("kbd", {}, "Z"), "Undo");
     this.working = h(
       "div",
@@ -108,6 +108,7 @@ class Labelling {
   }
 
   present(words = "") {
+    if (this.left) return;
     this.summary.textContent = `${this.labelled.toLocaleString("en")} labelled, ${this.queue.left.toLocaleString("en")} left`;
     this.back.disabled = !this.done.length;
     this.offer.count(this.labelled, this.queue.classes.length);

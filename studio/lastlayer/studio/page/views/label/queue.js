@@ -29,8 +29,11 @@ export class Queue {
     this.tabs.onmessage = ({ data }) => this.heard(data);
   }
 
+  // What is on its way arrives, and other tabs are told of it.
   leave() {
-    this.tabs.close();
+    this.changed = () => {};
+    this.isLeft = true;
+    if (!this.running) this.tabs.close();
   }
 
   get current() {
@@ -110,7 +113,10 @@ export class Queue {
   // What is done to one photo is done in its order; other photos do not wait for it.
   follow(entry, work) {
     this.running += 1;
-    const done = (entry.work ?? Promise.resolve()).then(work).finally(() => { this.running -= 1; });
+    const done = (entry.work ?? Promise.resolve()).then(work).finally(() => {
+      this.running -= 1;
+      if (this.isLeft && !this.running) this.tabs.close();
+    });
     entry.work = done.catch(() => {});
     return done;
   }
