@@ -106,10 +106,10 @@ class ClassifierStub:
     image alone. Nothing is stored. Idempotent. It waits for room behind predictions.
     """
     RelabelExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.RelabelExamplesRequest, _classifier_pb2.RelabelExamplesResponse]
-    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. An image of
-    the dataset's pool becomes an example by it, and with `to_pool` an example goes back there. The label holds:
-    AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where
-    an example is not in the dataset.
+    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts; in a
+    multi-label dataset, other labels. An image of the dataset's pool becomes an example by it, and with `to_pool` an
+    example goes back there. The label holds: AddExamples does not add another one to them. All or none. Idempotent. Fails
+    with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
     """
     RemoveExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.RemoveExamplesRequest, _classifier_pb2.RemoveExamplesResponse]
     """Removes examples from a dataset or its pool, with features that no other dataset refers to. All or none. Fails with
@@ -249,10 +249,10 @@ class ClassifierAsyncStub(ClassifierStub):
     image alone. Nothing is stored. Idempotent. It waits for room behind predictions.
     """
     RelabelExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.RelabelExamplesRequest, _classifier_pb2.RelabelExamplesResponse]  # type: ignore[assignment]
-    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. An image of
-    the dataset's pool becomes an example by it, and with `to_pool` an example goes back there. The label holds:
-    AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where
-    an example is not in the dataset.
+    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts; in a
+    multi-label dataset, other labels. An image of the dataset's pool becomes an example by it, and with `to_pool` an
+    example goes back there. The label holds: AddExamples does not add another one to them. All or none. Idempotent. Fails
+    with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
     """
     RemoveExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.RemoveExamplesRequest, _classifier_pb2.RemoveExamplesResponse]  # type: ignore[assignment]
     """Removes examples from a dataset or its pool, with features that no other dataset refers to. All or none. Fails with
@@ -455,10 +455,10 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         request: _classifier_pb2.RelabelExamplesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_classifier_pb2.RelabelExamplesResponse, _abc.Awaitable[_classifier_pb2.RelabelExamplesResponse]]:
-        """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. An image of
-        the dataset's pool becomes an example by it, and with `to_pool` an example goes back there. The label holds:
-        AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where
-        an example is not in the dataset.
+        """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts; in a
+        multi-label dataset, other labels. An image of the dataset's pool becomes an example by it, and with `to_pool` an
+        example goes back there. The label holds: AddExamples does not add another one to them. All or none. Idempotent. Fails
+        with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
         """
 
     @_abc_1.abstractmethod

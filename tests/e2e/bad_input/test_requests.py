@@ -176,6 +176,26 @@ REQUESTS: Final = [
     Bad("ListDatasets", c.ListDatasetsRequest(page_token="x" * 100_000), INVALID, "page_token"),
     Bad("ListModels", c.ListModelsRequest(page_token="../.."), INVALID, "page_token"),
     Bad("ListModelVersions", c.ListModelVersionsRequest(model="default", page_token="!"), INVALID, "page_token"),
+    Bad(
+        "AddExamples",
+        c.AddExamplesRequest(dataset="default", multi_label=True, examples=[c.Example(label="x", content=SOUND)]),
+        INVALID,
+        "multi_label",
+    ),
+    *(
+        Bad(
+            "RelabelExamples",
+            c.RelabelExamplesRequest(dataset="default", examples=[c.ExampleSelector(id="x")], **fields),
+            INVALID,
+            field,
+        )
+        for field, fields in (
+            ("labels", {"labels": ["a", "b"]}),
+            ("labels", {"label": "a", "labels": ["b"]}),
+            ("labels", {"labels": [str(number) for number in range(10_000)]}),
+            ("labels[1]", {"labels": ["a", "two\nlines"]}),
+        )
+    ),
     Bad("RelabelExamples", c.RelabelExamplesRequest(dataset="default", label="x"), INVALID, "examples"),
     Bad(
         "RelabelExamples",
