@@ -12,7 +12,7 @@ from lastlayer.classifier.domain.familiarity import Familiarity
 from lastlayer.classifier.domain.head import square_root, unit_length
 from lastlayer.classifier.domain.views import candidate_views, mean_over
 from lastlayer.classifier.evaluation.calibration import LEAST_EXAMPLES, fit_temperature
-from lastlayer.classifier.evaluation.strangers import choose_max_distance, fit_subspace
+from lastlayer.classifier.evaluation.likeness.strangers import choose_max_distance, fit_subspace
 from lastlayer.classifier.fitting.discriminant import fit_discriminant
 from lastlayer.classifier.fitting.folds import assign_folds, choose_fold_count, stratified_sample, weigh_fitted
 from lastlayer.classifier.fitting.logistic import fit_single, iterate_logits

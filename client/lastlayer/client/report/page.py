@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from lastlayer.client.report import charts
 from lastlayer.client.report.confusion import cell_id, draw_confusion
-from lastlayer.client.report.labels import label_by_label, precision_recall
+from lastlayer.client.report.labels.charts import label_by_label, precision_recall
 from lastlayer.client.report.map.dots import to_dots
 from lastlayer.client.report.model import Report
 from lastlayer.client.results import ClassMetrics, Metrics, ReviewedExample, StoredExample

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from lastlayer.client.report.labels import weakest
+from lastlayer.client.report.labels.charts import weakest
 from lastlayer.client.report.model import Gallery, Pictured, Report
 from lastlayer.client.report.page import render
 from lastlayer.client.results import (

@@ -14,7 +14,7 @@ from lastlayer.client.report.map.classes import COLOURED, describe, find_classes
 from lastlayer.client.report.map.dots import to_dots
 from lastlayer.client.report.map.gather import PicturedMap, by_worth, gather_map
 from lastlayer.client.report.map.page import render_map
-from lastlayer.client.report.similar import render_similar
+from lastlayer.client.report.similar.page import render_similar
 from lastlayer.client.results import ExampleMap, MapPoint, SimilarExample, SimilarExamples, StoredExample, TrainProgress
 from tests.unit.client.report import samples
 

@@ -8,7 +8,7 @@ import * as state from "../lib/state.js";
 import { tellProblem, toast } from "../lib/toast.js";
 import { Mapped } from "./mapped.js";
 import { headline } from "../charts/numbers.js";
-import { headline as headlineOfLabels, labelByLabel } from "./labels.js";
+import { headline as headlineOfLabels, labelByLabel } from "../charts/labels.js";
 import { Trainer } from "./trainer.js";
 
 const MISTAKES = 1000;

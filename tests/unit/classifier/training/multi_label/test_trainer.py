@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+from sklearn.multiclass import OneVsRestClassifier
 
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError
 from lastlayer.classifier.domain.head import Head
@@ -55,6 +58,19 @@ def test_independent_labels_are_told(independent: np.ndarray) -> None:
     probabilities = head.probabilities({"conv": features(independent)})
     assert ((probabilities >= np.array(head.label_thresholds)) == independent[:, order]).mean() > 0.97
     assert not trained.notes
+
+
+def test_average_precision_is_that_of_scikit_learns_one_vs_rest(independent: np.ndarray) -> None:
+    targets = np.random.default_rng(5).random((200, 2)) < [0.5, 0.25]
+    values = features(targets, noise=2)
+    trained = fit(targets[:100], taps=[TapFeatures("conv", False, values[:100])])
+    order = ["ab".index(label) for label in trained.head.classes]
+    found = trained.head.probabilities({"conv": values[100:]})
+    rest = OneVsRestClassifier(LogisticRegression(C=10)).fit(trained.head.prepare(values[:100]), targets[:100])
+    theirs = rest.predict_proba(trained.head.prepare(values[100:]))
+    own = average_precision_score(targets[100:, order], found)
+    assert 0.7 < own < 1
+    assert own >= average_precision_score(targets[100:], theirs) - 0.01
 
 
 def test_labels_of_which_little_can_be_told_are_noted_and_do_no_harm(independent: np.ndarray) -> None:
