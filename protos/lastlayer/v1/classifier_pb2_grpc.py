@@ -336,7 +336,8 @@ class ClassifierServicer:
     def NextExamples(self, request, context):
         """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
         diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
-        stored: the same call gives the same images until a label or an image comes. Idempotent.
+        stored: the same call gives the same images until a label or an image comes. Idempotent. Fails with INVALID_ARGUMENT
+        (INVALID_FIELD) for a multi-label dataset.
 
         Fails with RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) where too many such calls wait for their turn.
         """

@@ -122,7 +122,8 @@ class ClassifierStub:
     NextExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.NextExamplesRequest, _classifier_pb2.NextExamplesResponse]
     """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
     diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
-    stored: the same call gives the same images until a label or an image comes. Idempotent.
+    stored: the same call gives the same images until a label or an image comes. Idempotent. Fails with INVALID_ARGUMENT
+    (INVALID_FIELD) for a multi-label dataset.
 
     Fails with RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) where too many such calls wait for their turn.
     """
@@ -265,7 +266,8 @@ class ClassifierAsyncStub(ClassifierStub):
     NextExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.NextExamplesRequest, _classifier_pb2.NextExamplesResponse]  # type: ignore[assignment]
     """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
     diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
-    stored: the same call gives the same images until a label or an image comes. Idempotent.
+    stored: the same call gives the same images until a label or an image comes. Idempotent. Fails with INVALID_ARGUMENT
+    (INVALID_FIELD) for a multi-label dataset.
 
     Fails with RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) where too many such calls wait for their turn.
     """
@@ -489,7 +491,8 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_classifier_pb2.NextExamplesResponse, _abc.Awaitable[_classifier_pb2.NextExamplesResponse]]:
         """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
         diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
-        stored: the same call gives the same images until a label or an image comes. Idempotent.
+        stored: the same call gives the same images until a label or an image comes. Idempotent. Fails with INVALID_ARGUMENT
+        (INVALID_FIELD) for a multi-label dataset.
 
         Fails with RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) where too many such calls wait for their turn.
         """

@@ -11,12 +11,12 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from lastlayer.classifier.domain.types import TrainingSet, Version
 from lastlayer.classifier.domain.views import mean_over
 from lastlayer.classifier.evaluation.drift import sample_features, summarize
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
+from lastlayer.classifier.fitting.threads import one_thread
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore, NewVersion
 from lastlayer.classifier.training.jobs.counting import CountedTraining, count_training
@@ -316,14 +316,14 @@ def _pack_out_of_fold(trained: Trained, examples: TrainingSet) -> bytes | None:
     vectors = mean_over(examples.features, trained.head.taps[-1], trained.head.views)
     if not np.array_equal(predictions.rows, np.arange(len(vectors))):  # else a copy of them all would be for nothing
         vectors = vectors[predictions.rows]
-    with threadpool_limits(1):  # as in training: the service goes on answering meanwhile
+    with one_thread():  # as in training: the service goes on answering meanwhile
         return OutOfFold.of(validated, predictions.y, predictions.probabilities, vectors).to_bytes()
 
 
 def _sum_up(trained: Trained, features: Mapping[str, npt.NDArray[np.float32]]) -> bytes:
     """Return what is kept to tell drift, of the features [n, d] of training images, by tap and view."""
     head, predictions = trained.head, trained.out_of_fold
-    with threadpool_limits(1):
+    with one_thread():
         return summarize(
             head,
             {tap: mean_over(features, tap, head.views) for tap in head.taps},
