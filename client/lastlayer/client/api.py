@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 
 import grpc
 
-from lastlayer.client.data.images import ImageSource, name_of, read_image, wire_name
+from lastlayer.client.data.images import ImageSource, gather, name_of, read_image, wire_name
 from lastlayer.client.data.pixels import is_pixels
 from lastlayer.client.errors import AccessError, InvalidInputError, NotFoundError, ServerError, from_call
 from lastlayer.client.results import (
@@ -129,6 +129,7 @@ class Client:
         dataset: str = DEFAULT_MODEL,
         thumbnails: bool = True,
         views: Sequence[str] = (),
+        multi_label: bool = False,
         on_outcome: Callable[[ExampleOutcome], None] | None = None,
     ) -> AddedExamples:
         """Add labelled images to a dataset, which is created if need be. Images that are there already are not sent.
@@ -136,15 +137,16 @@ class Client:
         `thumbnails` is whether the server keeps small pictures of them, for reports. `views` are what of the images is
         featurized, so that training can choose: `crop` (the centre, which is all that a new dataset has where nothing
         is said), `whole`, and these mirrored, `crop-flipped` and `whole-flipped`. A dataset keeps those that it has;
-        for a further one its images are sent again. `on_outcome` hears of each example as it becomes known, not in
-        order.
+        for a further one its images are sent again. With `multi_label` the dataset's images may have several labels, or
+        none; a dataset that has examples with one label each stays as it is. `on_outcome` hears of each example as it
+        becomes known, not in order.
 
         May be repeated without harm. An image that fails is among the `failed` of the answer, and one that keeps the
         label that `relabel_examples` gave it among the `relabelled`. Raises `InvalidInputError` for an unknown view,
         and `ServerError`, also where the store is full or damaged, or the featurizer is away.
 
         `examples` is the path of a folder, table or archive, as `read_data` takes it, or pairs of an image and its
-        label.
+        label, or its labels.
 
         >>> added = client.add_examples("photos", dataset="pets")
         >>> added.added, added.present
@@ -152,7 +154,8 @@ class Client:
         """
         from lastlayer.client.data.labelled import to_examples
 
-        upload = self._upload(to_examples(examples), dataset, thumbnails=thumbnails, views=views)
+        known = to_examples(examples, multi_label=multi_label)
+        upload = self._upload(known, dataset, thumbnails=thumbnails, views=views, multi_label=multi_label)
         return _count(upload.outcomes(), on_outcome)
 
     def add_to_pool(
@@ -204,6 +207,7 @@ class Client:
         thumbnails: bool,
         views: Sequence[str],
         pool: bool = False,
+        multi_label: bool = False,
     ) -> "ExampleUpload":
         from lastlayer.client.transport.adding.examples import ExampleUpload
 
@@ -217,6 +221,7 @@ class Client:
             patience=Patience(self.server, self._timeout_s),
             views=views,
             pool=pool,
+            multi_label=multi_label,
         )
 
     def add_features(
@@ -325,9 +330,12 @@ class Client:
         *,
         model: str = DEFAULT_MODEL,
         version: int = 0,
+        multi_label: bool = False,
         on_example: Callable[[ExampleEvaluation], None] | None = None,
     ) -> Evaluation:
         """Compare predictions with true labels; `version` 0 is the model's default. Nothing is stored.
+
+        With `multi_label`, for a version that is, an image has all labels that the examples with it say together.
 
         `on_example` hears of each example. One that fails is among the `failed` of the answer. Raises `NotFoundError`
         where there is no such model or version, `InvalidInputError` where there are no examples, `DataError` where none
@@ -341,7 +349,9 @@ class Client:
         from lastlayer.client.data.labelled import to_examples
         from lastlayer.client.transport.evaluation import EvaluationRun
 
-        known = tuple(to_examples(examples))
+        known = tuple(to_examples(examples, multi_label=multi_label))
+        if multi_label:
+            known = gather(known)
         if not known:
             raise InvalidInputError("There are no examples to evaluate.")
         run = EvaluationRun(self._stub, known, model=model, version=version, on_example=on_example)
@@ -533,11 +543,13 @@ class Client:
         pages = self._pages(self._stub.ListExamples, request)
         return tuple(wire.read(StoredExample, entry) for page in pages for entry in page.examples)
 
-    def relabel_examples(self, dataset: str, examples: Iterable[ExampleKey], label: str) -> tuple[int, Dataset]:
+    def relabel_examples(
+        self, dataset: str, examples: Iterable[ExampleKey], label: str | Sequence[str]
+    ) -> tuple[int, Dataset]:
         """Give examples a label in place of all that they have; return how many changed, and the dataset.
 
-        Images of the dataset's pool become examples by it. The label holds: adding the images again does not bring
-        another one.
+        Images of the dataset's pool become examples by it. In a multi-label dataset several labels may be given, or
+        none. The label holds: adding the images again does not bring another one.
 
         An example is named by its id, or by the first 4 to 32 bytes of its image's sha256. All are changed or none.
         Raises `NotFoundError` where there is no such dataset, or an example is not in it, and `ServerError`.
@@ -546,7 +558,8 @@ class Client:
         >>> changed
         1
         """
-        request = classifier_pb2.RelabelExamplesRequest(dataset=dataset, examples=map(_selector, examples), label=label)
+        given = {"label": label} if isinstance(label, str) else {"labels": list(label)}
+        request = classifier_pb2.RelabelExamplesRequest(dataset=dataset, examples=map(_selector, examples), **given)
         answer = self._call(self._stub.RelabelExamples, request)
         return answer.changed_count, wire.read(Dataset, answer.dataset)
 
@@ -652,6 +665,7 @@ class Client:
         writer: ShardWriter | None = None
         backbone: types_pb2.Backbone | None = None
         rows = stale = 0
+        multi_label = False
         request = classifier_pb2.ListFeaturesRequest(dataset=dataset, page_size=_PAGE_SIZE)
         for page in self._pages(self._stub.ListFeatures, request):
             if not page.examples:
@@ -660,6 +674,7 @@ class Client:
                 backbone, writer = page.backbone, ShardWriter(os.fspath(folder))
             elif page.backbone.digest != backbone.digest:
                 raise ServerError("The dataset got another network meanwhile; export it again.", code="ABORTED")
+            multi_label = page.multi_label
             batch, precisions = read_page(page)
             writer.add(batch, precisions)
             rows += len(batch.rows)
@@ -668,7 +683,8 @@ class Client:
                 on_rows(len(batch.rows))
         if backbone is None or writer is None:
             raise InvalidInputError(f"The dataset `{dataset}` has no examples to export.")
-        shards = writer.finish(backbone.name, backbone.digest, {tap.name: tap.dimension for tap in backbone.taps})
+        dimensions = {tap.name: tap.dimension for tap in backbone.taps}
+        shards = writer.finish(backbone.name, backbone.digest, dimensions, multi_label=multi_label)
         return ExportedDataset(dataset, os.fspath(folder), rows, stale, shards)
 
     def review_examples(

@@ -39,6 +39,10 @@ class Prediction:
     """How far it is from the training images; 0 where the version does not reject by that."""
     unfamiliar: bool = False
     """Whether it is too far from them, so that it is rejected however probable its best class is."""
+    multi_label: bool = False
+    """Whether the version is multi-label: the scores are then independent, and `labels` are those predicted."""
+    labels: tuple[str, ...] = ()
+    """The labels that a multi-label version predicts, the most probable first; empty where the image has none."""
 
     @property
     def label(self) -> str:
@@ -84,6 +88,11 @@ def _html_row(prediction: Prediction) -> str:
     name = html.escape(prediction.image)
     if prediction.error is not None:
         return f'<tr><td>{name}</td><td colspan="2">{html.escape(prediction.error.message)}</td></tr>'
+    if prediction.multi_label:
+        found = [entry for entry in prediction.scores if entry.label in prediction.labels]
+        named = ", ".join(html.escape(label) for label in prediction.labels) or "none"
+        guess = f"unknown (best guess: {named})" if prediction.rejected else named
+        return f"<tr><td>{name}</td><td>{guess}</td><td>{', '.join(f'{entry.score:.4f}' for entry in found)}</td></tr>"
     label, score = html.escape(prediction.label), f"{prediction.score:.4f}"
     guess = f"unknown (best guess: {label})" if prediction.rejected else label
     return f"<tr><td>{name}</td><td>{guess}</td><td>{score}</td></tr>"
@@ -135,6 +144,8 @@ class ExampleOutcome:
     """Why it failed."""
     relabelled: bool = False
     """Whether a person had given the image another label than the one that was sent; `label` is that one, and stays."""
+    labels: tuple[str, ...] = ()
+    """All labels that the image has now, in a multi-label dataset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +274,60 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class PrecisionRecallPoint:
+    """What predicting a label from a threshold on brings."""
+
+    threshold: float
+    """A probability, from 0 to 1."""
+    precision: float
+    """The share of the images of which the label is predicted that has it."""
+    recall: float
+    """The share of the images that have the label of which it is predicted."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMetrics:
+    """How good predictions of one label were, where images may have several."""
+
+    label: str
+    example_count: int
+    """The images that have it."""
+    average_precision: float | None
+    """The mean of the precisions at each image that has it, the most probable first; None where it cannot be told."""
+    threshold: float
+    """The probability from which on it is predicted."""
+    precision: float
+    recall: float
+    f1: float
+    """The harmonic mean of `precision` and `recall`, at the threshold."""
+    log_loss: float
+    """The mean of -ln p(what is true of the image), in nats."""
+    curve: tuple[PrecisionRecallPoint, ...] = ()
+    """Precision and recall at other thresholds, by rising threshold."""
+
+
+@dataclass(frozen=True, slots=True)
+class MultiLabelMetrics:
+    """How good predictions were, where images may have several labels."""
+
+    example_count: int
+    log_loss: float
+    """The mean over images and labels of -ln p(what is true), in nats."""
+    labels: tuple[LabelMetrics, ...]
+    """One entry for each label of the model."""
+    micro_average_precision: float | None
+    """Of all decisions together; None, as the next three, where it cannot be told of any label."""
+    macro_average_precision: float | None
+    """The mean over the labels."""
+    micro_f1: float | None
+    macro_f1: float | None
+    exact_match: float
+    """The share of images of which every label was decided rightly."""
+    exact_match_interval: tuple[float, float] | None = None
+    """The 95 % confidence interval of `exact_match`; None for a cross-validation."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecipeEstimate:
     """What to expect of a recipe on new images, estimated by cross-validation."""
 
@@ -381,6 +446,18 @@ class ModelVersion:
     views: tuple[str, ...] = ("crop",)
     """The views of an image over which the vectors of each tap are averaged: `crop`, `whole`, `crop-flipped` or
     `whole-flipped`."""
+    multi_label: bool = False
+    """Whether it tells of each of the `classes` by itself whether an image has it."""
+    multi_label_cross_validation: MultiLabelMetrics | None = None
+    """What to expect of a multi-label version, which has no `cross_validation`; None where that is not known."""
+    label_thresholds: tuple[float, ...] = ()
+    """The probability from which on each label is predicted, of a multi-label version."""
+    label_temperatures: tuple[float, ...] = ()
+    """What each label's logit was divided by, of a multi-label version."""
+    label_min_precision: float = 0.0
+    """The precision that was asked of each label; 0 where thresholds are those of the best F1 score."""
+    label_max_distance: float = 0.0
+    """Images farther than this from the training images are unfamiliar to a multi-label version; 0 where none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,6 +493,10 @@ class Dataset:
     """How many images were featurized in each precision, such as `float32`; empty where it was not recorded."""
     views: tuple[str, ...] = ("crop",)
     """The views of its images that are featurized, between which training chooses."""
+    multi_label: bool = False
+    """Whether its images may have several labels, or none; an image counts for each of its labels in `classes`."""
+    without_label_count: int = 0
+    """The images of a multi-label dataset that have none of its labels."""
     pool_count: int = 0
     """The images in its pool: those without a label, which wait for one."""
     captured_count: int = 0
@@ -431,7 +512,7 @@ class StoredExample:
     sha256: bytes
     """The sha256 of its file, 32 bytes."""
     labels: tuple[str, ...]
-    """More than one is a conflict; none is an image of the pool."""
+    """More than one is a conflict, unless the dataset is multi-label; none is an image of the pool."""
     stale: bool
     """Whether its image must be added again, as another backbone featurized it."""
     thumbnail: bytes = b""
@@ -504,12 +585,21 @@ class ReviewedExample:
 
     example: StoredExample
     label: str
+    """Empty where a multi-label version finds that the image lacks the `suggested_label`."""
     label_probability: float
     """The out-of-fold probability of its label, from 0 to 1: by a head that was trained without it."""
     suggested_label: str
-    """The class that is more probable."""
+    """The class that is more probable; empty where a multi-label version finds that the image has not its `label`."""
     suggested_probability: float
     """The out-of-fold probability of that class, from 0 to 1."""
+
+    @property
+    def labels_put_right(self) -> tuple[str, ...]:
+        """The labels that the example has if what is suggested of it is right; an empty one stands for none."""
+        if self.label and self.suggested_label:
+            return (self.suggested_label,)
+        kept = [label for label in self.example.labels if label != self.label]  # of a multi-label version
+        return (*kept, *filter(None, [self.suggested_label])) or ("",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -602,7 +692,7 @@ class NextExamples:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A version's numbers: softmax(x * weights + biases)."""
+    """A version's numbers: softmax(x * weights + biases), or the logistic function of each where `multi_label`."""
 
     model: str
     version: int
@@ -623,6 +713,10 @@ class Head:
     """Whether the square root of each element is taken before all else; of what is below 0, it is 0."""
     views: tuple[str, ...] = ("crop",)
     """The views of an image whose vectors' mean a tap's vector is, before all else."""
+    multi_label: bool = False
+    """Whether each of the classes is a label that an image has or has not, by itself."""
+    label_thresholds: tuple[float, ...] = ()
+    """The probability from which on each label is predicted, where `multi_label`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -705,10 +799,16 @@ class ExampleEvaluation:
     error: ImageError | None
     """Why the image could not be predicted."""
     label_trimmed: bool = False
+    labels: tuple[str, ...] = ()
+    """Its labels, where the version is multi-label; `label` is then empty."""
+    predicted_labels: tuple[str, ...] = ()
+    """The labels that a multi-label version predicts, the most probable first."""
 
     @property
     def wrong(self) -> bool:
-        """Whether the model knows the label, and predicts another one."""
+        """Whether the model knows the label, and predicts another one; or other labels, where it knows them all."""
+        if not self.label:
+            return self.label_known and self.error is None and set(self.predicted_labels) != set(self.labels)
         return self.label_known and self.predicted is not None and self.predicted.label != self.label
 
 
@@ -728,6 +828,8 @@ class Evaluation:
     near_duplicates: tuple[NearDuplicate, ...] = ()
     """Images that are, or nearly are, training images, which flatters the metrics: the most similar ones."""
     near_duplicate_count: int = 0
+    multi_label_metrics: MultiLabelMetrics | None = None
+    """Those of a multi-label version, whose `metrics` are empty; None of others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ DRIFT_KIND_FEATURES: DriftKind
 DRIFT_KIND_STRENGTH: DriftKind
 
 class Dataset(_message.Message):
-    __slots__ = ("name", "example_count", "classes", "backbone", "backbone_digest", "create_time", "update_time", "conflict_count", "stale_count", "precisions", "views", "pool_count", "captured_count")
+    __slots__ = ("name", "example_count", "classes", "backbone", "backbone_digest", "create_time", "update_time", "conflict_count", "stale_count", "precisions", "views", "pool_count", "multi_label", "captured_count", "without_label_count")
     NAME_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -121,7 +121,9 @@ class Dataset(_message.Message):
     PRECISIONS_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
     POOL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MULTI_LABEL_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_LABEL_COUNT_FIELD_NUMBER: _ClassVar[int]
     name: str
     example_count: int
     classes: _containers.RepeatedCompositeFieldContainer[ClassCount]
@@ -134,8 +136,10 @@ class Dataset(_message.Message):
     precisions: _containers.RepeatedCompositeFieldContainer[PrecisionCount]
     views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
     pool_count: int
+    multi_label: bool
     captured_count: int
-    def __init__(self, name: _Optional[str] = ..., example_count: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., conflict_count: _Optional[int] = ..., stale_count: _Optional[int] = ..., precisions: _Optional[_Iterable[_Union[PrecisionCount, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., pool_count: _Optional[int] = ..., captured_count: _Optional[int] = ...) -> None: ...
+    without_label_count: int
+    def __init__(self, name: _Optional[str] = ..., example_count: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., conflict_count: _Optional[int] = ..., stale_count: _Optional[int] = ..., precisions: _Optional[_Iterable[_Union[PrecisionCount, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., pool_count: _Optional[int] = ..., multi_label: _Optional[bool] = ..., captured_count: _Optional[int] = ..., without_label_count: _Optional[int] = ...) -> None: ...
 
 class PrecisionCount(_message.Message):
     __slots__ = ("precision", "example_count")
@@ -170,7 +174,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., default_version: _Optional[int] = ..., version_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., classes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("model", "version", "dataset", "recipe", "taps", "l1", "l2", "classes", "example_count", "backbone", "backbone_digest", "cross_validation", "comparisons", "create_time", "training_duration", "notes", "class_weight", "calibration", "rejection", "rejection_curve", "trials", "libraries", "whitening", "preference", "square_root", "min_mean_cosine", "views")
+    __slots__ = ("model", "version", "dataset", "recipe", "taps", "l1", "l2", "classes", "example_count", "backbone", "backbone_digest", "cross_validation", "comparisons", "create_time", "training_duration", "notes", "class_weight", "calibration", "rejection", "rejection_curve", "trials", "libraries", "whitening", "preference", "square_root", "min_mean_cosine", "views", "multi_label", "multi_label_cross_validation", "label_thresholds", "label_temperatures", "label_min_precision", "label_max_distance")
     class LibrariesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -205,6 +209,12 @@ class ModelVersion(_message.Message):
     SQUARE_ROOT_FIELD_NUMBER: _ClassVar[int]
     MIN_MEAN_COSINE_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
+    MULTI_LABEL_FIELD_NUMBER: _ClassVar[int]
+    MULTI_LABEL_CROSS_VALIDATION_FIELD_NUMBER: _ClassVar[int]
+    LABEL_THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    LABEL_TEMPERATURES_FIELD_NUMBER: _ClassVar[int]
+    LABEL_MIN_PRECISION_FIELD_NUMBER: _ClassVar[int]
+    LABEL_MAX_DISTANCE_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     dataset: str
@@ -232,7 +242,13 @@ class ModelVersion(_message.Message):
     square_root: bool
     min_mean_cosine: float
     views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., taps: _Optional[_Iterable[str]] = ..., l1: _Optional[float] = ..., l2: _Optional[float] = ..., classes: _Optional[_Iterable[str]] = ..., example_count: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., cross_validation: _Optional[_Union[_types_pb2.Metrics, _Mapping]] = ..., comparisons: _Optional[_Iterable[_Union[RecipeEstimate, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., training_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., class_weight: _Optional[_Union[ClassWeight, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., rejection: _Optional[_Union[Rejection, _Mapping]] = ..., rejection_curve: _Optional[_Iterable[_Union[RejectionPoint, _Mapping]]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ..., libraries: _Optional[_Mapping[str, str]] = ..., whitening: _Optional[float] = ..., preference: _Optional[_Union[Preference, str]] = ..., square_root: _Optional[bool] = ..., min_mean_cosine: _Optional[float] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ...) -> None: ...
+    multi_label: bool
+    multi_label_cross_validation: _types_pb2.MultiLabelMetrics
+    label_thresholds: _containers.RepeatedScalarFieldContainer[float]
+    label_temperatures: _containers.RepeatedScalarFieldContainer[float]
+    label_min_precision: float
+    label_max_distance: float
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., taps: _Optional[_Iterable[str]] = ..., l1: _Optional[float] = ..., l2: _Optional[float] = ..., classes: _Optional[_Iterable[str]] = ..., example_count: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., cross_validation: _Optional[_Union[_types_pb2.Metrics, _Mapping]] = ..., comparisons: _Optional[_Iterable[_Union[RecipeEstimate, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., training_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., class_weight: _Optional[_Union[ClassWeight, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., rejection: _Optional[_Union[Rejection, _Mapping]] = ..., rejection_curve: _Optional[_Iterable[_Union[RejectionPoint, _Mapping]]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ..., libraries: _Optional[_Mapping[str, str]] = ..., whitening: _Optional[float] = ..., preference: _Optional[_Union[Preference, str]] = ..., square_root: _Optional[bool] = ..., min_mean_cosine: _Optional[float] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., multi_label: _Optional[bool] = ..., multi_label_cross_validation: _Optional[_Union[_types_pb2.MultiLabelMetrics, _Mapping]] = ..., label_thresholds: _Optional[_Iterable[float]] = ..., label_temperatures: _Optional[_Iterable[float]] = ..., label_min_precision: _Optional[float] = ..., label_max_distance: _Optional[float] = ...) -> None: ...
 
 class Calibration(_message.Message):
     __slots__ = ("temperature", "log_loss_before", "expected_calibration_error_before")
@@ -297,30 +313,34 @@ class RecipeEstimate(_message.Message):
     def __init__(self, recipe: _Optional[_Union[Recipe, str]] = ..., taps: _Optional[_Iterable[str]] = ..., cross_validation: _Optional[_Union[_types_pb2.Metrics, _Mapping]] = ...) -> None: ...
 
 class Example(_message.Message):
-    __slots__ = ("id", "label", "content", "content_sha256")
+    __slots__ = ("id", "label", "labels", "content", "content_sha256")
     ID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
     CONTENT_SHA256_FIELD_NUMBER: _ClassVar[int]
     id: str
     label: str
+    labels: _containers.RepeatedScalarFieldContainer[str]
     content: bytes
     content_sha256: bytes
-    def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., content: _Optional[bytes] = ..., content_sha256: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., content: _Optional[bytes] = ..., content_sha256: _Optional[bytes] = ...) -> None: ...
 
 class AddExamplesRequest(_message.Message):
-    __slots__ = ("dataset", "examples", "no_thumbnails", "views", "pool")
+    __slots__ = ("dataset", "examples", "no_thumbnails", "views", "pool", "multi_label")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     NO_THUMBNAILS_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
+    MULTI_LABEL_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     examples: _containers.RepeatedCompositeFieldContainer[Example]
     no_thumbnails: bool
     views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
     pool: bool
-    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., no_thumbnails: _Optional[bool] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., pool: _Optional[bool] = ...) -> None: ...
+    multi_label: bool
+    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., no_thumbnails: _Optional[bool] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., pool: _Optional[bool] = ..., multi_label: _Optional[bool] = ...) -> None: ...
 
 class AddExamplesResponse(_message.Message):
     __slots__ = ("outcomes",)
@@ -329,7 +349,7 @@ class AddExamplesResponse(_message.Message):
     def __init__(self, outcomes: _Optional[_Iterable[_Union[ExampleOutcome, _Mapping]]] = ...) -> None: ...
 
 class ExampleOutcome(_message.Message):
-    __slots__ = ("id", "content_sha256", "label", "label_trimmed", "added", "present", "content_needed", "conflict", "error")
+    __slots__ = ("id", "content_sha256", "label", "label_trimmed", "added", "present", "content_needed", "conflict", "error", "labels")
     class Added(_message.Message):
         __slots__ = ()
         def __init__(self) -> None: ...
@@ -355,6 +375,7 @@ class ExampleOutcome(_message.Message):
     CONTENT_NEEDED_FIELD_NUMBER: _ClassVar[int]
     CONFLICT_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     id: str
     content_sha256: bytes
     label: str
@@ -364,7 +385,8 @@ class ExampleOutcome(_message.Message):
     content_needed: ExampleOutcome.ContentNeeded
     conflict: ExampleOutcome.Conflict
     error: _status_pb2.Status
-    def __init__(self, id: _Optional[str] = ..., content_sha256: _Optional[bytes] = ..., label: _Optional[str] = ..., label_trimmed: _Optional[bool] = ..., added: _Optional[_Union[ExampleOutcome.Added, _Mapping]] = ..., present: _Optional[_Union[ExampleOutcome.Present, _Mapping]] = ..., content_needed: _Optional[_Union[ExampleOutcome.ContentNeeded, _Mapping]] = ..., conflict: _Optional[_Union[ExampleOutcome.Conflict, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., content_sha256: _Optional[bytes] = ..., label: _Optional[str] = ..., label_trimmed: _Optional[bool] = ..., added: _Optional[_Union[ExampleOutcome.Added, _Mapping]] = ..., present: _Optional[_Union[ExampleOutcome.Present, _Mapping]] = ..., content_needed: _Optional[_Union[ExampleOutcome.ContentNeeded, _Mapping]] = ..., conflict: _Optional[_Union[ExampleOutcome.Conflict, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TrainRequest(_message.Message):
     __slots__ = ("model", "dataset", "recipe", "request_id", "class_weight", "min_precision", "preference", "compare", "unfamiliar_share")
@@ -439,16 +461,20 @@ class ImagePrediction(_message.Message):
     def __init__(self, id: _Optional[str] = ..., prediction: _Optional[_Union[Prediction, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class Prediction(_message.Message):
-    __slots__ = ("scores", "rejected", "distance", "unfamiliar")
+    __slots__ = ("scores", "rejected", "distance", "unfamiliar", "multi_label", "labels")
     SCORES_FIELD_NUMBER: _ClassVar[int]
     REJECTED_FIELD_NUMBER: _ClassVar[int]
     DISTANCE_FIELD_NUMBER: _ClassVar[int]
     UNFAMILIAR_FIELD_NUMBER: _ClassVar[int]
+    MULTI_LABEL_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     scores: _containers.RepeatedCompositeFieldContainer[_types_pb2.LabelScore]
     rejected: bool
     distance: float
     unfamiliar: bool
-    def __init__(self, scores: _Optional[_Iterable[_Union[_types_pb2.LabelScore, _Mapping]]] = ..., rejected: _Optional[bool] = ..., distance: _Optional[float] = ..., unfamiliar: _Optional[bool] = ...) -> None: ...
+    multi_label: bool
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, scores: _Optional[_Iterable[_Union[_types_pb2.LabelScore, _Mapping]]] = ..., rejected: _Optional[bool] = ..., distance: _Optional[float] = ..., unfamiliar: _Optional[bool] = ..., multi_label: _Optional[bool] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PredictStreamRequest(_message.Message):
     __slots__ = ("request_id", "request")
@@ -493,23 +519,27 @@ class EvaluateProgress(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[ExampleEvaluation, _Mapping]]] = ...) -> None: ...
 
 class ExampleEvaluation(_message.Message):
-    __slots__ = ("id", "label", "label_trimmed", "label_known", "predicted", "error")
+    __slots__ = ("id", "label", "label_trimmed", "label_known", "predicted", "error", "labels", "predicted_labels")
     ID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     LABEL_TRIMMED_FIELD_NUMBER: _ClassVar[int]
     LABEL_KNOWN_FIELD_NUMBER: _ClassVar[int]
     PREDICTED_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_LABELS_FIELD_NUMBER: _ClassVar[int]
     id: str
     label: str
     label_trimmed: bool
     label_known: bool
     predicted: _types_pb2.LabelScore
     error: _status_pb2.Status
-    def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., label_trimmed: _Optional[bool] = ..., label_known: _Optional[bool] = ..., predicted: _Optional[_Union[_types_pb2.LabelScore, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    predicted_labels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., label_trimmed: _Optional[bool] = ..., label_known: _Optional[bool] = ..., predicted: _Optional[_Union[_types_pb2.LabelScore, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., predicted_labels: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Evaluation(_message.Message):
-    __slots__ = ("model", "version", "metrics", "failed_count", "unknown_labels", "near_duplicates", "near_duplicate_count")
+    __slots__ = ("model", "version", "metrics", "failed_count", "unknown_labels", "near_duplicates", "near_duplicate_count", "multi_label_metrics")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
@@ -517,6 +547,7 @@ class Evaluation(_message.Message):
     UNKNOWN_LABELS_FIELD_NUMBER: _ClassVar[int]
     NEAR_DUPLICATES_FIELD_NUMBER: _ClassVar[int]
     NEAR_DUPLICATE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MULTI_LABEL_METRICS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     metrics: _types_pb2.Metrics
@@ -524,7 +555,8 @@ class Evaluation(_message.Message):
     unknown_labels: _containers.RepeatedCompositeFieldContainer[ClassCount]
     near_duplicates: _containers.RepeatedCompositeFieldContainer[NearDuplicate]
     near_duplicate_count: int
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., metrics: _Optional[_Union[_types_pb2.Metrics, _Mapping]] = ..., failed_count: _Optional[int] = ..., unknown_labels: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., near_duplicates: _Optional[_Iterable[_Union[NearDuplicate, _Mapping]]] = ..., near_duplicate_count: _Optional[int] = ...) -> None: ...
+    multi_label_metrics: _types_pb2.MultiLabelMetrics
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., metrics: _Optional[_Union[_types_pb2.Metrics, _Mapping]] = ..., failed_count: _Optional[int] = ..., unknown_labels: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ..., near_duplicates: _Optional[_Iterable[_Union[NearDuplicate, _Mapping]]] = ..., near_duplicate_count: _Optional[int] = ..., multi_label_metrics: _Optional[_Union[_types_pb2.MultiLabelMetrics, _Mapping]] = ...) -> None: ...
 
 class NearDuplicate(_message.Message):
     __slots__ = ("id", "training_id", "training_label", "similarity")
@@ -641,18 +673,20 @@ class FeatureBlock(_message.Message):
     def __init__(self, tap: _Optional[str] = ..., values: _Optional[bytes] = ...) -> None: ...
 
 class AddFeaturesRequest(_message.Message):
-    __slots__ = ("dataset", "backbone_digest", "precision", "examples", "features")
+    __slots__ = ("dataset", "backbone_digest", "precision", "examples", "features", "multi_label")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     PRECISION_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
+    MULTI_LABEL_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     backbone_digest: str
     precision: str
     examples: _containers.RepeatedCompositeFieldContainer[Example]
     features: _containers.RepeatedCompositeFieldContainer[FeatureBlock]
-    def __init__(self, dataset: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., precision: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., features: _Optional[_Iterable[_Union[FeatureBlock, _Mapping]]] = ...) -> None: ...
+    multi_label: bool
+    def __init__(self, dataset: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., precision: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., features: _Optional[_Iterable[_Union[FeatureBlock, _Mapping]]] = ..., multi_label: _Optional[bool] = ...) -> None: ...
 
 class AddFeaturesResponse(_message.Message):
     __slots__ = ("outcomes",)
@@ -671,16 +705,18 @@ class ListFeaturesRequest(_message.Message):
     def __init__(self, dataset: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListFeaturesResponse(_message.Message):
-    __slots__ = ("backbone", "examples", "features", "next_page_token")
+    __slots__ = ("backbone", "examples", "features", "next_page_token", "multi_label")
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MULTI_LABEL_FIELD_NUMBER: _ClassVar[int]
     backbone: _types_pb2.Backbone
     examples: _containers.RepeatedCompositeFieldContainer[FeaturizedExample]
     features: _containers.RepeatedCompositeFieldContainer[FeatureBlock]
     next_page_token: str
-    def __init__(self, backbone: _Optional[_Union[_types_pb2.Backbone, _Mapping]] = ..., examples: _Optional[_Iterable[_Union[FeaturizedExample, _Mapping]]] = ..., features: _Optional[_Iterable[_Union[FeatureBlock, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    multi_label: bool
+    def __init__(self, backbone: _Optional[_Union[_types_pb2.Backbone, _Mapping]] = ..., examples: _Optional[_Iterable[_Union[FeaturizedExample, _Mapping]]] = ..., features: _Optional[_Iterable[_Union[FeatureBlock, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., multi_label: _Optional[bool] = ...) -> None: ...
 
 class FeaturizedExample(_message.Message):
     __slots__ = ("id", "content_sha256", "label", "precision", "stale")
@@ -727,16 +763,18 @@ class ImageEmbedding(_message.Message):
     def __init__(self, id: _Optional[str] = ..., vectors: _Optional[_Iterable[_Union[_types_pb2.FeatureVector, _Mapping]]] = ..., precision: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class RelabelExamplesRequest(_message.Message):
-    __slots__ = ("dataset", "examples", "label", "to_pool")
+    __slots__ = ("dataset", "examples", "label", "to_pool", "labels")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     TO_POOL_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     examples: _containers.RepeatedCompositeFieldContainer[ExampleSelector]
     label: str
     to_pool: bool
-    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[ExampleSelector, _Mapping]]] = ..., label: _Optional[str] = ..., to_pool: _Optional[bool] = ...) -> None: ...
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, dataset: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[ExampleSelector, _Mapping]]] = ..., label: _Optional[str] = ..., to_pool: _Optional[bool] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RelabelExamplesResponse(_message.Message):
     __slots__ = ("changed_count", "dataset")
@@ -927,7 +965,7 @@ class GetHeadRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
 
 class Head(_message.Message):
-    __slots__ = ("model", "version", "backbone", "backbone_digest", "taps", "unit_length", "classes", "weights", "biases", "square_root", "views")
+    __slots__ = ("model", "version", "backbone", "backbone_digest", "taps", "unit_length", "classes", "weights", "biases", "square_root", "views", "multi_label", "label_thresholds")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
@@ -939,6 +977,8 @@ class Head(_message.Message):
     BIASES_FIELD_NUMBER: _ClassVar[int]
     SQUARE_ROOT_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
+    MULTI_LABEL_FIELD_NUMBER: _ClassVar[int]
+    LABEL_THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     backbone: str
@@ -950,7 +990,9 @@ class Head(_message.Message):
     biases: bytes
     square_root: bool
     views: _containers.RepeatedScalarFieldContainer[_types_pb2.View]
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., taps: _Optional[_Iterable[_Union[HeadTap, _Mapping]]] = ..., unit_length: _Optional[bool] = ..., classes: _Optional[_Iterable[str]] = ..., weights: _Optional[bytes] = ..., biases: _Optional[bytes] = ..., square_root: _Optional[bool] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ...) -> None: ...
+    multi_label: bool
+    label_thresholds: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., backbone: _Optional[str] = ..., backbone_digest: _Optional[str] = ..., taps: _Optional[_Iterable[_Union[HeadTap, _Mapping]]] = ..., unit_length: _Optional[bool] = ..., classes: _Optional[_Iterable[str]] = ..., weights: _Optional[bytes] = ..., biases: _Optional[bytes] = ..., square_root: _Optional[bool] = ..., views: _Optional[_Iterable[_Union[_types_pb2.View, str]]] = ..., multi_label: _Optional[bool] = ..., label_thresholds: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class HeadTap(_message.Message):
     __slots__ = ("name", "dimension")

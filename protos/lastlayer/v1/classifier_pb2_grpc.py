@@ -308,10 +308,10 @@ class ClassifierServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RelabelExamples(self, request, context):
-        """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. An image of
-        the dataset's pool becomes an example by it, and with `to_pool` an example goes back there. The label holds:
-        AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where
-        an example is not in the dataset.
+        """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts; in a
+        multi-label dataset, other labels. An image of the dataset's pool becomes an example by it, and with `to_pool` an
+        example goes back there. The label holds: AddExamples does not add another one to them. All or none. Idempotent. Fails
+        with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -336,7 +336,8 @@ class ClassifierServicer:
     def NextExamples(self, request, context):
         """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
         diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
-        stored: the same call gives the same images until a label or an image comes. Idempotent.
+        stored: the same call gives the same images until a label or an image comes. Idempotent. Fails with INVALID_ARGUMENT
+        (INVALID_FIELD) for a multi-label dataset.
 
         Fails with RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) where too many such calls wait for their turn.
         """

@@ -106,10 +106,10 @@ class ClassifierStub:
     image alone. Nothing is stored. Idempotent. It waits for room behind predictions.
     """
     RelabelExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.RelabelExamplesRequest, _classifier_pb2.RelabelExamplesResponse]
-    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. An image of
-    the dataset's pool becomes an example by it, and with `to_pool` an example goes back there. The label holds:
-    AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where
-    an example is not in the dataset.
+    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts; in a
+    multi-label dataset, other labels. An image of the dataset's pool becomes an example by it, and with `to_pool` an
+    example goes back there. The label holds: AddExamples does not add another one to them. All or none. Idempotent. Fails
+    with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
     """
     RemoveExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.RemoveExamplesRequest, _classifier_pb2.RemoveExamplesResponse]
     """Removes examples from a dataset or its pool, with features that no other dataset refers to. All or none. Fails with
@@ -122,7 +122,8 @@ class ClassifierStub:
     NextExamples: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.NextExamplesRequest, _classifier_pb2.NextExamplesResponse]
     """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
     diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
-    stored: the same call gives the same images until a label or an image comes. Idempotent.
+    stored: the same call gives the same images until a label or an image comes. Idempotent. Fails with INVALID_ARGUMENT
+    (INVALID_FIELD) for a multi-label dataset.
 
     Fails with RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) where too many such calls wait for their turn.
     """
@@ -249,10 +250,10 @@ class ClassifierAsyncStub(ClassifierStub):
     image alone. Nothing is stored. Idempotent. It waits for room behind predictions.
     """
     RelabelExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.RelabelExamplesRequest, _classifier_pb2.RelabelExamplesResponse]  # type: ignore[assignment]
-    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. An image of
-    the dataset's pool becomes an example by it, and with `to_pool` an example goes back there. The label holds:
-    AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where
-    an example is not in the dataset.
+    """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts; in a
+    multi-label dataset, other labels. An image of the dataset's pool becomes an example by it, and with `to_pool` an
+    example goes back there. The label holds: AddExamples does not add another one to them. All or none. Idempotent. Fails
+    with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
     """
     RemoveExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.RemoveExamplesRequest, _classifier_pb2.RemoveExamplesResponse]  # type: ignore[assignment]
     """Removes examples from a dataset or its pool, with features that no other dataset refers to. All or none. Fails with
@@ -265,7 +266,8 @@ class ClassifierAsyncStub(ClassifierStub):
     NextExamples: _aio.UnaryUnaryMultiCallable[_classifier_pb2.NextExamplesRequest, _classifier_pb2.NextExamplesResponse]  # type: ignore[assignment]
     """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
     diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
-    stored: the same call gives the same images until a label or an image comes. Idempotent.
+    stored: the same call gives the same images until a label or an image comes. Idempotent. Fails with INVALID_ARGUMENT
+    (INVALID_FIELD) for a multi-label dataset.
 
     Fails with RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) where too many such calls wait for their turn.
     """
@@ -455,10 +457,10 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         request: _classifier_pb2.RelabelExamplesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_classifier_pb2.RelabelExamplesResponse, _abc.Awaitable[_classifier_pb2.RelabelExamplesResponse]]:
-        """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts. An image of
-        the dataset's pool becomes an example by it, and with `to_pool` an example goes back there. The label holds:
-        AddExamples does not add another one to them. All or none. Idempotent. Fails with NOT_FOUND (RESOURCE_NOT_FOUND) where
-        an example is not in the dataset.
+        """Gives examples of a dataset another label in place of all that they have, which also resolves conflicts; in a
+        multi-label dataset, other labels. An image of the dataset's pool becomes an example by it, and with `to_pool` an
+        example goes back there. The label holds: AddExamples does not add another one to them. All or none. Idempotent. Fails
+        with NOT_FOUND (RESOURCE_NOT_FOUND) where an example is not in the dataset.
         """
 
     @_abc_1.abstractmethod
@@ -489,7 +491,8 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_classifier_pb2.NextExamplesResponse, _abc.Awaitable[_classifier_pb2.NextExamplesResponse]]:
         """Says which images of a dataset's pool to label next: typical and diverse ones while labels are few, uncertain and
         diverse ones later, never two near duplicates; each with a guess where there are labels of two classes. Nothing is
-        stored: the same call gives the same images until a label or an image comes. Idempotent.
+        stored: the same call gives the same images until a label or an image comes. Idempotent. Fails with INVALID_ARGUMENT
+        (INVALID_FIELD) for a multi-label dataset.
 
         Fails with RESOURCE_EXHAUSTED (OVERLOADED, with RetryInfo) where too many such calls wait for their turn.
         """

@@ -234,6 +234,60 @@ class Metrics(_message.Message):
     interval_inflation: float
     def __init__(self, example_count: _Optional[int] = ..., log_loss: _Optional[float] = ..., log_loss_reduction: _Optional[float] = ..., micro_accuracy: _Optional[float] = ..., macro_accuracy: _Optional[float] = ..., classes: _Optional[_Iterable[_Union[ClassMetrics, _Mapping]]] = ..., confusion_matrix: _Optional[_Iterable[int]] = ..., micro_accuracy_interval: _Optional[_Union[Interval, _Mapping]] = ..., log_loss_interval: _Optional[_Union[Interval, _Mapping]] = ..., expected_calibration_error: _Optional[float] = ..., reliability: _Optional[_Iterable[_Union[ReliabilityBin, _Mapping]]] = ..., interval_inflation: _Optional[float] = ...) -> None: ...
 
+class MultiLabelMetrics(_message.Message):
+    __slots__ = ("example_count", "log_loss", "labels", "micro_average_precision", "macro_average_precision", "micro_f1", "macro_f1", "exact_match", "exact_match_interval")
+    EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LOG_LOSS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    MICRO_AVERAGE_PRECISION_FIELD_NUMBER: _ClassVar[int]
+    MACRO_AVERAGE_PRECISION_FIELD_NUMBER: _ClassVar[int]
+    MICRO_F1_FIELD_NUMBER: _ClassVar[int]
+    MACRO_F1_FIELD_NUMBER: _ClassVar[int]
+    EXACT_MATCH_FIELD_NUMBER: _ClassVar[int]
+    EXACT_MATCH_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    example_count: int
+    log_loss: float
+    labels: _containers.RepeatedCompositeFieldContainer[LabelMetrics]
+    micro_average_precision: float
+    macro_average_precision: float
+    micro_f1: float
+    macro_f1: float
+    exact_match: float
+    exact_match_interval: Interval
+    def __init__(self, example_count: _Optional[int] = ..., log_loss: _Optional[float] = ..., labels: _Optional[_Iterable[_Union[LabelMetrics, _Mapping]]] = ..., micro_average_precision: _Optional[float] = ..., macro_average_precision: _Optional[float] = ..., micro_f1: _Optional[float] = ..., macro_f1: _Optional[float] = ..., exact_match: _Optional[float] = ..., exact_match_interval: _Optional[_Union[Interval, _Mapping]] = ...) -> None: ...
+
+class LabelMetrics(_message.Message):
+    __slots__ = ("label", "example_count", "average_precision", "threshold", "precision", "recall", "f1", "log_loss", "curve")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    AVERAGE_PRECISION_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
+    F1_FIELD_NUMBER: _ClassVar[int]
+    LOG_LOSS_FIELD_NUMBER: _ClassVar[int]
+    CURVE_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    example_count: int
+    average_precision: float
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+    log_loss: float
+    curve: _containers.RepeatedCompositeFieldContainer[PrecisionRecallPoint]
+    def __init__(self, label: _Optional[str] = ..., example_count: _Optional[int] = ..., average_precision: _Optional[float] = ..., threshold: _Optional[float] = ..., precision: _Optional[float] = ..., recall: _Optional[float] = ..., f1: _Optional[float] = ..., log_loss: _Optional[float] = ..., curve: _Optional[_Iterable[_Union[PrecisionRecallPoint, _Mapping]]] = ...) -> None: ...
+
+class PrecisionRecallPoint(_message.Message):
+    __slots__ = ("threshold", "precision", "recall")
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
+    threshold: float
+    precision: float
+    recall: float
+    def __init__(self, threshold: _Optional[float] = ..., precision: _Optional[float] = ..., recall: _Optional[float] = ...) -> None: ...
+
 class Interval(_message.Message):
     __slots__ = ("lower", "upper")
     LOWER_FIELD_NUMBER: _ClassVar[int]

@@ -49,6 +49,10 @@ class PredictionView:
     scores: list[LabelScore]
     """The classes, the best first."""
     error: Failure | None
+    multi_label: bool
+    """Whether the version is multi-label: the scores are then independent of each other."""
+    labels: list[str]
+    """The labels that a multi-label version predicts, the most probable first."""
 
     @classmethod
     def of(cls, known: Prediction) -> Self:
@@ -63,6 +67,8 @@ class PredictionView:
             known.distance,
             list(known.scores),
             Failure.of(known.error) if known.error else None,
+            known.multi_label,
+            list(known.labels),
         )
 
 
@@ -132,6 +138,8 @@ class OutcomeView:
     relabelled: bool
     """Whether a person had given the image another label than the one that was sent; `label` is that one, and stays."""
     error: Failure | None
+    labels: list[str]
+    """All labels that the image has now, in a multi-label dataset."""
 
     @classmethod
     def of(cls, known: ExampleOutcome, sha256: str) -> Self:
@@ -144,6 +152,7 @@ class OutcomeView:
             list(known.conflicting_labels),
             known.relabelled,
             Failure.of(known.error) if known.error else None,
+            list(known.labels),
         )
 
 
@@ -154,7 +163,7 @@ class ExampleView:
     id: str
     sha256: str
     labels: list[str]
-    """More than one is a conflict; none is an image of the pool."""
+    """More than one is a conflict, unless the dataset is multi-label; none is an image of the pool."""
     stale: bool
     """Whether its image must be added again, as another backbone featurized it."""
     thumbnail: str
@@ -175,9 +184,11 @@ class ReviewedView:
 
     example: ExampleView
     label: str
+    """Empty where a multi-label version finds that the image lacks the `suggested_label`."""
     label_probability: float
     """The out-of-fold probability of its label, from 0 to 1: by a head that was trained without it."""
     suggested_label: str
+    """Empty where a multi-label version finds that the image has not its `label`."""
     suggested_probability: float
 
 

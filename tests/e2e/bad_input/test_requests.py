@@ -78,6 +78,7 @@ REQUESTS: Final = [
             ("RelabelExamples", lambda name: c.RelabelExamplesRequest(dataset=name), "dataset"),
             ("RemoveExamples", lambda name: c.RemoveExamplesRequest(dataset=name), "dataset"),
             ("GetHead", lambda name: c.GetHeadRequest(model=name), "model"),
+            ("GetDrift", lambda name: c.GetDriftRequest(model=name), "model"),
             ("GetDataset", lambda name: c.GetDatasetRequest(name=name), "name"),
             ("DeleteDataset", lambda name: c.DeleteDatasetRequest(name=name), "name"),
             ("GetModel", lambda name: c.GetModelRequest(name=name), "name"),
@@ -175,6 +176,26 @@ REQUESTS: Final = [
     Bad("ListDatasets", c.ListDatasetsRequest(page_token="x" * 100_000), INVALID, "page_token"),
     Bad("ListModels", c.ListModelsRequest(page_token="../.."), INVALID, "page_token"),
     Bad("ListModelVersions", c.ListModelVersionsRequest(model="default", page_token="!"), INVALID, "page_token"),
+    Bad(
+        "AddExamples",
+        c.AddExamplesRequest(dataset="default", multi_label=True, examples=[c.Example(label="x", content=SOUND)]),
+        INVALID,
+        "multi_label",
+    ),
+    *(
+        Bad(
+            "RelabelExamples",
+            c.RelabelExamplesRequest(dataset="default", examples=[c.ExampleSelector(id="x")], **fields),
+            INVALID,
+            field,
+        )
+        for field, fields in (
+            ("labels", {"labels": ["a", "b"]}),
+            ("labels", {"label": "a", "labels": ["b"]}),
+            ("labels", {"labels": [str(number) for number in range(10_000)]}),
+            ("labels[1]", {"labels": ["a", "two\nlines"]}),
+        )
+    ),
     Bad("RelabelExamples", c.RelabelExamplesRequest(dataset="default", label="x"), INVALID, "examples"),
     Bad(
         "RelabelExamples",
@@ -198,6 +219,8 @@ REQUESTS: Final = [
         "label",
     ),
     Bad("RemoveExamples", c.RemoveExamplesRequest(dataset="default"), INVALID, "examples"),
+    Bad("GetDrift", c.GetDriftRequest(model="missing"), NOT_FOUND),
+    Bad("GetDrift", c.GetDriftRequest(model="default", version=-1), INVALID, "version"),
     Bad("GetModelVersion", c.GetModelVersionRequest(model="default", version=-1), INVALID, "version"),
     Bad("DeleteModelVersion", c.DeleteModelVersionRequest(model="default", version=0), INVALID, "version"),
     Bad("SetDefaultVersion", c.SetDefaultVersionRequest(model="default", version=99), NOT_FOUND),

@@ -402,6 +402,7 @@ async def test_a_store_of_the_first_release_is_brought_up(settings: ClassifierSe
         connection.exec_driver_sql("DROP TABLE feature_precisions")
         connection.exec_driver_sql("ALTER TABLE backbones DROP COLUMN precision")
         connection.exec_driver_sql("ALTER TABLE datasets DROP COLUMN views")
+        connection.exec_driver_sql("ALTER TABLE datasets DROP COLUMN multi_label")
         connection.exec_driver_sql("DROP INDEX examples_by_arrival")
         connection.exec_driver_sql("ALTER TABLE examples DROP COLUMN relabelled")
         connection.exec_driver_sql("ALTER TABLE versions DROP COLUMN held_out")

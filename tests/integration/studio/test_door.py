@@ -44,9 +44,17 @@ def test_a_photo_is_predicted_as_curl_sends_it(studio: Door) -> None:
                 "distance": 0.0,
                 "scores": [{"label": "dog", "score": 0.75}, {"label": "cat", "score": 0.25}],
                 "error": None,
+                "multi_label": False,
+                "labels": [],
             }
         ],
     }
+
+
+def test_an_example_gets_either_a_label_or_labels(studio: Door) -> None:
+    for given in ({}, {"label": "a", "labels": ["b"]}):
+        answer = studio("POST", "/v1/datasets/default/examples:relabel", {"examples": ["0" * 64], **given})
+        check_problem(answer, 400, "INVALID_ARGUMENT", "INVALID_FIELD", "label")
 
 
 def test_images_come_in_three_forms(studio: Door) -> None:

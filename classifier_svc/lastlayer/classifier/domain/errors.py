@@ -1,12 +1,21 @@
 """What the classifier alone can fail with. `lastlayer.rpc.status` has the gRPC code of each reason."""
 
-from lastlayer.rpc.errors import LastlayerError
+from lastlayer.rpc.errors import InvalidFieldError, LastlayerError
 
 
 class DatasetNotTrainableError(LastlayerError):
     """The dataset cannot be trained on."""
 
     reason = "DATASET_NOT_TRAINABLE"
+
+
+def one_label_error(dataset: str) -> InvalidFieldError:
+    """Return what is said where several labels are to be added to a dataset with one label an image."""
+    return InvalidFieldError(
+        "multi_label",
+        f"The dataset `{dataset}` has one label for each image; images with several labels need a new dataset: give "
+        "another name.",
+    )
 
 
 class RecipeNotSupportedError(LastlayerError):

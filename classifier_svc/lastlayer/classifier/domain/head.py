@@ -1,4 +1,7 @@
-"""The head: a multinomial logistic regression on the vectors of one or several taps, and its bytes in the store."""
+"""The head: a multinomial logistic regression on the vectors of one or several taps, and its bytes in the store.
+
+Or, where images may have several labels, one logistic regression for each label.
+"""
 
 import hashlib
 import json
@@ -42,6 +45,12 @@ def softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return probabilities
 
 
+def sigmoid(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the probabilities of logits, float64 of any shape, each by itself; large logits do not overflow."""
+    probabilities: npt.NDArray[np.float64] = np.exp(-np.logaddexp(0, -logits))
+    return probabilities
+
+
 @dataclass(frozen=True)
 class _Header:
     """What the stored bytes say of the arrays that follow."""
@@ -58,6 +67,7 @@ class _Header:
     max_distance: float = 0.0
     min_mean_cosine: float = TOLERATED_MEAN_COSINE
     views: Sequence[str] = (View.CROP.label,)
+    label_thresholds: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,14 @@ class Head:
     """How far the features that it takes may be from those in float32: the least mean cosine at each of its taps."""
     views: tuple[View, ...] = CROP_ALONE
     """The views of an image whose vectors' mean it takes at each tap."""
+    label_thresholds: tuple[float, ...] | None = None
+    """Where images may have several labels: the probability from which on each is predicted, [c]. None where each image
+    is of one class."""
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether each of the `classes` is a label that an image has or has not, by itself."""
+        return self.label_thresholds is not None
 
     def prepare(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return a tap's vectors, float32 [n, d], as the weights take them."""
@@ -110,7 +128,9 @@ class Head:
     def score_with_logits(
         self, features: Features
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return what `score` does, and the logits, float64 [n, c], of which the probabilities are the softmax."""
+        """Return what `score` does, and the logits, float64 [n, c], of which the probabilities are the softmax, or the
+        logistic function where labels are independent.
+        """
         return self.score_stacked(self.stack(features))
 
     def stack(self, features: Features) -> npt.NDArray[np.float32]:
@@ -123,7 +143,7 @@ class Head:
         """Return what `score_with_logits` does, of what `stack` returned."""
         logits = (vectors @ self.weights).astype(np.float64) + self.biases
         distances = self.familiarity.distances(vectors) if self.familiarity else np.zeros(len(vectors))
-        return softmax(logits), distances, logits
+        return sigmoid(logits) if self.multi_label else softmax(logits), distances, logits
 
     def is_unfamiliar(self, distance: float) -> bool:
         """Return whether an image at a distance is too unlike the training images."""
@@ -133,9 +153,10 @@ class Head:
         """Return the head as bytes.
 
         A line that names the format, a line of JSON (`taps`, `unit_length`, `classes`, `dimension`, `l1`, `l2`,
-        `threshold`, `square_root`, `directions`, `max_distance`, `min_mean_cosine`, `views`), the weights [dimension,
-        classes] and the biases [classes] as float32, little-endian, row by row; where `directions` is not 0, the
-        directions [dimension, directions] and the mean [dimension] likewise; and the sha256 of all that.
+        `threshold`, `square_root`, `directions`, `max_distance`, `min_mean_cosine`, `views`, and `label_thresholds`
+        where labels are independent), the weights [dimension, classes] and the biases [classes] as float32,
+        little-endian, row by row; where `directions` is not 0, the directions [dimension, directions] and the mean
+        [dimension] likewise; and the sha256 of all that.
         """
         header = _Header(
             self.taps,
@@ -150,12 +171,14 @@ class Head:
             self.familiarity.max_distance if self.familiarity else 0.0,
             self.min_mean_cosine,
             [view.label for view in self.views],
+            self.label_thresholds,
         )
+        told = {key: value for key, value in asdict(header).items() if value is not None}
         arrays = self.weights.astype(_NUMBER).tobytes() + self.biases.astype(_NUMBER).tobytes()
         if self.familiarity:
             arrays += self.familiarity.directions.astype(_NUMBER).tobytes()
             arrays += self.familiarity.mean.astype(_NUMBER).tobytes()
-        content = _MAGIC + json.dumps(asdict(header)).encode() + b"\n" + arrays
+        content = _MAGIC + json.dumps(told).encode() + b"\n" + arrays
         return content + hashlib.sha256(content).digest()
 
     @classmethod
@@ -189,6 +212,7 @@ class Head:
             familiarity=_read_familiarity(header, values[own:]) if familiar else None,
             min_mean_cosine=header.min_mean_cosine,
             views=views,
+            label_thresholds=None if header.label_thresholds is None else tuple(header.label_thresholds),
         )
 
 

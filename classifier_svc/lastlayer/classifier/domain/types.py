@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lastlayer.classifier.domain.label_sets import drop_no_label
 from lastlayer.rpc.vectors import CROP_ALONE, View
 
 
@@ -55,7 +56,7 @@ class Dataset:
     backbone: Backbone | None
     """The one that featurized the newest example; None where there is none."""
     class_counts: Mapping[str, int]
-    """By label, in order of first appearance: the images with that label alone."""
+    """By label, in order of first appearance: the images with that label alone, or of a multi-label dataset with it."""
     conflict_count: int
     """The images with several labels."""
     create_time: datetime.datetime
@@ -67,6 +68,12 @@ class Dataset:
     empty where it was not recorded. From the most frequent one."""
     views: tuple[View, ...] = CROP_ALONE
     """Of which features are stored."""
+    example_count: int = 0
+    """The images that training uses."""
+    multi_label: bool = False
+    """Whether images may have several labels, or none."""
+    without_label_count: int = 0
+    """The images of a multi-label dataset that have none of its labels."""
     pool_count: int = 0
     """The images in its pool."""
     captured_count: int = 0
@@ -92,7 +99,8 @@ class StoredExample:
     """The name under which it was first added."""
     content_sha256: bytes
     labels: tuple[str, ...]
-    """In order of first appearance; more than one is a conflict, none is an image of the pool."""
+    """In order of first appearance; more than one is a conflict, unless the dataset is multi-label; none is an image of
+    the pool, or has none of the labels of a multi-label dataset."""
     stale: bool
     thumbnail: bytes = b""
     """Empty where it was not asked for, or not kept."""
@@ -120,6 +128,13 @@ class NewExample:
     """Whether that of another dataset is taken over where there is none."""
     precision: str = ""
     """In which its features were computed; empty where that is not known."""
+    other_labels: tuple[str, ...] = ()
+    """In a multi-label dataset, where `label` is the first one, or empty where the image has none."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All its labels."""
+        return drop_no_label((self.label, *self.other_labels))
 
 
 @dataclass(frozen=True)
@@ -132,6 +147,8 @@ class AddedExample:
     image of the pool."""
     relabelled: bool = False
     """Whether a person chose another label for the image than the new one; that label stays."""
+    multi_label: bool = False
+    """Whether the dataset is multi-label, where several labels are no conflict."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +197,8 @@ class FeaturePage:
     """By tap, of those that are not stale, in their order: float32 [n, d]."""
     more: bool
     """Whether labels come after these."""
+    multi_label: bool = False
+    """Whether the dataset is multi-label; the label of an image that has none is then empty."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +209,7 @@ class TrainingSet:
     contents: Sequence[bytes]
     """The sha256 of the images."""
     labels: Sequence[str]
+    """Of a multi-label dataset the first label of each image, empty where it has none: see `label_sets`."""
     features: Mapping[str, npt.NDArray[np.float32]]
     """By tap and view (see `rpc.vectors.place`), those that were asked for: float32 [n, d]."""
     lacking: Mapping[str, int] = field(default_factory=dict)
@@ -205,6 +225,8 @@ class TrainingSet:
     sample: ViewSample | None = None
     """By which it can be told what another view would bring; None where there is none, or where a person has chosen the
     dataset's views."""
+    label_sets: Sequence[tuple[str, ...]] | None = None
+    """All labels of each image of a multi-label dataset; None where each has one."""
 
     @property
     def count(self) -> int:
@@ -326,6 +348,7 @@ class Predicted(NamedTuple):
     hashes: bytes = b""
     """Perceptual hashes of the image; empty where they were not asked for, or it is too plain."""
     logits: npt.NDArray[np.float64] | None = None
-    """What the probabilities are the softmax of, float64 [c]; None where nobody computed them."""
+    """What the probabilities are the softmax, or the logistic function, of, float64 [c]; None where nobody computed
+    them."""
     signals: npt.NDArray[np.float32] | None = None
     """What is compared with the training images, float32 [s], see `domain.drift`; None where nothing is."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -16,6 +16,10 @@ from lastlayer.classifier.evaluation.likeness.near_duplicates import (
     find_near_duplicates,
 )
 from lastlayer.classifier.evaluation.metrics import Metrics
+from lastlayer.classifier.evaluation.multi_label.metrics import MultiLabelMetrics
+from lastlayer.classifier.evaluation.multi_label.out_of_fold import OutOfFoldLabels
+from lastlayer.classifier.evaluation.multi_label.tally import LabelTally
+from lastlayer.classifier.evaluation.multi_label.tally import select_trained_on as select_images_trained_on
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 from lastlayer.classifier.evaluation.tally import EvaluationTally, select_trained_on
 from lastlayer.rpc.errors import InvalidFieldError, LastlayerError
@@ -74,6 +78,8 @@ class LabelledImage:
     content: bytes
     error: LastlayerError | None = None
     """Why it cannot be evaluated on, found when it was read."""
+    labels: tuple[str, ...] = ()
+    """All its labels, for a multi-label version; `label` is then empty."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,10 @@ class Evaluated:
     classes: tuple[str, ...]
     """Those of the version."""
     outcome: Predicted | LastlayerError
+    labels: tuple[str, ...] = ()
+    """See `LabelledImage.labels`."""
+    label_thresholds: tuple[float, ...] | None = None
+    """Those of a multi-label version; None of others."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,8 @@ class EvaluationReport:
     near_duplicates: Sequence[NearDuplicate]
     """The most similar ones, at most `MOST_NAMED`."""
     near_duplicate_count: int
+    label_metrics: MultiLabelMetrics | None = None
+    """Those of a multi-label version, whose `metrics` are empty; None of others."""
 
 
 class Evaluation:
@@ -122,20 +134,34 @@ class Evaluation:
         self._deadline = deadline
         self._loading: asyncio.Task[tuple[ServedVersion, Head]] | None = None
         self._tally: EvaluationTally | None = None
-        self._trained_on: tuple[str, OutOfFold | None] | None = None
+        self._trained_on: tuple[str, bytes | None] | None = None
         self._near_duplicates: list[NearDuplicate] = []
         self._near_duplicate_count = 0
+
+    async def is_multi_label(self, model: str, number: int) -> bool:
+        """Return whether the version is multi-label; the first call of this or `predict` decides which that is.
+
+        Raises ResourceNotFoundError.
+        """
+        _, head = await self._load(model, number)
+        return head.multi_label
+
+    async def _load(self, model: str, number: int) -> tuple[ServedVersion, Head]:
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._predictor.version(model, number))
+        version, head = await self._loading
+        if self._tally is None:
+            thresholds = head.label_thresholds
+            self._tally = EvaluationTally(head.classes) if thresholds is None else LabelTally(head.classes, thresholds)
+        return version, head
 
     async def predict(self, model: str, number: int, images: Sequence[LabelledImage]) -> list[Evaluated]:
         """Return what a version makes of some images; the first call decides which version that is.
 
         Raises ResourceNotFoundError, and what `Predictor.predict` raises.
         """
-        if self._loading is None:
-            self._loading = asyncio.create_task(self._predictor.version(model, number))
-        version, head = await self._loading
-        if self._tally is None:
-            self._tally = EvaluationTally(head.classes)
+        version, head = await self._load(model, number)
+        tally = self._started()
         contents = [image.content for image in images if image.error is None]
         outcomes = await self._predictor.predict(
             version, head, contents, deadline=self._deadline, patient=True, hashes=True
@@ -143,7 +169,13 @@ class Evaluation:
         predicted = iter(outcomes)
         return [
             Evaluated(
-                image.name, image.label, self._tally.knows(image.label), head.classes, image.error or next(predicted)
+                image.name,
+                image.label,
+                tally.knows_all(image.labels) if isinstance(tally, LabelTally) else tally.knows(image.label),
+                head.classes,
+                image.error or next(predicted),
+                image.labels,
+                head.label_thresholds,
             )
             for image in images
         ]
@@ -152,7 +184,11 @@ class Evaluation:
         """Take what `predict` returned into the report."""
         tally = self._started()
         for image in evaluated:
-            tally.add(image.name, image.label, image.outcome if isinstance(image.outcome, Predicted) else None)
+            outcome = image.outcome if isinstance(image.outcome, Predicted) else None
+            if isinstance(tally, LabelTally):
+                tally.add_labels(image.name, image.labels, outcome)
+            else:
+                tally.add(image.name, image.label, outcome)
         if tally.has_block:
             await self._search(tally)
 
@@ -170,6 +206,7 @@ class Evaluation:
             unknown_labels=tally.unknown_labels,
             near_duplicates=self._near_duplicates,
             near_duplicate_count=self._near_duplicate_count,
+            label_metrics=await self._workers.run(tally.label_metrics) if isinstance(tally, LabelTally) else None,
         )
 
     def _started(self) -> EvaluationTally:
@@ -196,13 +233,20 @@ class Evaluation:
         version, head = self._loading.result()
         if self._trained_on is None:
             dataset = self._models.get_version(version.model, version.version).dataset
-            held_out = self._models.held_out(version.key)
-            self._trained_on = dataset, OutOfFold.from_bytes(held_out) if held_out is not None else None
-        dataset, results = self._trained_on
+            self._trained_on = dataset, self._models.held_out(version.key)
+        dataset, held_out = self._trained_on
         blocks = self._datasets.tap_blocks(dataset, version.backbone_digest, head.taps[-1], BLOCK, head.views)
         with contextlib.closing(blocks):
-            training = (select_trained_on(block, results, head.classes) for block in blocks)
-            return find_near_duplicates(evaluated, training, stopped.is_set)
+            return find_near_duplicates(evaluated, _trained_on(blocks, held_out, head), stopped.is_set)
+
+
+def _trained_on(blocks: Iterable[TapExamples], held_out: bytes | None, head: Head) -> Iterator[TapExamples]:
+    """Yield those of a dataset's examples that a version was trained on, by its out-of-fold results."""
+    if head.multi_label:
+        labels = OutOfFoldLabels.from_bytes(held_out) if held_out is not None else None
+        return (select_images_trained_on(block, labels) for block in blocks)
+    results = OutOfFold.from_bytes(held_out) if held_out is not None else None
+    return (select_trained_on(block, results, head.classes) for block in blocks)
 
 
 def _no_examples() -> InvalidFieldError:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from lastlayer.classifier.domain.label_sets import NO_LABEL
 from lastlayer.classifier.domain.labels import normalize_classes
 from lastlayer.classifier.domain.types import StoredExample, Version
+from lastlayer.classifier.evaluation.multi_label.out_of_fold import OutOfFoldLabels
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold, OutOfFoldExample
 
 _AT_ONCE: Final = 1000
@@ -39,10 +41,11 @@ class ReviewedExample:
 
     stored: StoredExample
     label: str
-    """The one that it was trained with, and still has."""
+    """The one that it was trained with, and still has; empty where a multi-label version finds that one is missing."""
     label_probability: float
     """Out of fold, as the next two."""
     suggested_label: str
+    """Empty where a multi-label version finds that it has not its `label`."""
     suggested_probability: float
 
 
@@ -73,6 +76,8 @@ class Review:
         stored = self._models.held_out(version.key)
         if stored is None:
             return Reviewed([], 0)
+        if OutOfFoldLabels.wrote(stored):
+            return self._review_labels(version, OutOfFoldLabels.from_bytes(stored), mistakes, limit, with_thumbnails)
         results = OutOfFold.from_bytes(stored)
         found = results.mistakes() if mistakes else results.suspicious()
         reviewed: list[ReviewedExample] = []
@@ -80,6 +85,34 @@ class Review:
         for start in range(0, len(found), _AT_ONCE):
             pictured = with_thumbnails and len(reviewed) < limit
             unchanged = self._unchanged(version, found[start : start + _AT_ONCE], pictured)
+            total += len(unchanged)
+            reviewed += unchanged[: limit - len(reviewed)]
+        return Reviewed(reviewed, total)
+
+    def _review_labels(
+        self, version: Version, results: OutOfFoldLabels, mistakes: bool, limit: int, with_thumbnails: bool
+    ) -> Reviewed:
+        """Return the labels of a multi-label version's images that are in doubt: one an entry, had or lacked."""
+        classes = normalize_classes(version.classes)
+        found = results.mistakes() if mistakes else results.suspicious()
+        reviewed: list[ReviewedExample] = []
+        total = 0
+        for start in range(0, len(found), _AT_ONCE):
+            some = found[start : start + _AT_ONCE]
+            pictured = with_thumbnails and len(reviewed) < limit
+            contents = list(dict.fromkeys(entry.content_sha256 for entry in some))
+            stored = self._examples.get(version.dataset, contents, with_thumbnails=pictured)
+            unchanged = [
+                ReviewedExample(
+                    stored=now,
+                    label=classes[entry.label] if entry.has_it else NO_LABEL,
+                    label_probability=entry.probability if entry.has_it else 1 - entry.probability,
+                    suggested_label=NO_LABEL if entry.has_it else classes[entry.label],
+                    suggested_probability=1 - entry.probability if entry.has_it else entry.probability,
+                )
+                for entry in some
+                if (now := stored.get(entry.content_sha256)) and (classes[entry.label] in now.labels) is entry.has_it
+            ]
             total += len(unchanged)
             reviewed += unchanged[: limit - len(reviewed)]
         return Reviewed(reviewed, total)

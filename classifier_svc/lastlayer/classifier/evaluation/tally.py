@@ -59,11 +59,15 @@ class EvaluationTally:
             self._predicted.append(best)
             self._y_probability.append(probabilities[y])
             self._predicted_probability.append(probabilities[best])
-            self._names.append(name)
-            self._vectors.append(predicted.vector)
-            self._hashes.append(predicted.hashes)
+            self._keep(name, predicted)
         else:
             self.unknown_labels[label] += 1
+
+    def _keep(self, name: str, predicted: Predicted) -> None:
+        """Keep what `take_block` returns of an image."""
+        self._names.append(name)
+        self._vectors.append(predicted.vector)
+        self._hashes.append(predicted.hashes)
 
     def take_block(self) -> EvaluatedBlock:
         """Return the images with known labels that were not taken yet, with their vectors at the deepest tap."""

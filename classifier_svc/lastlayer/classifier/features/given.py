@@ -1,13 +1,14 @@
 """Takes labelled examples that bring their features into a dataset, and says what became of each."""
 
 import asyncio
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from lastlayer.classifier.domain.errors import FeaturizerUnavailableError
+from lastlayer.classifier.domain.errors import FeaturizerUnavailableError, one_label_error
 from lastlayer.classifier.domain.types import Backbone, NewExample
 from lastlayer.classifier.features.client import FeaturizerClient
 from lastlayer.classifier.features.ingest import Offered, Outcome, outcome_of
@@ -46,6 +47,7 @@ class FeatureImport:
         self._deadline = deadline
         self._lock = asyncio.Lock()
         self._backbone: Backbone | None = None
+        self._multi_label: bool | None = None
 
     async def backbone(self, dataset: str, digest: str) -> Backbone:
         """Return the backbone whose features the stream brings.
@@ -84,11 +86,25 @@ class FeatureImport:
             )
         return stored
 
+    async def is_multi_label(self, dataset: str, *, wanted: bool) -> bool:
+        """Return whether the dataset is multi-label, which one without examples becomes where that is `wanted`.
+
+        The first call decides. Raises InvalidFieldError where it has examples with one label each.
+        """
+        async with self._lock:
+            if self._multi_label is None:
+                known = await self._reads.run(self._store.is_multi_label, dataset)
+                if wanted and known is False:
+                    raise one_label_error(dataset)
+                self._multi_label = wanted or bool(known)
+            return self._multi_label
+
     async def store(self, dataset: str, given: Given, backbone: Backbone) -> list[Outcome]:
         """Store examples; those that are not refused are on disk when this returns."""
         taken = [row for row, example in enumerate(given.offered) if example.error is None]
         new = [self._new(given, row) for row in taken]
-        added = await self._writes.run(self._store.add, dataset, backbone, new) if new else []
+        add = functools.partial(self._store.add, multi_label=bool(self._multi_label))
+        added = await self._writes.run(add, dataset, backbone, new) if new else []
         outcomes = dict(zip(taken, map(outcome_of, added), strict=True))
         return [outcomes.get(row) or Outcome(error=example.error) for row, example in enumerate(given.offered)]
 
@@ -102,4 +118,5 @@ class FeatureImport:
             label=example.label,
             vectors=None if vectors is None else {tap: rows[row] for tap, rows in vectors.items()},
             precision=given.precision if vectors is not None else "",
+            other_labels=example.other_labels,
         )

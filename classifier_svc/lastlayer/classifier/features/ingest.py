@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from lastlayer.classifier.domain.errors import ViewNotOfferedError
+from lastlayer.classifier.domain.errors import ViewNotOfferedError, one_label_error
 from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample, PoolSource
 from lastlayer.classifier.domain.views import SamplePlaces
 from lastlayer.classifier.features.client import Featurized, FeaturizerClient
@@ -25,12 +25,15 @@ class Offered:
 
     name: str
     label: str
-    """Checked and trimmed; empty for an image of the pool, and where `error` is set."""
+    """Checked and trimmed; empty for an image of the pool, where `error` is set, and for one of a multi-label dataset
+    that has none."""
     content: bytes
     """Empty where only the checksum was sent."""
     content_sha256: bytes
     error: LastlayerError | None = None
     """Why it cannot be taken, found when it was read."""
+    other_labels: tuple[str, ...] = ()
+    """Further ones, in a multi-label dataset."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,11 @@ class Outcome:
     is_new: bool = False
     content_needed: bool = False
     labels: tuple[str, ...] = ()
-    """All labels that the image has in the dataset, several being a conflict."""
+    """All labels that the image has in the dataset, several being a conflict unless it is multi-label."""
     relabelled: bool = False
     """Whether the image keeps a label that a person chose, in place of the one that was offered."""
+    multi_label: bool = False
+    """Whether the dataset is multi-label."""
     error: LastlayerError | None = None
 
 
@@ -70,6 +75,8 @@ class _Begun:
     """Those that its images are featurized in."""
     sample: SamplePlaces | None
     """Which of them are featurized as a whole, too; None where none is."""
+    multi_label: bool
+    """Whether the dataset is multi-label."""
 
 
 class Ingest:
@@ -95,6 +102,7 @@ class Ingest:
         self._into_pool = False
         self._source = PoolSource.ADDED
         self._views: tuple[View, ...] = ()
+        self._multi_label = False
         self._store = store
         self._featurizer = featurizer
         self._reads, self._writes = reads, writes
@@ -124,9 +132,11 @@ class Ingest:
         views: Sequence[View] = (),
         into_pool: bool = False,
         source: PoolSource = PoolSource.ADDED,
+        multi_label: bool = False,
     ) -> None:
         """Say which dataset takes the examples, whether small pictures of them are kept, which views it shall have,
-        whether they are for its pool, and how they come there; what the first call says holds for all of the stream.
+        whether they are for its pool, and how they come there, and whether it shall be multi-label where it has no
+        examples yet; what the first call says holds for all of the stream.
 
         Where there are no `views`, examples have those of the dataset; a sample of what nobody has said any for has the
         whole image, too.
@@ -134,7 +144,14 @@ class Ingest:
         if self._begun is None:
             self._dataset, self._thumbnails, self._views = dataset, thumbnails, tuple(sorted(set(views)))
             self._into_pool, self._source = into_pool, source
+            self._multi_label = multi_label
             self._begun = asyncio.create_task(self._begin())
+
+    async def is_multi_label(self) -> bool:
+        """Return whether the dataset is multi-label; raises InvalidFieldError where it shall be, and has examples with
+        one label each.
+        """
+        return (await self._find_begun()).multi_label
 
     async def prepare(self, offered: Sequence[Offered]) -> Prepared:
         """Featurize what is new among some examples.
@@ -168,7 +185,9 @@ class Ingest:
         taken = [example for example in prepared.offered if _refusal(example, prepared.features) is None]
         new = [self._new(example, prepared.features) for example in taken]
         begun = await self._find_begun()
-        add: Callable[..., list[AddedExample | None]] = self._store.add
+        add: Callable[..., list[AddedExample | None]] = functools.partial(
+            self._store.add, multi_label=begun.multi_label
+        )
         if self._into_pool:
             add = functools.partial(self._store.add_to_pool, source=self._source)
         added = await self._writes.run(
@@ -195,6 +214,7 @@ class Ingest:
             hashes=known.hashes if known else b"",
             takes_thumbnail=self._thumbnails,
             precision=known.precision if known else "",
+            other_labels=example.other_labels,
         )
 
     async def _find_begun(self) -> _Begun:
@@ -207,12 +227,16 @@ class Ingest:
         if backbone.former_digests:
             await self._writes.run(self._store.adopt, backbone)
         said, counts = await self._reads.run(self._store.find_views, self._dataset)
+        multi_label = await self._reads.run(self._store.is_multi_label, self._dataset)
+        if self._multi_label and multi_label is False:
+            raise one_label_error(self._dataset)
         views = tuple(sorted({*said, *self._views, *(CROP_ALONE if counts else ())})) or CROP_ALONE
         for view in views:
             if view not in backbone.views:
                 raise ViewNotOfferedError(view.label)
         sampled = not said and not self._views and View.WHOLE in backbone.views
-        return _Begun(backbone, views, SamplePlaces(counts) if sampled else None)
+        sample = SamplePlaces(counts) if sampled else None
+        return _Begun(backbone, views, sample, self._multi_label or bool(multi_label))
 
     async def _featurize(self, backbone: Backbone, contents: Mapping[bytes, bytes], views: Sequence[View]) -> _Features:
         outcomes = await self._featurizer.featurize(
@@ -238,4 +262,4 @@ def outcome_of(added: AddedExample | None) -> Outcome:
     """Return what became of an example that was not refused; None is one whose features must be sent."""
     if added is None:
         return Outcome(content_needed=True)
-    return Outcome(is_new=added.is_new, labels=added.labels, relabelled=added.relabelled)
+    return Outcome(is_new=added.is_new, labels=added.labels, relabelled=added.relabelled, multi_label=added.multi_label)

@@ -17,7 +17,7 @@ Optimization, 2nd edition, algorithm 7.4) with Armijo backtracking, in coordinat
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -105,14 +105,39 @@ def fit_logistic(
         l2_share = float(np.mean(l2) / sample_weight.sum(0).mean())
         coordinates = ScaledColumns(features, class_count, l2_share, callback)
     objective = _Objective(features, y, class_count, sample_weight, l2, coordinates, callback)
-    point = np.zeros(objective.shape, features.dtype)
+    return minimize(objective, coordinates, features.dtype, tolerance=tolerance, start=start)
+
+
+class Objective(Protocol):
+    """The objectives of p regressions, and their gradients, as functions of the coordinates of weights and biases."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """[r + 1, p, c], of what it is a function of."""
+        ...
+
+    def __call__(self, point: Array) -> tuple[Array, Array]:
+        """Return the objectives, float64 [p], and their gradients, [r + 1, p, c], at a point [r + 1, p, c]."""
+        ...
+
+
+def minimize(
+    objective: Objective,
+    coordinates: Coordinates,
+    precision: np.dtype[Any],
+    *,
+    tolerance: float,
+    start: Array | None = None,
+) -> Array:
+    """Return the weights at which the objectives of p regressions are least, [r + 1, p, c]; see `fit_logistic`."""
+    point = np.zeros(objective.shape, precision)
     if start is not None:
-        point = coordinates.to_point(start.astype(features.dtype, copy=False))
+        point = coordinates.to_point(start.astype(precision, copy=False))
     value, gradient = objective(point)
     history: deque[tuple[Array, Array, Array]] = deque(maxlen=_HISTORY)
     gamma = np.ones(len(value))
     stalled = np.zeros(len(value), bool)
-    noise = 8 * np.finfo(features.dtype).eps
+    noise = 8 * np.finfo(precision).eps
     for _ in range(_MAX_STEPS):
         active = ~stalled & (np.sqrt(_dot(gradient, gradient)) > tolerance)
         if not active.any():

@@ -43,7 +43,7 @@ class ActivationMap:
 
     @property
     def logit(self) -> float:
-        """The class's score before softmax."""
+        """The class's score before softmax, or the logistic function where labels are independent."""
         return float(self.contributions.sum() + self.bias)
 
 

@@ -89,4 +89,6 @@ def _outputs(
 
 def _is_rejected(predicted: Predicted, predictions: Predictions) -> bool:
     unfamiliar = predictions.head.is_unfamiliar(predicted.distance)
+    if predictions.head.multi_label:
+        return unfamiliar
     return unfamiliar or bool(predicted.probabilities.max() < predictions.threshold)

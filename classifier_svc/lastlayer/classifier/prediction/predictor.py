@@ -45,7 +45,8 @@ class PredictionRequest:
     """The model's default one where 0."""
     images: Sequence[bytes]
     threshold: float | None
-    """The least probability of the best class with which a prediction is not rejected; the head's where None."""
+    """The least probability of the best class with which a prediction is not rejected, or of a multi-label version with
+    which a label is predicted; the head's where None."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Predictions:
     """See `PredictionRequest.threshold`."""
     accepts_all: bool = False
     """Whether nothing is rejected, by the request's wish: not even what is unlike the training images."""
+    label_thresholds: Sequence[float] | None = None
+    """The probability from which on a multi-label version predicts each label; None of other versions."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,12 @@ class Predictor:
         watch.add([found.signals for found in outcomes if isinstance(found, Predicted) and found.signals is not None])
         self._capture.offer(version, request.images, outcomes)
         threshold = head.threshold if request.threshold is None else request.threshold
-        return Predictions(version, head, outcomes, threshold, accepts_all=request.threshold == 0)
+        thresholds = head.label_thresholds
+        if thresholds is not None and request.threshold is not None:
+            thresholds = (request.threshold,) * len(thresholds)
+        return Predictions(
+            version, head, outcomes, threshold, accepts_all=request.threshold == 0, label_thresholds=thresholds
+        )
 
     async def version(self, model: str, number: int) -> tuple[ServedVersion, Head]:
         """Return a version, the default where `number` is 0, with its head.

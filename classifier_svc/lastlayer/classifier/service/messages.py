@@ -37,18 +37,19 @@ def to_outcome(example: classifier_pb2.Example, offer: Offered, outcome: Outcome
     if outcome.error is not None:
         message.error.CopyFrom(to_status(outcome.error))
         return message
-    message.label = offer.label or next(iter(outcome.labels), "")
-    message.label_trimmed = example.label.strip() != example.label
+    message.label = offer.label or ("" if outcome.multi_label else next(iter(outcome.labels), ""))
+    message.label_trimmed = any(label.strip() != label for label in (example.label, *example.labels))
+    message.labels.extend(outcome.labels if outcome.multi_label else ())
     if outcome.content_needed:
         message.content_needed.SetInParent()
-    elif offer.label and len(outcome.labels) > 1:
+    elif offer.label and len(outcome.labels) > 1 and not outcome.multi_label:
         message.conflict.labels.extend(outcome.labels)
     elif outcome.is_new:
         message.added.SetInParent()
     else:
         message.present.relabelled = outcome.relabelled
         message.present.SetInParent()
-        if outcome.relabelled:
+        if outcome.relabelled and not outcome.multi_label:
             [message.label] = outcome.labels
     return message
 
@@ -58,14 +59,19 @@ def to_example_evaluation(example: classifier_pb2.Example, evaluated: Evaluated)
     message = classifier_pb2.ExampleEvaluation(
         id=evaluated.name,
         label=evaluated.label,
-        label_trimmed=example.label.strip() != example.label,
+        label_trimmed=any(label.strip() != label for label in (example.label, *example.labels)),
         label_known=evaluated.label_known,
+        labels=evaluated.labels,
     )
     if isinstance(evaluated.outcome, LastlayerError):
         message.error.CopyFrom(to_status(evaluated.outcome))
     else:
         probabilities = evaluated.outcome.probabilities
         best = int(probabilities.argmax())
+        if evaluated.label_thresholds is not None:
+            message.predicted_labels.extend(
+                predicted_labels(probabilities, evaluated.classes, evaluated.label_thresholds)
+            )
         message.predicted.CopyFrom(types_pb2.LabelScore(label=evaluated.classes[best], score=probabilities[best]))
     return message
 
@@ -86,7 +92,15 @@ def to_predict_response(
     reject_unlike = None if predictions.accepts_all else predictions.head
     response = classifier_pb2.PredictResponse(
         results=[
-            to_image_prediction(image.id, outcome, classes, request.top_k, predictions.threshold, reject_unlike)
+            to_image_prediction(
+                image.id,
+                outcome,
+                classes,
+                request.top_k,
+                predictions.threshold,
+                reject_unlike,
+                predictions.label_thresholds,
+            )
             for image, outcome in zip(request.images, predictions.outcomes, strict=True)
         ],
         model=predictions.version.model,
@@ -118,6 +132,7 @@ def to_image_prediction(
     top_k: int,
     threshold: float,
     reject_unlike: Head | None = None,
+    label_thresholds: Sequence[float] | None = None,
 ) -> classifier_pb2.ImagePrediction:
     """Return the prediction of an image, or why it has none.
 
@@ -127,7 +142,13 @@ def to_image_prediction(
         return classifier_pb2.ImagePrediction(id=image_id, error=to_status(outcome))
     unfamiliar = reject_unlike is not None and reject_unlike.is_unfamiliar(outcome.distance)
     prediction = to_prediction(
-        outcome.probabilities, classes, top_k, threshold, distance=outcome.distance, unfamiliar=unfamiliar
+        outcome.probabilities,
+        classes,
+        top_k,
+        threshold,
+        distance=outcome.distance,
+        unfamiliar=unfamiliar,
+        label_thresholds=label_thresholds,
     )
     return classifier_pb2.ImagePrediction(id=image_id, prediction=prediction)
 
@@ -140,14 +161,39 @@ def to_prediction(
     *,
     distance: float = 0.0,
     unfamiliar: bool = False,
+    label_thresholds: Sequence[float] | None = None,
 ) -> classifier_pb2.Prediction:
     """Return the classes of an image, best first, the first `top_k` or all where that is 0, from their probabilities,
     float64 [c]; rejected where the best one is less probable than `threshold`, or where the image is `unfamiliar`.
+
+    With `label_thresholds`, [c], those of a multi-label version, it has the labels that reach theirs, and is rejected
+    only where it is `unfamiliar`.
     """
     best = np.argsort(-probabilities, kind="stable")[: top_k or None]
     scores = [types_pb2.LabelScore(label=classes[index], score=probabilities[index]) for index in best]
+    if label_thresholds is not None:
+        labels = predicted_labels(probabilities, classes, label_thresholds)
+        further = [
+            index for index in np.argsort(-probabilities, kind="stable")[len(best) :] if classes[index] in labels
+        ]
+        return classifier_pb2.Prediction(
+            scores=[*scores, *(types_pb2.LabelScore(label=classes[row], score=probabilities[row]) for row in further)],
+            rejected=unfamiliar,
+            distance=distance,
+            unfamiliar=unfamiliar,
+            multi_label=True,
+            labels=labels,
+        )
     rejected = unfamiliar or bool(probabilities[best[0]] < threshold)
     return classifier_pb2.Prediction(scores=scores, rejected=rejected, distance=distance, unfamiliar=unfamiliar)
+
+
+def predicted_labels(
+    probabilities: npt.NDArray[np.float64], classes: Sequence[str], thresholds: Sequence[float]
+) -> list[str]:
+    """Return the labels whose probability, of float64 [c], is at least their threshold, the most probable first."""
+    order = np.argsort(-probabilities, kind="stable")
+    return [classes[index] for index in order if probabilities[index] >= thresholds[index]]
 
 
 def to_explanation(explanation: Explanation) -> classifier_pb2.Explanation:
@@ -172,6 +218,7 @@ def to_explanation(explanation: Explanation) -> classifier_pb2.Explanation:
             head.threshold,
             distance=explained.distance,
             unfamiliar=head.is_unfamiliar(explained.distance),
+            label_thresholds=head.label_thresholds,
         ),
     )
 
@@ -194,6 +241,8 @@ def to_head(exported: ExportedHead) -> classifier_pb2.Head:
         weights=pack(head.weights),
         biases=pack(head.biases),
         views=[view.wire for view in head.views],
+        multi_label=head.multi_label,
+        label_thresholds=head.label_thresholds,
     )
 
 
@@ -238,7 +287,7 @@ def to_dataset(record: Dataset) -> classifier_pb2.Dataset:
     """Return a dataset with its counts."""
     return classifier_pb2.Dataset(
         name=record.name,
-        example_count=sum(record.class_counts.values()),
+        example_count=record.example_count,
         classes=[
             classifier_pb2.ClassCount(label=label, example_count=count) for label, count in record.class_counts.items()
         ],
@@ -253,6 +302,8 @@ def to_dataset(record: Dataset) -> classifier_pb2.Dataset:
             for precision, count in record.precisions.items()
         ],
         views=[view.wire for view in record.views],
+        multi_label=record.multi_label,
+        without_label_count=record.without_label_count,
         pool_count=record.pool_count,
         captured_count=record.captured_count,
     )

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from lastlayer.classifier.domain.label_sets import NO_LABEL
 from lastlayer.classifier.domain.labels import normalize_label
 from lastlayer.classifier.evaluation.evaluation import LabelledImage
 from lastlayer.classifier.features.ingest import Offered, sha256
@@ -30,6 +31,9 @@ MAX_IMAGES: Final = 256
 _MAX_SELECTED: Final = 1000
 _MAX_NEXT: Final = 200
 _USUAL_NEXT: Final = 20
+
+_MAX_LABELS: Final = 100
+"""The most labels that an image may have in a multi-label dataset."""
 
 _RECIPES: Final = {
     classifier_pb2.RECIPE_UNSPECIFIED: Recipe.AUTO,
@@ -177,64 +181,111 @@ def read_threshold(message: classifier_pb2.PredictRequest) -> float | None:
     return message.threshold
 
 
-def read_offered(examples: Sequence[classifier_pb2.Example], *, labelled: bool = True) -> list[Offered]:
+def read_offered(
+    examples: Sequence[classifier_pb2.Example], *, labelled: bool = True, multi_label: bool = False
+) -> list[Offered]:
     """Return the examples of a message as they are offered to a dataset, or without a label to its pool; what is wrong
     with one is in its `error`.
 
     A checksum alone will do. Images are read whole for theirs, which takes a while: call it in a thread.
     """
     sources = ("content", "content_sha256")
-    return [_offer(index, example, sources, labelled=labelled) for index, example in enumerate(examples)]
+    return [
+        _offer(index, example, sources, labelled=labelled, multi_label=multi_label)
+        for index, example in enumerate(examples)
+    ]
 
 
-def read_checksums(examples: Sequence[classifier_pb2.Example]) -> list[Offered]:
+def read_checksums(examples: Sequence[classifier_pb2.Example], *, multi_label: bool = False) -> list[Offered]:
     """Return the examples of a message that has no images as they are offered to a dataset, as `read_offered` does."""
-    return [_offer(index, example, ("content_sha256",)) for index, example in enumerate(examples)]
+    sources = ("content_sha256",)
+    return [_offer(index, example, sources, multi_label=multi_label) for index, example in enumerate(examples)]
 
 
-def _offer(index: int, example: classifier_pb2.Example, sources: Sequence[str], *, labelled: bool = True) -> Offered:
+def _offer(
+    index: int,
+    example: classifier_pb2.Example,
+    sources: Sequence[str],
+    *,
+    labelled: bool = True,
+    multi_label: bool = False,
+) -> Offered:
     checksum = sha256(example.content) if example.content else example.content_sha256
     try:
-        label = _check_example(index, example, sources, labelled=labelled)
+        found = _check_example(index, example, sources, labelled=labelled, multi_label=multi_label)
+        label, *others = found or (NO_LABEL,)
         if len(checksum) != 32:
             raise InvalidFieldError(f"examples[{index}].content_sha256", f"A sha256 has 32 bytes, not {len(checksum)}.")
     except LastlayerError as error:
         return Offered("", "", b"", checksum if len(checksum) == 32 else b"", error)
-    return Offered(example.id, label, example.content, checksum)
+    return Offered(example.id, label, example.content, checksum, other_labels=tuple(others))
 
 
-def read_labelled(examples: Iterable[classifier_pb2.Example]) -> list[LabelledImage]:
+def read_labelled(examples: Iterable[classifier_pb2.Example], *, multi_label: bool = False) -> list[LabelledImage]:
     """Return the examples of a message as images to evaluate on; what is wrong with one is in its `error`."""
     images = []
     for index, example in enumerate(examples):
         problem: LastlayerError | None = None
         try:
-            _check_example(index, example, ("content",))
+            _check_example(index, example, ("content",), multi_label=multi_label)
         except LastlayerError as error:
             problem = error
-        images.append(LabelledImage(example.id, normalize_label(example.label), example.content, problem))
+        labels = tuple(dict.fromkeys(map(normalize_label, example.labels or filter(None, [example.label]))))
+        label = NO_LABEL if multi_label else normalize_label(example.label)
+        images.append(LabelledImage(example.id, label, example.content, problem, labels if multi_label else ()))
     return images
 
 
 def _check_example(
-    index: int, example: classifier_pb2.Example, sources: Sequence[str], *, labelled: bool = True
-) -> str:
-    """Return the label of an example that has one of some `sources`, or that it has none; raises InvalidFieldError or
+    index: int,
+    example: classifier_pb2.Example,
+    sources: Sequence[str],
+    *,
+    labelled: bool = True,
+    multi_label: bool = False,
+) -> tuple[str, ...]:
+    """Return the labels of an example that has one of some `sources`, or that it has none; raises InvalidFieldError or
     ImageEmptyError.
     """
     field = f"examples[{index}]"
     source = example.WhichOneof("source")
     check_id(f"{field}.id", example.id)
-    if not labelled and example.label:
+    if not labelled and (example.label or example.labels):
         raise InvalidFieldError(
             f"{field}.label", "Images of the pool have no label; leave it out, or add the image without `pool`."
         )
-    label = check_label(f"{field}.label", example.label) if labelled else ""
+    labels = check_labels(f"{field}.", example, multi_label=multi_label) if labelled else ()
     if source == "content" and not example.content:
         raise ImageEmptyError("The image has no bytes.")
     if source not in sources:
         raise InvalidFieldError(field, f"The example has no {' or '.join(f'`{name}`' for name in sources)}.")
-    return label
+    return labels
+
+
+def check_labels(
+    prefix: str, message: classifier_pb2.Example | classifier_pb2.RelabelExamplesRequest, *, multi_label: bool
+) -> tuple[str, ...]:
+    """Return the labels of a message that has `label` or `labels`, each once: any number if `multi_label`, else one.
+
+    `prefix` goes before the names of fields. Raises InvalidFieldError.
+    """
+    if not message.labels:
+        if multi_label and not message.label.strip():
+            return ()
+        return (check_label(f"{prefix}label", message.label),)
+    if not multi_label:
+        raise InvalidFieldError(
+            f"{prefix}labels",
+            "Labels are given as for a multi-label dataset or version, which this is not; give one, as `label`.",
+        )
+    if message.label:
+        raise InvalidFieldError(f"{prefix}labels", "Both `label` and `labels` are given; one of them is accepted.")
+    if len(message.labels) > _MAX_LABELS:
+        raise InvalidFieldError(
+            f"{prefix}labels", f"The image has {len(message.labels)} labels; up to {_MAX_LABELS} are accepted."
+        )
+    checked = (check_label(f"{prefix}labels[{index}]", label) for index, label in enumerate(message.labels))
+    return tuple(dict.fromkeys(checked))
 
 
 def read_filter(message: classifier_pb2.ListExamplesRequest) -> Filter:
@@ -259,13 +310,10 @@ def read_selectors(messages: Sequence[classifier_pb2.ExampleSelector], field: st
     return [read_selector(f"{field}[{index}]", message) for index, message in enumerate(messages)]
 
 
-def read_new_label(message: classifier_pb2.RelabelExamplesRequest) -> str:
-    """Return the label that examples get, empty where they go back into the pool; raises InvalidFieldError."""
-    if not message.to_pool:
-        return check_label("label", message.label)
-    if message.label:
+def check_no_label(message: classifier_pb2.RelabelExamplesRequest) -> None:
+    """Raise InvalidFieldError where examples that go back into the pool shall have a label."""
+    if message.label or message.labels:
         raise InvalidFieldError("label", "Examples that go back into the pool lose their labels; leave `label` out.")
-    return ""
 
 
 def read_next_count(requested: int) -> int:

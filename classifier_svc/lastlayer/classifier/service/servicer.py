@@ -82,7 +82,8 @@ class ClassifierServicer(DatasetMethods, FeatureMethods, LikenessMethods, PoolMe
         ) -> tuple[classifier_pb2.EvaluateRequest, list[Evaluated]]:
             name = model.read(request.model)
             requests.check_count("examples", len(request.examples), least=0)
-            images = requests.read_labelled(request.examples)
+            multi_label = await evaluation.is_multi_label(name, request.version)
+            images = requests.read_labelled(request.examples, multi_label=multi_label)
             return request, await evaluation.predict(name, request.version, images)
 
         async with answer_stream(request_iterator, predict, in_order=True) as answers:

@@ -19,13 +19,15 @@ from lastlayer.classifier.evaluation.calibration import Calibration
 from lastlayer.classifier.evaluation.evaluation import EvaluationReport
 from lastlayer.classifier.evaluation.intervals import Interval
 from lastlayer.classifier.evaluation.metrics import Metrics
+from lastlayer.classifier.evaluation.multi_label.metrics import MultiLabelMetrics
 from lastlayer.classifier.evaluation.rejection import Rejection
 from lastlayer.classifier.prediction.drift.monitor import DriftReport
 from lastlayer.classifier.service.messages import to_timestamp
 from lastlayer.classifier.service.stored_facts import read_facts
-from lastlayer.classifier.training.jobs import Progress
+from lastlayer.classifier.training.jobs import Progress, TrainingReport
+from lastlayer.classifier.training.multi_label.trainer import TrainedLabels
 from lastlayer.classifier.training.recipes import Preference, Recipe
-from lastlayer.classifier.training.report import TrainingReport
+from lastlayer.classifier.training.search import Trial
 from lastlayer.classifier.training.trainer import ClassWeight
 from lastlayer.v1 import classifier_pb2, types_pb2
 
@@ -82,11 +84,55 @@ def _read_description(description: bytes) -> classifier_pb2.ModelVersion:
         raise StoreCorruptError("What is stored of this version is damaged; train the model again.") from error
 
 
-def _describe(report: TrainingReport) -> classifier_pb2.ModelVersion:
-    trained = report.trained
+def _describe_labels(report: TrainingReport, trained: TrainedLabels) -> classifier_pb2.ModelVersion:
     head = trained.head
+    return classifier_pb2.ModelVersion(
+        recipe=classifier_pb2.RECIPE_AUTO,
+        taps=head.taps,
+        l2=head.l2,
+        classes=head.classes,
+        example_count=report.example_count,
+        training_duration=_duration(report),
+        notes=trained.notes,
+        class_weight=classifier_pb2.CLASS_WEIGHT_NONE,
+        trials=[_trial(trial) for trial in trained.trials],
+        libraries=report.libraries,
+        preference=classifier_pb2.PREFERENCE_QUALITY,
+        square_root=head.square_root,
+        min_mean_cosine=head.min_mean_cosine,
+        views=[view.wire for view in head.views],
+        multi_label=True,
+        multi_label_cross_validation=to_label_metrics(trained.cross_validation) if trained.cross_validation else None,
+        label_thresholds=head.label_thresholds,
+        label_temperatures=trained.temperatures,
+        label_min_precision=trained.min_precision,
+        label_max_distance=head.familiarity.max_distance if head.familiarity else 0.0,
+    )
+
+
+def _duration(report: TrainingReport) -> duration_pb2.Duration:
     duration = duration_pb2.Duration()
     duration.FromTimedelta(datetime.timedelta(seconds=report.training_seconds))
+    return duration
+
+
+def _trial(trial: Trial) -> classifier_pb2.Trial:
+    return classifier_pb2.Trial(
+        taps=trial.taps,
+        l2=trial.l2,
+        log_loss=trial.log_loss,
+        log_loss_standard_error=trial.log_loss_standard_error,
+        example_count=trial.example_count,
+        chosen=trial.chosen,
+        views=[view.wire for view in trial.views],
+    )
+
+
+def _describe(report: TrainingReport) -> classifier_pb2.ModelVersion:
+    trained = report.trained
+    if isinstance(trained, TrainedLabels):
+        return _describe_labels(report, trained)
+    head = trained.head
     return classifier_pb2.ModelVersion(
         recipe=_RECIPES[trained.recipe],
         taps=head.taps,
@@ -103,7 +149,7 @@ def _describe(report: TrainingReport) -> classifier_pb2.ModelVersion:
             )
             for estimate in trained.comparisons
         ],
-        training_duration=duration,
+        training_duration=_duration(report),
         notes=trained.notes,
         class_weight=_CLASS_WEIGHTS[trained.class_weight],
         calibration=_calibration(trained.calibration),
@@ -112,18 +158,7 @@ def _describe(report: TrainingReport) -> classifier_pb2.ModelVersion:
             classifier_pb2.RejectionPoint(threshold=point.threshold, precision=point.precision, coverage=point.coverage)
             for point in trained.rejection_curve
         ],
-        trials=[
-            classifier_pb2.Trial(
-                taps=trial.taps,
-                l2=trial.l2,
-                log_loss=trial.log_loss,
-                log_loss_standard_error=trial.log_loss_standard_error,
-                example_count=trial.example_count,
-                chosen=trial.chosen,
-                views=[view.wire for view in trial.views],
-            )
-            for trial in trained.trials
-        ],
+        trials=[_trial(trial) for trial in trained.trials],
         libraries=report.libraries,
         preference=_PREFERENCES[trained.preference],
         square_root=head.square_root,
@@ -213,6 +248,7 @@ def to_evaluation(report: EvaluationReport, *, names_examples: bool) -> classifi
             for near in report.near_duplicates
         ],
         near_duplicate_count=report.near_duplicate_count,
+        multi_label_metrics=to_label_metrics(report.label_metrics) if report.label_metrics else None,
     )
 
 
@@ -249,6 +285,39 @@ def to_metrics(values: Metrics) -> types_pb2.Metrics:
             )
             for entry in values.reliability
         ],
+    )
+
+
+def to_label_metrics(values: MultiLabelMetrics) -> types_pb2.MultiLabelMetrics:
+    """Return how good predictions of several labels are."""
+    return types_pb2.MultiLabelMetrics(
+        example_count=values.example_count,
+        log_loss=values.log_loss,
+        labels=[
+            types_pb2.LabelMetrics(
+                label=entry.label,
+                example_count=entry.example_count,
+                average_precision=entry.average_precision,
+                threshold=entry.threshold,
+                precision=entry.precision,
+                recall=entry.recall,
+                f1=entry.f1,
+                log_loss=entry.log_loss,
+                curve=[
+                    types_pb2.PrecisionRecallPoint(
+                        threshold=point.threshold, precision=point.precision, recall=point.recall
+                    )
+                    for point in entry.curve
+                ],
+            )
+            for entry in values.labels
+        ],
+        micro_average_precision=values.micro_average_precision,
+        macro_average_precision=values.macro_average_precision,
+        micro_f1=values.micro_f1,
+        macro_f1=values.macro_f1,
+        exact_match=values.exact_match,
+        exact_match_interval=_interval(values.exact_match_interval),
     )
 
 

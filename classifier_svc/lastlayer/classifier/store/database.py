@@ -129,6 +129,7 @@ class Database:
     def _migrate(self) -> None:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+        config.set_main_option("recursive_version_locations", "true")
         # In one transaction, which no other process can have at the same time: it waits, and finds all done.
         with self.writing() as connection:
             if self.dialect == "postgresql":

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from lastlayer.classifier.domain.arrays import Indices
-from lastlayer.classifier.domain.errors import DatasetNotTrainableError, StoreCorruptError
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError, StoreCorruptError, one_label_error
+from lastlayer.classifier.domain.label_sets import NO_LABEL, add_labels, drop_no_label
 from lastlayer.classifier.domain.types import (
     AddedExample,
     Backbone,
@@ -74,6 +75,17 @@ class DatasetStore:
             waiting = queries.count_pool(connection, row.id)
             return (), {**labels, **({"": waiting} if waiting else {})}
 
+    def is_multi_label(self, name: str) -> bool | None:
+        """Return whether a dataset is multi-label; None where there is none, or none with examples."""
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
+            if row is None:
+                return None
+            if row.multi_label:
+                return True
+            known = connection.scalars(sa.select(examples.c.id).where(examples.c.dataset_id == row.id).limit(1))
+            return False if known.first() is not None else None
+
     def find_backbones(self, dataset: str, digest: str) -> tuple[Backbone | None, Backbone | None]:
         """Return the backbone of a dataset, and the stored one with a digest; None for what there is not."""
         with self._database.reading() as connection:
@@ -101,19 +113,23 @@ class DatasetStore:
         views: Sequence[View] = CROP_ALONE,
         *,
         stated: Sequence[View] = (),
+        multi_label: bool = False,
     ) -> list[AddedExample | None]:
         """Store examples, all or none, and return what became of each; they are on disk when this returns.
 
         None stands for an example that is not stored, as it came without features and they are not stored (any more),
         or not of all `views`. The dataset gets those of the `stated` views that it has not. Images of its pool become
-        examples.
+        examples. A new one, or one without examples, is `multi_label`; raises InvalidFieldError where one with examples
+        is not.
         """
         with self._database.writing() as connection:
             now = datetime.datetime.now(datetime.UTC)
             backbone_id, found = self._add_images(connection, backbone, new, views)
             dataset_id = self._dataset_id(connection, dataset, now, stated)
+            many = self._is_multi_label(connection, dataset_id, wanted=multi_label)
             self._add_thumbnails(connection, dataset_id, new, found)
-            outcomes = self._add_examples(connection, dataset_id, new, found)
+            add = self._add_label_sets if many else self._add_examples
+            outcomes = add(connection, dataset_id, new, found)
             pool.take_out(connection, dataset_id, found)
             values = {
                 **({"backbone_id": backbone_id} if any(outcome is not None for outcome in outcomes) else {}),
@@ -246,6 +262,67 @@ class DatasetStore:
             connection.execute(sa.insert(examples), rows)
         return outcomes
 
+    @staticmethod
+    def _add_label_sets(
+        connection: Connection, dataset_id: int, new: Sequence[NewExample], featurized: Collection[bytes]
+    ) -> list[AddedExample | None]:
+        """Do as `_add_examples` in a multi-label dataset.
+
+        The labels of an image are what all examples with it say together, unless a person chose them.
+        """
+        stored: dict[bytes, tuple[str, ...]] = {}
+        relabelled = set()
+        for some in queries.split(sorted(featurized)):
+            query = (
+                sa.select(examples.c.content_sha256, examples.c.label, examples.c.relabelled)
+                .where(examples.c.dataset_id == dataset_id, examples.c.content_sha256.in_(some))
+                .order_by(queries.ARRIVAL)
+            )
+            for content, label, by_person in connection.execute(query):
+                stored[content] = (*stored.get(content, ()), label)
+                if by_person:
+                    relabelled.add(content)
+        before = dict(stored)
+        names: dict[bytes, str] = {}
+        outcomes: list[AddedExample | None] = []
+        for example in new:
+            content = example.content_sha256
+            if content not in featurized:
+                outcomes.append(None)
+                continue
+            had = stored.get(content, ())
+            grown = add_labels(had, example.labels)
+            held = content in relabelled and grown != had
+            if not held and grown != had:
+                stored[content] = grown
+                names.setdefault(content, example.name)
+            labels = drop_no_label(stored[content])
+            outcomes.append(AddedExample(grown != had and not held, labels, held, multi_label=True))
+        of_image = examples.c.dataset_id == dataset_id, examples.c.content_sha256.in_
+        for content in names:
+            if before.get(content) == (NO_LABEL,):  # it has one now
+                connection.execute(sa.delete(examples).where(of_image[0], of_image[1]([content])))
+        rows = [
+            {"dataset_id": dataset_id, "content_sha256": content, "label": label, "name": name}
+            for content, name in names.items()
+            for label in stored[content]
+            if label not in before.get(content, ())
+        ]
+        if rows:
+            connection.execute(sa.insert(examples), rows)
+        return outcomes
+
+    @staticmethod
+    def _is_multi_label(connection: Connection, dataset_id: int, *, wanted: bool) -> bool:
+        """Return whether a dataset is multi-label, which one without examples becomes where that is `wanted`."""
+        row = connection.execute(sa.select(datasets).where(datasets.c.id == dataset_id)).one()
+        if row.multi_label or not wanted:
+            return bool(row.multi_label)
+        if connection.scalars(sa.select(examples.c.id).where(examples.c.dataset_id == dataset_id).limit(1)).first():
+            raise one_label_error(row.name)
+        connection.execute(sa.update(datasets).where(datasets.c.id == dataset_id).values(multi_label=True))
+        return True
+
     def _backbone_id(self, connection: Connection, backbone: Backbone) -> int:
         taps = [[tap.name, tap.class_scores, tap.dimension] for tap in backbone.taps]
         self._database.insert_new(
@@ -301,7 +378,7 @@ class DatasetStore:
             page = labels[:limit]
             contents = [label.content_sha256 for label in page if not label.stale]
             vectors = {tap.name: feature_rows.read_tap(connection, dataset, tap, contents) for tap in backbone.taps}
-            return FeaturePage(backbone, page, vectors, more=len(labels) > limit)
+            return FeaturePage(backbone, page, vectors, more=len(labels) > limit, multi_label=bool(dataset.multi_label))
 
     def delete(self, name: str) -> None:
         """Delete a dataset, and the features that only it refers to; raises ResourceNotFoundError."""
@@ -328,9 +405,9 @@ class DatasetStore:
             read = next((known for known in backbone.taps if known.name == tap), None)
             if backbone.digest != digest or read is None:
                 return
-            labelled = connection.execute(queries.select_unambiguous(dataset.id)).all()
+            labelled = [*self._read_labels(connection, dataset)[0].items()]
             for start in range(0, len(labelled), size):
-                labels = {row.content_sha256: row.label for row in labelled[start : start + size]}
+                labels = dict(labelled[start : start + size])
                 asked = places([tap], views) if read.added_later or tuple(views) != CROP_ALONE else ()
                 known = queries.find_featurized(connection, digest, labels, asked)
                 contents = [content for content in labels if content in known]
@@ -368,8 +445,8 @@ class DatasetStore:
             if dataset.backbone_id is None:
                 raise DatasetNotTrainableError(f"The dataset `{name}` has no examples.")
             backbone = queries.find_backbone(connection, dataset.backbone_id)
-            labelled = connection.execute(queries.select_unambiguous(dataset.id)).all()
-            contents = [row.content_sha256 for row in labelled]
+            labels, label_sets = self._read_labels(connection, dataset)
+            contents = [*labels]
             if not contents:
                 conflicts = queries.describe(connection, dataset).conflict_count
                 if not conflicts:
@@ -389,7 +466,7 @@ class DatasetStore:
             complete = replace(backbone, taps=tuple(tap for tap in backbone.taps if tap.name not in lacking))
             names = needed(complete, len(contents))
             taps = [tap for tap in complete.taps if tap.name in names]
-            everything = LabelledImages(contents, [row.label for row in labelled])
+            everything = LabelledImages(contents, [*labels.values()])
             rows = sample(everything.labels, len(views) * sum(tap.dimension for tap in taps))
             read = everything
             if rows is not None:
@@ -400,7 +477,14 @@ class DatasetStore:
                 for tap in taps
             }
             found = TrainingSet(
-                backbone, read.contents, read.labels, arrays, lacking, views=views, lacking_views=lacking_views
+                backbone,
+                read.contents,
+                read.labels,
+                arrays,
+                lacking,
+                views=views,
+                lacking_views=lacking_views,
+                label_sets=label_sets,
             )
             if rows is not None:
                 return replace(found, everything=everything, rows=rows)
@@ -408,6 +492,18 @@ class DatasetStore:
                 others = feature_rows.read_sample(connection, dataset, complete, read.contents, read.labels)
                 found = replace(found, sample=others)
             return found
+
+    @staticmethod
+    def _read_labels(connection: Connection, dataset: Any) -> tuple[dict[bytes, str], Sequence[tuple[str, ...]] | None]:
+        """Return the label of each image that training uses, by sha256, in order of arrival.
+
+        Of a multi-label dataset that is the first label, and all labels of each image come second.
+        """
+        if not dataset.multi_label:
+            rows = connection.execute(queries.select_unambiguous(dataset.id)).all()
+            return {row.content_sha256: row.label for row in rows}, None
+        sets = queries.read_label_sets(connection, dataset.id)
+        return {content: labels[0] if labels else NO_LABEL for content, labels in sets.items()}, [*sets.values()]
 
     def iterate_features(
         self, name: str, tap: str, view: View, contents: Sequence[bytes], pulse: Callable[[], None] = lambda: None

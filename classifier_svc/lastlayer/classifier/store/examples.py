@@ -8,6 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from lastlayer.classifier.domain.label_sets import NO_LABEL, drop_no_label
 from lastlayer.classifier.domain.types import Dataset, StoredExample
 from lastlayer.classifier.store import pool, queries
 from lastlayer.classifier.store.database import Database
@@ -62,7 +63,7 @@ class ExampleStore:
                 )
                 images = images.where(examples.c.content_sha256.in_(labelled))
             if wanted.conflicts_only:
-                images = images.where(_has_another(earlier=False))
+                images = images.where(_has_another(earlier=False) if not owner.multi_label else sa.false())
             if wanted.stale_only:
                 images = images.where(~queries.is_fresh(owner.backbone_id))
             found = connection.execute(images).all()
@@ -106,36 +107,44 @@ class ExampleStore:
                 *pool.read(connection, owner, contents, with_thumbnails=with_thumbnails),
             ]
 
-    def relabel(self, dataset: str, selectors: Sequence[Selector], label: str) -> tuple[int, Dataset]:
-        """Give examples one label in place of all that they have, all or none; return how many changed, and the
+    def relabel(self, dataset: str, selectors: Sequence[Selector], labels: Sequence[str]) -> tuple[int, Dataset]:
+        """Give examples some labels in place of all that they have, all or none; return how many changed, and the
         dataset. Images of the pool become examples.
 
-        The label holds: no other one is added to them. An example stays where it is in the order of arrival. Raises
-        ResourceNotFoundError or InvalidFieldError.
+        One label, or in a multi-label dataset any number. The labels hold: no other one is added to them. An example
+        stays where it is in the order of arrival. Raises ResourceNotFoundError or InvalidFieldError.
         """
         with self._database.writing() as connection:
             owner = queries.find(connection, dataset, lock=True)
+            _check_labels(owner, labels)
+            label, *others = dict.fromkeys(labels) or (NO_LABEL,)
             contents = self._select(connection, owner, selectors)
             waiting = pool.take_out(connection, owner.id, contents)
             chosen = {"label": label, "relabelled": True}
             # In the order of the request, which is that in which classes appear.
             new = [
-                {"dataset_id": owner.id, "content_sha256": content, "name": waiting[content], **chosen}
+                {"dataset_id": owner.id, "content_sha256": content, "name": waiting[content], **chosen, "label": each}
                 for content in contents
                 if content in waiting
+                for each in (label, *others)
             ]
             if new:
                 connection.execute(sa.insert(examples), new)
-            changed = len(new)
+            changed = len(waiting)
             for content in contents:
                 if content in waiting:
                     continue
                 of_image = examples.c.dataset_id == owner.id, examples.c.content_sha256 == content
                 rows = connection.execute(sa.select(examples).where(*of_image).order_by(queries.ARRIVAL)).all()
-                if [row.label for row in rows] != [label]:
-                    connection.execute(sa.delete(examples).where(*of_image, examples.c.id != rows[0].id))
-                    changed += 1
+                if {row.label for row in rows} == {label, *others}:
+                    connection.execute(sa.update(examples).where(*of_image).values(relabelled=True))
+                    continue
+                changed += 1
+                connection.execute(sa.delete(examples).where(*of_image, examples.c.id != rows[0].id))
                 connection.execute(sa.update(examples).where(examples.c.id == rows[0].id).values(chosen))
+                same = {"dataset_id": owner.id, "content_sha256": content, "name": rows[0].name, "relabelled": True}
+                if others:
+                    connection.execute(sa.insert(examples), [{**same, "label": other} for other in others])
             return changed, self._touched(connection, owner, changed)
 
     def return_to_pool(self, dataset: str, selectors: Sequence[Selector]) -> tuple[int, Dataset]:
@@ -207,7 +216,7 @@ class ExampleStore:
                 key=labelled[0].id,
                 name=labelled[0].name,
                 content_sha256=content,
-                labels=tuple(row.label for row in labelled),
+                labels=drop_no_label(row.label for row in labelled),
                 stale=not labelled[0].fresh,
                 thumbnail=pictures.get(content, b""),
             )
@@ -254,6 +263,17 @@ class ExampleStore:
             now = datetime.datetime.now(datetime.UTC)
             connection.execute(sa.update(datasets).where(datasets.c.id == owner.id).values(update_time=now))
         return queries.describe(connection, queries.find(connection, owner.name))
+
+
+def _check_labels(owner: Any, labels: Sequence[str]) -> None:
+    """Raise InvalidFieldError where an image of a dataset cannot have these labels."""
+    if owner.multi_label or len(labels) == 1:
+        return
+    if not labels:
+        raise InvalidFieldError("label", "The label has 0 characters; 1 to 256 are accepted.")
+    raise InvalidFieldError(
+        "labels", f"The dataset `{owner.name}` has one label for each image; give one, not {len(labels)}."
+    )
 
 
 def _named(connection: Connection, owner: Any, names: Sequence[str]) -> dict[str, set[bytes]]:

@@ -10,12 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from lastlayer.classifier.domain.arrays import Indices
+from lastlayer.classifier.domain.label_sets import drop_no_label
 from lastlayer.classifier.domain.types import AddedExample, Candidates, NewExample, PoolSource, StoredExample
 from lastlayer.classifier.domain.views import places
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import examples, features, pool, thumbnails
 from lastlayer.classifier.store.vectors import feature_rows
+from lastlayer.rpc.errors import InvalidFieldError
 from lastlayer.rpc.vectors import place
 
 
@@ -61,6 +63,12 @@ class PoolStore:
         """
         with self._database.reading() as connection:
             owner = queries.find(connection, dataset)
+            if owner.multi_label:
+                raise InvalidFieldError(
+                    "dataset",
+                    f"The images of the dataset `{dataset}` may have several labels, and what to label next is told of "
+                    "classes alone.",
+                )
             pool_count = queries.count_pool(connection, owner.id)
             if owner.backbone_id is None:
                 return Candidates([], {}, [], {}, (), pool_count, pool_count)
@@ -133,7 +141,7 @@ def add(
         if is_new:
             waiting.add(content)
             rows.append(_row(dataset_id, content, example.name, source, now))
-        outcomes.append(AddedExample(is_new, labels.get(content, ())))
+        outcomes.append(AddedExample(is_new, drop_no_label(labels.get(content, ()))))
     if rows:
         connection.execute(sa.insert(pool), rows)
     return outcomes

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from lastlayer.classifier.domain.label_sets import NO_LABEL, drop_no_label
 from lastlayer.classifier.domain.types import Backbone, Dataset, PoolSource, Tap
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import (
@@ -74,6 +75,19 @@ def find_backbone(connection: Connection, key: int) -> Backbone:
 def read_views(row: Any) -> tuple[View, ...]:
     """Return the views of the row of a dataset."""
     return tuple(map(View.parse, row.views.split(","))) if row.views else CROP_ALONE
+
+
+def read_label_sets(connection: Connection, dataset_id: int) -> dict[bytes, tuple[str, ...]]:
+    """Return the labels of each image of a multi-label dataset, by sha256, images and labels in order of arrival."""
+    query = (
+        sa.select(examples.c.content_sha256, examples.c.label)
+        .where(examples.c.dataset_id == dataset_id)
+        .order_by(examples.c.id)
+    )
+    found: dict[bytes, list[str]] = {}
+    for content, label in connection.execute(query):
+        found.setdefault(bytes(content), []).append(label)
+    return {content: drop_no_label(labels) for content, labels in found.items()}
 
 
 def find_featurized(
@@ -146,6 +160,15 @@ def drop_all_images(connection: Connection, dataset_id: int) -> None:
         connection.execute(sa.delete(shared).where(*orphans))
 
 
+def select_trainable(dataset: Any) -> sa.Select[Any]:
+    """Return the images that training uses, `content_sha256`: those with exactly one label, or all of a multi-label
+    dataset. `dataset` is a row of the table of datasets.
+    """
+    if not dataset.multi_label:
+        return select_unambiguous(dataset.id)
+    return sa.select(examples.c.content_sha256).where(examples.c.dataset_id == dataset.id).distinct()
+
+
 def select_unambiguous(dataset_id: int) -> sa.Select[Any]:
     """Return the images with exactly one label, in order of arrival: `content_sha256`, `label` and `first`."""
     return (
@@ -163,27 +186,40 @@ def select_unambiguous(dataset_id: int) -> sa.Select[Any]:
 
 def describe(connection: Connection, row: Any) -> Dataset:
     """Return a dataset with its counts."""
-    single = select_unambiguous(row.id).subquery()
-    counts = connection.execute(
-        sa.select(single.c.label, sa.func.count()).group_by(single.c.label).order_by(sa.func.min(single.c.first))
-    ).all()
+    counts = _count_labels(connection, row)
     of_dataset = sa.select(sa.func.count(examples.c.content_sha256.distinct())).where(examples.c.dataset_id == row.id)
     images = connection.scalar(of_dataset) or 0
     stale = connection.scalar(of_dataset.where(~is_fresh(row.backbone_id))) if images else 0
-    class_counts = {row[0]: row[1] for row in counts}
+    without_label = counts.pop(NO_LABEL, 0) if row.multi_label else 0
     return Dataset(
         name=row.name,
         backbone=find_backbone(connection, row.backbone_id) if row.backbone_id is not None else None,
-        class_counts=class_counts,
-        conflict_count=images - sum(class_counts.values()),
+        class_counts=counts,
+        example_count=images if row.multi_label else sum(counts.values()),
+        conflict_count=0 if row.multi_label else images - sum(counts.values()),
         create_time=row.create_time,
         update_time=row.update_time,
         stale_count=stale or 0,
         precisions=_count_precisions(connection, row, images - (stale or 0)),
         views=read_views(row),
+        multi_label=bool(row.multi_label),
+        without_label_count=without_label,
         pool_count=count_pool(connection, row.id),
         captured_count=count_pool(connection, row.id, PoolSource.CAPTURED),
     )
+
+
+def _count_labels(connection: Connection, row: Any) -> dict[str, int]:
+    """Return how many of the images that training uses have each label, in order of first appearance."""
+    if row.multi_label:
+        labelled = sa.select(examples.c.label, examples.c.id.label("first")).where(examples.c.dataset_id == row.id)
+    else:
+        labelled = select_unambiguous(row.id)
+    single = labelled.subquery()
+    counts = connection.execute(
+        sa.select(single.c.label, sa.func.count()).group_by(single.c.label).order_by(sa.func.min(single.c.first))
+    )
+    return {entry[0]: entry[1] for entry in counts}
 
 
 def _count_precisions(connection: Connection, row: Any, featurized: int) -> dict[str, int]:

@@ -64,6 +64,7 @@ datasets = Table(
     Column("update_time", UtcDateTime, nullable=False),
     # The labels of the views of which features are stored, such as `crop,whole`; none where nobody has said: the crop.
     Column("views", Text),
+    Column("multi_label", Boolean),  # whether an image may have several labels, or none; none from before: it may not
 )
 
 examples = Table(
@@ -72,7 +73,7 @@ examples = Table(
     Column("id", _Key, primary_key=True),  # the order of arrival
     Column("dataset_id", _Key, ForeignKey("datasets.id", ondelete="CASCADE"), nullable=False),
     Column("content_sha256", LargeBinary(32), nullable=False, index=True),
-    Column("label", Text, nullable=False),
+    Column("label", Text, nullable=False),  # empty in a multi-label dataset where an image has none of its labels
     Column("name", Text, nullable=False),
     Column("relabelled", Boolean),  # whether a person chose the label, which then holds; none from before it was known
     UniqueConstraint("dataset_id", "content_sha256", "label"),

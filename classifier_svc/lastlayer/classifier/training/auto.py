@@ -12,7 +12,7 @@ from lastlayer.classifier.domain.familiarity import Familiarity
 from lastlayer.classifier.domain.head import square_root, unit_length
 from lastlayer.classifier.domain.views import candidate_views, mean_over
 from lastlayer.classifier.evaluation.calibration import LEAST_EXAMPLES, fit_temperature
-from lastlayer.classifier.evaluation.strangers import choose_max_distance, fit_subspace
+from lastlayer.classifier.evaluation.likeness.strangers import choose_max_distance, fit_subspace
 from lastlayer.classifier.fitting.discriminant import fit_discriminant
 from lastlayer.classifier.fitting.folds import assign_folds, choose_fold_count, stratified_sample, weigh_fitted
 from lastlayer.classifier.fitting.logistic import fit_single, iterate_logits
@@ -64,7 +64,7 @@ _LEAST_SPREAD: Final = 1e-9
 _NEAR: Final = 2.0
 """A penalty within this factor of a bound counts as at the bound."""
 
-_FAMILIAR_EXAMPLES: Final = 1000
+FAMILIAR_EXAMPLES: Final = 1000
 """The most examples by which it is told what is unlike them."""
 
 _MOST_UNSURE: Final = 1000.0
@@ -105,14 +105,16 @@ class AutoTrainer:
         few = len(y) <= NESTED_EXAMPLES and len(y) * class_count <= _NESTED_LOGITS
         self._nested = few and preference is Preference.SPEED
 
+    @property
+    def rooted(self) -> bool:
+        """Whether the features have roots: there are none of features that may be negative, as of no rectifier."""
+        return all(tap.values.min(initial=0) >= 0 for tap in self._taps)
+
     def search(self) -> "SearchedAuto":
         """Choose taps and penalty by cross-validated log-loss; overwrites features that are many."""
         self._progress.stage("preparing the features", 0, 0.05)
-        # Of features that may be negative, as they come out of no rectifier, there are no roots.
-        rooted = all(tap.values.min(initial=0) >= 0 for tap in self._taps)
-        candidates = [
-            candidate for views in self._choose_views() for candidate in self._build_candidates(rooted, views)
-        ]
+        rooted = self.rooted
+        candidates = [candidate for views in self._choose_views() for candidate in self.build_candidates(rooted, views)]
         search = Search(self._y, self._class_count, self._sample_weight, self._progress)
         self._progress.stage("choosing taps and regularisation", 0.05, 0.45)
         scans = search.scan_all(candidates, SEED, self._progress.tell)
@@ -141,7 +143,7 @@ class AutoTrainer:
         sample = AutoTrainer(taps, self._y[rows], self._class_count, weights, quiet, self._preference)
         return [sample.search().views]
 
-    def _build_candidates(self, rooted: bool, views: tuple[View, ...]) -> list[Candidate]:
+    def build_candidates(self, rooted: bool, views: tuple[View, ...]) -> list[Candidate]:
         """Return what to choose from of some views, from the cheapest to the dearest: what costs is the depth of the
         deepest tap.
 
@@ -312,22 +314,9 @@ class SearchedAuto:
 
         None where the examples are too few to tell. Of many a sample is looked at.
         """
-        rows = stratified_sample(self._y, _FAMILIAR_EXAMPLES, SEED) if len(self._y) > _FAMILIAR_EXAMPLES else _ALL
-        candidate, y = self._choice.candidate, self._y[rows]
-        features = np.concatenate([block for _, block in candidate.values(rows, np.float64).blocks(1)])
-        if not features.size:
-            return None
-        max_distance = choose_max_distance(features, assign_folds(y, choose_fold_count(y), SEED), share)
-        if max_distance is None:
-            return None
-        mean, directions = fit_subspace(features)
-        columns, _ = candidate.restore(
-            np.vstack([np.column_stack([directions, mean]), np.zeros(directions.shape[1] + 1)])
-        )
-        origin = np.concatenate([part.mean for part in candidate.parts])
-        return Familiarity(
-            columns[:, :-1].astype(np.float32), (origin + columns[:, -1]).astype(np.float32), max_distance
-        )
+        rows = stratified_sample(self._y, FAMILIAR_EXAMPLES, SEED) if len(self._y) > FAMILIAR_EXAMPLES else _ALL
+        y = self._y[rows]
+        return find_familiar(self._choice.candidate, rows, assign_folds(y, choose_fold_count(y), SEED), share)
 
     def _choose_without(self, assigned: Indices, folds: Indices) -> list[Choice]:
         """Return the choice for each fold that its examples have no part in."""
@@ -395,6 +384,22 @@ class SearchedAuto:
         values = self._choice.candidate.parts[0].values.astype(np.float64, copy=False)
         weights = weigh_fitted(self._y, fitted, np.ones(len(self._y), bool)) * self._sample_weight
         return fit_discriminant(values, self._y, self._class_count, weights)
+
+
+def find_familiar(candidate: Candidate, rows: Indices | slice, folds: Indices, share: float) -> Familiarity | None:
+    """Return what tells images that are unlike some of the examples, `rows`, whose folds are `folds`; None where they
+    are too few to tell. It rejects about a `share` of them while they are held out.
+    """
+    features = np.concatenate([block for _, block in candidate.values(rows, np.float64).blocks(1)])
+    if not features.size:
+        return None
+    max_distance = choose_max_distance(features, folds, share)
+    if max_distance is None:
+        return None
+    mean, directions = fit_subspace(features)
+    columns, _ = candidate.restore(np.vstack([np.column_stack([directions, mean]), np.zeros(directions.shape[1] + 1)]))
+    origin = np.concatenate([part.mean for part in candidate.parts])
+    return Familiarity(columns[:, :-1].astype(np.float32), (origin + columns[:, -1]).astype(np.float32), max_distance)
 
 
 def _spread(logits: Array) -> float:

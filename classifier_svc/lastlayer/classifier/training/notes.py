@@ -23,7 +23,7 @@ def describe_single_examples(labels: Sequence[str], classes: Sequence[str]) -> l
         return ["Each class has only one example: nothing can be validated, and how good the model is is not known."]
     if len(single) == 1:
         return [f"`{single[0]}` has only one example: it is trained on, but not in the cross-validated estimate."]
-    named = _join([f"`{label}`" for label in single])
+    named = join_names([f"`{label}`" for label in single])
     return [f"{named} have only one example each: they are trained on, but not in the cross-validated estimate."]
 
 
@@ -46,7 +46,7 @@ def describe_estimate(metrics: Metrics | None, count: int, *, least: int) -> lis
         missed = [entry for entry, times in pairs if entry.example_count and not times]
         notes = []
         if missed:
-            named = _join([f"`{entry.label}` ({entry.example_count} examples)" for entry in missed])
+            named = join_names([f"`{entry.label}` ({entry.example_count} examples)" for entry in missed])
             advice = "add examples, or train with `--class-weight balanced`"
             notes.append(f"Never predicted while held out: {named}; {advice}.")
         if _is_guessing(metrics):
@@ -83,6 +83,7 @@ def _is_guessing(metrics: Metrics) -> bool:
     )
 
 
-def _join(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
+    """Return names as a sentence has them, the first of many."""
     shown = ", ".join(names[:_NAMED])
     return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown

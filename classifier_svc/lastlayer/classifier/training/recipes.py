@@ -1,6 +1,7 @@
 """What a recipe is given, and what it gives back; and the recipe `tutorial`."""
 
 import enum
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -8,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lastlayer.classifier.domain.arrays import Array, Indices
+from lastlayer.classifier.domain.types import Backbone
 from lastlayer.classifier.fitting.elastic_net import fit_elastic_net
 from lastlayer.classifier.fitting.folds import assign_folds, choose_fold_count
 from lastlayer.classifier.training.progress import TrainingProgress
-from lastlayer.rpc.vectors import CROP_ALONE, View
+from lastlayer.rpc.vectors import CROP_ALONE, View, place
 
 SEED: Final = 20240229
 
@@ -49,6 +51,18 @@ class TapFeatures:
     """float32 [n, d]; a training may overwrite them where they are many (see `fitting.pca.is_overwritten`)."""
     view: View = View.CROP
     """What of the images they are features of."""
+
+
+def tap_features(
+    backbone: Backbone, features: Mapping[str, npt.NDArray[np.float32]], views: Sequence[View]
+) -> list[TapFeatures]:
+    """Return features, by tap and view (see `rpc.vectors.place`), as they are trained on: by view and depth."""
+    return [
+        TapFeatures(tap.name, tap.class_scores, features[key], view)
+        for view in views
+        for tap in backbone.taps
+        if (key := place(tap.name, view)) in features
+    ]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from lastlayer.client.commands.interface.options import (
     SOME_FAILED,
     data_argument,
     model_option,
+    multi_label_option,
     server_options,
     version_option,
 )
@@ -28,6 +29,7 @@ Example:
 @data_argument
 @model_option()
 @version_option
+@multi_label_option
 @click.option("--each", is_flag=True, help=f"Print a line for each image, even of more than {_SHOWN_IMAGES}.")
 @server_options
 def evaluate(
@@ -36,6 +38,7 @@ def evaluate(
     label: str,
     model: str | None,
     version: int | None,
+    multi_label: bool,
     each: bool,
     server: Server,
     as_json: bool,
@@ -48,13 +51,14 @@ def evaluate(
     from lastlayer.client.commands.interface.data import read_argument
     from lastlayer.client.commands.interface.models import choose, said
     from lastlayer.client.commands.interface.notices import tell_failures, tell_notes
+    from lastlayer.client.errors import InvalidInputError
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.progress import image_progress
     from lastlayer.client.output.results import console, print_evaluation
     from lastlayer.client.results import ExampleEvaluation
 
     name, number = said(None, model, version)
-    known = read_argument(data, images, label, held_out=True)
+    known = read_argument(data, images, label, held_out=True, multi_label=multi_label)
     all_shown = each or len(known.examples) <= _SHOWN_IMAGES
     told: list[ExampleEvaluation] = []
     with (
@@ -67,7 +71,13 @@ def evaluate(
             if all_shown or example.wrong:
                 told.append(example)
 
-        evaluation = client.evaluate(known.examples, model=choose(client, name), version=number, on_example=note)
+        evaluation = client.evaluate(
+            known.examples, model=choose(client, name), version=number, multi_label=multi_label, on_example=note
+        )
+    if evaluation.multi_label_metrics is not None and not multi_label:
+        raise InvalidInputError(
+            f"Images may have several labels for the model `{evaluation.model}`: evaluate it with --multi-label."
+        )
     trimmed = known.trimmed + evaluation.trimmed
     tell_notes(known, trimmed)
     tell_failures([(entry.image, entry.error) for entry in evaluation.failed])

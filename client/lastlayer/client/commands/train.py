@@ -13,6 +13,7 @@ from lastlayer.client.commands.interface.options import (
     WRONG_INPUT,
     data_options,
     model_option,
+    multi_label_option,
     server_options,
     thumbnails_option,
     views_option,
@@ -86,6 +87,7 @@ Example:
 @click.option(
     "--compare", is_flag=True, help="Estimate the other recipe as well; training then takes about twice as long."
 )
+@multi_label_option
 @views_option
 @thumbnails_option
 @server_options
@@ -101,6 +103,7 @@ def train(
     unfamiliar: float | None,
     prefer: str,
     compare: bool,
+    multi_label: bool,
     views: tuple[str, ...],
     no_thumbnails: bool,
     server: Server,
@@ -122,17 +125,20 @@ def train(
     for option, given in (
         ("--images", images is not None),
         ("--label", bool(label)),
+        ("--multi-label", multi_label),
         ("--views", bool(views)),
         ("--no-thumbnails", no_thumbnails),
     ):
         if data is None and given:
             raise click.UsageError(f"{option} goes with DATA.")
     model = model or DEFAULT_MODEL
-    known = read_argument(data, images, label) if data is not None else None
+    known = read_argument(data, images, label, multi_label=multi_label) if data is not None else None
     with server.client() as client:
         added = None
         if known is not None:
-            added = add_all(client, known, dataset or model, thumbnails=not no_thumbnails, views=views)
+            added = add_all(
+                client, known, dataset or model, thumbnails=not no_thumbnails, views=views, multi_label=multi_label
+            )
             if not added.added and not added.present:
                 tell("Error", "none of the images can be trained on; nothing was trained.")
                 return WRONG_INPUT
@@ -176,12 +182,21 @@ def added_json(known: "Data", added: "AddedExamples") -> dict[str, Any]:
     """Return what became of labelled images as an object of JSON."""
     from lastlayer.client.output.json_lines import result_json
 
-    relabelled = [{"image": entry.image, "label": entry.label} for entry in added.relabelled]
+    relabelled = [
+        {"image": entry.image, "label": entry.label, **({"labels": list(entry.labels)} if entry.labels else {})}
+        for entry in added.relabelled
+    ]
     return {**result_json(added), "trimmed_labels": known.trimmed + added.trimmed, "relabelled": relabelled}
 
 
 def add_all(
-    client: "Client", known: "Data", dataset: str, *, thumbnails: bool, views: "Sequence[str]"
+    client: "Client",
+    known: "Data",
+    dataset: str,
+    *,
+    thumbnails: bool,
+    views: "Sequence[str]",
+    multi_label: bool = False,
 ) -> "AddedExamples":
     """Add labelled images to a dataset, and tell what should be known of that."""
     from lastlayer.client.commands.interface.notices import tell_failures, tell_notes, tell_relabelled
@@ -189,7 +204,12 @@ def add_all(
 
     with image_progress("Adding", len(known.examples)) as tell_image:
         added = client.add_examples(
-            known.examples, dataset=dataset, thumbnails=thumbnails, views=views, on_outcome=tell_image
+            known.examples,
+            dataset=dataset,
+            thumbnails=thumbnails,
+            views=views,
+            multi_label=multi_label,
+            on_outcome=tell_image,
         )
     tell_notes(known, known.trimmed + added.trimmed)
     tell_relabelled(added.relabelled)

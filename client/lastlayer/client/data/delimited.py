@@ -14,6 +14,9 @@ _LABEL_WORDS = {"label", "labels", "class", "classes", "category", "tag", "tags"
 _START_BYTES: Final = 4096
 """How much of a file tells whether it is text."""
 
+_LABEL_SEPARATOR: Final = "|"
+"""What stands between the labels of an image in one cell, where images may have several."""
+
 Problem = tuple[int, str]
 """The number of a line, from 1, and a sentence that names it."""
 
@@ -58,6 +61,15 @@ def is_header(row: Row) -> bool:
         return False
     first, second = (_words(cell) for cell in row.cells[:2])
     return bool(first & _PATH_WORDS or second & _LABEL_WORDS)
+
+
+def split_labels(cell: str) -> tuple[str, ...]:
+    """Return the labels of a cell, each once, without white space around them; none where it is empty.
+
+    >>> split_labels("red | round"), split_labels("")
+    (('red', 'round'), ())
+    """
+    return tuple(dict.fromkeys(label for part in cell.split(_LABEL_SEPARATOR) if (label := part.strip())))
 
 
 def _words(cell: str) -> set[str]:

@@ -1,10 +1,11 @@
 """Images as users name them, and the bytes that are sent: read late, once, and never more than a message may hold."""
 
 import errno
+import hashlib
 import os
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, TypeAlias, cast, runtime_checkable
 
@@ -43,6 +44,8 @@ class LabelledImage:
     """Where the pair was read, such as `tags.tsv, line 3`; for messages."""
     sha256: bytes = b""
     """The sha256 of its file where that is known, 32 bytes: then the image is read only if the server lacks it."""
+    labels: tuple[str, ...] | None = None
+    """All its labels where images may have several, or none; `label` is then empty. None where each has one label."""
 
 
 def name_of(source: ImageSource, index: int) -> str:
@@ -137,3 +140,31 @@ def _unreadable(path: Path, error: OSError | ValueError, origin: str) -> ImageEr
 
 def _at(origin: str, text: str) -> str:
     return f"{origin}: {text}" if origin else text
+
+
+def gather(examples: Iterable[LabelledImage]) -> tuple[LabelledImage, ...]:
+    """Return each image once, known by its content, with all labels that it has among some examples.
+
+    Each is read once, for its sha256. An image that cannot be read stays by itself: it fails when it is sent.
+    """
+    found: dict[object, LabelledImage] = {}
+    for number, example in enumerate(examples):
+        sha256 = example.sha256 or _hash(example)
+        key = sha256 or number
+        labels = example.labels if example.labels is not None else (example.label,)
+        if key in found:
+            labels = tuple(dict.fromkeys([*(found[key].labels or ()), *labels]))
+            found[key] = replace(found[key], labels=labels)
+        else:
+            found[key] = replace(example, label="", labels=labels, sha256=sha256)
+    return tuple(found.values())
+
+
+def _hash(example: LabelledImage) -> bytes:
+    digest = hashlib.sha256()
+    try:
+        for chunk in read_chunks(example.image, origin=example.origin):
+            digest.update(chunk)
+    except ImageError:
+        return b""
+    return digest.digest()

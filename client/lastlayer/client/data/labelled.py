@@ -6,17 +6,17 @@ And images without labels: a folder or zip of them, or one by one.
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from lastlayer.client.data.delimited import Row, is_header, read_rows
+from lastlayer.client.data.delimited import Row, is_header, read_rows, split_labels
 from lastlayer.client.data.folders import find_all_images, find_images, is_image_name
-from lastlayer.client.data.images import ImageSource, LabelledImage, Openable, web_address
+from lastlayer.client.data.images import ImageSource, LabelledImage, Openable, gather, web_address
 from lastlayer.client.data.imports.archives import read_archive, read_images
 from lastlayer.client.data.imports.custom_vision import read_tags
-from lastlayer.client.data.imports.exported import Exported
+from lastlayer.client.data.imports.exported import NO_TAG, Exported
 from lastlayer.client.data.imports.members import is_archive
 from lastlayer.client.data.layout import layout_problem, splits_problem
 from lastlayer.client.data.pixels import is_pixels
@@ -40,7 +40,9 @@ class Data:
     """One sentence each, such as how many files are no images."""
 
 
-def read_data(source: str | os.PathLike[str], images: Path | None = None, *, label: str = "") -> Data:
+def read_data(
+    source: str | os.PathLike[str], images: Path | None = None, *, label: str = "", multi_label: bool = False
+) -> Data:
     """Return the labelled images of a table, folder or export; raises `DataError` with everything that is wrong in it.
 
     A zip archive has a folder for each class, or is a project of Teachable Machine (`project.tm`); its images are read
@@ -48,18 +50,29 @@ def read_data(source: str | os.PathLike[str], images: Path | None = None, *, lab
     table, and the images of a JSON file, are in `images`, or in the file's own folder. With a `label` the source is a
     folder or zip archive of images, or an image, that all have this label.
 
+    With `multi_label` an image may have several labels, or none: in a table by `|` between them, several lines or an
+    empty cell; in a folder by being in several sub-folders, or in none; in a JSON file by its tags. All images are
+    read once, to know which are the same.
+
     >>> [example.label for example in read_data("photos").examples]
     ['cat', 'cat', 'dog', 'dog']
     """
+    if multi_label:
+        found = _read(source, images, label=label, multi_label=True)
+        return replace(found, examples=gather(found.examples))
+    return _read(source, images, label=label, multi_label=False)
+
+
+def _read(source: str | os.PathLike[str], images: Path | None, *, label: str, multi_label: bool) -> Data:
     source = Path(source)
     if url := web_address(source):
         raise DataError([f"`{url}` is an address; fetch the images first, and give their folder or a TSV or CSV file."])
     if label:
-        return _of_one_label(source, images, label)
+        return (_of_labels if multi_label else _of_one_label)(source, images, label)
     if source.is_dir():
         if images is not None:
             raise DataError([f"`{source}` is a folder of images already; --images goes with a TSV, CSV or JSON file."])
-        return _from_folder(source)
+        return _from_folder(source, multi_label=multi_label)
     if is_image_name(source.name) and source.is_file():
         raise DataError([f"`{source}` is an image; say what it shows with --label, such as --label cat."])
     if is_archive(source):
@@ -69,15 +82,18 @@ def read_data(source: str | os.PathLike[str], images: Path | None = None, *, lab
     if images is not None and not images.is_dir():
         raise DataError([f"There is no folder `{images}` to look for images in."])
     if source.suffix.lower() == ".json":
-        return _from_export(read_tags(source, images if images is not None else source.parent), source)
-    return _from_table(source, images if images is not None else source.parent)
+        folder = images if images is not None else source.parent
+        return _from_export(read_tags(source, folder, multi_label=multi_label), source)
+    return _from_table(source, images if images is not None else source.parent, multi_label=multi_label)
 
 
-Labelled: TypeAlias = "str | os.PathLike[str] | Data | Iterable[LabelledImage | tuple[ImageSource, str]]"
+Labelled: TypeAlias = (
+    "str | os.PathLike[str] | Data | Iterable[LabelledImage | tuple[ImageSource, str | Sequence[str]]]"
+)
 """A folder or table as `read_data` takes it, what it returned, or images with their labels."""
 
 
-def to_examples(source: Labelled) -> Iterable[LabelledImage]:
+def to_examples(source: Labelled, *, multi_label: bool = False) -> Iterable[LabelledImage]:
     """Return labelled images however they were given, one by one where they are.
 
     Raises `DataError` as `read_data`, and `TypeError` where something is no labelled image.
@@ -85,7 +101,7 @@ def to_examples(source: Labelled) -> Iterable[LabelledImage]:
     if isinstance(source, Data):
         return source.examples
     if isinstance(source, str | os.PathLike):
-        return read_data(source).examples
+        return read_data(source, multi_label=multi_label).examples
     if isinstance(source, LabelledImage | bytes) or not isinstance(source, Iterable):
         raise TypeError(f"A {type(source).__name__} is no list of labelled images; {_ACCEPTED}.")
     return (_to_example(entry, index) for index, entry in enumerate(source))
@@ -98,7 +114,21 @@ def _to_example(entry: object, index: int) -> LabelledImage:
         image, label = entry
         if not hasattr(image, "read") or is_pixels(image):  # an open file cannot be read twice
             return LabelledImage(image, label)
+    if isinstance(entry, tuple | list) and len(entry) == 2 and _are_labels(entry[1]):
+        image, labels = entry
+        if not hasattr(image, "read") or is_pixels(image):
+            return LabelledImage(image, "", labels=tuple(dict.fromkeys(labels)))
     raise TypeError(f"examples[{index}] is no labelled image; {_ACCEPTED}.")
+
+
+def _are_labels(value: object) -> bool:
+    return isinstance(value, tuple | list | set | frozenset) and all(isinstance(label, str) for label in value)
+
+
+def _of_labels(source: Path, images: Path | None, label: str) -> Data:
+    """Return the images of a source, which have all labels of `label`: once for each."""
+    found = [_of_one_label(source, images, part) for part in split_labels(label) or ("",)]
+    return replace(found[0], examples=tuple(example for data in found for example in data.examples))
 
 
 def _of_one_label(source: Path, images: Path | None, label: str) -> Data:
@@ -184,7 +214,7 @@ def _to_unlabelled(entry: Any, index: int) -> LabelledImage:
     raise TypeError(f"images[{index}] is no image; {_IMAGES_ACCEPTED}.")
 
 
-def _from_table(source: Path, folder: Path) -> Data:
+def _from_table(source: Path, folder: Path, *, multi_label: bool) -> Data:
     rows, problems = read_rows(source)
     notes = []
     if rows and is_header(rows[0]) and not (folder / rows[0].cells[0].strip()).is_file():
@@ -194,13 +224,15 @@ def _from_table(source: Path, folder: Path) -> Data:
     trimmed = 0
     for row in rows:
         origin = f"{source}, line {row.line}"
-        problem = _problem(row)
+        problem = _problem(row, multi_label=multi_label)
         if problem:
             problems.append((row.line, f"{origin}: {problem}"))
             continue
         path, label = row.cells[0].strip(), row.cells[1].strip()
         trimmed += label != row.cells[1]
-        examples.append(LabelledImage(folder / path, label, name=path, origin=origin))
+        labels = split_labels(label) if multi_label else None
+        shown = label if labels is None else ""
+        examples.append(LabelledImage(folder / path, shown, name=path, origin=origin, labels=labels))
     if problems:
         raise DataError(text for _, text in sorted(problems))
     if not examples:
@@ -208,7 +240,7 @@ def _from_table(source: Path, folder: Path) -> Data:
     return Data(tuple(examples), trimmed, tuple(notes))
 
 
-def _problem(row: Row) -> str:
+def _problem(row: Row, *, multi_label: bool) -> str:
     if len(row.cells) < 2:
         return f"there is no label; a line is a path, a {row.separator_name} and a label."
     path, label, *more = (cell.strip() for cell in row.cells)
@@ -216,6 +248,8 @@ def _problem(row: Row) -> str:
         return f"there is no path; a line is a path, a {row.separator_name} and a label."
     if any(more):
         return f"there is a third column; a line is a path, a {row.separator_name} and a label, and nothing more."
+    if multi_label:
+        return next(filter(None, map(label_problem, split_labels(label))), "")
     return label_problem(label)
 
 
@@ -234,7 +268,7 @@ def label_problem(label: str) -> str:
     return "the label is not valid Unicode." if "Cs" in kinds else ""
 
 
-def _from_folder(source: Path) -> Data:
+def _from_folder(source: Path, *, multi_label: bool) -> Data:
     found = find_images(source)
     if problem := splits_problem(source) or layout_problem(source, found):
         raise DataError([problem])
@@ -251,11 +285,15 @@ def _from_folder(source: Path) -> Data:
             notes.append(f"The folder {source / name} holds no images.")
         trimmed += len(files) * (label != name)
         examples += [LabelledImage(file, label, name=file.relative_to(source).as_posix()) for file in files]
+    skipped = found.skipped
+    if multi_label:  # what is in no sub-folder has none of the labels
+        examples += [LabelledImage(file, "", name=file.name, labels=()) for file in found.loose]
+        skipped = tuple(file for file in skipped if file not in found.loose)
     if problems:
         raise DataError(problems)
     if not examples:
         raise DataError([f"The sub-folders of `{source}` hold no images ({_FORMATS})."])
-    return Data(tuple(examples), trimmed, (*notes, *_skipped_notes(found.skipped)))
+    return Data(tuple(examples), trimmed, (*notes, *_skipped_notes(skipped)))
 
 
 def _from_export(found: Exported, source: Path) -> Data:
@@ -264,6 +302,9 @@ def _from_export(found: Exported, source: Path) -> Data:
     trimmed = 0
     for name, image, shown in found.images:
         label = name.strip()
+        if name == NO_TAG:
+            examples.append(LabelledImage(image, "", name=shown, labels=()))
+            continue
         if problem := label_problem(label):
             problems[f"`{source}`, label `{name[:40]}`: {problem}"] = None
             continue

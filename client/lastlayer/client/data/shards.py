@@ -46,6 +46,8 @@ class Manifest:
     """How many there are, those without features included."""
     shards: tuple[tuple[str, str], ...]
     """The name of each file, and its sha256 in hexadecimal digits."""
+    multi_label: bool = False
+    """Whether an image may have several labels, a row each, or none, which is an empty one."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ class Shards:
                 dimensions=tuple(int(tap["dimension"]) for tap in told["taps"]),
                 rows=int(told["rows"]),
                 shards=tuple((str(shard["file"]), str(shard["sha256"])) for shard in told["shards"]),
+                multi_label=told.get("multi_label") is True,
             )
             if any(not 0 < dimension <= _MAX_DIMENSION for dimension in manifest.dimensions):
                 raise ValueError(f"a tap has from 1 to {_MAX_DIMENSION:,} elements")

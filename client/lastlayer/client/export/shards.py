@@ -44,7 +44,7 @@ class ShardWriter:
         if sum(table.num_rows for table in self._waiting) >= _SHARD_ROWS:
             self._write()
 
-    def finish(self, backbone: str, digest: str, taps: Mapping[str, int]) -> int:
+    def finish(self, backbone: str, digest: str, taps: Mapping[str, int], *, multi_label: bool = False) -> int:
         """Write what is left, and the manifest; return the number of shards. `taps` has their dimensions."""
         self._write()
         precision = max(self._precisions, key=self._precisions.__getitem__, default="")
@@ -56,6 +56,7 @@ class ShardWriter:
             "rows": sum(shard["rows"] for shard in self._shards),
             "failed": sum(shard["failed"] for shard in self._shards),
             "shards": self._shards,
+            **({"multi_label": True} if multi_label else {}),
         }
         self._put(MANIFEST, f"{json.dumps(manifest, indent=2)}\n".encode())
         return len(self._shards)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from lastlayer.client.output.results import interval, line, table, tap
-from lastlayer.client.results import Drift, DriftSignal, Metrics, ModelVersion
+from lastlayer.client.results import Drift, DriftSignal, Metrics, ModelVersion, MultiLabelMetrics
 from lastlayer.rpc.observability.escape import escape
 
 Range: TypeAlias = tuple[float, float] | None
@@ -18,23 +19,49 @@ def print_comparison(out: Console, one: ModelVersion, other: ModelVersion) -> No
     grid = table("", name(one), name(other), "difference", text_columns=3)
     for title, read in _FACTS:
         grid.add_row(title, Text(read(one)), Text(read(other)), "")
+    if not (one.multi_label and other.multi_label):
+        _add_classes(grid, one, other)
+    if one.multi_label or other.multi_label:
+        _add_labels(grid, one, other)
+    out.print(grid)
+    for remark in remarks(one, other):
+        line(out, remark)
+
+
+def _add_classes(grid: Table, one: ModelVersion, other: ModelVersion) -> None:
+    """Add how well classes are told apart."""
     estimates = one.cross_validation, other.cross_validation
     for title, value, ends in _MEASURES:
         numbers = [None if known is None else value(known) for known in estimates]
         ranges = [None if known is None else ends(known) for known in estimates]
         grid.add_row(f"cross-validated {title}", *_cells(numbers, ranges))
     recalls = [{entry.label: entry.recall for entry in known.classes} if known else {} for known in estimates]
-    for label in dict.fromkeys([*one.classes, *other.classes]):
+    known_classes = [version.classes for version in (one, other) if not version.multi_label]
+    for label in dict.fromkeys(label for classes in known_classes for label in classes):
         grid.add_row(Text(f"recall of {escape(label)}"), *_cells([known.get(label) for known in recalls], [None, None]))
-    out.print(grid)
-    for remark in remarks(one, other):
-        line(out, remark)
+
+
+def _add_labels(grid: Table, one: ModelVersion, other: ModelVersion) -> None:
+    """Add how well independent labels are told."""
+    estimates = one.multi_label_cross_validation, other.multi_label_cross_validation
+    for title, value in _LABEL_MEASURES:
+        numbers = [None if known is None else value(known) for known in estimates]
+        grid.add_row(f"cross-validated {title}", *_cells(numbers, [None, None]))
+    precisions = [
+        {entry.label: entry.average_precision for entry in known.labels} if known else {} for known in estimates
+    ]
+    for label in dict.fromkeys([*precisions[0], *precisions[1]]):
+        values = [known.get(label) for known in precisions]
+        grid.add_row(Text(f"average precision of {escape(label)}"), *_cells(values, [None, None]))
 
 
 def remarks(one: ModelVersion, other: ModelVersion) -> list[str]:
     """Return what is to be known before the numbers of two versions are compared, a sentence each."""
     said = []
-    unknown = [name(version) for version in (one, other) if version.cross_validation is None]
+    estimated = [version.multi_label_cross_validation or version.cross_validation for version in (one, other)]
+    unknown = [name(version) for version, known in zip((one, other), estimated, strict=True) if known is None]
+    if one.multi_label is not other.multi_label:
+        said.append("For one of them images may have several labels, for the other each is of one class.")
     if unknown:
         said.append(f"There is no cross-validated estimate of {' and '.join(unknown)} that would tell which is better.")
     if one.cross_validation is not None and other.cross_validation is not None:
@@ -123,6 +150,13 @@ _MEASURES: Final[Sequence[tuple[str, Callable[[Metrics], float | None], Callable
     ("accuracy", lambda known: known.accuracy, lambda known: known.accuracy_interval),
     ("log-loss", lambda known: known.log_loss, lambda known: known.log_loss_interval),
     ("calibration error", _calibration_error, _no_interval),
+)
+
+_LABEL_MEASURES: Final[Sequence[tuple[str, Callable[[MultiLabelMetrics], float | None]]]] = (
+    ("mean average precision", lambda known: known.macro_average_precision),
+    ("mean F1", lambda known: known.macro_f1),
+    ("log-loss", lambda known: known.log_loss),
+    ("exact match", lambda known: known.exact_match),
 )
 
 

@@ -54,7 +54,10 @@ def result_json(result: Any) -> Json:
     keys = _KEYS.get(type(result))
     if keys is None:
         return {field.name: _plain(getattr(result, field.name)) for field in dataclasses.fields(result)}
-    return {key: _plain(read(result)) for key, read in keys.items()}
+    told = {key: _plain(read(result)) for key, read in keys.items()}
+    if getattr(result, "multi_label", False) or getattr(result, "multi_label_metrics", None) is not None:
+        told.update({key: _plain(read(result)) for key, read in _MULTI_LABEL_KEYS.get(type(result), {}).items()})
+    return told
 
 
 def _plain(value: Any) -> Any:
@@ -174,3 +177,18 @@ _KEYS: Final[Mapping[type, _Keys]] = {
     ServerStatus: _keys("server serving services backbone", backbone=lambda status: status.backbone or None),
 }
 """What is printed of each type of result whose JSON is not just its fields."""
+
+_MULTI_LABEL_KEYS: Final[Mapping[type, _Keys]] = {
+    Prediction: _keys("multi_label labels"),
+    ModelVersion: _keys(
+        "multi_label metrics label_thresholds label_temperatures label_min_precision label_max_distance",
+        metrics=lambda version: version.multi_label_cross_validation,
+    ),
+    Dataset: _keys("multi_label without_label=without_label_count"),
+    Evaluation: _keys(
+        "examples metrics",
+        examples=lambda evaluation: evaluation.multi_label_metrics.example_count,
+        metrics=lambda evaluation: evaluation.multi_label_metrics,
+    ),
+}
+"""What is printed beside it where images may have several labels."""

@@ -15,6 +15,9 @@ from lastlayer.rpc.observability.escape import escape
 
 def print_prediction(name: str, prediction: Prediction) -> None:
     """Print the best class of an image in a line, and below it the further ones where several were asked for."""
+    if prediction.multi_label:
+        _print_labels(name, prediction)
+        return
     label, with_score = escape(prediction.label), f" with score: {prediction.score:.4f}"
     start = f"Image: {escape(name)} predicted as: "
     if prediction.rejected:
@@ -23,6 +26,24 @@ def print_prediction(name: str, prediction: Prediction) -> None:
         click.echo(f"{start}{_bold(label, 'green')}{with_score}")
     for score in prediction.scores[1:]:
         click.echo(f"  {escape(score.label)}: {score.score:.4f}")
+
+
+def _print_labels(name: str, prediction: Prediction) -> None:
+    """Print the labels of an image, and below them further ones where several were asked for."""
+    scores = {entry.label: entry.score for entry in prediction.scores}
+    start = f"Image: {escape(name)} labelled: "
+    named = ", ".join(f"{_bold(escape(label), 'green')} ({scores[label]:.4f})" for label in prediction.labels)
+    best = prediction.best
+    if not named:
+        named = f"{_bold('none', 'green')} (the most probable is: {escape(best.label)} with score: {best.score:.4f})"
+    if prediction.rejected:
+        guess = ", ".join(map(escape, prediction.labels)) or "none"
+        click.echo(f"{start}{_bold('unknown', 'yellow')} (the best guess is: {guess})")
+    else:
+        click.echo(f"{start}{named}")
+    others = [entry for entry in prediction.scores if entry.label not in prediction.labels]
+    for entry in others if len(prediction.scores) > max(1, len(prediction.labels)) else ():
+        click.echo(f"  {escape(entry.label)}: {entry.score:.4f}")
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:

@@ -47,11 +47,16 @@ def print_versions(out: Console, model: Model, versions: Sequence[ModelVersion])
             Text(escape(version.dataset)),
             str(version.example_count),
             f"{estimate.accuracy:.4f}" if estimate else "-",
-            f"{estimate.log_loss:.4f}" if estimate else "-",
+            _log_loss(version),
             f"{version.create_time:%Y-%m-%d %H:%M}",
         )
     line(out, f"Model {escape(model.name)}; accuracy and log-loss are cross-validated")
     out.print(grid)
+
+
+def _log_loss(version: ModelVersion) -> str:
+    estimate = version.multi_label_cross_validation or version.cross_validation
+    return f"{estimate.log_loss:.4f}" if estimate else "-"
 
 
 def print_datasets(out: Console, datasets: Sequence[Dataset]) -> None:
@@ -88,11 +93,15 @@ def print_dataset(
 ) -> None:
     """Print the classes of a dataset, and the examples that are not trained on, and why."""
     line(out, f"Dataset {escape(dataset.name)}: {dataset.example_count} examples, backbone {escape(dataset.backbone)}")
+    if dataset.multi_label:
+        line(out, "Its images may have several labels, or none; each counts for all of its labels")
     if dataset.classes or not dataset.pool_count:
-        grid = table("class", "examples", text_columns=1)
+        grid = table("label" if dataset.multi_label else "class", "examples", text_columns=1)
         for label, count in dataset.classes.items():
             grid.add_row(Text(escape(label)), str(count))
         out.print(grid)
+    if dataset.without_label_count:
+        line(out, f"{dataset.without_label_count} with none of these labels")
     if dataset.precisions:
         named = {
             escape(name) or "a precision that was not recorded": count for name, count in dataset.precisions.items()
@@ -175,8 +184,8 @@ def print_review(out: Console, review: Review) -> None:
         grid.add_row(
             Text(escape(entry.example.id)),
             short_sha256(entry.example),
-            Text(escape(entry.label)),
-            Text(escape(entry.suggested_label)),
+            Text(escape(entry.label) or "-"),  # of a multi-label version: one that it lacks, or has too much
+            Text(escape(entry.suggested_label) or "-"),
             f"{entry.label_probability:.4f}",
             f"{entry.suggested_probability:.4f}",
         )

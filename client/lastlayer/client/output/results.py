@@ -14,6 +14,7 @@ from lastlayer.client.results import (
     Metrics,
     ModelVersion,
     MovedDataset,
+    MultiLabelMetrics,
     PooledImages,
 )
 from lastlayer.rpc.observability.escape import escape
@@ -42,13 +43,15 @@ def print_training(out: Console, version: ModelVersion, added: AddedExamples | N
         print_added(out, version.dataset, added)
     line(
         out,
-        f"Version {version.version} of model {escape(version.model)}: {version.example_count} examples of"
-        f" {len(version.classes)} classes, backbone {escape(version.backbone)}, {version.training_duration_s:.1f} s",
+        f"Version {version.version} of model {escape(version.model)}: {version.example_count} examples"
+        f" {_what(version)}, backbone {escape(version.backbone)}, {version.training_duration_s:.1f} s",
     )
     features = f"{tap(version.taps)}{seen(version.views)}"
     word = "taps" if len(version.taps) > 1 else "tap"
     line(out, f"Recipe {version.recipe}: {word} {features}, L1 = {version.l1:.3g}, L2 = {version.l2:.3g}")
-    if version.cross_validation is None:
+    if version.multi_label:
+        _print_label_estimate(out, version)
+    elif version.cross_validation is None:
         line(out, "No cross-validated estimate: the dataset has too few examples for one.")
     else:
         estimate = version.cross_validation
@@ -87,6 +90,53 @@ def print_training(out: Console, version: ModelVersion, added: AddedExamples | N
         out.print(grid)
     for note in version.notes:
         line(out, f"Note: {escape(note)}")
+
+
+def _what(version: ModelVersion) -> str:
+    """Return of what a version's examples are."""
+    if version.multi_label:
+        return f"with {len(version.classes)} label{'s' * (len(version.classes) != 1)}"
+    return f"of {len(version.classes)} classes"
+
+
+def _print_label_estimate(out: Console, version: ModelVersion) -> None:
+    """Print what to expect of a multi-label version."""
+    estimate = version.multi_label_cross_validation
+    if estimate is None:
+        line(out, "No cross-validated estimate: the dataset has too few examples for one.")
+        return
+    line(out, f"Cross-validated, with estimates for new images: {_label_summary(estimate)}")
+    if version.label_min_precision:
+        line(out, f"A label is predicted from its threshold on, for a precision of {version.label_min_precision:g}")
+    if version.label_max_distance:
+        line(out, "Images unlike the training images are unknown")
+    out.print(_label_table(estimate))
+
+
+def _label_summary(metrics: MultiLabelMetrics) -> str:
+    """Return the numbers of all labels together."""
+    numbers = (
+        ("mean average precision", metrics.macro_average_precision),
+        ("micro", metrics.micro_average_precision),
+        ("mean F1", metrics.macro_f1),
+        ("micro", metrics.micro_f1),
+    )
+    shown = ", ".join(f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in numbers)
+    return f"{shown}, LogLoss: {metrics.log_loss:.4f}"
+
+
+def _label_table(metrics: MultiLabelMetrics) -> Table:
+    grid = table("label", "images", "AP", "F1", "precision", "recall", "threshold", text_columns=1)
+    for entry in metrics.labels:
+        known = entry.average_precision is not None
+        grid.add_row(
+            Text(escape(entry.label)),
+            str(entry.example_count),
+            f"{entry.average_precision:.4f}" if known else "-",
+            *(f"{value:.4f}" if known else "-" for value in (entry.f1, entry.precision, entry.recall)),
+            f"{entry.threshold:.4f}",
+        )
+    return grid
 
 
 def print_added(out: Console, dataset: str, added: AddedExamples) -> None:
@@ -137,6 +187,10 @@ def seen(views: Sequence[str]) -> str:
 
 def print_evaluation(out: Console, evaluation: Evaluation, told: Sequence[ExampleEvaluation]) -> None:
     """Print some of the images with what they are predicted as, and the metrics of all."""
+    labels = evaluation.multi_label_metrics
+    if labels is not None:
+        _print_label_evaluation(out, evaluation, labels, told)
+        return
     for example in told:
         if example.predicted is not None:
             predicted = Text(escape(example.predicted.label), "bold red" if example.wrong else "bold green")
@@ -165,6 +219,36 @@ def print_evaluation(out: Console, evaluation: Evaluation, told: Sequence[Exampl
     for entry, counts in zip(metrics.classes, metrics.confusion_matrix, strict=True):
         matrix.add_row(Text(escape(entry.label)), *map(str, counts))
     out.print(matrix)
+    _print_caveats(out, evaluation)
+
+
+def _print_label_evaluation(
+    out: Console, evaluation: Evaluation, metrics: MultiLabelMetrics, told: Sequence[ExampleEvaluation]
+) -> None:
+    """Print some of the images with the labels that they are predicted to have, and the metrics of all."""
+    for example in told:
+        if example.error is None:
+            predicted = Text(_names(example.predicted_labels), "bold red" if example.wrong else "bold green")
+            true = Text(f", but has: {_names(example.labels)}", "bold") if example.wrong else Text()
+            line(out, Text.assemble(f"Image: {escape(example.image)} labelled: ", predicted, true))
+    line(out, f"Version {evaluation.version} of model {escape(evaluation.model)}")
+    exact = round(metrics.exact_match * metrics.example_count)
+    line(
+        out,
+        f"All labels right: {metrics.exact_match:.4f} ({exact} of {metrics.example_count}"
+        f"{interval(metrics.exact_match_interval, ', 95 %: {} to {}')})",
+    )
+    line(out, f"Of {len(metrics.labels)} labels: {_label_summary(metrics)}")
+    out.print(_label_table(metrics))
+    _print_caveats(out, evaluation)
+
+
+def _names(labels: Sequence[str]) -> str:
+    return ", ".join(map(escape, labels)) or "none"
+
+
+def _print_caveats(out: Console, evaluation: Evaluation) -> None:
+    """Print what the numbers of an evaluation leave out, and what flatters them."""
     for label, count in evaluation.unknown_labels.items():
         line(out, f"Not evaluated: {count} with the label {escape(label)}, which the model does not know")
     if evaluation.near_duplicate_count:

@@ -111,7 +111,7 @@ class _Heatmaps:
         self.why_none = ""
 
     def picture(self, reviewed: ReviewedExample) -> Pictured:
-        thumbnail, label = reviewed.example.thumbnail, reviewed.suggested_label
+        thumbnail, label = reviewed.example.thumbnail, reviewed.suggested_label or reviewed.label
         if self.why_none or not thumbnail:
             return Pictured(reviewed)
         if (thumbnail, label) not in self._drawn:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from lastlayer.client.report import charts
 from lastlayer.client.report.confusion import cell_id, draw_confusion
+from lastlayer.client.report.labels.charts import label_by_label, precision_recall
 from lastlayer.client.report.map.dots import to_dots
 from lastlayer.client.report.model import Report
 from lastlayer.client.results import ClassMetrics, Metrics, ReviewedExample, StoredExample
@@ -53,10 +54,13 @@ def render(report: Report) -> str:
     environment.filters.update(shown=escape, percent=_percent, image=_image)
     environment.globals.update(relabel=_relabel_command)
     metrics = report.version.cross_validation
+    labels = report.version.multi_label_cross_validation
     return environment.get_template("template.html.j2").render(
         report=report,
         version=report.version,
         metrics=metrics,
+        labels=labels,
+        kind="labels" if report.version.multi_label else "classes",
         charts=_charts(report),
         cells=_cells(report),
         confusions=_confusions(metrics) if metrics else (),
@@ -71,7 +75,12 @@ def render(report: Report) -> str:
 def _charts(report: Report) -> dict[str, Markup]:
     """Return the charts; those that there are no numbers for are empty."""
     version, metrics = report.version, report.version.cross_validation
-    drawn = dict.fromkeys(("confusion", "per_class", "reliability", "rejection", "trials"), "")
+    drawn = dict.fromkeys(("confusion", "curves", "per_class", "reliability", "rejection", "trials"), "")
+    labels = version.multi_label_cross_validation
+    if labels is not None and labels.example_count:
+        drawn["per_class"] = label_by_label(labels)
+        if any(entry.curve for entry in labels.labels):
+            drawn["curves"] = precision_recall(labels)
     if metrics is not None and metrics.example_count:
         drawn["confusion"] = draw_confusion(metrics, report.cells)
         predicted = _predicted(metrics)
@@ -107,7 +116,8 @@ def _cells(report: Report) -> Sequence[Cell]:
 def _relabel_command(reviewed: ReviewedExample, dataset: str) -> str:
     """Return what to type, in a shell of POSIX, for an example to get its suggested label."""
     known_by = reviewed.example.sha256.hex()[:16]
-    return escape(shlex.join(["client", "relabel", known_by, "--to", reviewed.suggested_label, "--dataset", dataset]))
+    to = [word for label in reviewed.labels_put_right for word in ("--to", label)]
+    return escape(shlex.join(["client", "relabel", known_by, *to, "--dataset", dataset]))
 
 
 def _predicted(metrics: Metrics) -> dict[str, int]:

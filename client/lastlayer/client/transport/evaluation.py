@@ -62,7 +62,10 @@ class EvaluationRun:
                     version=self._version,
                     examples=[
                         classifier_pb2.Example(
-                            id=wire_name(self._name(index)), label=self._examples[index].label, content=content
+                            id=wire_name(self._name(index)),
+                            label=self._examples[index].label,
+                            labels=self._examples[index].labels,
+                            content=content,
                         )
                         for index, content in batch
                     ],
@@ -87,7 +90,8 @@ class EvaluationRun:
             try:
                 yield index, read_image(example.image, origin=example.origin)
             except ImageError as error:
-                self._note(index, ExampleEvaluation(self._name(index), example.label, True, None, error))
+                labels = example.labels or ()
+                self._note(index, ExampleEvaluation(self._name(index), example.label, True, None, error, labels=labels))
 
     def _read(self, response: classifier_pb2.EvaluateResponse, indexes: list[int]) -> None:
         results = response.progress.results

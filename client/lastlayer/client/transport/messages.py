@@ -209,12 +209,14 @@ def read_outcome(name: str, outcome: classifier_pb2.ExampleOutcome) -> ExampleOu
     """Return what became of the example called `name`, whose content is no longer asked for."""
     kind = outcome.WhichOneof("outcome")
     trimmed = outcome.label_trimmed
+    labels = tuple(outcome.labels)
     if kind == "error":
         return ExampleOutcome(name, outcome.label, "failed", trimmed, error=image_error(outcome.error))
     if kind == "conflict":
         return ExampleOutcome(name, outcome.label, "conflict", trimmed, tuple(outcome.conflict.labels))
     status = "added" if kind == "added" else "present"
-    return ExampleOutcome(name, outcome.label, status, trimmed, relabelled=outcome.present.relabelled)
+    relabelled = outcome.present.relabelled
+    return ExampleOutcome(name, outcome.label, status, trimmed, relabelled=relabelled, labels=labels)
 
 
 def read_example_evaluation(name: str, result: classifier_pb2.ExampleEvaluation) -> ExampleEvaluation:
@@ -227,6 +229,8 @@ def read_example_evaluation(name: str, result: classifier_pb2.ExampleEvaluation)
         predicted=None if failed else read(LabelScore, result.predicted),
         error=image_error(result.error) if failed else None,
         label_trimmed=result.label_trimmed,
+        labels=tuple(result.labels),
+        predicted_labels=tuple(result.predicted_labels),
     )
 
 
@@ -259,13 +263,21 @@ def _views(message: Any) -> tuple[str, ...]:
 _SHARES: Final = frozenset(
     {
         "accuracy",
+        "average_precision",
         "coverage",
+        "exact_match",
         "expected_share",
         "expected_calibration_error",
+        "f1",
         "imagenet_accuracy",
         "label_probability",
+        "label_min_precision",
         "macro_accuracy",
+        "macro_average_precision",
+        "macro_f1",
         "mean_probability",
+        "micro_average_precision",
+        "micro_f1",
         "min_mean_cosine",
         "min_precision",
         "precision",

@@ -80,6 +80,11 @@ def export(client: Client, wanted: Wanted, progress: Progress, say: Callable[[st
     is_folder = kind == "saved_model"
     check_free(wanted.target, folder=is_folder, overwrite=wanted.overwrite)
     version = client.get_version(wanted.model, wanted.version)
+    if version.multi_label:
+        raise ConversionError(
+            f"Images may have several labels for the model `{version.model}`, and a whole model is written of classes "
+            "alone; `client export MODEL --to FILE.onnx` writes its head, which takes feature vectors."
+        )
     head = _head(client, version)
     head.check_views()
     backbone = _backbone(head, wanted.backbone, progress)

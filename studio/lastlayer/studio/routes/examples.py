@@ -63,9 +63,18 @@ class Wanted(Selection):
 
 
 class Relabelling(Selection):
-    """Some examples and their new label."""
+    """Some examples and their new label; in a multi-label dataset their new `labels`, which may be none."""
 
-    label: Label
+    label: Label | None = None
+    labels: Annotated[list[Label] | None, Field(max_length=100)] = None
+
+    def given(self) -> str | list[str]:
+        """Return the label or the labels; raises RefusedError unless one of both is given."""
+        if (self.label is None) is (self.labels is None):
+            raise RefusedError(
+                400, "INVALID_ARGUMENT", "Give either `label` or `labels`.", reason="INVALID_FIELD", field="label"
+            )
+        return self.label if self.label is not None else self.labels or []
 
 
 class Renaming(BaseModel):
@@ -136,11 +145,11 @@ def get_examples(client: Classifier, dataset: ResourceName, wanted: Wanted) -> l
 
 @router.post("/examples:relabel")
 def relabel(client: Classifier, dataset: ResourceName, change: Relabelling) -> Changed:
-    """Give examples a label in place of all that they have. All are changed or none.
+    """Give examples a label, or labels, in place of all that they have. All are changed or none.
 
     Images of the pool become examples by it; `pool:label` does so where they still wait for one.
     """
-    return Changed(*client.relabel_examples(dataset, map(bytes.fromhex, change.examples), change.label))
+    return Changed(*client.relabel_examples(dataset, map(bytes.fromhex, change.examples), change.given()))
 
 
 @router.post("/examples:remove")
@@ -153,20 +162,29 @@ def remove(client: Classifier, dataset: ResourceName, selection: Selection) -> C
 def rename_class(client: Classifier, dataset: ResourceName, renaming: Renaming) -> Changed:
     """Give all examples of a class another label, which may be one that there is; those in conflict stay.
 
-    May be repeated where it was broken off.
+    In a multi-label dataset they keep their other labels. May be repeated where it was broken off.
     """
     count = 0
     known: Dataset | None = None
-    for some in _in_class(client, dataset, renaming.label):
-        changed, known = client.relabel_examples(dataset, some, renaming.new_label)
+    for labels, some in _renamed(client, dataset, renaming.label, renaming.new_label):
+        changed, known = client.relabel_examples(dataset, some, labels if len(labels) > 1 else renaming.new_label)
         count += changed
     return Changed(count, known or client.get_dataset(dataset))
 
 
-def _in_class(client: Client, dataset: str, label: str) -> Iterator[list[bytes]]:
-    """Yield the sha256 of all examples with this label alone, as many as one call changes at once."""
-    found = [example.sha256 for example in client.list_examples(dataset, label=label) if len(example.labels) == 1]
+def _renamed(client: Client, dataset: str, label: str, new: str) -> Iterator[tuple[tuple[str, ...], list[bytes]]]:
+    """Yield the new labels of the examples of a class, with as many of their sha256 as one call changes at once.
+
+    Only of those with this label alone, unless the dataset is multi-label.
+    """
+    several = client.get_dataset(dataset).multi_label
+    found: dict[tuple[str, ...], list[bytes]] = {}
+    for example in client.list_examples(dataset, label=label):
+        if len(example.labels) == 1 or several:
+            renamed = tuple(dict.fromkeys(new if known == label else known for known in example.labels))
+            found.setdefault(renamed, []).append(example.sha256)
     if not found:
         raise NotFoundError(f"Dataset {dataset} has no class `{label}`.", code="NOT_FOUND", reason="RESOURCE_NOT_FOUND")
-    for start in range(0, len(found), _AT_ONCE):
-        yield found[start : start + _AT_ONCE]
+    for labels, examples in found.items():
+        for start in range(0, len(examples), _AT_ONCE):
+            yield labels, examples[start : start + _AT_ONCE]

@@ -86,7 +86,7 @@ def _label(client: Client, dataset: str, change: Relabelling) -> Labelled:
     views = [ExampleView.of(example) for example in taken.values()]
     if not waiting:
         return Labelled(0, views, client.get_dataset(dataset))
-    count, after = client.relabel_examples(dataset, waiting, change.label)
+    count, after = client.relabel_examples(dataset, waiting, change.given())
     return Labelled(count, views, after)
 
 

@@ -71,6 +71,7 @@ def test_a_store_without_precisions_is_known_to_be_in_float32(tmp_path: Path) ->
     with older.writing() as connection:
         connection.execute(sa.text("ALTER TABLE backbones DROP COLUMN precision"))
         connection.execute(sa.text("ALTER TABLE datasets DROP COLUMN views"))
+        connection.execute(sa.text("ALTER TABLE datasets DROP COLUMN multi_label"))
         connection.execute(sa.text("DROP INDEX examples_by_arrival"))
         connection.execute(sa.text("ALTER TABLE versions DROP COLUMN drift_reference"))
         connection.execute(sa.text("DROP TABLE pool"))

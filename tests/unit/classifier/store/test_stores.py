@@ -49,6 +49,7 @@ def make_older(connection: sa.Connection, revision: str) -> None:
     """Take away what the migrations after a revision add, as far as tests do not do that themselves."""
     connection.execute(sa.text("ALTER TABLE backbones DROP COLUMN precision"))
     connection.execute(sa.text("ALTER TABLE datasets DROP COLUMN views"))
+    connection.execute(sa.text("ALTER TABLE datasets DROP COLUMN multi_label"))
     connection.execute(sa.text("DROP INDEX examples_by_arrival"))
     connection.execute(sa.text("ALTER TABLE versions DROP COLUMN drift_reference"))
     connection.execute(sa.text("DROP TABLE pool"))

@@ -9,15 +9,15 @@ import pytest
 
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError, RecipeNotSupportedError
 from lastlayer.classifier.domain.types import Backbone, NewExample, Tap
+from lastlayer.classifier.evaluation.metrics import Metrics
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.classifier.training import large
-from lastlayer.classifier.training.jobs import TrainingJobs
+from lastlayer.classifier.training.jobs import TrainingJobs, TrainingReport
 from lastlayer.classifier.training.large import StoredExamples, choose_sample
 from lastlayer.classifier.training.recipes import Recipe, TapFeatures
-from lastlayer.classifier.training.report import TrainingReport
 from lastlayer.classifier.training.trainer import ClassWeight, Trained, TrainingCancelledError, train
 from lastlayer.rpc.errors import ResourceNotFoundError
 from lastlayer.rpc.system.workers import Workers
@@ -214,7 +214,7 @@ async def test_a_job_reads_what_is_stored_in_blocks(
     [report] = reports
     assert report.example_count == 1_500
     assert "of 1,500 examples" in report.trained.notes[0]
-    assert report.trained.cross_validation is not None
+    assert isinstance(report.trained.cross_validation, Metrics)
     assert report.trained.cross_validation.micro_accuracy > 0.75
     await workers.close()
 

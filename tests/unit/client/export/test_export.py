@@ -1,6 +1,7 @@
 """Heads outside of the service, against softmax(x * weights + biases) worked out here."""
 
 import io
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -112,3 +113,22 @@ def test_numbers_that_do_not_fit_are_refused(changes: dict[str, Any]) -> None:
     for export in (to_npz, to_onnx):
         with pytest.raises(ServerError, match="do not fit its taps and classes"):
             export(head(3, **changes))
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_labels_that_are_independent_of_each_other(classes: int) -> None:
+    thresholds = (0.5, 0.25, 0.75)[:classes]
+    known = head(classes, multi_label=True, label_thresholds=thresholds, square_root=True)
+    of_all = probabilities(known, VECTORS)
+    weights = np.frombuffer(known.weights, "<f4").reshape(8, -1)
+    roots = np.sqrt(VECTORS[5])
+    parts = [part / np.linalg.norm(part) for part in (roots[:5], roots[5:])]
+    logits = np.concatenate(parts) @ weights + np.frombuffer(known.biases, "<f4")
+    assert of_all[5] == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-6)
+    session = onnxruntime.InferenceSession(to_onnx(known))
+    predicted, found = session.run(["predicted", "probabilities"], {"vectors": VECTORS})
+    assert found == pytest.approx(of_all, abs=1e-5)
+    assert (predicted == (of_all >= thresholds)).all()
+    assert json.loads(session.get_modelmeta().custom_metadata_map["labels"]) == list(LABELS[:classes])
+    with np.load(io.BytesIO(to_npz(known))) as arrays:
+        assert arrays["label_thresholds"].tolist() == list(thresholds)

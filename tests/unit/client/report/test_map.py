@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from lastlayer.client.report.map.classes import COLOURED, describe, find_classes
 from lastlayer.client.report.map.dots import to_dots
 from lastlayer.client.report.map.gather import PicturedMap, by_worth, gather_map
 from lastlayer.client.report.map.page import render_map
-from lastlayer.client.report.similar import render_similar
+from lastlayer.client.report.similar.page import render_similar
 from lastlayer.client.results import ExampleMap, MapPoint, SimilarExample, SimilarExamples, StoredExample, TrainProgress
 from tests.unit.client.report import samples
 
@@ -127,9 +128,13 @@ def test_what_is_worth_a_look_comes_first() -> None:
 class Server:
     """Has a map, and thumbnails of its images."""
 
-    def __init__(self, thumbnail: bytes) -> None:
+    def __init__(self, thumbnail: bytes, *, multi_label: bool = False) -> None:
         self._thumbnail = thumbnail
+        self._multi_label = multi_label
         self.asked: list[int] = []
+
+    def get_dataset(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(name=name, multi_label=self._multi_label)
 
     def map_examples(self, dataset: str, **asked: Any) -> ExampleMap:
         return samples.mapped(count=1500).map
@@ -150,6 +155,12 @@ def test_photos_are_small_and_as_many_as_fit() -> None:
     few = gather_map(Server(samples.photo()), "d", most_bytes=100 * len(shown))  # type: ignore[arg-type]
     assert len(few.photos) == 100
     assert {point.sha256 for point in few.map.points if point.suspicious} <= few.photos.keys()
+
+
+def test_several_labels_are_no_conflict_but_a_colour_where_a_photo_may_have_them() -> None:
+    pictured = gather_map(Server(b"", multi_label=True), "d", most_bytes=10**8)  # type: ignore[arg-type]
+    assert {len(point.labels) for point in pictured.map.points} == {1}
+    assert any(" + " in point.labels[0] for point in pictured.map.points)
 
 
 @pytest.mark.parametrize("thumbnail", [b"", b"no picture"])

@@ -1,6 +1,7 @@
 """The methods of the Classifier service on datasets and their examples."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -35,11 +36,14 @@ class DatasetMethods(HandlerServicer):
                     thumbnails=not request.no_thumbnails,
                     views=requests.read_views(request.views),
                     into_pool=request.pool,
+                    multi_label=request.multi_label,
                 )
-                offered = await asyncio.to_thread(
-                    requests.read_offered, request.examples, labelled=not ingest.into_pool
+                read = functools.partial(
+                    requests.read_offered,
+                    labelled=not ingest.into_pool,
+                    multi_label=not ingest.into_pool and await ingest.is_multi_label(),
                 )
-                return request, await ingest.prepare(offered)
+                return request, await ingest.prepare(await asyncio.to_thread(read, request.examples))
 
             async with answer_stream(request_iterator, prepare, in_order=True) as answers:
                 async for request, prepared in answers:
@@ -88,12 +92,15 @@ class DatasetMethods(HandlerServicer):
     ) -> classifier_pb2.RelabelExamplesResponse:
         """Give examples another label, or take it away."""
         name, selectors = check_name("dataset", request.dataset), requests.read_selectors(request.examples)
-        label = requests.read_new_label(request)
         store, writes = self._handlers.examples, self._handlers.pools.writes
-        if label:
-            changed, dataset = await writes.run(store.relabel, name, selectors, label)
-        else:
+        if request.to_pool:
+            requests.check_no_label(request)
             changed, dataset = await writes.run(store.return_to_pool, name, selectors)
+        else:
+            # Whether several are accepted, the dataset says.
+            several = bool(request.labels or not request.label.strip())
+            labels = requests.check_labels("", request, multi_label=several)
+            changed, dataset = await writes.run(store.relabel, name, selectors, labels)
         return classifier_pb2.RelabelExamplesResponse(changed_count=changed, dataset=messages.to_dataset(dataset))
 
     async def RemoveExamples(

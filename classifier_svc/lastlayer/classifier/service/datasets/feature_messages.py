@@ -29,7 +29,7 @@ def check_digest(digest: str) -> str:
     return digest
 
 
-def read_given(message: classifier_pb2.AddFeaturesRequest, backbone: Backbone) -> Given:
+def read_given(message: classifier_pb2.AddFeaturesRequest, backbone: Backbone, *, multi_label: bool = False) -> Given:
     """Return the examples of a message with their features; what is wrong with one is in its `error`.
 
     It takes a while: call it in a thread. Raises InvalidFieldError where the message does not hold together.
@@ -43,7 +43,7 @@ def read_given(message: classifier_pb2.AddFeaturesRequest, backbone: Backbone) -
         raise InvalidFieldError(
             "precision", f"There is no precision `{message.precision[:32]}`; {', '.join(PRECISIONS)} are accepted."
         )
-    offered = requests.read_checksums(message.examples)
+    offered = requests.read_checksums(message.examples, multi_label=multi_label)
     if not message.features:
         return Given(offered, None, message.precision)
     vectors = _read_blocks(message.features, backbone, count)
@@ -118,6 +118,7 @@ def to_list_response(page: FeaturePage, token: str) -> classifier_pb2.ListFeatur
             for tap, rows in page.vectors.items()
         ],
         next_page_token=token,
+        multi_label=page.multi_label,
     )
 
 

@@ -39,7 +39,8 @@ class FeatureMethods(HandlerServicer):
         ) -> tuple[classifier_pb2.AddFeaturesRequest, Given, Backbone]:
             name = dataset.read(request.dataset)
             backbone = await taking.backbone(name, digest.read(request.backbone_digest))
-            return request, await asyncio.to_thread(read_given, request, backbone), backbone
+            multi_label = await taking.is_multi_label(name, wanted=request.multi_label)
+            return request, await asyncio.to_thread(read_given, request, backbone, multi_label=multi_label), backbone
 
         async with answer_stream(request_iterator, prepare, in_order=True) as answers:
             async for request, given, backbone in answers:

@@ -78,7 +78,7 @@ def count_lacking(connection: Connection, dataset: Any, backbone: Backbone, coun
     asked = places(taps, views)
     if not asked:
         return {}
-    single = queries.select_unambiguous(dataset.id).order_by(None).subquery()
+    single = queries.select_trainable(dataset).order_by(None).subquery()
     query = (
         sa.select(features.c.tap, sa.func.count())
         .join(single, features.c.content_sha256 == single.c.content_sha256)
@@ -173,7 +173,7 @@ def check_featurized(connection: Connection, dataset: Any, backbone: Backbone, c
 
 
 def read_names(connection: Connection, dataset: Any, contents: Sequence[bytes]) -> dict[bytes, str]:
-    """Return the names of images that have one label in a dataset, by sha256."""
+    """Return the names of images in a dataset, by sha256."""
     names: dict[bytes, str] = {}
     for some in queries.split(contents):
         query = sa.select(examples.c.content_sha256, examples.c.name).where(

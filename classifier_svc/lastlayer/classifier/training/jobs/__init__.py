@@ -11,25 +11,26 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
-from lastlayer.classifier.domain.types import Backbone, TrainingSet, Version
+from lastlayer.classifier.domain.types import TrainingSet, Version
 from lastlayer.classifier.domain.views import mean_over
 from lastlayer.classifier.evaluation.drift import sample_features, summarize
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
+from lastlayer.classifier.fitting.threads import one_thread
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore, NewVersion
 from lastlayer.classifier.training.jobs.counting import CountedTraining, count_training
 from lastlayer.classifier.training.large import StoredExamples, choose_sample
+from lastlayer.classifier.training.multi_label.job import check_offered, fit_labels
+from lastlayer.classifier.training.multi_label.job import pack_out_of_fold as pack_labels_out_of_fold
+from lastlayer.classifier.training.multi_label.trainer import TrainedLabels
 from lastlayer.classifier.training.progress import TrainingProgress
-from lastlayer.classifier.training.recipes import Preference, Recipe, TapFeatures
-from lastlayer.classifier.training.report import TrainingReport
+from lastlayer.classifier.training.recipes import Preference, Recipe, TapFeatures, tap_features
 from lastlayer.classifier.training.trainer import ClassWeight, Trained, TrainingCancelledError, needed_taps, train
 from lastlayer.classifier.training.view_trials import ViewTrials, try_views
 from lastlayer.rpc.errors import OverloadedError
 from lastlayer.rpc.system.memory import give_back_free_memory
 from lastlayer.rpc.system.workers import Workers
-from lastlayer.rpc.vectors import View, place
 
 _HEARTBEAT_S: Final = 1.0
 """How often progress is told again while there is none, so that callers and proxies know that it goes on."""
@@ -61,6 +62,18 @@ class TrainingRequest:
     request_id: str
     request_sha256: bytes
     """Of the request, so that an id that is used again with another one is noticed."""
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What is known of a version when it has been trained, beside the head."""
+
+    trained: Trained | TrainedLabels
+    example_count: int
+    """The number of examples that it was trained on."""
+    training_seconds: float
+    libraries: Mapping[str, str]
+    """The versions of the libraries that it was trained with, by name."""
 
 
 class TrainingJobs:
@@ -175,13 +188,15 @@ class TrainingJobs:
         self, request: TrainingRequest, tell: Callable[[str, float], None], cancelled: threading.Event
     ) -> NewVersion:
         started = time.monotonic()
+        if self._datasets.is_multi_label(request.dataset):
+            return self._fit_labels(request, tell, cancelled, started)
         examples = self._datasets.training_set(
             request.dataset,
             lambda backbone, _: needed_taps(backbone, request.recipe, compare=request.compare),
             TrainingProgress(tell, cancelled.is_set),
             choose_sample,
         )
-        taps = _tap_features(examples.backbone, examples.features, examples.views)
+        taps = tap_features(examples.backbone, examples.features, examples.views)
         # Before the features are overwritten, where they are many.
         kept = sample_features(examples.features)
         tried = _try_views(request, taps, examples, cancelled.is_set)
@@ -200,6 +215,41 @@ class TrainingJobs:
         )
         notes = (*_tell_lacking(examples), *tried.notes) if request.recipe is Recipe.AUTO else ()
         trained = replace(trained, notes=(*trained.notes, *notes), trials=(*trained.trials, *tried.trials))
+        held_out = _pack_out_of_fold(trained, examples)
+        return self._pack(request, trained, examples, held_out, started, _sum_up(trained, kept))
+
+    def _fit_labels(
+        self, request: TrainingRequest, tell: Callable[[str, float], None], cancelled: threading.Event, started: float
+    ) -> NewVersion:
+        """Train on a multi-label dataset."""
+        check_offered(
+            request.dataset,
+            recipe=request.recipe,
+            class_weight=request.class_weight,
+            preference=request.preference,
+            compare=request.compare,
+        )
+        trained, examples = fit_labels(
+            self._datasets,
+            request.dataset,
+            min_precision=request.min_precision,
+            unfamiliar_share=request.unfamiliar_share,
+            tell=tell,
+            cancelled=cancelled.is_set,
+        )
+        trained = replace(trained, notes=(*trained.notes, *_tell_lacking(examples)))
+        return self._pack(request, trained, examples, pack_labels_out_of_fold(trained, examples), started)
+
+    def _pack(
+        self,
+        request: TrainingRequest,
+        trained: Trained | TrainedLabels,
+        examples: TrainingSet,
+        held_out: bytes | None,
+        started: float,
+        drift_reference: bytes | None = None,
+    ) -> NewVersion:
+        """Return what the store keeps of a training that began at `started`, of `time.monotonic()`."""
         report = TrainingReport(trained, examples.count, time.monotonic() - started, _read_library_versions())
         return NewVersion(
             model=request.model,
@@ -209,8 +259,8 @@ class TrainingJobs:
             classes=trained.head.classes,
             description=self._describe(report),
             head=trained.head.to_bytes(),
-            held_out=_pack_out_of_fold(trained, examples),
-            drift_reference=_sum_up(trained, kept),
+            held_out=held_out,
+            drift_reference=drift_reference,
             request_id=request.request_id,
             request_sha256=request.request_sha256,
         )
@@ -228,17 +278,6 @@ class TrainingJobs:
         )
 
 
-def _tap_features(
-    backbone: Backbone, features: Mapping[str, npt.NDArray[np.float32]], views: Sequence[View]
-) -> list[TapFeatures]:
-    return [
-        TapFeatures(tap.name, tap.class_scores, features[key], view)
-        for view in views
-        for tap in backbone.taps
-        if (key := place(tap.name, view)) in features
-    ]
-
-
 def _try_views(
     request: TrainingRequest, taps: Sequence[TapFeatures], examples: TrainingSet, cancelled: Callable[[], bool]
 ) -> ViewTrials:
@@ -246,7 +285,7 @@ def _try_views(
     sample = examples.sample
     if sample is None or request.recipe is not Recipe.AUTO:
         return ViewTrials()
-    other = _tap_features(examples.backbone, sample.features, [sample.view])
+    other = tap_features(examples.backbone, sample.features, [sample.view])
     known = {tap.name for tap in other}
     own = [replace(tap, values=tap.values[sample.rows]) for tap in taps if tap.name in known]
     return try_views([*own, *other], [examples.labels[row] for row in sample.rows], cancelled)
@@ -277,14 +316,14 @@ def _pack_out_of_fold(trained: Trained, examples: TrainingSet) -> bytes | None:
     vectors = mean_over(examples.features, trained.head.taps[-1], trained.head.views)
     if not np.array_equal(predictions.rows, np.arange(len(vectors))):  # else a copy of them all would be for nothing
         vectors = vectors[predictions.rows]
-    with threadpool_limits(1):  # as in training: the service goes on answering meanwhile
+    with one_thread():  # as in training: the service goes on answering meanwhile
         return OutOfFold.of(validated, predictions.y, predictions.probabilities, vectors).to_bytes()
 
 
 def _sum_up(trained: Trained, features: Mapping[str, npt.NDArray[np.float32]]) -> bytes:
     """Return what is kept to tell drift, of the features [n, d] of training images, by tap and view."""
     head, predictions = trained.head, trained.out_of_fold
-    with threadpool_limits(1):
+    with one_thread():
         return summarize(
             head,
             {tap: mean_over(features, tap, head.views) for tap in head.taps},

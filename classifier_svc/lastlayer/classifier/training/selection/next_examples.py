@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from lastlayer.classifier.domain.arrays import Features, Indices
 from lastlayer.classifier.domain.head import Head, square_root, unit_length
 from lastlayer.classifier.fitting.folds import stratified_sample
+from lastlayer.classifier.fitting.threads import one_thread
 from lastlayer.classifier.training.progress import TrainingCancelledError
 from lastlayer.classifier.training.recipes import SEED, Recipe, TapFeatures
 from lastlayer.classifier.training.selection.copies import Copies
@@ -105,7 +105,7 @@ def choose_next(
     for name in taps:
         if not (np.isfinite(pool[name]).all() and np.isfinite(labelled[name]).all()):
             raise ValueError(f"The features at the tap `{name}` have numbers that are not finite.")
-    with threadpool_limits(1):
+    with one_thread():
         return _choose(pool, labelled, labels, count, cancelled)
 
 

@@ -82,7 +82,7 @@ def similar(
             thumbnails=target is not None,
         )
     if target is not None:
-        from lastlayer.client.report.similar import render_similar
+        from lastlayer.client.report.similar.page import render_similar
 
         page = render_similar(found, dataset, str(image.name if image else example), content or b"")
         write_file(page.encode("utf-8", "replace"), target)

@@ -20,6 +20,7 @@ from lastlayer.client.commands.interface.options import (
     data_options,
     dataset_option,
     model_option,
+    multi_label_option,
     server_options,
     thumbnails_option,
     version_option,
@@ -55,6 +56,7 @@ Example:
     help="In place of DATA: a folder or URL to which `featurizer embed` or `client datasets export` wrote.",
 )
 @dataset_option
+@multi_label_option
 @views_option
 @thumbnails_option
 @server_options
@@ -64,6 +66,7 @@ def add(
     label: str,
     features: str | None,
     dataset: str,
+    multi_label: bool,
     views: tuple[str, ...],
     no_thumbnails: bool,
     server: Server,
@@ -86,15 +89,16 @@ def add(
         for option, given in (
             ("--images", images is not None),
             ("--label", bool(label)),
+            ("--multi-label", multi_label),
             ("--no-thumbnails", no_thumbnails),
         ):
             if given:
                 raise click.UsageError(f"{option} goes with DATA.")
         return _add_features(features, dataset, server, as_json)
     assert data is not None  # noqa: S101 - as above
-    known = read_argument(data, images, label)
+    known = read_argument(data, images, label, multi_label=multi_label)
     with server.client() as client:
-        added = add_all(client, known, dataset, thumbnails=not no_thumbnails, views=views)
+        added = add_all(client, known, dataset, thumbnails=not no_thumbnails, views=views, multi_label=multi_label)
     if as_json:
         print_json({"dataset": dataset, **added_json(known, added)})
     else:
@@ -123,11 +127,21 @@ def _add_features(folder: str, dataset: str, server: Server, as_json: bool) -> i
 
 @click.command(cls=Command, epilog="\b\nExample:\n  client relabel img12.jpg --to daisy --dataset flowers")
 @click.argument("examples", metavar="EXAMPLE...", nargs=-1, required=True)
-@click.option("--to", "label", required=True, metavar="LABEL", help="The label that they get in place of all others.")
+@click.option(
+    "--to",
+    "labels",
+    required=True,
+    multiple=True,
+    metavar="LABEL",
+    help="The label that they get in place of all others. In a multi-label dataset it may be repeated, or empty: then "
+    "they have none.",
+)
 @dataset_option
 @yes_option("Make a new class")
 @server_options
-def relabel(examples: tuple[str, ...], label: str, dataset: str, yes: bool, server: Server, as_json: bool) -> int:
+def relabel(
+    examples: tuple[str, ...], labels: tuple[str, ...], dataset: str, yes: bool, server: Server, as_json: bool
+) -> int:
     """Give each EXAMPLE of a dataset another label.
 
     The label holds: `client add` and `client train` do not bring the old one back.
@@ -140,15 +154,17 @@ def relabel(examples: tuple[str, ...], label: str, dataset: str, yes: bool, serv
 
     keys = keys_of(examples)
     with server.client() as client, naming(keys, dataset):
-        news = "" if yes else ask_for_new_class(client, dataset, label)
-        changed, known = client.relabel_examples(dataset, list(keys), label)
+        news = "" if yes else " ".join(filter(None, (ask_for_new_class(client, dataset, label) for label in labels)))
+        given = labels[0] if len(labels) == 1 else labels
+        changed, known = client.relabel_examples(dataset, list(keys), given)
     if news:
         tell("Note", news)
     if as_json:
         print_json({"changed": changed, **result_json(known)})
     else:
         rest = "; the others had that label alone already" if changed < len(keys) else ""
-        click.echo(f"Dataset {escape(dataset)}: {changed} of {len(keys)} relabelled {escape(label)}{rest}.")
+        named = ", ".join(escape(label) for label in labels if label.strip()) or "with no label"
+        click.echo(f"Dataset {escape(dataset)}: {changed} of {len(keys)} relabelled {named}{rest}.")
     return DONE
 
 
@@ -212,7 +228,8 @@ def review(
     elif found.examples:
         print_review(console(), found)
         worst = found.examples[0]
-        words = ["client", "relabel", short_sha256(worst.example), "--to", worst.suggested_label, "--dataset", dataset]
+        to = [word for label in worst.labels_put_right for word in ("--to", label)]
+        words = ["client", "relabel", short_sha256(worst.example), *to, "--dataset", dataset]
         if click.get_current_context().get_parameter_source("server") is ParameterSource.COMMANDLINE:
             words += ["--server", server.address]
         command = shlex.join(words)

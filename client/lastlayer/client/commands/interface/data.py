@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from lastlayer.client.data.labelled import Data
 
 
-def read_argument(source: Path, images: Path | None, label: str, *, held_out: bool = False) -> "Data":
+def read_argument(
+    source: Path, images: Path | None, label: str, *, held_out: bool = False, multi_label: bool = False
+) -> "Data":
     """Return the labelled images of DATA; raises `DataError` before anything is sent where there is something wrong.
 
     Where DATA has the folders `train` and `test`, asks whether one of them is meant: the last one with `held_out`.
@@ -25,4 +27,4 @@ def read_argument(source: Path, images: Path | None, label: str, *, held_out: bo
         click.echo(f"{escape(str(source))} has the folders {folders}: parts of a data set, and no classes.", err=True)
         ask(f"Use {escape(str(chosen))}?")
         source = chosen
-    return read_data(source, images, label=label)
+    return read_data(source, images, label=label, multi_label=multi_label)

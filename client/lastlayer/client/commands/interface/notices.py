@@ -103,7 +103,11 @@ def tell_drift(drift: "Drift") -> None:
             "docs/how-to/improve/watch-drift.md",
         )
     elif drift.state == "no reference":
-        tell("Next", f"train the model again; version {drift.version} keeps nothing to compare.")
+        tell(
+            "Next",
+            f"train the model again; version {drift.version} keeps nothing to compare. "
+            "Where images may have several labels, no version does.",
+        )
     elif drift.state == "too few examples":
         tell("Next", "train it on 20 images or more; with hundreds smaller changes are seen.")
     elif drift.state == "too few images":

@@ -146,6 +146,16 @@ def data_options(function: FunctionT) -> FunctionT:
     return images(label(function))
 
 
+def multi_label_option(function: FunctionT) -> FunctionT:
+    """Add `--multi-label`."""
+    return click.option(
+        "--multi-label",
+        is_flag=True,
+        help="An image of DATA may have several labels, or none: in several sub-folders or none, on several lines, or "
+        "with `|` between the labels of a line.",
+    )(function)
+
+
 def data_argument(function: FunctionT) -> FunctionT:
     """Add DATA with its options."""
     return click.argument("data", type=click.Path(path_type=Path))(data_options(function))

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from lastlayer.client.data.files import open_file
 from lastlayer.client.data.folders import find_all_images
-from lastlayer.client.data.imports.exported import Exported
+from lastlayer.client.data.imports.exported import NO_TAG, Exported
 from lastlayer.client.errors import DataError
 
 _MAX_BYTES: Final = 128 * 2**20
@@ -26,10 +26,11 @@ _ID: Final = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGN
 _SHOWN: Final = 3
 
 
-def read_tags(source: Path, folder: Path) -> Exported:
+def read_tags(source: Path, folder: Path, *, multi_label: bool = False) -> Exported:
     """Return the images that a JSON file tags; their files are in the folder, or in folders in it.
 
-    A name in the JSON file is never used as a path: files are found by listing the folder. Raises `DataError` where it
+    With `multi_label` an image is there once for each of its tags, or with `NO_TAG`. A name in the JSON file is never
+    used as a path: files are found by listing the folder. Raises `DataError` where it
     is no such JSON, or none of the images is there.
     """
     files = _find_files(folder)
@@ -43,7 +44,7 @@ def read_tags(source: Path, folder: Path) -> Exported:
         if not isinstance(identity, str) or not _ID.fullmatch(identity):
             raise DataError([f"`{source}`: image {number} has no `id` as Custom Vision gives them."])
         labels = _labels(image, f"`{source}`: image {identity}")
-        if len(labels) != 1:
+        if len(labels) != 1 and not multi_label:
             (several if labels else untagged).append(identity)
             continue
         path = files.get(_key(identity))
@@ -51,7 +52,7 @@ def read_tags(source: Path, folder: Path) -> Exported:
             missing.append(identity)
             continue
         with_regions += bool(image.get("regions"))
-        images.append((labels[0], path, path.relative_to(folder).as_posix()))
+        images += [(label, path, path.relative_to(folder).as_posix()) for label in labels or (NO_TAG,)]
     if not images:
         raise DataError([_nothing(source, folder, missing)])
     notes = [

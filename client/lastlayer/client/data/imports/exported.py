@@ -1,9 +1,12 @@
 """What was found in an export."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from lastlayer.client.data.imports.members import Member
+
+NO_TAG: Final = ""
+"""The label of an image that has none, where images may have several."""
 
 
 class Exported(NamedTuple):

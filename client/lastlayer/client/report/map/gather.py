@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from PIL import Image
@@ -59,6 +59,8 @@ def gather_map(
         timeout_s=timeout_s,
         on_progress=on_progress,
     )
+    if any(map(is_conflict, found.points)) and client.get_dataset(dataset).multi_label:
+        found = replace(found, points=tuple(_as_one(point, pool=pool) for point in found.points))
     photos: dict[bytes, bytes] = {}
     edge = next((edge for most, edge in _EDGES if len(found.points) <= most), _EDGES[-1][1])
     left, done = most_bytes, 0
@@ -77,6 +79,15 @@ def gather_map(
         if left < most_bytes / 1000:
             break
     return PicturedMap(dataset, model, found, photos)
+
+
+def _as_one(point: MapPoint, *, pool: bool) -> MapPoint:
+    """Return an image that may have several labels with all of them as one, by which it is coloured.
+
+    One without any label is of the pool where that is laid out, too.
+    """
+    labels = (" + ".join(sorted(point.labels)),) if point.labels else () if pool else ("none of the labels",)
+    return replace(point, labels=labels)
 
 
 def is_conflict(point: MapPoint) -> bool:

@@ -43,6 +43,7 @@ class ExampleUpload(Exchange[classifier_pb2.AddExamplesRequest, classifier_pb2.A
         patience: Patience,
         views: Sequence[str] = (),
         pool: bool = False,
+        multi_label: bool = False,
     ) -> None:
         """`patience` bounds how long the server may answer nothing. `views` are names out of `messages.VIEWS`; those of
         the dataset where there are none. With `pool` the images, which have no labels, are for the dataset's pool.
@@ -52,6 +53,7 @@ class ExampleUpload(Exchange[classifier_pb2.AddExamplesRequest, classifier_pb2.A
         self._thumbnails = thumbnails
         self._views = [VIEWS[view] for view in views]
         self._pool = pool
+        self._multi_label = multi_label
         self._items = self._hashed(examples)
         self._again: deque[_Item] = deque()  # sent on a stream that broke, and unanswered
         self._needed: deque[_Item] = deque()  # the server asked for their content
@@ -83,7 +85,10 @@ class ExampleUpload(Exchange[classifier_pb2.AddExamplesRequest, classifier_pb2.A
                 request = self._empty_request()
                 request.examples.extend(
                     classifier_pb2.Example(
-                        id=wire_name(item.name), label=item.example.label, content_sha256=item.sha256
+                        id=wire_name(item.name),
+                        label=item.example.label,
+                        labels=item.example.labels,
+                        content_sha256=item.sha256,
                     )
                     for item in asked
                 )
@@ -92,7 +97,11 @@ class ExampleUpload(Exchange[classifier_pb2.AddExamplesRequest, classifier_pb2.A
 
     def _empty_request(self) -> classifier_pb2.AddExamplesRequest:
         return classifier_pb2.AddExamplesRequest(
-            dataset=self._dataset, no_thumbnails=not self._thumbnails, views=self._views, pool=self._pool
+            dataset=self._dataset,
+            no_thumbnails=not self._thumbnails,
+            views=self._views,
+            pool=self._pool,
+            multi_label=self._multi_label,
         )
 
     def _take_unasked(self) -> Iterator[_Item]:
@@ -119,7 +128,9 @@ class ExampleUpload(Exchange[classifier_pb2.AddExamplesRequest, classifier_pb2.A
             if items and size + len(content) > MAX_BYTES:  # its size was not known, or it has grown since
                 break
             self._needed.popleft()
-            request.examples.add(id=wire_name(item.name), label=item.example.label, content=content)
+            request.examples.add(
+                id=wire_name(item.name), label=item.example.label, labels=item.example.labels, content=content
+            )
             items.append(item)
             size += len(content)
         if not items:
@@ -152,4 +163,4 @@ def _read(item: _Item) -> bytes:
 
 
 def _failure(example: LabelledImage, name: str, error: ImageError) -> ExampleOutcome:
-    return ExampleOutcome(name, example.label, "failed", error=error)
+    return ExampleOutcome(name, example.label, "failed", error=error, labels=example.labels or ())

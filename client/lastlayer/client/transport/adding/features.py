@@ -94,6 +94,7 @@ class FeatureUpload(Exchange[classifier_pb2.AddFeaturesRequest, classifier_pb2.A
             dataset=self._dataset,
             backbone_digest=self._manifest.digest,
             precision=batch.precision,
+            multi_label=self._manifest.multi_label,
             examples=[
                 classifier_pb2.Example(id=wire_name(row.id), label=row.label or "", content_sha256=row.sha256)
                 for row in batch.rows

@@ -17,7 +17,8 @@ export class Bars {
     for (const entry of scores) {
       const row = this.rows.get(entry.label);
       row.element.style.setProperty("--share", `${100 * entry.score}%`);
-      row.element.classList.toggle("best", entry.label === prediction.label && !prediction.rejected);
+      const predicted = prediction.multi_label ? prediction.labels.includes(entry.label) : entry.label === prediction.label;
+      row.element.classList.toggle("best", predicted && !prediction.rejected);
       row.value.textContent = percent(entry.score);
     }
   }

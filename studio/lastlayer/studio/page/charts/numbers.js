@@ -32,6 +32,8 @@ export function headline(version, heading = "h2") {
 }
 
 export function brief(version) {
+  const several = version.multi_label_cross_validation;
+  if (several) return `${Math.round(100 * several.exact_match)} of 100 with all labels right`;
   const metrics = version.cross_validation;
   if (!metrics) return "not known";
   const [lower, upper] = (metrics.accuracy_interval ?? []).map((share) => Math.round(100 * share));
@@ -48,7 +50,7 @@ export function beside(before, after) {
       h("p", { class: "eyebrow" }, `${words} · version ${version.version}`),
       version.cross_validation && dots(version.cross_validation),
       h("p", { class: "big-number" }, brief(version)),
-      h("p", { class: "hint" }, `${version.example_count.toLocaleString("en")} photos, ${version.classes.length} classes`),
+      h("p", { class: "hint" }, `${version.example_count.toLocaleString("en")} photos, ${version.classes.length} ${version.multi_label ? "labels" : "classes"}`),
     );
   return h("div", { class: "beside" }, card(before, "Before"), card(after, "After"), h("p", { class: "verdict" }, verdict(before, after)), changes(before, after));
 }
@@ -76,6 +78,8 @@ function changes(before, after) {
 }
 
 export function verdict(before, after) {
+  const [was, is] = [before, after].map((version) => version.multi_label_cross_validation?.macro_average_precision ?? null);
+  if (was !== null && is !== null) return `Mean average precision: ${percent(was)} before, ${percent(is)} now.`;
   const [one, other] = [before.cross_validation, after.cross_validation];
   if (!one || !other) return "At least one of them has too few photos for an estimate.";
   const gain = other.accuracy - one.accuracy;

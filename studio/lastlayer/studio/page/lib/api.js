@@ -62,8 +62,9 @@ export const datasets = () => json("GET", "datasets");
 export const dataset = async (name) => (await datasets()).find((entry) => entry.name === name) ?? null;
 export const deleteDataset = (name) => json("DELETE", `datasets/${part(name)}`);
 export const examples = (name, known) => json("GET", `datasets/${part(name)}/examples?${query(known)}`);
-export const relabel = (name, shas, label) =>
-  json("POST", `datasets/${part(name)}/examples:relabel`, { examples: shas, label });
+// To a label, or in a multi-label dataset to a list of them.
+export const relabel = (name, shas, given) =>
+  json("POST", `datasets/${part(name)}/examples:relabel`, { examples: shas, [Array.isArray(given) ? "labels" : "label"]: given });
 export const remove = (name, shas, options) =>
   json("POST", `datasets/${part(name)}/examples:remove`, { examples: shas }, options);
 export const renameClass = (name, label, newLabel) =>

@@ -13,7 +13,7 @@ const QUEUE = 200;
 
 // Labels that somebody kept are not asked for again, as long as the tab is open.
 const kept = new Set();
-const keyOf = (version, entry) => `${version.dataset} ${entry.example.sha256} ${entry.label}`;
+const keyOf = (version, entry) => `${version.dataset} ${entry.example.sha256} ${entry.label || `+${entry.suggested_label}`}`;
 
 export async function show(root, { project }) {
   const version = await api.defaultVersion(project);
@@ -63,6 +63,7 @@ class Mending {
     this.total = total - (examples.length - this.queue.length);
     this.done = [];
     this.index = 0;
+    this.now = new Map(); // the labels of photos that may have several, by sha256, as decided so far
     const dataset = await api.dataset(this.version.dataset);
     this.labels = Object.keys(dataset?.classes ?? {});
     const words = this.total ? `${count(this.total, "label")} of version ${this.version.version} ${this.total === 1 ? "looks" : "look"} wrong` : "";
@@ -76,11 +77,12 @@ class Mending {
       this.finish();
       return;
     }
-    const { example, label, label_probability: given, suggested_label: suggested, suggested_probability: guessed } = entry;
-    this.photo = new Mapped(this.project, this.version.version, example, suggested);
+    const pair = this.version.multi_label ? asPair(entry, this.labelsOf(entry)) : null;
+    const { example, label, label_probability: given, suggested_label: suggested, suggested_probability: guessed } = pair ?? entry;
+    this.photo = new Mapped(this.project, this.version.version, example, pair?.inDoubt ?? suggested);
     this.trouble = h("p", { class: "hint", role: "status" });
     const maps = h("input", { type: "checkbox", checked: this.maps, on: { change: () => { this.maps = maps.checked; this.showMap(); } } });
-    const ordered = [suggested, ...this.labels.filter((other) => other !== suggested)];
+    const ordered = pair ? [suggested, label] : [suggested, ...this.labels.filter((other) => other !== suggested)];
     this.ordered = ordered;
     const sure = new Bars();
     sure.show({ label: suggested, rejected: false, scores: [{ label: suggested, score: guessed }, { label, score: given }] });
@@ -90,11 +92,11 @@ class Mending {
       h(
         "div",
         { class: "judged" },
-        h("div", { class: "evidence" }, this.photo.element, h("label", { class: "switch" }, maps, ` Light up what speaks for ${suggested}`), this.trouble),
+        h("div", { class: "evidence" }, this.photo.element, h("label", { class: "switch" }, maps, ` Light up what speaks for ${pair?.inDoubt ?? suggested}`), this.trouble),
         h(
           "div",
           { class: "judgement" },
-          h("h2", { tabindex: -1 }, "Labelled ", h("b", {}, label), `. Is it ${guessed >= 0.9 ? "not rather" : "perhaps"} `, h("b", {}, suggested), "?"),
+          pair ? h("h2", { tabindex: -1 }, "Does it have ", h("b", {}, pair.inDoubt), `? Now it has ${pair.has}.`) : h("h2", { tabindex: -1 }, "Labelled ", h("b", {}, label), `. Is it ${guessed >= 0.9 ? "not rather" : "perhaps"} `, h("b", {}, suggested), "?"),
           h("p", { class: "hint" }, "A model that has not seen this photo gives"),
           sure.element,
           h(
@@ -112,7 +114,7 @@ class Mending {
           h(
             "div",
             { class: "row" },
-            h("button", { type: "button", on: { click: () => this.keep() } }, h("kbd", {}, "Space"), `Keep ${label}`),
+            h("button", { type: "button", on: { click: () => this.keep() } }, h("kbd", {}, "Space"), pair ? label : `Keep ${label}`),
             h("button", { type: "button", class: "danger", on: { click: () => this.remove() } }, h("kbd", {}, "Del"), "Remove the photo"),
             this.done.length > 0 && h("button", { type: "button", class: "quiet", on: { click: () => this.undo() } }, h("kbd", {}, "U"), "Back"),
             this.done.some(({ kind }) => kind !== "kept") && button("That is enough", () => this.finish(), { class: "quiet" }),
@@ -152,8 +154,25 @@ class Mending {
     this.advance({ kind: "removed", sha: this.queue[this.index].example.sha256 });
   }
 
+  labelsOf({ example }) {
+    return this.now.get(example.sha256) ?? example.labels;
+  }
+
   decide(label) {
-    const { example, label: before } = this.queue[this.index];
+    const current = this.queue[this.index];
+    if (this.version.multi_label) {
+      const before = this.labelsOf(current);
+      const pair = asPair(current, before);
+      if (label === pair.label) this.keep();
+      else {
+        const entry = { kind: "relabelled", sha: current.example.sha256, before };
+        this.now.set(entry.sha, pair.labels);
+        this.advance(entry);
+        this.change(entry, pair.labels);
+      }
+      return;
+    }
+    const { example, label: before } = current;
     if (label === before) {
       this.keep();
       return;
@@ -173,6 +192,7 @@ class Mending {
     const entry = this.done.pop();
     kept.delete(entry.key);
     this.index -= 1;
+    if (Array.isArray(entry.before)) this.now.set(entry.sha, entry.before);
     this.present();
     if (entry.kind === "relabelled") this.change(entry, entry.before);
   }
@@ -238,6 +258,14 @@ class Mending {
   }
 }
 
-function asBefore({ recipe, class_weight, preference, rejection }) {
-  return { recipe, class_weight, prefer: preference, min_precision: rejection?.min_precision ?? 0 };
+// What is in doubt where photos may have several labels: whether one of them is there that should not be, or is missing.
+function asPair(entry, has) {
+  const inDoubt = entry.label || entry.suggested_label;
+  const [is, not] = [`It has ${inDoubt}`, `It has not ${inDoubt}`];
+  const labels = entry.label ? has.filter((label) => label !== inDoubt) : [...new Set([...has, inDoubt])];
+  return { ...entry, inDoubt, labels, label: entry.label ? is : not, suggested_label: entry.label ? not : is, has: has.join(", ") || "none" };
+}
+
+function asBefore({ recipe, class_weight, preference, rejection, label_min_precision: ofLabels }) {
+  return { recipe, class_weight, prefer: preference, min_precision: rejection?.min_precision ?? (ofLabels || 0) };
 }

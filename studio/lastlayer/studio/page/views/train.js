@@ -8,6 +8,7 @@ import * as state from "../lib/state.js";
 import { tellProblem, toast } from "../lib/toast.js";
 import { Mapped } from "./mapped.js";
 import { headline } from "../charts/numbers.js";
+import { headline as headlineOfLabels, labelByLabel } from "../charts/labels.js";
 import { Trainer } from "./trainer.js";
 
 const MISTAKES = 1000;
@@ -16,8 +17,9 @@ const SHOWN = 60;
 export async function show(root, { project, refresh }) {
   const [version, dataset] = await Promise.all([api.defaultVersion(project), api.dataset(project)]);
   const classes = Object.keys(dataset?.classes ?? {}).length;
+  const several = dataset?.multi_label ?? false;
   const result = h("div", { class: "result" });
-  const options = settings();
+  const options = settings(several);
   const trainer = new Trainer(project, {
     label: version ? "Train again" : "Train",
     options: options.read,
@@ -41,9 +43,9 @@ export async function show(root, { project, refresh }) {
       "div",
       { class: "title" },
       h("h1", {}, "Train"),
-      h("p", { class: "summary" }, dataset ? `${count(dataset.example_count, "photo")} in ${count(classes, "class", "classes")}` : ""),
+      h("p", { class: "summary" }, dataset ? `${count(dataset.example_count, "photo")} ${several ? `with ${count(classes, "label")}` : `in ${count(classes, "class", "classes")}`}` : ""),
     ),
-    classes < 2
+    classes < (several ? 1 : 2)
       ? h(
           "section",
           { class: "hero" },
@@ -59,7 +61,7 @@ export async function show(root, { project, refresh }) {
   return () => trainer.leave();
 }
 
-function settings() {
+function settings(several) {
   const balanced = h("input", { type: "checkbox", id: "balanced" });
   const reject = h("input", { type: "checkbox", id: "reject" });
   const line = (input, title, hint) => h("label", { class: "option", for: input.id }, input, h("span", {}, h("b", {}, title), h("span", { class: "hint" }, hint)));
@@ -68,7 +70,7 @@ function settings() {
       "details",
       { class: "options" },
       h("summary", {}, "Options"),
-      line(balanced, "Every class counts the same", "However many photos it has. For classes that are rare in your folders, but not in life."),
+      !several && line(balanced, "Every class counts the same", "However many photos it has. For classes that are rare in your folders, but not in life."),
       line(reject, "Say unknown rather than guess", "Of what it does answer, 95 of 100 shall be right. It needs some dozens of photos to promise that."),
     ),
     read: () => ({ class_weight: balanced.checked ? "balanced" : "none", min_precision: reject.checked ? 0.95 : 0 }),
@@ -79,10 +81,11 @@ async function results(project, version) {
   const metrics = version.cross_validation;
   const advice = await api.advice(project, version.version).catch(() => []);
   const opened = h("div", { class: "opened" });
-  const head = headline(version);
+  const head = version.multi_label ? headlineOfLabels(version) : headline(version);
   head.querySelector("h2").tabIndex = -1;
   return [
     h("div", { class: "first" }, head, next(project, version, advice)),
+    version.multi_label_cross_validation && h("section", { class: "panel" }, h("h2", {}, "Label by label"), labelByLabel(version)),
     metrics &&
       h(
         "div",

@@ -166,12 +166,14 @@ class Try {
   }
 
   tell(prediction) {
-    const { rejected, label, score, unfamiliar } = prediction;
+    const { rejected, score, unfamiliar } = prediction;
+    const label = named(prediction);
     const said = rejected ? "unknown" : label;
     if (this.answer.textContent !== said) this.answer.textContent = said; // read out only where it changes
     this.answer.classList.toggle("unknown", rejected);
     this.guess.textContent = rejected ? `Best guess: ${label}, ${percent(score)}` : "";
-    if (rejected) this.sure.textContent = unfamiliar ? "It is unlike the photos of the training." : "That is not sure enough for an answer.";
+    if (prediction.multi_label && !rejected) this.sure.textContent = "Each label by itself; those that are coloured reach their threshold.";
+    else if (rejected) this.sure.textContent = unfamiliar ? "It is unlike the photos of the training." : "That is not sure enough for an answer.";
     else this.sure.textContent = `${percent(score)} sure`;
     this.bars.show(prediction);
   }
@@ -187,7 +189,8 @@ class Try {
   remember(prediction, blob, name) {
     const small = h("canvas", { width: 96, height: 96, "aria-hidden": "true" });
     drawSquare(small, blob);
-    const { rejected, label, score } = prediction;
+    const { rejected, score } = prediction;
+    const label = named(prediction);
     const show = () => {
       this.closeCamera();
       scrollTo({ top: 0 });
@@ -257,6 +260,11 @@ class Try {
     this.live.lastChild.textContent = "Use the camera";
     this.live.classList.add("primary");
   }
+}
+
+// What a prediction says in a word; of several labels, those that are predicted.
+function named({ multi_label: several, labels, label }) {
+  return several ? labels.join(", ") || "none of them" : label;
 }
 
 // How many answers there are in a second, and how old the picture of each is by then: told after every ten.

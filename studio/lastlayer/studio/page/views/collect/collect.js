@@ -9,6 +9,7 @@ import { deferred, settle, tellProblem, toast } from "../../lib/toast.js";
 import { Upload } from "../../lib/upload.js";
 import { Column } from "./column.js";
 import { conflicts } from "./conflicts.js";
+import { change } from "./label_sets.js";
 import { Selection } from "./selection.js";
 import { shoot } from "./shoot.js";
 import { welcome } from "./welcome.js";
@@ -49,6 +50,7 @@ class Collect {
     await settle();
     const empty = { classes: {}, conflict_count: 0, stale_count: 0 };
     const dataset = (await api.dataset(this.project)) ?? empty;
+    this.several = dataset.multi_label ?? false; // labels a photo may have
     const labels = [...new Set([...Object.keys(dataset.classes), ...(drafts.get(this.project) ?? [])])];
     for (const column of this.columns.values()) column.leave();
     this.columns.clear();
@@ -59,6 +61,8 @@ class Collect {
       h("div", { class: "title" }, h("h1", {}, "Collect"), this.summary, this.next),
       dataset.stale_count > 0 &&
         h("p", { class: "notice" }, `${count(dataset.stale_count, "photo")} must be added again: another network looked at ${dataset.stale_count === 1 ? "it" : "them"}.`),
+      this.several &&
+        h("p", { class: "hint" }, `A photo may have several labels here, and is in the column of each.${dataset.without_label_count ? ` ${count(dataset.without_label_count, "photo")} with none of them.` : ""}`),
       dataset.pool_count > 0 &&
         h("p", { class: "hint" }, h("a", { href: state.link(this.project, "label") }, `${count(dataset.pool_count, "photo")} without a label`), ` ${dataset.pool_count === 1 ? "waits" : "wait"} in the pool.`),
       this.progress,
@@ -148,6 +152,10 @@ class Collect {
     this.columns.delete(column.label);
     this.summarise();
     if (!column.count) return;
+    if (this.several) {
+      this.removeLabel(column);
+      return;
+    }
     // Known to be on its way at once, or whoever leaves the view now would see the class again.
     let shas = null;
     const found = this.shasOf(column.label).then((known) => (shas = known));
@@ -161,12 +169,26 @@ class Collect {
     });
   }
 
+  // Photos that may have several labels stay, without this one.
+  removeLabel(column) {
+    const found = this.photosOf(column.label);
+    found.catch(() => {}); // who waits for it hears of it
+    deferred(`${count(column.count, "photo")} without ${column.label}.`, {
+      commit: async () => change(this.project, (await found).map(({ sha256: sha, labels }) => ({ sha, labels })), (labels) => labels.filter((label) => label !== column.label)),
+      undo: () => this.load().catch(tellProblem),
+    });
+  }
+
   async shasOf(label) {
+    return (await this.photosOf(label)).filter((entry) => entry.labels.length === 1).map((entry) => entry.sha256);
+  }
+
+  async photosOf(label) {
     const found = [];
     let token = "";
     do {
       const page = await api.examples(this.project, { label, thumbnails: false, page_size: 1000, page_token: token });
-      found.push(...page.examples.filter((entry) => entry.labels.length === 1).map((entry) => entry.sha256));
+      found.push(...page.examples);
       token = page.next_page_token;
     } while (token);
     return found;

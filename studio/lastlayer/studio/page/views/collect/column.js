@@ -86,7 +86,8 @@ export class Column {
     const known = { label: this.label, page_size: PAGE, page_token: this.token };
     const page = await api.examples(this.view.project, known);
     for (const example of page.examples) {
-      if (example.labels.length === 1 && !this.thumbs.has(example.sha256)) this.place(this.stored(example));
+      const shown = this.view.several || example.labels.length === 1;
+      if (shown && !this.thumbs.has(example.sha256)) this.place(this.stored(example));
     }
     this.token = page.next_page_token;
     this.more.hidden = !this.token;
@@ -97,11 +98,11 @@ export class Column {
     const picture = example.thumbnail
       ? h("img", { src: fromBase64(example.thumbnail), alt: "", draggable: "false" })
       : h("span", { class: "blank" }, "No picture was kept");
-    return this.make(example.id, example.sha256, picture);
+    return this.make(example.id, example.sha256, picture, example.labels);
   }
 
-  make(name, sha, picture) {
-    const thumb = { sha, column: this };
+  make(name, sha, picture, labels) {
+    const thumb = { sha, column: this, labels };
     thumb.element = h(
       "button",
       {
@@ -180,7 +181,7 @@ export class Column {
   arrived(item, outcome) {
     const canvas = item.waiting.firstChild;
     if (outcome.status === "added") {
-      const thumb = this.make(item.name, outcome.sha256, canvas);
+      const thumb = this.make(item.name, outcome.sha256, canvas, outcome.labels.length ? outcome.labels : [outcome.label]);
       this.thumbs.set(thumb.sha, thumb);
       item.waiting.replaceWith(thumb.element);
       if (!this.entry) this.reach(thumb);

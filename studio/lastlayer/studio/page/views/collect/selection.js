@@ -4,6 +4,7 @@ import * as api from "../../lib/api.js";
 import { button, count, h, replace } from "../../lib/dom.js";
 import { deferred, tellProblem, toast } from "../../lib/toast.js";
 import { alike } from "../alike.js";
+import { askLabels, change } from "./label_sets.js";
 
 export class Selection {
   constructor(view) {
@@ -56,10 +57,11 @@ export class Selection {
       [...this.view.columns.keys()].map((label) => h("option", { value: label }, label)),
     );
     const move = button("Move", () => this.move(target.value), { disabled: true });
+    const labels = button("Labels…", () => this.setLabels(), { icon: "pen" });
     replace(
       this.bar,
       h("b", {}, `${count(this.thumbs.size, "photo")} selected`),
-      h("span", { class: "row" }, target, move),
+      this.view.several ? labels : h("span", { class: "row" }, target, move),
       this.thumbs.size === 1 && button("Images like this", () => this.showAlike(), { icon: "alike" }),
       button("Delete", () => this.remove(), { icon: "trash" }),
       button("", () => this.clear(), { class: "quiet", icon: "close", "aria-label": "Select none" }),
@@ -73,7 +75,43 @@ export class Selection {
     alike(this.view.project, { example: { id: element.title, sha256: sha, labels: [column.label], thumbnail: url.split(",")[1] ?? "" } });
   }
 
+  // Where photos may have several labels, they are set together.
+  async setLabels() {
+    const photos = this.once();
+    const chosen = await askLabels([...this.view.columns.keys()], photos);
+    if (chosen) await this.give(photos, () => chosen, `${count(photos.length, "photo")} labelled ${chosen.join(", ") || "with nothing"}.`);
+  }
+
+  async give(photos, make, words) {
+    this.clear();
+    try {
+      await change(this.view.project, photos, make);
+    } catch (error) {
+      tellProblem(error);
+      return;
+    }
+    const before = new Map(photos.map((photo) => [photo.sha, photo.labels]));
+    await this.view.load().catch(tellProblem);
+    toast(words, {
+      actionLabel: "Undo",
+      action: async () => {
+        for (const [sha, labels] of before) await api.relabel(this.view.project, [sha], labels).catch(tellProblem);
+        await this.view.load().catch(tellProblem);
+      },
+    });
+  }
+
+  // The selected photos, each once: one may be selected in the columns of several labels.
+  once() {
+    return [...new Map([...this.thumbs].map((thumb) => [thumb.sha, { sha: thumb.sha, labels: thumb.labels }])).values()];
+  }
+
   async move(label) {
+    if (this.view.several) {
+      const photos = this.once();
+      await this.give(photos, (labels) => [...new Set([...labels, label])], `${count(photos.length, "photo")} labelled ${label}, too.`);
+      return;
+    }
     const thumbs = [...this.thumbs].filter((thumb) => thumb.column.label !== label);
     this.clear();
     if (!thumbs.length) return;
@@ -99,15 +137,17 @@ export class Selection {
   }
 
   remove() {
-    const thumbs = [...this.thumbs];
-    const [first] = thumbs;
+    const chosen = new Set([...this.thumbs].map((thumb) => thumb.sha));
+    // A photo with several labels is in several columns.
+    const thumbs = [...this.view.columns.values()].flatMap((column) => [...column.thumbs.values()]).filter((thumb) => chosen.has(thumb.sha));
+    const [first] = this.thumbs;
     const near = first.column.shown().filter((thumb) => !this.thumbs.has(thumb));
     this.clear();
     thumbs.forEach((thumb) => thumb.column.hide(thumb, true));
     (near[0]?.element ?? first.column.name).focus();
     this.view.summarise();
-    deferred(`${count(thumbs.length, "photo")} deleted.`, {
-      commit: (options) => api.remove(this.view.project, thumbs.map((thumb) => thumb.sha), options),
+    deferred(`${count(chosen.size, "photo")} deleted.`, {
+      commit: (options) => api.remove(this.view.project, [...chosen], options),
       undo: () => {
         thumbs.forEach((thumb) => thumb.column.hide(thumb, false));
         this.view.summarise();

@@ -29,6 +29,14 @@ export async function show(root, { project }) {
     );
     return null;
   }
+  if (dataset.multi_label) {
+    replace(
+      root,
+      h("div", { class: "title" }, h("h1", {}, "Map")),
+      h("section", { class: "hero" }, icon("photo"), h("h2", {}, "Photos may have several labels here"), h("p", {}, "The map colours photos by their one class. For photos with several labels, client map draws a page that colours them by all of theirs.")),
+    );
+    return null;
+  }
   const view = new MapView(root, project, dataset, model);
   const known = laid.get(project);
   if (known) view.present(known);

@@ -5,7 +5,7 @@ import pytest
 
 from lastlayer.classifier.domain.familiarity import Familiarity
 from lastlayer.classifier.domain.head import Head
-from lastlayer.classifier.evaluation.strangers import choose_max_distance, fit_subspace, measure_distances
+from lastlayer.classifier.evaluation.likeness.strangers import choose_max_distance, fit_subspace, measure_distances
 from lastlayer.classifier.fitting.folds import assign_folds
 
 

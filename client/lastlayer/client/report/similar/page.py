@@ -24,7 +24,7 @@ def render_similar(similar: SimilarExamples, dataset: str, name: str, content: b
         lstrip_blocks=True,
     )
     environment.filters.update(shown=escape, image=_image)
-    return environment.get_template("similar.html.j2").render(
+    return environment.get_template("similar/similar.html.j2").render(
         similar=similar, dataset=dataset, name=name, picture=_shrink(content)
     )
 

@@ -1,0 +1,1 @@
+"""The part of a report on images that may have several labels."""
