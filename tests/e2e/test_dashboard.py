@@ -57,8 +57,8 @@ def metrics(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Path) -> It
         write_photos(folder / "photos", 20)  # enough for drift to be told
         photo = str(next((folder / "photos").rglob("*.png")))
         assert run_client(classifier.address, "train", str(folder / "photos")).returncode == 0
-        photos = str(folder / "photos")
-        assert run_client(classifier.address, "predict", photos).returncode == 0  # over a stream
+        photos = [str(path) for path in (folder / "photos").rglob("*.*")]
+        assert run_client(classifier.address, "predict", *photos).returncode == 0  # over a stream
         with open_channel(classifier.address) as channel:
             image = types_pb2.Image(content=Path(photo).read_bytes())
             stub = classifier_pb2_grpc.ClassifierStub(channel)

@@ -105,6 +105,20 @@ async def test_class_scores_are_compared_as_well(stub) -> None:
     assert (await drift(stub)).state == DRIFTING
 
 
+async def test_versions_of_several_labels_are_compared_by_features(stub) -> None:
+    labels = {"cat": ["small", "wild"], "dog": ["small"]}
+    several = [Example(labels=labels[kind], content=content) for kind in labels for content in images(kind, 60)]
+    request = classifier_pb2.AddExamplesRequest(dataset="m", examples=several, multi_label=True)
+    assert [answer async for answer in stub.AddExamples(iter([request]))]
+    assert (await train(stub)).multi_label
+    await predict(stub, pets(100))
+    found = await drift(stub)
+    assert found.state == STEADY
+    assert {signal.kind for signal in found.signals} == KINDS - {classifier_pb2.DRIFT_KIND_SCORE}
+    await predict(stub, images("car", 100))
+    assert (await drift(stub)).state == DRIFTING
+
+
 async def test_images_that_fail_do_not_count(stub) -> None:
     await train_pets(stub)
     await predict(stub, [b"bad-1", *pets(10), b"bad-2"])

@@ -128,6 +128,29 @@ class TestAdding:
             assert (await failure(stub.RelabelExamples(request))).field == field
 
 
+async def test_a_pool_of_images_that_may_have_several_labels(stub) -> None:
+    """Typical ones are suggested, without guesses; a label takes an image out, as does that it has none."""
+    await add(stub, [*labelled("red", 1), *labelled("round", 1), Example(id="none-0.jpg", content=b"none-0")])
+    new = [Example(id=f"{kind}.jpg", content=f"{kind}-9".encode()) for kind in ("big", "small", "far", "red", "none")]
+    request = Add(dataset="m", examples=new, pool=True)
+    [response] = [answer async for answer in stub.AddExamples(iter([request]))]
+    assert kinds(response.outcomes) == ["added"] * 5
+    asked = classifier_pb2.NextExamplesRequest(dataset="m")
+    answer = await stub.NextExamples(asked)
+    assert answer.strategy == classifier_pb2.NEXT_STRATEGY_TYPICAL
+    # Those of one kind are near duplicates of each other.
+    assert {entry.example.id for entry in answer.examples} == {"big.jpg", "small.jpg", "far.jpg"}
+    assert not any(entry.scores for entry in answer.examples)
+    assert list(answer.classes) == ["red", "round"]
+    for name, labels in (("big.jpg", ["big", "round"]), ("small.jpg", [])):
+        selected = [Selector(id=name)]
+        await stub.RelabelExamples(classifier_pb2.RelabelExamplesRequest(dataset="m", examples=selected, labels=labels))
+        assert (await labels_of(stub))[name] == labels
+    assert (await get(stub)).pool_count == 3
+    back = classifier_pb2.RelabelExamplesRequest(dataset="m", examples=[Selector(id="small.jpg")], to_pool=True)
+    assert (await stub.RelabelExamples(back)).dataset.pool_count == 4
+
+
 class TestTrained:
     @pytest.fixture
     async def version(self, stub) -> classifier_pb2.ModelVersion:

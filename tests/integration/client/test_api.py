@@ -72,6 +72,7 @@ class TestContract:
         client.next_examples("default")
         client.similar("default", b"cat-1")
         client.map_examples("default")
+        client.drift("default")
         methods = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"].methods_by_name
         assert {name for name, _ in fake.calls} == set(methods)
         assert all(fake.deadlines[method] > 0 for method in methods), "every call has a deadline"

@@ -276,3 +276,10 @@ class TestPuttingRight:
 def test_a_dataset_of_one_label_each_says_nothing_of_it(make_run: Callable[[FakeClassifier], Run]) -> None:
     told = json.loads(make_run(FakeClassifier())("datasets", "show", "default", "--json").stdout)
     assert "multi_label" not in told
+
+
+def test_sorting_needs_one_class_for_each_photo(run: Run, folder: Path) -> None:
+    result = run("sort", folder, "--into", folder.parent / "sorted", "--yes")
+    assert result.exit_code == 2
+    assert "predicts several labels for an image; sorting needs a model with one class for each" in result.stderr
+    assert not (folder.parent / "sorted").exists()

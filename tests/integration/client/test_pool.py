@@ -310,6 +310,11 @@ class TestLabelCommand:
         assert "2 wait for one." in done.stdout
         assert done.stderr == "Next: client next\n"
 
+    def test_several_labels(self, run: Run, fake: FakeClassifier) -> None:
+        done = run("label", "0.jpg", "--to", "cat", "--to", "dog")
+        assert done.stdout.startswith("Dataset default: 1 of 1 labelled cat, dog. ")
+        assert list(fake.messages("RelabelExamples")[-1].labels) == ["cat", "dog"]
+
     def test_back_into_the_pool(self, run: Run, fake: FakeClassifier) -> None:
         run("label", "0.jpg", "1.jpg", "--to", "cat")
         done = run("label", "0.jpg", "deep/2.jpg", "--to-pool")

@@ -10,14 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from lastlayer.classifier.domain.arrays import Indices
-from lastlayer.classifier.domain.label_sets import drop_no_label
+from lastlayer.classifier.domain.label_sets import NO_LABEL, drop_no_label
 from lastlayer.classifier.domain.types import AddedExample, Candidates, NewExample, PoolSource, StoredExample
 from lastlayer.classifier.domain.views import places
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.schema import examples, features, pool, thumbnails
 from lastlayer.classifier.store.vectors import feature_rows
-from lastlayer.rpc.errors import InvalidFieldError
 from lastlayer.rpc.vectors import place
 
 
@@ -59,16 +58,11 @@ class PoolStore:
 
         `sample_pool` says which images are read, by how many there are and how many examples have one label;
         `sample_labelled` says which of those examples, by their labels. Images and examples that lack features of the
-        dataset's backbone are left out. Raises ResourceNotFoundError, or StoreCorruptError.
+        dataset's backbone are left out. Those of a multi-label dataset all have one label here, `NO_LABEL`. Raises
+        ResourceNotFoundError, or StoreCorruptError.
         """
         with self._database.reading() as connection:
             owner = queries.find(connection, dataset)
-            if owner.multi_label:
-                raise InvalidFieldError(
-                    "dataset",
-                    f"The images of the dataset `{dataset}` may have several labels, and what to label next is told of "
-                    "classes alone.",
-                )
             pool_count = queries.count_pool(connection, owner.id)
             if owner.backbone_id is None:
                 return Candidates([], {}, [], {}, (), pool_count, pool_count)
@@ -80,12 +74,12 @@ class PoolStore:
             fresh_count = (
                 connection.scalar(sa.select(sa.func.count()).select_from(fresh.order_by(None).subquery())) or 0
             )
-            rows = connection.execute(queries.select_unambiguous(owner.id)).all()
-            examined = [rows[row] for row in sample_labelled([row.label for row in rows])]
+            labelled, classes = _read_labelled(connection, owner)
+            examined = [labelled[row] for row in sample_labelled([label for _, label in labelled])]
             keys = places([tap.name for tap in taps], [view])
-            known = queries.find_featurized(connection, backbone.digest, [row.content_sha256 for row in examined], keys)
-            examined = [row for row in examined if row.content_sha256 in known]
-            chosen = set(sample_pool(fresh_count, len(rows)).tolist())
+            known = queries.find_featurized(connection, backbone.digest, [content for content, _ in examined], keys)
+            examined = [entry for entry in examined if entry[0] in known]
+            chosen = set(sample_pool(fresh_count, len(labelled)).tolist())
             # Only what is chosen is kept of what may be a million.
             waiting = connection.scalars(fresh.execution_options(yield_per=1000))
             contents = [content for row, content in enumerate(waiting) if row in chosen]
@@ -96,9 +90,9 @@ class PoolStore:
             return Candidates(
                 contents=contents,
                 features=read_features(contents),
-                labels=[row.label for row in examined],
-                labelled=read_features([row.content_sha256 for row in examined]),
-                classes=tuple(dict.fromkeys(row.label for row in rows)),
+                labels=[label for _, label in examined],
+                labelled=read_features([content for content, _ in examined]),
+                classes=classes,
                 pool_count=pool_count,
                 stale_count=pool_count - fresh_count,
             )
@@ -196,6 +190,17 @@ def read(
         )
         for row in sorted(rows, key=lambda row: row.id)
     ]
+
+
+def _read_labelled(connection: Connection, owner: Any) -> tuple[list[tuple[bytes, str]], tuple[str, ...]]:
+    """Return the examples of a dataset that training uses, by sha256 with their labels, and all labels there are."""
+    if not owner.multi_label:
+        rows = connection.execute(queries.select_unambiguous(owner.id)).all()
+        return [(row.content_sha256, row.label) for row in rows], tuple(dict.fromkeys(row.label for row in rows))
+    # What is typical is told without labels; what is uncertain would be so of each label apart.
+    sets = queries.read_label_sets(connection, owner.id)
+    every = dict.fromkeys(label for labels in sets.values() for label in labels)
+    return [(content, NO_LABEL) for content in sets], tuple(every)
 
 
 def _select_fresh(owner: Any, key: str) -> sa.Select[Any]:

@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from lastlayer.classifier.domain.arrays import Array, Indices
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError, RecipeNotSupportedError
@@ -25,6 +24,7 @@ from lastlayer.classifier.evaluation.rejection import (
     choose_threshold,
     rejection_curve,
 )
+from lastlayer.classifier.fitting.threads import one_thread
 from lastlayer.classifier.training.auto import AutoTrainer, SearchedAuto
 from lastlayer.classifier.training.large import Everything, StoredExamples
 from lastlayer.classifier.training.notes import (
@@ -193,7 +193,7 @@ def train(
     notes: tuple[str, ...] = ()
     auto: SearchedAuto | None = None
     # One thread: on matrices of this size several are hardly faster, and the service goes on answering meanwhile.
-    with threadpool_limits(1):
+    with one_thread():
         recipes: dict[Recipe, TrainedRecipe] = {}
         if recipe is Recipe.AUTO or compare:
             auto = AutoTrainer(taps, y, len(classes), sample_weight, training_progress, preference).search()

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from lastlayer.classifier.domain.arrays import Array, Indices
 from lastlayer.classifier.domain.head import softmax
 from lastlayer.classifier.domain.views import candidate_views, mean_over
+from lastlayer.classifier.fitting.threads import one_thread
 from lastlayer.classifier.training.auto import AutoTrainer
 from lastlayer.classifier.training.progress import TrainingProgress
 from lastlayer.classifier.training.recipes import TapFeatures
@@ -56,7 +56,7 @@ def try_views(taps: Sequence[TapFeatures], labels: Sequence[str], cancelled: Cal
     names = dict.fromkeys(tap.name for tap in taps)
     progress = TrainingProgress(lambda _message, _share: None, cancelled)
     found = []
-    with threadpool_limits(1):  # as in training
+    with one_thread():  # as in training
         for views in candidate_views(tuple(dict.fromkeys(tap.view for tap in taps))):
             seen = [TapFeatures(name, False, mean_over(vectors, name, views)) for name in names]
             found.append(_try(seen, views, y, len(classes), progress))

@@ -157,7 +157,8 @@ def print_next(out: Console, dataset: str, found: NextExamples, *, asked: int) -
         line(out, f"Dataset {escape(dataset)}: {why}")
         return
     line(out, f"Dataset {escape(dataset)}: {len(found.examples)} to label next, of {pool} without a label")
-    line(out, _WHY[found.strategy])
+    typical = "They stand for many others that no labelled image is like."
+    line(out, typical if found.strategy == "typical" and len(found.classes) > 1 else _WHY[found.strategy])
     if len(found.examples) < min(asked, found.pool_count - found.stale_count):
         line(out, "The others are like these, or like what has a label already.")
     if not any(entry.scores for entry in found.examples):

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from lastlayer.classifier.domain.arrays import Indices
 from lastlayer.classifier.evaluation.likeness.nearest import (
+    Bounds,
     Found,
     Sketches,
     Vectors,
@@ -108,11 +109,9 @@ class Collection:
 
     def search(self, query: Vectors, candidates: npt.NDArray[np.bool_], count: int) -> Found:
         """Return the `count` candidates that are nearest to a prepared vector, float32 [d]."""
-        if self._held.sketches is None:
-            bounds = np.full(len(self.contents), np.inf, np.float32)
-        else:
-            bounds = self._held.sketches.bound(query)
-        bounds[~candidates] = -np.inf
+        sketches = self._held.sketches
+        bounds = Bounds.unknown(len(self.contents)) if sketches is None else sketches.bound(query)
+        bounds.leave_out(~candidates)
         return find_nearest(query, bounds, count, self._read, self._held.vectors)
 
     def _rows_of(self, content: bytes) -> Indices:

@@ -1,7 +1,8 @@
 """Lays vectors out in two dimensions: by their principal components, or so that nearest neighbours stay near.
 
-Of the libraries for the latter openTSNE was chosen (t-SNE, BSD-3): 13 MB on disk and nothing that the classifier does
-not need anyway, where umap-learn brings numba and llvmlite, 190 MB, which take seconds to import and more to compile.
+Of the libraries for the latter openTSNE was chosen (t-SNE, BSD-3): 3.5 MB to download, 13 MB on disk, and nothing else
+that the classifier does not need anyway. umap-learn brings numba and llvmlite, 64 MB to download, and compiles when it
+is first used.
 """
 
 import importlib.util

@@ -8,12 +8,11 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import Final
 
-from threadpoolctl import threadpool_limits
-
 from lastlayer.classifier.domain.arrays import Array
 from lastlayer.classifier.domain.types import StoredExample
 from lastlayer.classifier.evaluation.likeness import layout
 from lastlayer.classifier.evaluation.likeness.nearest import Vectors, prepare
+from lastlayer.classifier.fitting.threads import one_thread
 from lastlayer.classifier.store.examples import ExampleStore
 from lastlayer.classifier.store.vectors.snapshots import Snapshots
 from lastlayer.rpc.errors import OverloadedError
@@ -135,7 +134,7 @@ class Maps:
         suggestions = self._suggest(request.model, request.dataset) if request.model else {}
         try:
             # In one thread: the service goes on answering meanwhile.
-            with threadpool_limits(1):
+            with one_thread():
                 return self._lay_out(request, method, suggestions, tell)
         finally:
             give_back_free_memory()

@@ -39,8 +39,8 @@ _BLOCK: Final = 2048
 def prepare(vectors: Vectors) -> Vectors:
     """Return feature vectors, float32 [n, d], as they are compared: square roots, of length 1.
 
-    `python -m benchmarks.similar --taps` measured how many of the 20 nearest are of an image's class: with the square
-    roots as many or more, on each of five sets.
+    `python -m benchmarks.services.similar --taps` measured of how many of the 20 nearest the class is the same: with
+    square roots of as many photos of flowers, within the error of measuring, and of more digits, letters and emoji.
     """
     return unit_length(square_root(vectors))
 
@@ -57,6 +57,25 @@ def find_directions(sample: Vectors, count: int = DIRECTIONS) -> Vectors:
     for _ in range(_STEPS):
         directions, _ = np.linalg.qr(sample.T @ (sample @ directions))
     return directions
+
+
+class Bounds(NamedTuple):
+    """What is known of the cosines of n vectors with a query."""
+
+    most: Vectors
+    """[n], what each is at most; infinite where nothing is known."""
+    likely: Vectors
+    """[n], about what each is."""
+
+    @classmethod
+    def unknown(cls, count: int) -> "Bounds":
+        """Return what is known of `count` vectors without sketches: nothing."""
+        return cls(np.full(count, np.inf, np.float32), np.zeros(count, np.float32))
+
+    def leave_out(self, rows: npt.NDArray[np.bool_]) -> None:
+        """Leave vectors out, bool [n]: they are none of the candidates."""
+        self.most[rows] = -np.inf
+        self.likely[rows] = -np.inf
 
 
 @dataclass(frozen=True)
@@ -86,13 +105,14 @@ class Sketches:
         self.coordinates[rows] = others.coordinates[of]
         self.rests[rows] = others.rests[of]
 
-    def bound(self, query: Vectors) -> Vectors:
-        """Return what the cosines of all vectors with a query, float32 [d], are at most: float32 [n]."""
+    def bound(self, query: Vectors) -> Bounds:
+        """Return what is known of the cosines of all vectors with a query, float32 [d]."""
         coordinates = multiply(self.directions.T, query)
-        found = multiply(self.coordinates, coordinates)
-        found += self.rests * _rest(query[None], coordinates[None])
-        found += _ROUNDING
-        return found
+        likely = multiply(self.coordinates, coordinates)
+        most = self.rests * _rest(query[None], coordinates[None])
+        most += likely
+        most += _ROUNDING
+        return Bounds(most, likely)
 
 
 class Found(NamedTuple):
@@ -106,37 +126,37 @@ class Found(NamedTuple):
 
 def find_nearest(
     query: Vectors,
-    bounds: Vectors,
+    bounds: Bounds,
     count: int,
     read: Callable[[Indices], Vectors],
     held: Vectors | None = None,
 ) -> Found:
     """Return the `count` vectors that are nearest to a query, float32 [d]; all where there are fewer.
 
-    `bounds`, float32 [n], says what each cosine is at most, and is -inf for vectors that are none of the candidates;
-    it is infinite where nothing is known. `read` returns the vectors of some rows, in their order. `held` has all
-    vectors, [n, d], where they are in memory: where bounds tell little, all are multiplied at once, which is quicker
-    than to look at many of them one by one.
+    `bounds` says what is known of all n cosines. `read` returns the vectors of some rows, in their order. `held` has
+    all vectors, [n, d], where they are in memory: where bounds tell little, all are multiplied at once, which is
+    quicker than to look at many of them one by one.
     """
-    count = min(count, int(np.count_nonzero(bounds > -np.inf)))
+    most = bounds.most
+    count = min(count, int(np.count_nonzero(most > -np.inf)))
     if not count:
         return Found(np.empty(0, np.intp), np.empty(0))
     nearest = _Nearest(query, count)
-    # Those whose bounds are the highest are likely to be the nearest, and tell which of the others can be left out.
-    first = np.argpartition(-bounds, count - 1)[:count]
+    # Those that are likely to be the nearest tell which of the others can be left out.
+    first = np.argpartition(-bounds.likely, count - 1)[:count]
     nearest.look_at(np.sort(first), read)
-    others = np.flatnonzero(bounds >= nearest.least)
+    others = np.flatnonzero(most >= nearest.least)
     if held is not None and len(others) > _MOST_LOOKED_AT * len(held):
         cosines = multiply(held, query)
-        cosines[bounds == -np.inf] = -np.inf
+        cosines[most == -np.inf] = -np.inf
         least = np.partition(cosines, len(cosines) - count)[len(cosines) - count]
         nearest = _Nearest(query, count)
         nearest.look_at(np.flatnonzero(cosines >= least - 2 * _ROUNDING), read)
         return nearest.finish()
     others = others[~np.isin(others, first)]
-    others = others[np.argsort(-bounds[others], kind="stable")]
+    others = others[np.argsort(-most[others], kind="stable")]
     for rows in iterate_rows(others):
-        if bounds[rows[0]] < nearest.least:
+        if most[rows[0]] < nearest.least:
             break
         # In their order, as they lie in memory and in the store.
         nearest.look_at(np.sort(rows), read)

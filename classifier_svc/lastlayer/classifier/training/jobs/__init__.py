@@ -11,12 +11,13 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
+from lastlayer.classifier.domain.head import Head
 from lastlayer.classifier.domain.types import TrainingSet, Version
 from lastlayer.classifier.domain.views import mean_over
 from lastlayer.classifier.evaluation.drift import sample_features, summarize
 from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
+from lastlayer.classifier.fitting.threads import one_thread
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore, NewVersion
 from lastlayer.classifier.training.jobs.counting import CountedTraining, count_training
@@ -216,7 +217,10 @@ class TrainingJobs:
         notes = (*_tell_lacking(examples), *tried.notes) if request.recipe is Recipe.AUTO else ()
         trained = replace(trained, notes=(*trained.notes, *notes), trials=(*trained.trials, *tried.trials))
         held_out = _pack_out_of_fold(trained, examples)
-        return self._pack(request, trained, examples, held_out, started, _sum_up(trained, kept))
+        probabilities = trained.out_of_fold.probabilities if trained.out_of_fold is not None else None
+        unfamiliar = trained.rejection.unfamiliar_share if trained.rejection is not None else 0.0
+        reference = _sum_up(trained.head, kept, probabilities, unfamiliar)
+        return self._pack(request, trained, examples, held_out, started, reference)
 
     def _fit_labels(
         self, request: TrainingRequest, tell: Callable[[str, float], None], cancelled: threading.Event, started: float
@@ -229,7 +233,7 @@ class TrainingJobs:
             preference=request.preference,
             compare=request.compare,
         )
-        trained, examples = fit_labels(
+        trained, examples, kept = fit_labels(
             self._datasets,
             request.dataset,
             min_precision=request.min_precision,
@@ -238,7 +242,9 @@ class TrainingJobs:
             cancelled=cancelled.is_set,
         )
         trained = replace(trained, notes=(*trained.notes, *_tell_lacking(examples)))
-        return self._pack(request, trained, examples, pack_labels_out_of_fold(trained, examples), started)
+        # By features alone: of labels that all images have, the probabilities out of fold are made up.
+        reference = _sum_up(trained.head, kept, None, 0.0)
+        return self._pack(request, trained, examples, pack_labels_out_of_fold(trained, examples), started, reference)
 
     def _pack(
         self,
@@ -247,7 +253,7 @@ class TrainingJobs:
         examples: TrainingSet,
         held_out: bytes | None,
         started: float,
-        drift_reference: bytes | None = None,
+        drift_reference: bytes,
     ) -> NewVersion:
         """Return what the store keeps of a training that began at `started`, of `time.monotonic()`."""
         report = TrainingReport(trained, examples.count, time.monotonic() - started, _read_library_versions())
@@ -316,20 +322,20 @@ def _pack_out_of_fold(trained: Trained, examples: TrainingSet) -> bytes | None:
     vectors = mean_over(examples.features, trained.head.taps[-1], trained.head.views)
     if not np.array_equal(predictions.rows, np.arange(len(vectors))):  # else a copy of them all would be for nothing
         vectors = vectors[predictions.rows]
-    with threadpool_limits(1):  # as in training: the service goes on answering meanwhile
+    with one_thread():  # as in training: the service goes on answering meanwhile
         return OutOfFold.of(validated, predictions.y, predictions.probabilities, vectors).to_bytes()
 
 
-def _sum_up(trained: Trained, features: Mapping[str, npt.NDArray[np.float32]]) -> bytes:
-    """Return what is kept to tell drift, of the features [n, d] of training images, by tap and view."""
-    head, predictions = trained.head, trained.out_of_fold
-    with threadpool_limits(1):
-        return summarize(
-            head,
-            {tap: mean_over(features, tap, head.views) for tap in head.taps},
-            predictions.probabilities if predictions is not None else None,
-            trained.rejection.unfamiliar_share if trained.rejection is not None else 0.0,
-        ).to_bytes()
+def _sum_up(
+    head: Head,
+    features: Mapping[str, npt.NDArray[np.float32]],
+    held_out: npt.NDArray[np.float64] | None,
+    unfamiliar_share: float,
+) -> bytes:
+    """Return what is kept to tell drift, by the features [n, d] of training images by tap and view; see `summarize`."""
+    by_tap = {tap: mean_over(features, tap, head.views) for tap in head.taps}
+    with one_thread():
+        return summarize(head, by_tap, held_out, unfamiliar_share).to_bytes()
 
 
 def _read_library_versions() -> dict[str, str]:

@@ -1,11 +1,15 @@
 """From a multi-label dataset to a trained head, and what of a request it cannot do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
+
+import numpy as np
+import numpy.typing as npt
 
 from lastlayer.classifier.domain.arrays import Indices
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError, RecipeNotSupportedError
 from lastlayer.classifier.domain.types import TrainingSet
+from lastlayer.classifier.evaluation.drift import sample_features
 from lastlayer.classifier.evaluation.multi_label.out_of_fold import OutOfFoldLabels
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.training.large import MOST_NUMBERS
@@ -43,8 +47,8 @@ def fit_labels(
     unfamiliar_share: float | None,
     tell: Callable[[str, float], None],
     cancelled: Callable[[], bool],
-) -> tuple[TrainedLabels, TrainingSet]:
-    """Train on a multi-label dataset; return the head, and what it was trained on.
+) -> tuple[TrainedLabels, TrainingSet, Mapping[str, npt.NDArray[np.float32]]]:
+    """Train on a multi-label dataset; return the head, what it was trained on, and features to tell drift by.
 
     Raises what `DatasetStore.training_set` and `train_labels` raise.
     """
@@ -54,6 +58,7 @@ def fit_labels(
         TrainingProgress(tell, cancelled),
         _refuse_many,
     )
+    kept = sample_features(examples.features)  # before they are overwritten, where they are many
     share = (UNFAMILIAR_SHARE if min_precision else 0.0) if unfamiliar_share is None else unfamiliar_share
     trained = train_labels(
         tap_features(examples.backbone, examples.features, examples.views),
@@ -63,7 +68,7 @@ def fit_labels(
         progress=tell,
         cancelled=cancelled,
     )
-    return trained, examples
+    return trained, examples, kept
 
 
 def pack_out_of_fold(trained: TrainedLabels, examples: TrainingSet) -> bytes | None:

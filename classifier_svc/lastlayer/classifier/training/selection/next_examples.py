@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from lastlayer.classifier.domain.arrays import Features, Indices
 from lastlayer.classifier.domain.head import Head, square_root, unit_length
 from lastlayer.classifier.fitting.folds import stratified_sample
+from lastlayer.classifier.fitting.threads import one_thread
 from lastlayer.classifier.training.progress import TrainingCancelledError
 from lastlayer.classifier.training.recipes import SEED, Recipe, TapFeatures
 from lastlayer.classifier.training.selection.copies import Copies
@@ -105,7 +105,7 @@ def choose_next(
     for name in taps:
         if not (np.isfinite(pool[name]).all() and np.isfinite(labelled[name]).all()):
             raise ValueError(f"The features at the tap `{name}` have numbers that are not finite.")
-    with threadpool_limits(1):
+    with one_thread():
         return _choose(pool, labelled, labels, count, cancelled)
 
 
@@ -179,13 +179,17 @@ def _resemblance(pool: Features, labelled: Features) -> tuple[tuple[_Floats, ...
     The deepest taps are taken around their mean: else images near it, which show hardly anything, would count as the
     most typical ones.
     """
-    together = [_scale(np.concatenate([pool[tap], labelled[tap]])) for tap in pool]
-    deep = np.hstack([unit_length(vectors - vectors.mean(0)) for vectors in together[-_DEEPEST:]])
+    ends = np.cumsum([values.shape[1] for values in pool.values()])
     count = len(next(iter(pool.values())))
-    kernels = [unit_length(deep), unit_length(np.hstack(together))]
+    everything = np.empty((count + len(next(iter(labelled.values()))), ends[-1]), np.float32)
+    deep = []
+    for place, (tap, end) in enumerate(zip(pool, ends, strict=True)):
+        vectors = np.concatenate([pool[tap], labelled[tap]])
+        vectors = unit_length(square_root(vectors) if vectors.min() >= 0 else vectors)
+        everything[:, end - vectors.shape[1] : end] = vectors
+        if place >= len(ends) - _DEEPEST:
+            deep.append(unit_length(vectors - vectors.mean(0)))
+    # Each part is of unit length, or all zeros.
+    everything /= np.float32(np.sqrt(len(ends)))
+    kernels = (np.hstack(deep) / np.float32(np.sqrt(len(deep))), everything)
     return tuple(vectors[:count] for vectors in kernels), tuple(vectors[count:] for vectors in kernels)
-
-
-def _scale(vectors: _Floats) -> _Floats:
-    """Return a tap's vectors as `auto` has them, float32 [n, d]."""
-    return unit_length(square_root(vectors) if vectors.min() >= 0 else vectors)

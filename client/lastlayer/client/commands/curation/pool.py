@@ -137,14 +137,20 @@ def _tell_after_next(dataset: str, found: "NextExamples") -> None:
 
 @click.command(cls=Command, epilog="\b\nExample:\n  client label img12.jpg img13.jpg --to daisy --dataset flowers")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
-@click.option("--to", "label", metavar="CLASS", help="The class that they show.")
+@click.option(
+    "--to",
+    "labels",
+    multiple=True,
+    metavar="CLASS",
+    help="The class that they show. In a multi-label dataset it may be repeated, or empty: then they have no label.",
+)
 @click.option("--to-pool", is_flag=True, help="Take their labels away, and put them back into the pool.")
 @dataset_option
 @yes_option("Make a new class")
 @server_options
 def label(
     images: tuple[str, ...],
-    label: str | None,
+    labels: tuple[str, ...],
     to_pool: bool,
     dataset: str,
     yes: bool,
@@ -159,23 +165,27 @@ def label(
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.rpc.observability.escape import escape
 
-    if (label is None) is not to_pool:
+    if bool(labels) is to_pool:
         raise click.UsageError("Give --to CLASS, or --to-pool.")
     keys = keys_of(images)
     news = ""
     with server.client() as client, naming(keys, dataset, pool=True):
-        if label is None:
+        if to_pool:
             changed, known = client.unlabel_examples(dataset, list(keys))
         else:
-            news = "" if yes else ask_for_new_class(client, dataset, label, alike_only=True)
-            changed, known = client.relabel_examples(dataset, list(keys), label)
+            if not yes:
+                asked = (ask_for_new_class(client, dataset, label, alike_only=True) for label in labels)
+                news = " ".join(filter(None, asked))
+            given = labels[0] if len(labels) == 1 else labels
+            changed, known = client.relabel_examples(dataset, list(keys), given)
     if news:
         tell("Note", news)
     if as_json:
         print_json({"changed": changed, **result_json(known)})
         return DONE
-    done = "back in the pool" if label is None else f"labelled {escape(label.strip())}"
-    rest = f"; the others were {'there' if label is None else 'that'} already" if changed < len(keys) else ""
+    named = ", ".join(escape(label.strip()) for label in labels if label.strip()) or "with no label"
+    done = "back in the pool" if to_pool else f"labelled {named}"
+    rest = f"; the others were {'there' if to_pool else 'that'} already" if changed < len(keys) else ""
     labelled = "1 has" if known.example_count == 1 else f"{known.example_count:,} have"
     left = "1 waits" if known.pool_count == 1 else f"{known.pool_count:,} wait"
     click.echo(f"Dataset {escape(dataset)}: {changed} of {len(keys)} {done}{rest}. {labelled} a label, {left} for one.")

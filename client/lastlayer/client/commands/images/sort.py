@@ -90,7 +90,7 @@ def sort(
     from lastlayer.client.commands.images.sorting.show import Tally, print_summary, summary_json, tell_left
     from lastlayer.client.commands.images.sorting.sorter import Wanted, check_folders
     from lastlayer.client.commands.interface.models import choose, said
-    from lastlayer.client.errors import DataError
+    from lastlayer.client.errors import DataError, InvalidInputError
     from lastlayer.client.output.json_lines import print_json
     from lastlayer.client.output.results import console
 
@@ -102,6 +102,11 @@ def sort(
     tally = Tally()
     with server.client() as client:
         known = client.get_version(choose(client, name), number)
+        if known.multi_label:
+            raise InvalidInputError(
+                f"Version {known.version} of {known.model} predicts several labels for an image; sorting needs a model "
+                "with one class for each."
+            )
         wanted = Wanted(known.model, known.version, known.classes, threshold, move)
         with _ready(into, wanted, taken, yes=yes) as sorter:
             _sort(client, found, sorter, wanted, tally, as_json)
