@@ -111,6 +111,7 @@ def test_opening_a_store_of_the_first_release(tmp_path: Path) -> None:
     url = url_of(tmp_path)
     config = Config()
     config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    config.set_main_option("recursive_version_locations", "true")
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         config.attributes["connection"] = connection

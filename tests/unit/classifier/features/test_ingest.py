@@ -69,6 +69,9 @@ class FakeStore:
     def find_featurized(self, backbone: Backbone, contents: Collection[bytes], views: Sequence[View]) -> set[bytes]:
         return self.stored & set(contents)
 
+    def is_multi_label(self, name: str) -> bool | None:
+        return None
+
     def find_views(self, name: str) -> tuple[tuple[View, ...], dict[str, int]]:
         return self.views, self.counts
 
