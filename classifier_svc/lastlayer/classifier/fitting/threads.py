@@ -4,7 +4,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import OpenBLASController, threadpool_limits
 
 _lock = threading.Lock()
 _inside = 0
@@ -21,7 +21,8 @@ def one_thread() -> Iterator[None]:
     global _inside, _blas
     with _lock:
         if not _inside:
-            _blas = threadpool_limits(1, user_api="blas")
+            with _in_control():
+                _blas = threadpool_limits(1, user_api="blas")
         _inside += 1
     try:
         with threadpool_limits(1, user_api="openmp"):  # which each thread has for itself
@@ -30,5 +31,18 @@ def one_thread() -> Iterator[None]:
         with _lock:
             _inside -= 1
             if not _inside and _blas is not None:
-                _blas.restore_original_limits()
+                with _in_control():
+                    _blas.restore_original_limits()
                 _blas = None
+
+
+@contextlib.contextmanager
+def _in_control() -> Iterator[None]:
+    """Have this thread change the limit of BLAS: threadpoolctl ignores all threads but the first one that did, which
+    keeps them apart. Here a lock does.
+    """
+    OpenBLASController.clear_controlling_thread(force=True)
+    try:
+        yield
+    finally:
+        OpenBLASController.clear_controlling_thread(force=True)
