@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from lastlayer.classifier.domain.arrays import Array, Indices
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError
@@ -27,6 +26,7 @@ from lastlayer.classifier.evaluation.multi_label.thresholds import (
 from lastlayer.classifier.fitting.coordinates import Coordinates
 from lastlayer.classifier.fitting.multi_label.folds import assign_label_folds, choose_fold_count
 from lastlayer.classifier.fitting.multi_label.sigmoid import fit_sigmoid
+from lastlayer.classifier.fitting.threads import one_thread
 from lastlayer.classifier.training.auto import FAMILIAR_EXAMPLES, AutoTrainer, find_familiar
 from lastlayer.classifier.training.multi_label.notes import (
     describe_label_estimate,
@@ -105,7 +105,7 @@ def train_labels(
     _check(targets, labels)
     importlib.import_module("scipy.optimize")  # before the threads are limited, which holds for what is loaded
     training_progress = TrainingProgress(progress, cancelled)
-    with threadpool_limits(1):
+    with one_thread():
         return _LabelTraining(taps, targets, labels, training_progress).run(min_precision, unfamiliar_share)
 
 
