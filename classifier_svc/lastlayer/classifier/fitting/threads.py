@@ -20,9 +20,9 @@ def one_thread() -> Iterator[None]:
     """
     global _inside, _blas
     with _lock:
-        if not _inside:
-            with _in_control():
-                _blas = threadpool_limits(1, user_api="blas")
+        with _in_control():  # in each block, as libraries may have been loaded since the first was entered
+            limited = threadpool_limits(1, user_api="blas")
+        _blas = _blas or limited
         _inside += 1
     try:
         with threadpool_limits(1, user_api="openmp"):  # which each thread has for itself
