@@ -107,6 +107,9 @@ READERS: Mapping[str, Callable[[Path], object]] = {"mine.toml": read_backbone, "
 LONG = {
     "docs/how-to/improve/curate.md",
     "docs/how-to/improve/sort-photos.md",
+    "docs/how-to/improve/find-alike.md",
+    "docs/how-to/improve/multi-label.md",
+    "docs/how-to/improve/watch-drift.md",
     "docs/how-to/mlnet.md",
     "docs/reference/commands/README.md",
     "docs/how-to/operate/backup.md",

@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 from lastlayer.client import Client
 from tests.e2e.studio.conftest import Opened, pixels
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def garden(classifier: str, tmp_path: Path) -> str:
