@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib.transforms import Transform
 
-from lastlayer.client.report.intervals import wilson
 from lastlayer.client.report.svg import (
     GRID,
     INK,
@@ -34,6 +33,9 @@ LETTER: Final = 0.6
 
 PERCENT: Final = "\N{NARROW NO-BREAK SPACE}%"
 _SHARES: Final = PercentFormatter(1, decimals=0, symbol=PERCENT)
+
+_Z: Final = 1.959963984540054
+"""Standard deviations of a normal distribution that hold 95 % of it; the service's intervals have the same."""
 
 
 def per_class(classes: Sequence[ClassMetrics], predicted: Sequence[int], inflation: float = 1.0) -> str:
@@ -279,3 +281,17 @@ def trial_name(trial: Trial) -> str:
     whitened = f", whitened {trial.whitening:g}" if trial.whitening else ""
     views = "" if trial.views == ("crop",) else f"{escape(' + '.join(trial.views))}: "  # first, as names are cut short
     return views + " + ".join(escape(tap) for tap in trial.taps) + whitened
+
+
+def wilson(share: float, count: float) -> tuple[float, float]:
+    """Return the 95 % interval of a share, from 0 to 1, that was seen in `count` trials, more than 0 (Wilson, 1927).
+
+    For a cross-validation, `count` is the number of examples divided by `Metrics.interval_inflation`.
+
+    >>> "{:.4f} to {:.4f}".format(*wilson(81 / 263, 263))
+    '0.2553 to 0.3662'
+    """
+    square = _Z**2 / count
+    middle = (share + square / 2) / (1 + square)
+    half = _Z * (share * (1 - share) / count + square / (4 * count)) ** 0.5 / (1 + square)
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -1,15 +1,14 @@
 """Renders a report as one page of HTML that needs nothing else: no network, no scripts, no fonts."""
 
-import base64
 import shlex
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lastlayer.client.report import charts
 from lastlayer.client.report.confusion import cell_id, draw_confusion
+from lastlayer.client.report.html import make_environment
 from lastlayer.client.report.labels.charts import label_by_label, precision_recall
 from lastlayer.client.report.map.dots import to_dots
 from lastlayer.client.report.model import Report
@@ -44,14 +43,8 @@ class Cell(NamedTuple):
 
 def render(report: Report) -> str:
     """Return the page."""
-    environment = Environment(
-        loader=PackageLoader("lastlayer.client", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(shown=escape, percent=_percent, image=_image)
+    environment = make_environment()
+    environment.filters.update(percent=_percent)
     environment.globals.update(relabel=_relabel_command)
     metrics = report.version.cross_validation
     labels = report.version.multi_label_cross_validation
@@ -154,7 +147,3 @@ def _baseline(metrics: Metrics) -> float:
 
 def _percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}{charts.PERCENT}"
-
-
-def _image(content: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(content).decode('ascii')}"

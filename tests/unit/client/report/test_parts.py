@@ -2,7 +2,7 @@
 
 import pytest
 
-from lastlayer.client.report.intervals import wilson
+from lastlayer.client.report.charts import wilson
 from lastlayer.client.report.svg import columns, short
 
 

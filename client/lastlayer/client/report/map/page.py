@@ -7,9 +7,9 @@ import shlex
 from importlib.resources import files
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from lastlayer.client.report.html import make_environment
 from lastlayer.client.report.map.classes import MapClass, describe, find_classes
 from lastlayer.client.report.map.gather import PicturedMap, by_worth, is_conflict
 from lastlayer.client.results import MapPoint
@@ -27,20 +27,13 @@ _SUSPICIOUS, _CONFLICT, _POOL = 1, 2, 4
 
 def render_map(pictured: PicturedMap) -> str:
     """Return the page."""
-    environment = Environment(
-        loader=PackageLoader("lastlayer.client", "report/map"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(shown=escape, image=_image)
+    environment = make_environment()
     environment.globals.update(describe=describe, relabel=_relabel_command)
     points = pictured.map.points
     classes = find_classes(points)
     script = files("lastlayer.client.report.map").joinpath("map.js").read_text("utf-8")
     worth = [point for point in by_worth(points) if point.suspicious or is_conflict(point)]
-    return environment.get_template("map.html.j2").render(
+    return environment.get_template("map/map.html.j2").render(
         pictured=pictured,
         map=pictured.map,
         classes=classes,
@@ -95,7 +88,3 @@ def _relabel_command(point: MapPoint, dataset: str) -> str:
     """Return what to type, in a shell of POSIX, for an image to get its suggested label."""
     known_by = point.sha256.hex()[:16]
     return escape(shlex.join(["client", "relabel", known_by, "--to", point.suggested_label, "--dataset", dataset]))
-
-
-def _image(content: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(content).decode('ascii')}"
