@@ -2,7 +2,6 @@
 
 import itertools
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks.load.asking import asking
 from benchmarks.load.processes import Usage, usage
 from lastlayer.client import Client
 from lastlayer.client.data.images import LabelledImage
@@ -21,7 +21,6 @@ FEW: Final = 200
 
 _ALL = "all"
 _FEW = "few"
-_PROBE_S = 0.1
 _SETTLE_S = 2.0
 _TIMEOUT_S = 600.0
 
@@ -95,7 +94,7 @@ class Classifier:
             if not began or began[-1][0] != progress.message:
                 began.append((progress.message, time.perf_counter()))
 
-        with self._asking() as taken:
+        with asking(self._client.server) as taken:
             version = self._client.train(_ALL, on_progress=tell)
         ends = [*(moment for _, moment in began[1:]), time.perf_counter()]
         stages = {message: end - begin for (message, begin), end in zip(began, ends, strict=True)}
@@ -122,27 +121,6 @@ class Classifier:
         time.sleep(_SETTLE_S)
         assert self._service.process is not None
         return usage(self._service.process.pid)
-
-    @contextmanager
-    def _asking(self) -> Iterator[list[float]]:
-        """Ask for the models again and again while the block lasts; yields how long each answer took, in seconds."""
-        taken = [0.0]
-        ended = threading.Event()
-
-        def ask() -> None:
-            with Client(self._client.server, timeout_s=_TIMEOUT_S) as client:
-                while not ended.wait(_PROBE_S):
-                    before = time.perf_counter()
-                    list(client.list_models())
-                    taken.append(time.perf_counter() - before)
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        try:
-            yield taken
-        finally:
-            ended.set()
-            thread.join()
 
 
 def made_up(count: int, classes: int = 5) -> list[LabelledImage]:

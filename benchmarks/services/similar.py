@@ -12,7 +12,6 @@ import itertools
 import os
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.heads.taps import featurize
+from benchmarks.load.asking import asking
 from benchmarks.load.processes import machine, usage
 from benchmarks.measured.stand_in import DIGEST, stand_in
 from lastlayer.classifier.domain.head import square_root, unit_length
@@ -49,7 +49,6 @@ _BLOCK: Final = 1000
 _SEARCHES: Final = 100
 _NEAREST: Final = 20
 _TIMEOUT_S: Final = 1800.0
-_PROBE_S: Final = 0.1
 
 Vectors = npt.NDArray[np.float32]
 
@@ -195,7 +194,7 @@ def _map(url: str) -> Iterator[tuple[str, ...]]:
     for method in ("pca", "neighbors"):
         with stand_in() as featurizer, _classifier(url, featurizer) as service:
             assert service.process is not None
-            with Client(service.address, timeout_s=_TIMEOUT_S) as client, _asking(service.address) as taken:
+            with Client(service.address, timeout_s=_TIMEOUT_S) as client, asking(service.address) as taken:
                 before, started = usage(service.process.pid), time.perf_counter()
                 found = client.map_examples("d", method=method, max_examples=100_000, timeout_s=_TIMEOUT_S)
                 seconds, after = time.perf_counter() - started, usage(service.process.pid)
@@ -225,28 +224,6 @@ def _classifier(url: str, featurizer: str) -> Iterator[Service]:
             yield service
         finally:
             service.stop()
-
-
-@contextmanager
-def _asking(server: str) -> Iterator[list[float]]:
-    """Ask for the datasets again and again while the block lasts; yields how long each answer took, in seconds."""
-    taken = [0.0]
-    ended = threading.Event()
-
-    def ask() -> None:
-        with Client(server, timeout_s=_TIMEOUT_S) as client:
-            while not ended.wait(_PROBE_S):
-                before = time.perf_counter()
-                list(client.list_models())
-                taken.append(time.perf_counter() - before)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield taken
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _compare_taps(sources: Sequence[Path]) -> Table:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from lastlayer.classifier.domain.arrays import Indices
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError, StoreCorruptError, one_label_error
-from lastlayer.classifier.domain.label_sets import NO_LABEL, add_labels, drop_no_label
+from lastlayer.classifier.domain.label_sets import NO_LABEL
 from lastlayer.classifier.domain.types import (
     AddedExample,
     Backbone,
@@ -29,6 +29,7 @@ from lastlayer.classifier.domain.types import (
 from lastlayer.classifier.domain.views import mean_over, places
 from lastlayer.classifier.store import pool, queries
 from lastlayer.classifier.store.database import Database
+from lastlayer.classifier.store.labelled import add_examples, add_label_sets
 from lastlayer.classifier.store.schema import (
     backbones,
     datasets,
@@ -128,7 +129,7 @@ class DatasetStore:
             dataset_id = self._dataset_id(connection, dataset, now, stated)
             many = self._is_multi_label(connection, dataset_id, wanted=multi_label)
             self._add_thumbnails(connection, dataset_id, new, found)
-            add = self._add_label_sets if many else self._add_examples
+            add = add_label_sets if many else add_examples
             outcomes = add(connection, dataset_id, new, found)
             pool.take_out(connection, dataset_id, found)
             values = {
@@ -224,93 +225,6 @@ class DatasetStore:
             {"dataset_id": dataset_id, "content_sha256": content, "jpeg": jpeg} for content, jpeg in pictures.items()
         ]
         self._database.insert_new(connection, thumbnails, rows)
-
-    @staticmethod
-    def _add_examples(
-        connection: Connection, dataset_id: int, new: Sequence[NewExample], featurized: Collection[bytes]
-    ) -> list[AddedExample | None]:
-        """Add those examples whose images are featurized, in their order; return what became of each.
-
-        An image whose label a person chose gets no other one.
-        """
-        labels: dict[bytes, tuple[str, ...]] = {}
-        relabelled = set()
-        for some in queries.split(sorted(featurized)):
-            query = (
-                sa.select(examples.c.content_sha256, examples.c.label, examples.c.relabelled)
-                .where(examples.c.dataset_id == dataset_id, examples.c.content_sha256.in_(some))
-                .order_by(queries.ARRIVAL)
-            )
-            for content, label, by_person in connection.execute(query):
-                labels[content] = (*labels.get(content, ()), label)
-                if by_person:
-                    relabelled.add(content)
-        rows = []
-        outcomes: list[AddedExample | None] = []
-        for example in new:
-            content, label = example.content_sha256, example.label
-            if content not in featurized:
-                outcomes.append(None)
-                continue
-            is_other = label not in labels.get(content, ())
-            is_new = is_other and content not in relabelled
-            if is_new:
-                labels[content] = (*labels.get(content, ()), label)
-                rows.append({"dataset_id": dataset_id, "content_sha256": content, "label": label, "name": example.name})
-            outcomes.append(AddedExample(is_new, labels[content], is_other and not is_new))
-        if rows:
-            connection.execute(sa.insert(examples), rows)
-        return outcomes
-
-    @staticmethod
-    def _add_label_sets(
-        connection: Connection, dataset_id: int, new: Sequence[NewExample], featurized: Collection[bytes]
-    ) -> list[AddedExample | None]:
-        """Do as `_add_examples` in a multi-label dataset.
-
-        The labels of an image are what all examples with it say together, unless a person chose them.
-        """
-        stored: dict[bytes, tuple[str, ...]] = {}
-        relabelled = set()
-        for some in queries.split(sorted(featurized)):
-            query = (
-                sa.select(examples.c.content_sha256, examples.c.label, examples.c.relabelled)
-                .where(examples.c.dataset_id == dataset_id, examples.c.content_sha256.in_(some))
-                .order_by(queries.ARRIVAL)
-            )
-            for content, label, by_person in connection.execute(query):
-                stored[content] = (*stored.get(content, ()), label)
-                if by_person:
-                    relabelled.add(content)
-        before = dict(stored)
-        names: dict[bytes, str] = {}
-        outcomes: list[AddedExample | None] = []
-        for example in new:
-            content = example.content_sha256
-            if content not in featurized:
-                outcomes.append(None)
-                continue
-            had = stored.get(content, ())
-            grown = add_labels(had, example.labels)
-            held = content in relabelled and grown != had
-            if not held and grown != had:
-                stored[content] = grown
-                names.setdefault(content, example.name)
-            labels = drop_no_label(stored[content])
-            outcomes.append(AddedExample(grown != had and not held, labels, held, multi_label=True))
-        of_image = examples.c.dataset_id == dataset_id, examples.c.content_sha256.in_
-        for content in names:
-            if before.get(content) == (NO_LABEL,):  # it has one now
-                connection.execute(sa.delete(examples).where(of_image[0], of_image[1]([content])))
-        rows = [
-            {"dataset_id": dataset_id, "content_sha256": content, "label": label, "name": name}
-            for content, name in names.items()
-            for label in stored[content]
-            if label not in before.get(content, ())
-        ]
-        if rows:
-            connection.execute(sa.insert(examples), rows)
-        return outcomes
 
     @staticmethod
     def _is_multi_label(connection: Connection, dataset_id: int, *, wanted: bool) -> bool:

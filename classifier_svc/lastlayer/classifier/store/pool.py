@@ -15,7 +15,8 @@ from lastlayer.classifier.domain.types import AddedExample, Candidates, NewExamp
 from lastlayer.classifier.domain.views import places
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
-from lastlayer.classifier.store.schema import examples, features, pool, thumbnails
+from lastlayer.classifier.store.labelled import read_labels
+from lastlayer.classifier.store.schema import features, pool, thumbnails
 from lastlayer.classifier.store.vectors import feature_rows
 from lastlayer.rpc.vectors import place
 
@@ -110,16 +111,9 @@ def add(
 
     One that somebody adds is not captured any more.
     """
-    labels: dict[bytes, tuple[str, ...]] = {}
+    labels, _ = read_labels(connection, dataset_id, featurized)
     waiting: set[bytes] = set()
     for some in queries.split(sorted(featurized)):
-        labelled = (
-            sa.select(examples.c.content_sha256, examples.c.label)
-            .where(examples.c.dataset_id == dataset_id, examples.c.content_sha256.in_(some))
-            .order_by(queries.ARRIVAL)
-        )
-        for content, label in connection.execute(labelled):
-            labels[content] = (*labels.get(content, ()), label)
         mine = pool.c.dataset_id == dataset_id, pool.c.content_sha256.in_(some)
         waiting.update(connection.scalars(sa.select(pool.c.content_sha256).where(*mine)))
         if source is PoolSource.ADDED:
