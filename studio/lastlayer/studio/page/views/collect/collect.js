@@ -1,11 +1,12 @@
 // Collect: photos into classes, which are columns; what is in two of them; moving, renaming, deleting with undo.
 
+import { readPhotos, reasonOf, showAdding, tellAdded } from "../../lib/adding.js";
 import * as api from "../../lib/api.js";
 import { ask } from "../../lib/dialog.js";
 import { button, count, h, icon, replace } from "../../lib/dom.js";
 import { fromDrop, fromInput } from "../../lib/files.js";
 import * as state from "../../lib/state.js";
-import { deferred, settle, tellProblem, toast } from "../../lib/toast.js";
+import { deferred, settle, tellProblem } from "../../lib/toast.js";
 import { Upload } from "../../lib/upload.js";
 import { Column } from "./column.js";
 import { conflicts } from "./conflicts.js";
@@ -209,19 +210,8 @@ class Collect {
   }
 
   async take(coming, column) {
-    let photos;
-    let others;
-    try {
-      ({ photos, others } = await coming);
-    } catch (error) {
-      tellProblem(error);
-      return;
-    }
-    if (others) toast(`${count(others, "file")} left out: no JPEG, PNG, WebP, GIF, TIFF or BMP.`);
-    if (!photos.length) {
-      if (!others) toast("There are no photos in it.");
-      return;
-    }
+    const photos = await readPhotos(coming);
+    if (!photos.length) return;
     if (column) photos.forEach((photo) => { photo.label = column.label; });
     else if (photos.some((photo) => !photo.label)) {
       const label = await ask("Which class?", { label: `${count(photos.filter((photo) => !photo.label).length, "photo")} without a folder`, action: "Add", check: checkLabel });
@@ -239,42 +229,22 @@ class Collect {
     }
     for (const photo of photos) this.columnOf(photo.label).expect(photo);
     this.upload.add(photos);
-    this.showProgress();
+    showAdding(this.progress, this.upload);
     if (!fresh) return;
     const counts = await this.upload.finished;
     this.upload = null;
     this.progress.hidden = true;
-    const words = [
-      `${count(counts.added, "photo")} added`,
-      counts.present && `${counts.present} ${counts.present === 1 ? "was" : "were"} there already`,
-      counts.conflict && `${counts.conflict} in two classes`,
-      counts.failed && `${counts.failed} not taken: ${this.rejected[0]}`,
-    ].filter(Boolean);
-    toast(`${words.join(", ")}.`, { kind: counts.failed ? "bad" : "good", ms: counts.failed ? 15000 : 6000 });
+    tellAdded(counts, this.rejected);
     await this.refresh().catch(tellProblem);
     if (counts.conflict) await this.load().catch(tellProblem); // they leave the classes that they were in
   }
 
   told(item, outcome) {
-    if (outcome.status === "failed") this.rejected.push(outcome.error.detail.replace(/\.$/, ""));
+    if (outcome.status === "failed") this.rejected.push(reasonOf(outcome));
     this.columnOf(item.label).arrived(item, outcome);
     if (outcome.status === "added") drafts.set(this.project, (drafts.get(this.project) ?? []).filter((draft) => draft !== item.label));
-    this.showProgress();
+    if (this.upload) showAdding(this.progress, this.upload);
     this.summarise();
-  }
-
-  showProgress() {
-    const upload = this.upload;
-    if (!upload) return;
-    if (this.progress.hidden) {
-      this.meter = h("progress", { "aria-label": "Adding photos" });
-      this.words = h("span");
-      replace(this.progress, this.words, this.meter, button("Stop", () => upload.cancel(), { class: "quiet" }));
-      this.progress.hidden = false;
-    }
-    this.meter.max = Math.max(1, upload.total);
-    this.meter.value = upload.done;
-    this.words.textContent = `Adding ${upload.done.toLocaleString("en")} of ${count(upload.total, "photo")}`;
   }
 
   camera(column) {

@@ -1,8 +1,8 @@
 // Photos on their way into the pool: from a drop or a choice, whatever folder they lie in.
 
-import { button, count, h, icon, replace } from "../../lib/dom.js";
+import { readPhotos, reasonOf, showAdding, tellAdded } from "../../lib/adding.js";
+import { h, icon } from "../../lib/dom.js";
 import { fromDrop, fromInput } from "../../lib/files.js";
-import { tellProblem, toast } from "../../lib/toast.js";
 import { Upload } from "../../lib/upload.js";
 
 const BEGIN = 24; // photos
@@ -49,16 +49,7 @@ export class Intake {
   }
 
   async take(coming) {
-    let photos;
-    let others;
-    try {
-      ({ photos, others } = await coming);
-    } catch (error) {
-      tellProblem(error);
-      return;
-    }
-    if (others) toast(`${count(others, "file")} left out: no JPEG, PNG, WebP, GIF, TIFF or BMP.`);
-    else if (!photos.length) toast("There are no photos in it.");
+    const photos = await readPhotos(coming);
     if (photos.length) await this.send(photos.map((photo) => ({ ...photo, label: null })));
   }
 
@@ -69,38 +60,20 @@ export class Intake {
       this.upload = new Upload(this.project, (item, outcome) => this.told(item, outcome));
     }
     this.upload.add(photos);
-    this.showProgress();
+    showAdding(this.element, this.upload);
     if (!fresh) return;
     const counts = await this.upload.finished;
     this.upload = null;
     this.element.hidden = true;
-    const words = [
-      `${count(counts.added, "photo")} added to the pool`,
-      counts.present && `${counts.present} ${counts.present === 1 ? "was" : "were"} there already`,
-      counts.failed && `${counts.failed} not taken: ${this.rejected[0]}`,
-    ].filter(Boolean);
-    toast(`${words.join(", ")}.`, { kind: counts.failed ? "bad" : "good", ms: counts.failed ? 15000 : 6000 });
+    tellAdded(counts, this.rejected, " to the pool");
     await this.arrived();
   }
 
   told(item, outcome) {
     item.blob = null; // it is not needed any more
-    if (outcome.status === "failed") this.rejected.push(outcome.error.detail.replace(/\.$/, ""));
-    this.showProgress();
+    if (outcome.status === "failed") this.rejected.push(reasonOf(outcome));
+    showAdding(this.element, this.upload);
     // With a large folder, one can begin before all have come.
     if (outcome.status === "added" && this.upload.counts.added === BEGIN) this.arrived();
-  }
-
-  showProgress() {
-    const { upload } = this;
-    if (this.element.hidden) {
-      this.meter = h("progress", { "aria-label": "Adding photos" });
-      this.words = h("span");
-      replace(this.element, this.words, this.meter, button("Stop", () => upload.cancel(), { class: "quiet" }));
-      this.element.hidden = false;
-    }
-    this.meter.max = Math.max(1, upload.total);
-    this.meter.value = upload.done;
-    this.words.textContent = `Adding ${upload.done.toLocaleString("en")} of ${count(upload.total, "photo")}`;
   }
 }
