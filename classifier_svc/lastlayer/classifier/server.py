@@ -31,11 +31,11 @@ from lastlayer.classifier.service.servicer import ClassifierServicer
 from lastlayer.classifier.service.version_messages import describe
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
-from lastlayer.classifier.store.examples import ExampleStore
+from lastlayer.classifier.store.images.examples import ExampleStore
+from lastlayer.classifier.store.images.pool import PoolStore
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.classifier.store.operation.captured import CapturedImages
 from lastlayer.classifier.store.operation.sizes import export_sizes
-from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.classifier.store.vectors.snapshots import Snapshots
 from lastlayer.classifier.training.jobs import TrainingJobs
 from lastlayer.classifier.training.selection.suggestions import Suggestions

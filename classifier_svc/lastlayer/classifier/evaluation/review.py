@@ -25,7 +25,7 @@ class Models(Protocol):
 
 
 class Examples(Protocol):
-    """What a review needs of `lastlayer.classifier.store.examples.ExampleStore`."""
+    """What a review needs of `lastlayer.classifier.store.images.examples.ExampleStore`."""
 
     def get(self, dataset: str, contents: Sequence[bytes], *, with_thumbnails: bool) -> dict[bytes, StoredExample]:
         """Return those of the images, by sha256, that a dataset has."""

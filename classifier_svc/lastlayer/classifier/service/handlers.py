@@ -18,9 +18,9 @@ from lastlayer.classifier.prediction.drift.reports import DriftReports
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.predictor import Predictor
 from lastlayer.classifier.store.datasets import DatasetStore
-from lastlayer.classifier.store.examples import ExampleStore
+from lastlayer.classifier.store.images.examples import ExampleStore
+from lastlayer.classifier.store.images.pool import PoolStore
 from lastlayer.classifier.store.models import ModelStore
-from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.classifier.training.jobs import TrainingJobs
 from lastlayer.classifier.training.selection.suggestions import Suggestions
 from lastlayer.rpc.server.streams import answer_each

@@ -17,7 +17,7 @@ from lastlayer.classifier.service.validation import (
     check_name,
     check_version,
 )
-from lastlayer.classifier.store.examples import LEAST_PREFIX_BYTES, Filter, Selector
+from lastlayer.classifier.store.images.examples import LEAST_PREFIX_BYTES, Filter, Selector
 from lastlayer.classifier.training.jobs import TrainingRequest
 from lastlayer.classifier.training.recipes import Preference, Recipe
 from lastlayer.classifier.training.trainer import ClassWeight

@@ -27,9 +27,10 @@ from lastlayer.classifier.domain.types import (
     TrainingSet,
 )
 from lastlayer.classifier.domain.views import mean_over, places
-from lastlayer.classifier.store import pool, queries
+from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
-from lastlayer.classifier.store.labelled import add_examples, add_label_sets
+from lastlayer.classifier.store.images import pool
+from lastlayer.classifier.store.images.labelled import add_examples, add_label_sets
 from lastlayer.classifier.store.schema import (
     backbones,
     datasets,

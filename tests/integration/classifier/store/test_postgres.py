@@ -16,10 +16,10 @@ from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.classifier.store.database import Database, StoreOpenError
 from lastlayer.classifier.store.datasets import DatasetStore
-from lastlayer.classifier.store.examples import ExampleStore, Selector
+from lastlayer.classifier.store.images.examples import ExampleStore, Selector
+from lastlayer.classifier.store.images.pool import PoolStore
 from lastlayer.classifier.store.models import ModelStore, NewVersion
 from lastlayer.classifier.store.operation.captured import CapturedImages
-from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.v1 import classifier_pb2
 from tests.integration.classifier.calls import add, connected, examples, failure, kinds, predict, train, train_anew
 from tests.integration.classifier.store.test_backup import back_up_and_restore

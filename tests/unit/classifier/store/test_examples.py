@@ -7,7 +7,7 @@ from lastlayer.classifier.domain.errors import DatasetNotTrainableError
 from lastlayer.classifier.domain.types import Backbone, NewExample, StoredExample, Tap
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
-from lastlayer.classifier.store.examples import ExampleStore, Filter, Selector
+from lastlayer.classifier.store.images.examples import ExampleStore, Filter, Selector
 from lastlayer.rpc.errors import BackboneMismatchError, InvalidFieldError, ResourceNotFoundError
 
 OLD = Backbone("old", "a" * 64, (Tap("conv", False, 2),))

@@ -20,9 +20,9 @@ from lastlayer.classifier.domain.types import (
 )
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
-from lastlayer.classifier.store.examples import ExampleStore, Filter, Selector
+from lastlayer.classifier.store.images.examples import ExampleStore, Filter, Selector
+from lastlayer.classifier.store.images.pool import PoolStore
 from lastlayer.classifier.store.operation.captured import CapturedImages
-from lastlayer.classifier.store.pool import PoolStore
 from lastlayer.rpc.errors import InvalidFieldError, ResourceNotFoundError
 from lastlayer.rpc.vectors import View, place
 

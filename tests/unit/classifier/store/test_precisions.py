@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from lastlayer.classifier.domain.types import Backbone, NewExample, Tap
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
-from lastlayer.classifier.store.examples import ExampleStore, Selector
+from lastlayer.classifier.store.images.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore, NewVersion
 from lastlayer.classifier.store.schema import feature_precisions
 

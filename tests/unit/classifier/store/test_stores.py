@@ -21,7 +21,7 @@ from lastlayer.classifier.domain.errors import (
 from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample, Tap
 from lastlayer.classifier.store.database import Database, StoreOpenError
 from lastlayer.classifier.store.datasets import DatasetStore
-from lastlayer.classifier.store.examples import ExampleStore, Selector
+from lastlayer.classifier.store.images.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore, NewVersion
 from lastlayer.rpc.errors import BackboneMismatchError, ResourceNotFoundError
 from lastlayer.rpc.vectors import View, place

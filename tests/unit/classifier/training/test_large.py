@@ -12,7 +12,7 @@ from lastlayer.classifier.domain.types import Backbone, NewExample, Tap
 from lastlayer.classifier.evaluation.metrics import Metrics
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
-from lastlayer.classifier.store.examples import ExampleStore, Selector
+from lastlayer.classifier.store.images.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.classifier.training import large
 from lastlayer.classifier.training.jobs import TrainingJobs, TrainingReport

@@ -13,7 +13,7 @@ from lastlayer.classifier.domain.types import StoredExample
 from lastlayer.classifier.evaluation.likeness import layout
 from lastlayer.classifier.evaluation.likeness.nearest import Vectors, prepare
 from lastlayer.classifier.fitting.threads import one_thread
-from lastlayer.classifier.store.examples import ExampleStore
+from lastlayer.classifier.store.images.examples import ExampleStore
 from lastlayer.classifier.store.vectors.snapshots import Snapshots
 from lastlayer.rpc.errors import OverloadedError
 from lastlayer.rpc.system.memory import give_back_free_memory

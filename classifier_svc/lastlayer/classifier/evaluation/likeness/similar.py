@@ -10,7 +10,7 @@ from lastlayer.classifier.domain.views import mean_over
 from lastlayer.classifier.evaluation.likeness.collection import Collections
 from lastlayer.classifier.evaluation.likeness.nearest import Vectors, prepare
 from lastlayer.classifier.features.client import FeaturizerClient
-from lastlayer.classifier.store.examples import ExampleStore, Selector
+from lastlayer.classifier.store.images.examples import ExampleStore, Selector
 from lastlayer.classifier.store.vectors.snapshots import Snapshots, Source
 from lastlayer.rpc.errors import BackboneMismatchError, LastlayerError, OverloadedError
 from lastlayer.rpc.system.workers import Workers

@@ -8,7 +8,7 @@ from lastlayer.classifier.evaluation.likeness.similar import SimilarExample, Sim
 from lastlayer.classifier.service import messages, requests
 from lastlayer.classifier.service.pagination import take_fitting
 from lastlayer.classifier.service.validation import check_id, check_label, check_name
-from lastlayer.classifier.store.examples import Selector
+from lastlayer.classifier.store.images.examples import Selector
 from lastlayer.rpc.errors import ImageEmptyError, InvalidFieldError
 from lastlayer.v1 import classifier_pb2
 

@@ -21,7 +21,7 @@ MAX_WAITING: Final = 8
 
 
 class Pools(Protocol):
-    """What suggestions need of `lastlayer.classifier.store.pool.PoolStore`."""
+    """What suggestions need of `lastlayer.classifier.store.images.pool.PoolStore`."""
 
     def candidates(
         self,

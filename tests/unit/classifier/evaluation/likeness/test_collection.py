@@ -15,7 +15,7 @@ from lastlayer.classifier.evaluation.likeness.collection import Collection, Coll
 from lastlayer.classifier.evaluation.likeness.nearest import prepare
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
-from lastlayer.classifier.store.examples import ExampleStore, Selector
+from lastlayer.classifier.store.images.examples import ExampleStore, Selector
 from lastlayer.classifier.store.vectors.snapshots import Snapshot, Snapshots
 from lastlayer.rpc.errors import NotReadyError, ResourceNotFoundError
 

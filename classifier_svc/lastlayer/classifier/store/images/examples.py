@@ -10,8 +10,9 @@ from sqlalchemy.engine import Connection
 
 from lastlayer.classifier.domain.label_sets import NO_LABEL, drop_no_label
 from lastlayer.classifier.domain.types import Dataset, StoredExample
-from lastlayer.classifier.store import pool, queries
+from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
+from lastlayer.classifier.store.images import pool
 from lastlayer.classifier.store.schema import datasets, examples, features, thumbnails
 from lastlayer.classifier.store.schema import pool as pool_table
 from lastlayer.rpc.errors import InvalidFieldError, ResourceNotFoundError

@@ -15,7 +15,7 @@ from lastlayer.classifier.domain.types import AddedExample, Candidates, NewExamp
 from lastlayer.classifier.domain.views import places
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
-from lastlayer.classifier.store.labelled import read_labels
+from lastlayer.classifier.store.images.labelled import read_labels
 from lastlayer.classifier.store.schema import features, pool, thumbnails
 from lastlayer.classifier.store.vectors import feature_rows
 from lastlayer.rpc.vectors import place

@@ -1,0 +1,1 @@
+"""The images of datasets: examples, which have labels, and those in pools, which wait for one."""
