@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from lastlayer.client import Client
 from tests.e2e.studio.conftest import Opened, pixels
+from tests.programs import until
 
 pytestmark = pytest.mark.long
 
@@ -47,7 +48,7 @@ def test_labels_are_set_together_in_collect(opened: Opened, garden: str, classif
     page.get_by_role("button", name="Undo").click()
     expect(column(page, "warm").locator(".count")).to_have_text("29 photos")
     with Client(classifier) as client:
-        assert client.get_dataset(garden).classes == {"red": 14, "warm": 29}
+        until(lambda: client.get_dataset(garden).classes == {"red": 14, "warm": 29})
 
 
 def test_each_label_has_its_bar_and_what_to_expect(opened: Opened, garden: str, tmp_path: Path) -> None:
@@ -69,4 +70,4 @@ def test_a_label_that_should_not_be_there_is_taken_away(opened: Opened, garden: 
     page.keyboard.press("1")
     expect(page.get_by_role("heading", name="That was all of it")).to_be_visible()
     with Client(classifier) as client:
-        assert client.get_dataset(garden).classes["warm"] == 28
+        until(lambda: client.get_dataset(garden).classes["warm"] == 28)  # the page does not wait for it
