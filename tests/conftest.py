@@ -38,6 +38,16 @@ def pillows_limit() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in SQLite without datasets, to be copied: all migrations take longer than most tests that need one."""
+    from lastlayer.classifier.store.database import Database
+
+    file = tmp_path_factory.mktemp("empty-store") / "store.db"
+    Database(f"sqlite:///{file}").close()
+    return file
+
+
+@pytest.fixture(scope="session")
 def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The declaration of a tiny network, beside its graph; made once by one of the processes of the run."""
     run = tmp_path_factory.getbasetemp()

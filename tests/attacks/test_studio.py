@@ -43,6 +43,7 @@ class Sender:
             self.answer = self.socket.recv(65536)
 
 
+@pytest.mark.long
 def test_requests_that_are_half_sent_hold_no_more_than_there_is_room_for(
     studio: Door, caplog: pytest.LogCaptureFixture
 ) -> None:

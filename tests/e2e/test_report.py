@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.skipif(
     reason="NOBODY LOOKED AT THE REPORTS: chromium, chromium-browser and google-chrome are not on the PATH",
 )
 
+SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 EMPTY = Gallery((), 0)
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "W" * 256, "ß" * 120)
 
@@ -64,8 +66,8 @@ def browser() -> Iterator[Browser]:
             launched.close()
 
 
-def look(browser: Browser, page: Path, width: int, scheme: str = "light") -> None:
-    """Show the page and assert that it is in order; leave a picture of one that is not beside it."""
+def look(browser: Browser, page: Path, width: int) -> None:
+    """Show the page, light and dark, and assert that it is in order; leave pictures of one that is not beside it."""
     troubles: list[str] = []
     requests: list[str] = []
 
@@ -79,11 +81,7 @@ def look(browser: Browser, page: Path, width: int, scheme: str = "light") -> Non
         else:
             route.abort()
 
-    with browser.new_context(
-        viewport={"width": width, "height": 900},
-        color_scheme="dark" if scheme == "dark" else "light",
-        offline=True,
-    ) as context:
+    with browser.new_context(viewport={"width": width, "height": 900}, offline=True) as context:
         shown = context.new_page()
         shown.on("console", lambda message: troubles.append(message.text))
         shown.on("pageerror", lambda error: troubles.append(str(error)))
@@ -93,13 +91,15 @@ def look(browser: Browser, page: Path, width: int, scheme: str = "light") -> Non
         shown.goto(page.as_uri())
         for summary in shown.locator("summary").all():
             summary.click()
-        excess = shown.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        broken = shown.evaluate("[...document.images].filter(image => !image.naturalWidth).length")
-        found = (excess, broken, shown.locator("h1").count(), troubles, requests)
-        in_order: tuple[object, ...] = (0, 0, 1, [], [page.as_uri()])
-        if found != in_order:
-            shown.screenshot(path=page.with_name(f"{page.stem}-{width}-{scheme}.png"), full_page=True)
-    assert found == in_order
+        for scheme in SCHEMES:
+            shown.emulate_media(color_scheme=scheme)
+            excess = shown.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            broken = shown.evaluate("[...document.images].filter(image => !image.naturalWidth).length")
+            found = (excess, broken, shown.locator("h1").count(), troubles, requests)
+            in_order: tuple[object, ...] = (0, 0, 1, [], [page.as_uri()])
+            if found != in_order:
+                shown.screenshot(path=page.with_name(f"{page.stem}-{width}-{scheme}.png"), full_page=True)
+            assert found == in_order
 
 
 @pytest.mark.parametrize("width", [1280, 400])
@@ -111,9 +111,9 @@ def test_a_report_fits_every_screen(browser: Browser, tmp_path: Path, name: str,
     page = tmp_path / f"{name}.html"
     page.write_text(rendered(name), encoding="utf-8")
     look(browser, page, width)
-    look(browser, page, width, "dark")
 
 
+@pytest.mark.long
 def test_a_real_report(browser: Browser, classifier: Service, tmp_path: Path) -> None:
     server = classifier.address
     write_photos(tmp_path / "train", each=12)
@@ -195,7 +195,6 @@ def test_a_map_fits_every_screen(browser: Browser, tmp_path: Path, name: str, wi
     page = tmp_path / f"map-{name}.html"
     page.write_text(render_map(MAPS[name]), encoding="utf-8")
     look(browser, page, width)
-    look(browser, page, width, "dark")
 
 
 def ink_of(shown: Page) -> int:

@@ -179,6 +179,7 @@ def test_a_request_has_one_id_in_the_logs_of_both_services_and_no_token_is_logge
             assert path.read_text().strip() not in log
 
 
+@pytest.mark.long
 def test_renewed_certificates_are_used_by_both_without_a_restart(
     secured: Secured, photos: Path, tmp_path: Path
 ) -> None:

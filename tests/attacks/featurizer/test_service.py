@@ -51,12 +51,14 @@ def test_others_are_served_while_images_run_away(featurizer: Service, stub: feat
     attack.cancel()
 
 
+@pytest.mark.long
 def test_a_request_full_of_hostile_files_costs_nobody_anything(stub: featurizer_pb2_grpc.FeaturizerStub) -> None:
     one_line = files.bmp_of_one_line(64_000_000)
     assert reasons(stub, *[one_line] * 256) == [files.TOO_LARGE] * 256
     assert reasons(stub, PHOTO) == [""]
 
 
+@pytest.mark.long
 def test_it_stops_in_time_and_leaves_no_process_behind(
     featurizer: Service, stub: featurizer_pb2_grpc.FeaturizerStub
 ) -> None:

@@ -111,6 +111,7 @@ LONG = {
     "docs/how-to/improve/multi-label.md",
     "docs/how-to/improve/watch-drift.md",
     "docs/how-to/mlnet.md",
+    "docs/how-to/teachable-machine.md",
     "docs/reference/commands/README.md",
     "docs/how-to/operate/backup.md",
     "docs/how-to/embed.md",

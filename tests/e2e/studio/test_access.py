@@ -53,7 +53,6 @@ def test_each_view_fits_and_axe_finds_nothing(
         settle(page, view, tmp_path)
         assert excess(page) == 0, view
         assert violations(page) == [], view
-        page.screenshot(path=tmp_path / f"{view}-{width}-{scheme}.png", full_page=True)
     page.goto(page.url.partition("#")[0] + "#/api")
     expect(page.locator("h1")).to_have_text("HTTP interface")
     assert (excess(page), violations(page)) == (0, [])
@@ -93,6 +92,7 @@ def focus(page: Page, name: str, presses: int = 60) -> None:
     raise AssertionError(f"no way by the keyboard to {name}")
 
 
+@pytest.mark.long
 def test_everything_can_be_done_by_keyboard(opened: Opened, colours: str) -> None:
     page = opened(f"{colours}/collect")
     page.wait_for_load_state("networkidle")

@@ -1,11 +1,13 @@
 """The camera, whose picture the tests make: two things, one after the other."""
 
+import pytest
 from playwright.sync_api import expect
 
 from lastlayer.client import Client
 from tests.e2e.studio.conftest import Opened
 
 
+@pytest.mark.long
 def test_the_label_follows_what_is_held_to_the_camera(opened: Opened, colours: str) -> None:
     page = opened(f"{colours}/try")
     under_way = [0, 0]  # now, and at most

@@ -21,6 +21,7 @@ from tests.integration.studio.conftest import serving
 HOSTILE = ('<img src=x onerror="alert(1)">', "<script>alert(2)</script>", "javascript:alert(3)//" + "W" * 200)
 
 
+@pytest.mark.long
 def test_labels_that_would_be_html_are_text_everywhere(opened: Opened, classifier: str, tmp_path: Path) -> None:
     with Client(classifier) as client:
         for label, colour in zip(HOSTILE, ("red", "blue", "green"), strict=True):
@@ -81,6 +82,7 @@ def guarded() -> Iterator[str]:
         yield f"http://{address}"
 
 
+@pytest.mark.long
 def test_a_token_opens_what_its_scope_is_for_and_stays_in_the_tab(opened: Opened, guarded: str) -> None:
     page = opened("default/collect", address=guarded)
     expect(page.locator("h1")).to_have_text("A token, please")
@@ -153,6 +155,7 @@ UNZIP = """async (text) => {
 }"""
 
 
+@pytest.mark.long
 def test_zip_files_neither_swell_nor_lead_elsewhere(opened: Opened) -> None:
     """They are read in the browser alone; a path in them is a label and a name, and never one of a file."""
     packed = io.BytesIO()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from lastlayer.client import Client
@@ -34,6 +35,7 @@ def test_what_was_kept_is_not_asked_for_again_and_what_was_removed_is(
         expect(page.locator(".mend h2")).to_have_text("No label looks wrong")
 
 
+@pytest.mark.long
 def test_it_is_trained_as_the_version_was(opened: Opened, classifier: str, tmp_path: Path) -> None:
     photos = write_colours(tmp_path / "photos", each=12)
     mislabel(photos, 3)

@@ -34,6 +34,7 @@ def column(page: Page, label: str):
     return page.get_by_role("region", name=label, exact=True)
 
 
+@pytest.mark.long
 def test_labels_are_set_together_in_collect(opened: Opened, garden: str, classifier: str) -> None:
     page = opened(f"{garden}/collect")
     expect(page.get_by_text("A photo may have several labels here")).to_contain_text("13 photos with none of them")
@@ -64,6 +65,7 @@ def test_each_label_has_its_bar_and_what_to_expect(opened: Opened, garden: str, 
         assert page.locator(".bars .best").count() == len(said - {"none of them"})
 
 
+@pytest.mark.long
 def test_a_label_that_should_not_be_there_is_taken_away(opened: Opened, garden: str, classifier: str) -> None:
     page = opened(f"{garden}/mend")
     expect(page.locator(".judgement h2")).to_have_text("Does it have warm? Now it has warm.")

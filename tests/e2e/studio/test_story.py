@@ -9,6 +9,7 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from playwright.sync_api import Route, expect
 
@@ -108,6 +109,7 @@ def test_mending_can_be_undone_and_photos_removed(opened: Opened, classifier: st
         assert client.get_dataset("undone").classes == {"blue": 10, "red": 7}
 
 
+@pytest.mark.long
 def test_a_project_of_teachable_machine_is_dropped_as_it_is(opened: Opened, classifier: str, tmp_path: Path) -> None:
     photos = write_colours(tmp_path / "photos", each=3)
     project = tmp_path / "project.tm"
@@ -128,6 +130,7 @@ def test_a_project_of_teachable_machine_is_dropped_as_it_is(opened: Opened, clas
         assert client.get_dataset("machine").classes == {"blue/dark": 3, "red/dark": 3}
 
 
+@pytest.mark.long
 def test_classes_are_collected_in_all_ways(opened: Opened, classifier: str, tmp_path: Path) -> None:
     photos = write_colours(tmp_path / "photos", each=3)
     archive = tmp_path / "more.zip"
@@ -207,6 +210,7 @@ def test_a_training_is_cancelled(opened: Opened, classifier: str, tmp_path: Path
     page.unroute_all(behavior="ignoreErrors")
 
 
+@pytest.mark.long
 def test_versions_are_compared_rolled_back_and_taken(opened: Opened, classifier: str, tmp_path: Path) -> None:
     with Client(classifier) as client:
         client.add_examples(write_colours(tmp_path / "photos", each=6), dataset="taken")
@@ -248,6 +252,7 @@ print(json_format.MessageToJson(answer))
 """
 
 
+@pytest.mark.long
 def test_the_lines_of_code_work_as_they_stand(opened: Opened, colours: str, tmp_path: Path) -> None:
     Image.fromarray(pixels("blue", 50)).save(tmp_path / "img.jpg")
     page = opened(f"{colours}/take")

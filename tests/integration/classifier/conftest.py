@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ async def featurizer(fake: FakeFeaturizer) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def settings(featurizer: str, tmp_path: Path) -> ClassifierSettings:
+def settings(featurizer: str, tmp_path: Path, empty_store: Path) -> ClassifierSettings:
+    (tmp_path / "store").mkdir()
+    shutil.copy(empty_store, tmp_path / "store" / "x.db")
     return load_settings(
         ClassifierSettings,
         address="127.0.0.1:0",

@@ -1,9 +1,11 @@
 """Renders a report as one page of HTML that needs nothing else: no network, no scripts, no fonts."""
 
+import functools
 import shlex
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from jinja2 import Template
 from markupsafe import Markup
 
 from lastlayer.client.report import charts
@@ -43,12 +45,9 @@ class Cell(NamedTuple):
 
 def render(report: Report) -> str:
     """Return the page."""
-    environment = make_environment()
-    environment.filters.update(percent=_percent)
-    environment.globals.update(relabel=_relabel_command)
     metrics = report.version.cross_validation
     labels = report.version.multi_label_cross_validation
-    return environment.get_template("template.html.j2").render(
+    return _template().render(
         report=report,
         version=report.version,
         metrics=metrics,
@@ -63,6 +62,14 @@ def render(report: Report) -> str:
         trial_name=charts.trial_name,
         dots=to_dots(report.map) if report.map else None,
     )
+
+
+@functools.cache
+def _template() -> Template:
+    environment = make_environment()
+    environment.filters.update(percent=_percent)
+    environment.globals.update(relabel=_relabel_command)
+    return environment.get_template("template.html.j2")
 
 
 def _charts(report: Report) -> dict[str, Markup]:

@@ -78,6 +78,7 @@ def test_a_network_is_made_in_int8_at_the_first_start_and_kept(
     assert again.distances == ready.distances
 
 
+@pytest.mark.long
 def test_auto_takes_a_network_in_int8_where_it_was_made(declaration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lastlayer.featurizer.network.tuning._seconds", lambda *_: 1.0)
     assert INT8 not in LocalBackbone(settings(declaration), lambda *_: None).candidates
@@ -177,6 +178,7 @@ def test_tune_shows_what_is_taken(declaration: Path, monkeypatch: pytest.MonkeyP
     assert loaded(declaration).variant == (chosen["engine"], chosen["precision"])
 
 
+@pytest.mark.long
 def test_maps_that_a_depthwise_convolution_reads_are_quantised_by_channel(tmp_path: Path) -> None:
     """As in Xception: a tap reads the same map, in another order of its axes."""
     pytest.importorskip("nncf", reason="networks in int8 are made by NNCF")

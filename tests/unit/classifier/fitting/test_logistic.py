@@ -183,6 +183,7 @@ def many_examples(dimension: int) -> np.ndarray:
     return features
 
 
+@pytest.mark.long
 def test_many_features_are_rotated_where_they_are() -> None:
     features = many_examples(300)
     before = features.copy()
@@ -197,6 +198,7 @@ def test_many_features_are_rotated_where_they_are() -> None:
     assert np.abs(products - np.diag(products.diagonal())).max() < 1e-3 * products.max()
 
 
+@pytest.mark.long
 def test_many_examples_are_fitted_as_few_are() -> None:
     features = many_examples(300)
     y = (features[:, :3] @ np.array([[1.0, 0, -1], [0, 1, -1], [-1, 0, 1]])).argmax(1)

@@ -1,5 +1,6 @@
 """A store in a real SQLite database."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from lastlayer.classifier.store.datasets import DatasetStore
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path}/store.db")
+def database(tmp_path: Path, empty_store: Path) -> Iterator[Database]:
+    opened = Database(f"sqlite:///{shutil.copy(empty_store, tmp_path / 'store.db')}")
     yield opened
     opened.close()
 

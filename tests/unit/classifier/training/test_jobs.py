@@ -1,6 +1,7 @@
 """Trainings as they are counted: once each, for what became of them, before their callers hear of it."""
 
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -39,8 +40,8 @@ class Since:
 
 
 @pytest.fixture
-async def jobs(tmp_path: Path) -> AsyncIterator[TrainingJobs]:
-    database = Database(f"sqlite:///{tmp_path}/store.db")
+async def jobs(tmp_path: Path, empty_store: Path) -> AsyncIterator[TrainingJobs]:
+    database = Database(f"sqlite:///{shutil.copy(empty_store, tmp_path / 'store.db')}")
     datasets = DatasetStore(database)
     random = np.random.default_rng(0)
     datasets.add(

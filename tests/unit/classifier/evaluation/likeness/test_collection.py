@@ -1,6 +1,7 @@
 """Datasets held in memory between searches: always as the store has them, and no more read again than has changed."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,8 @@ class Counted(Snapshots):
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path}/store.db")
+def database(tmp_path: Path, empty_store: Path) -> Iterator[Database]:
+    opened = Database(f"sqlite:///{shutil.copy(empty_store, tmp_path / 'store.db')}")
     yield opened
     opened.close()
 
