@@ -12,7 +12,19 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "Labelled images": ("client.data.images", "client.data.labelled"),
     "Progress and tables": ("client.output.progress", "client.output.dataframe"),
     "Errors": ("client.errors",),
-    "Results": ("client.results",),
+    "Results": (
+        "client.results.predictions",
+        "client.results.images",
+        "client.results.examples",
+        "client.results.datasets",
+        "client.results.curation",
+        "client.results.models",
+        "client.results.versions",
+        "client.results.metrics",
+        "client.results.evaluations",
+        "client.results.drift",
+        "client.results.server",
+    ),
     "For tests": ("testing.services", "testing.tiny_backbone"),
 }
 """The modules below `lastlayer` that have the names of each section."""

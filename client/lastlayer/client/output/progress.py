@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from lastlayer.client.output.notebook import in_notebook, show_bar
-from lastlayer.client.results import TrainProgress
+from lastlayer.client.results.models import TrainProgress
 from lastlayer.rpc.observability.escape import escape
 
 

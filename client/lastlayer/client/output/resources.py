@@ -7,17 +7,12 @@ from rich.console import Console
 from rich.text import Text
 
 from lastlayer.client.output.results import line, table, tap
-from lastlayer.client.results import (
-    Dataset,
-    ExportedDataset,
-    Model,
-    ModelVersion,
-    NextExamples,
-    Review,
-    ServerStatus,
-    SimilarExamples,
-    StoredExample,
-)
+from lastlayer.client.results.curation import NextExamples, Review, SimilarExamples
+from lastlayer.client.results.datasets import Dataset, ExportedDataset
+from lastlayer.client.results.examples import StoredExample
+from lastlayer.client.results.models import Model
+from lastlayer.client.results.server import ServerStatus
+from lastlayer.client.results.versions import ModelVersion
 from lastlayer.rpc.observability.escape import escape
 
 

@@ -6,17 +6,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lastlayer.client.results import (
-    AddedExamples,
-    Evaluation,
-    ExampleEvaluation,
-    Explanation,
-    Metrics,
-    ModelVersion,
-    MovedDataset,
-    MultiLabelMetrics,
-    PooledImages,
-)
+from lastlayer.client.results.datasets import MovedDataset
+from lastlayer.client.results.evaluations import Evaluation, ExampleEvaluation
+from lastlayer.client.results.examples import AddedExamples, PooledImages
+from lastlayer.client.results.images import Explanation
+from lastlayer.client.results.metrics import Metrics, MultiLabelMetrics
+from lastlayer.client.results.versions import ModelVersion
 from lastlayer.rpc.observability.escape import escape
 
 
