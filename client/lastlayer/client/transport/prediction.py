@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import grpc
 
@@ -20,8 +20,7 @@ _Stream = Duplex[classifier_pb2.PredictStreamRequest, classifier_pb2.PredictStre
 _Key = tuple[int, str]  # the image's place among the results, and its name
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What is asked of each image."""
 
     model: str
