@@ -11,6 +11,7 @@ from lastlayer.client.api.similarity import SimilarityMethods
 from lastlayer.client.api.training import TrainingMethods
 
 
+# `ServerMethods` needs those of datasets, and these those of examples: both come with it.
 class Client(AddingMethods, TrainingMethods, PredictionMethods, SimilarityMethods, ModelMethods, ServerMethods):
     """A connection to a classifier. An instance may be shared by threads.
 
