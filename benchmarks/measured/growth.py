@@ -13,7 +13,9 @@ from benchmarks.load.asking import asking
 from benchmarks.load.processes import Usage, usage
 from lastlayer.client import Client
 from lastlayer.client.data.images import LabelledImage
-from lastlayer.client.results import ExampleOutcome, ModelVersion, TrainProgress
+from lastlayer.client.results.examples import ExampleOutcome
+from lastlayer.client.results.models import TrainProgress
+from lastlayer.client.results.versions import ModelVersion
 from lastlayer.local.services import Service, free_port, home
 
 FEW: Final = 200

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from lastlayer.client import Client, ImageError, Prediction
-from lastlayer.client.results import Backbone
+from lastlayer.client.results.server import Backbone
 from lastlayer.featurizer.errors import ConversionError
 from lastlayer.local.__main__ import main
 from lastlayer.local.export.run import Exported, Wanted, export

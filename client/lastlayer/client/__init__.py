@@ -4,7 +4,7 @@ Names are imported when they are first used, so that `client --help` does not wa
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from lastlayer.client.api import Client
@@ -25,51 +25,45 @@ if TYPE_CHECKING:
     )
     from lastlayer.client.output.dataframe import to_dataframe
     from lastlayer.client.output.progress import image_progress, train_progress
-    from lastlayer.client.results import (
-        AddedExamples,
-        AvailableBackbone,
-        Backbone,
-        Calibration,
-        ClassMetrics,
-        Dataset,
-        Drift,
-        DriftSignal,
-        Embeddings,
-        Evaluation,
-        ExampleEvaluation,
+    from lastlayer.client.results.curation import (
         ExampleMap,
+        MapPoint,
+        NextExamples,
+        Review,
+        ReviewedExample,
+        SimilarExample,
+        SimilarExamples,
+        SuggestedExample,
+    )
+    from lastlayer.client.results.datasets import Dataset, ExportedDataset, MovedDataset
+    from lastlayer.client.results.drift import Drift, DriftSignal
+    from lastlayer.client.results.evaluations import Evaluation, ExampleEvaluation, NearDuplicate
+    from lastlayer.client.results.examples import (
+        AddedExamples,
         ExampleOutcome,
         ExamplePage,
-        Explanation,
-        ExportedDataset,
-        Head,
-        ImageRegion,
-        LabelMetrics,
-        LabelScore,
-        MapPoint,
-        Metrics,
-        Model,
-        ModelVersion,
-        MovedDataset,
-        MultiLabelMetrics,
-        NearDuplicate,
-        NextExamples,
         PooledImages,
+        StoredExample,
+    )
+    from lastlayer.client.results.images import Embeddings, Explanation, ImageRegion
+    from lastlayer.client.results.metrics import (
+        ClassMetrics,
+        LabelMetrics,
+        Metrics,
+        MultiLabelMetrics,
         PrecisionRecallPoint,
-        Prediction,
-        Predictions,
+        ReliabilityBin,
+    )
+    from lastlayer.client.results.models import Model, TrainProgress
+    from lastlayer.client.results.predictions import LabelScore, Prediction, Predictions
+    from lastlayer.client.results.server import AvailableBackbone, Backbone, ServerStatus
+    from lastlayer.client.results.versions import (
+        Calibration,
+        Head,
+        ModelVersion,
         RecipeEstimate,
         Rejection,
         RejectionPoint,
-        ReliabilityBin,
-        Review,
-        ReviewedExample,
-        ServerStatus,
-        SimilarExample,
-        SimilarExamples,
-        StoredExample,
-        SuggestedExample,
-        TrainProgress,
         Trial,
     )
     from lastlayer.client.transport.channel import Security
@@ -142,26 +136,44 @@ __all__ = [
     "train_progress",
 ]
 
-_MODULES = (
-    "lastlayer.client.errors",
-    "lastlayer.client.data.images",
-    "lastlayer.client.data.labelled",
-    "lastlayer.client.results",
-    "lastlayer.client.transport.channel",
-    "lastlayer.client.api",
-    "lastlayer.client.output.dataframe",
-    "lastlayer.client.output.progress",
-)
+_HOMES: Final = {
+    name: f"lastlayer.client.{module}"
+    for module, names in {
+        "api": "Client",
+        "data.images": "ImageSource LabelledImage",
+        "data.labelled": "Data read_data",
+        "errors": (
+            "AccessError BusyError ClientError DataError DeadlineError FailedPreconditionError"
+            " ImageError InvalidInputError NotFoundError ServerError ServerUnavailableError"
+        ),
+        "output.dataframe": "to_dataframe",
+        "output.progress": "image_progress train_progress",
+        "results.curation": (
+            "ExampleMap MapPoint NextExamples Review ReviewedExample SimilarExample SimilarExamples SuggestedExample"
+        ),
+        "results.datasets": "Dataset ExportedDataset MovedDataset",
+        "results.drift": "Drift DriftSignal",
+        "results.evaluations": "Evaluation ExampleEvaluation NearDuplicate",
+        "results.examples": "AddedExamples ExampleOutcome ExamplePage PooledImages StoredExample",
+        "results.images": "Embeddings Explanation ImageRegion",
+        "results.metrics": "ClassMetrics LabelMetrics Metrics MultiLabelMetrics PrecisionRecallPoint ReliabilityBin",
+        "results.models": "Model TrainProgress",
+        "results.predictions": "LabelScore Prediction Predictions",
+        "results.server": "AvailableBackbone Backbone ServerStatus",
+        "results.versions": "Calibration Head ModelVersion RecipeEstimate Rejection RejectionPoint Trial",
+        "transport.channel": "Security",
+    }.items()
+    for name in names.split()
+}
+"""The module that each public name comes from."""
 
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
-        for module in map(importlib.import_module, _MODULES):
-            if name in vars(module):
-                value: object = vars(module)[name]
-                globals()[name] = value
-                return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -16,8 +16,9 @@ ClientError
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # only `from_call` needs gRPC, and who gets there has imported it
+if TYPE_CHECKING:  # only `from_call` and `from_status` need these, and who gets there has imported gRPC
     import grpc
+    from google.rpc import status_pb2
 
     from lastlayer.rpc.status import ErrorDetails
 
@@ -110,6 +111,13 @@ def from_call(error: "grpc.RpcError", server: str) -> ClientError:
     from lastlayer.rpc.status import read_error
 
     return from_details(read_error(error), server)
+
+
+def from_status(status: "status_pb2.Status", server: str) -> ClientError:
+    """Return what a status in an answer of `server` (`host:port`) means to the user."""
+    from lastlayer.rpc.status import read_status
+
+    return from_details(read_status(status), server)
 
 
 def from_details(details: "ErrorDetails", server: str) -> ClientError:

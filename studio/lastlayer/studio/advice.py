@@ -4,7 +4,9 @@ import dataclasses
 import math
 from typing import Final, Literal
 
-from lastlayer.client.results import ClassMetrics, Dataset, Metrics, ModelVersion
+from lastlayer.client.results.datasets import Dataset
+from lastlayer.client.results.metrics import ClassMetrics, Metrics
+from lastlayer.client.results.versions import ModelVersion
 
 _FEW: Final = 10
 """With fewer photos than this a class says little of itself."""

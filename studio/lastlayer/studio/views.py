@@ -5,17 +5,10 @@ import dataclasses
 from typing import Self
 
 from lastlayer.client.errors import ImageError
-from lastlayer.client.results import (
-    ExampleOutcome,
-    Explanation,
-    LabelScore,
-    MapPoint,
-    NextExamples,
-    Prediction,
-    Review,
-    SimilarExamples,
-    StoredExample,
-)
+from lastlayer.client.results.curation import MapPoint, NextExamples, Review, SimilarExamples
+from lastlayer.client.results.examples import ExampleOutcome, StoredExample
+from lastlayer.client.results.images import Explanation
+from lastlayer.client.results.predictions import LabelScore, Prediction
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

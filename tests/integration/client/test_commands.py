@@ -179,6 +179,34 @@ class TestPredict:
             "Image: dog1.jpg predicted as: dog with score: 0.7500\n"
         )
 
+    def test_it_imports_nothing_of_other_commands(self, server: str, photos: Photos) -> None:
+        """To read a module and to make its classes takes longer than the answer does."""
+        program = (
+            "import sys; from lastlayer.client.__main__ import main; main(standalone_mode=False); print(*sys.modules)"
+        )
+        image = photos.folder / "cat" / "cat0.jpg"
+        done = subprocess.run(
+            [sys.executable, "-c", program, "predict", image, "--server", server],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        answer, modules = done.stdout.splitlines()
+        assert answer == "Image: cat0.jpg predicted as: cat with score: 0.7500"
+        ours = {name for name in modules.split() if name.startswith("lastlayer.")}
+        results = {name for name in ours if name.startswith("lastlayer.client.results.")}
+        assert results == {"lastlayer.client.results.models", "lastlayer.client.results.predictions"}
+        others = {
+            *(
+                "lastlayer.client.data.labelled",
+                "lastlayer.client.output.json_lines",
+                "lastlayer.client.output.results",
+            ),
+            *("lastlayer.rpc.credentials", "lastlayer.rpc.status"),
+            *("html", "numpy", "PIL", "random", "rich"),
+        }
+        assert not others & set(modules.split())
+
     def test_images_of_the_same_name_are_told_apart(self, run: Run, photos: Photos, tmp_path: Path) -> None:
         (tmp_path / "cat0.jpg").write_text("dog-9")
         result = run("predict", photos.folder / "cat" / "cat0.jpg", tmp_path / "cat0.jpg")

@@ -14,7 +14,7 @@ from lastlayer.client import Client
 from tests.integration.client.conftest import Photos
 from tests.integration.client.fake_classifier import FakeClassifier
 
-METHODS = {name: method for name, method in vars(Client).items() if inspect.isfunction(method) and name[0] != "_"}
+METHODS = {name: method for name, method in inspect.getmembers(Client, inspect.isfunction) if name[0] != "_"}
 DOCUMENTED = [Client, lastlayer.client.read_data, *METHODS.values()]
 
 

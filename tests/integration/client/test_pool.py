@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from lastlayer.client import Client, DataError, InvalidInputError, LabelledImage, NotFoundError
-from lastlayer.client.results import ExampleOutcome, LabelScore, StoredExample
+from lastlayer.client.results.examples import ExampleOutcome, StoredExample
+from lastlayer.client.results.predictions import LabelScore
 from tests.integration.client.conftest import Photos, Run
 from tests.integration.client.fake_classifier import FakeClassifier
 from tests.integration.client.test_move import sent, sha256

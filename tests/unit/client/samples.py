@@ -3,7 +3,7 @@
 import datetime
 from typing import Any
 
-from lastlayer.client.results import ModelVersion
+from lastlayer.client.results.versions import ModelVersion
 
 
 def version(**changes: Any) -> ModelVersion:

@@ -1,7 +1,9 @@
 """What `from lastlayer import client` offers, what it costs, and what help says."""
 
+import pkgutil
 import subprocess
 import sys
+from importlib import import_module
 
 import click
 import pytest
@@ -22,7 +24,8 @@ def test_the_list_of_names_is_what_there_is() -> None:
 
 
 def test_every_public_error_and_result_is_listed() -> None:
-    for module in (errors, results):
+    parts = [import_module(f"{results.__name__}.{part.name}") for part in pkgutil.iter_modules(results.__path__)]
+    for module in (errors, *parts):
         own = {
             name
             for name, value in vars(module).items()
@@ -32,6 +35,7 @@ def test_every_public_error_and_result_is_listed() -> None:
 
 
 HEAVY = ("tensorflow", "sklearn", "numpy", "keras", "PIL", "sqlalchemy")
+OTHER_RESULTS = tuple(f"lastlayer.client.results.{name}" for name in ("drift", "datasets", "metrics", "versions"))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +44,8 @@ HEAVY = ("tensorflow", "sklearn", "numpy", "keras", "PIL", "sqlalchemy")
         ("from lastlayer import client", (*HEAVY, "grpc", "google.protobuf", "rich", "click")),
         ("import lastlayer.client.__main__", (*HEAVY, "grpc", "google.protobuf", "rich")),
         ("from lastlayer import client; client.read_data", (*HEAVY, "grpc", "google.protobuf", "rich", "click")),
-        ("from lastlayer import client; client.Client", (*HEAVY, "rich", "click")),
+        ("from lastlayer import client; client.Client", (*HEAVY, "rich", "click", *OTHER_RESULTS)),
+        ("from lastlayer import client; client.Drift", (*HEAVY, "grpc", "google.protobuf", *OTHER_RESULTS[1:])),
         (
             "from lastlayer.client.__main__ import main; assert main(['--help'], standalone_mode=False) == 0",
             (*HEAVY, "grpc", "google.protobuf", "rich"),

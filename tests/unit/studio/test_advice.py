@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from lastlayer.client.results import ClassMetrics, Dataset, Metrics
+from lastlayer.client.results.datasets import Dataset
+from lastlayer.client.results.metrics import ClassMetrics, Metrics
 from lastlayer.studio.advice import Advice, advise
 from tests.unit.client.samples import version as sample
 

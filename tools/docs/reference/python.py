@@ -12,7 +12,19 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "Labelled images": ("client.data.images", "client.data.labelled"),
     "Progress and tables": ("client.output.progress", "client.output.dataframe"),
     "Errors": ("client.errors",),
-    "Results": ("client.results",),
+    "Results": (
+        "client.results.predictions",
+        "client.results.images",
+        "client.results.examples",
+        "client.results.datasets",
+        "client.results.curation",
+        "client.results.models",
+        "client.results.versions",
+        "client.results.metrics",
+        "client.results.evaluations",
+        "client.results.drift",
+        "client.results.server",
+    ),
     "For tests": ("testing.services", "testing.tiny_backbone"),
 }
 """The modules below `lastlayer` that have the names of each section."""
@@ -29,8 +41,19 @@ def page() -> str:
     lines = []
     for title, modules in _SECTIONS.items():
         lines.append(f"## {title}\n")
-        lines += [f"::: lastlayer.{home}.{name}\n" for home in modules for name in _public(home)]
+        lines += [_entry(home, name) for home in modules for name in _public(home)]
     return "\n".join(lines)
+
+
+def _entry(home: str, name: str) -> str:
+    """Return what has `mkdocstrings` show a name, with the methods of bases that are parts of its own module."""
+    module = f"lastlayer.{home}"
+    bases = getattr(getattr(import_module(module), name), "__mro__", ())
+    parts = [base for base in bases if base.__module__.startswith(f"{module}.")]
+    methods = [method for part in parts for method in vars(part) if not method.startswith("_")]
+    options = {"inherited_members": "true", "show_bases": "false", "members": f"[{', '.join(methods)}]"}
+    shown = "".join(f"      {option}: {value}\n" for option, value in options.items())
+    return f"::: {module}.{name}\n" + (f"    options:\n{shown}" if methods else "")
 
 
 def fence(docstring: str) -> str:

@@ -55,7 +55,7 @@ def evaluate(
     from lastlayer.client.output.json_lines import print_json, result_json
     from lastlayer.client.output.progress import image_progress
     from lastlayer.client.output.results import console, print_evaluation
-    from lastlayer.client.results import ExampleEvaluation
+    from lastlayer.client.results.evaluations import ExampleEvaluation
 
     name, number = said(None, model, version)
     known = read_argument(data, images, label, held_out=True, multi_label=multi_label)

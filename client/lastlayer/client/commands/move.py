@@ -13,7 +13,7 @@ from lastlayer.client.commands.interface.server import Server
 
 if TYPE_CHECKING:
     from lastlayer.client.api import Client
-    from lastlayer.client.results import MovedDataset
+    from lastlayer.client.results.datasets import MovedDataset
 
 _EPILOG = """\b
 Example:

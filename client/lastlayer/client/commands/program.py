@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TextIO
 
 import click
-from click.shell_completion import get_completion_class
 
 from lastlayer.client.commands.interface.help import Command, Group
 from lastlayer.client.commands.interface.options import CUT_SHORT, INTERRUPTED, SERVER_FAILED, WRONG_INPUT
@@ -180,6 +179,8 @@ def completion(shell: str) -> int:
 
     For fish, write it to ~/.config/fish/completions/client.fish.
     """
+    from click.shell_completion import get_completion_class
+
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"There is no completion for {shell}.")

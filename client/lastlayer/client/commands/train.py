@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
     from lastlayer.client.api import Client
     from lastlayer.client.data.labelled import Data
-    from lastlayer.client.results import AddedExamples, Backbone, ModelVersion
+    from lastlayer.client.results.examples import AddedExamples
+    from lastlayer.client.results.server import Backbone
+    from lastlayer.client.results.versions import ModelVersion
 
 _EPILOG = """\b
 Example:

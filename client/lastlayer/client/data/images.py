@@ -1,9 +1,7 @@
 """Images as users name them, and the bytes that are sent: read late, once, and never more than a message may hold."""
 
 import errno
-import hashlib
 import os
-import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,6 +123,8 @@ def web_address(path: Path) -> str:
 def _unreadable(path: Path, error: OSError | ValueError, origin: str) -> ImageError:
     number = error.errno if isinstance(error, OSError) else None
     if url := web_address(path):
+        import shlex
+
         text = f"`{url}` is an address; fetch the image first, such as by `curl -LO {shlex.quote(url)}`."
         return ImageError(_at(origin, text), code="INVALID_ARGUMENT", reason="FILE_UNREADABLE")
     if number in (errno.ENOENT, errno.ENOTDIR):
@@ -161,6 +161,8 @@ def gather(examples: Iterable[LabelledImage]) -> tuple[LabelledImage, ...]:
 
 
 def _hash(example: LabelledImage) -> bytes:
+    import hashlib
+
     digest = hashlib.sha256()
     try:
         for chunk in read_chunks(example.image, origin=example.origin):

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lastlayer.client.errors import ServerError
-from lastlayer.client.results import Head
+from lastlayer.client.results.versions import Head
 
 
 def to_npz(head: Head) -> bytes:

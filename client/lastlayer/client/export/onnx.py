@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 from lastlayer.client.errors import ServerError
 from lastlayer.client.export.npz import arrays, probabilities
-from lastlayer.client.results import Head
+from lastlayer.client.results.versions import Head
 
 _OPSETS: Final = (helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3))
 """Old enough for runtimes of 2022, such as ONNX Runtime 1.13."""

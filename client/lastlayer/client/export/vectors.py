@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 
-from lastlayer.client.results import Embeddings
+from lastlayer.client.results.images import Embeddings
 
 
 def to_npz(embeddings: Embeddings) -> bytes:

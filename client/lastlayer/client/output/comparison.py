@@ -8,7 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from lastlayer.client.output.results import interval, line, table, tap
-from lastlayer.client.results import Drift, DriftSignal, Metrics, ModelVersion, MultiLabelMetrics
+from lastlayer.client.results.drift import Drift, DriftSignal
+from lastlayer.client.results.metrics import Metrics, MultiLabelMetrics
+from lastlayer.client.results.versions import ModelVersion
 from lastlayer.rpc.observability.escape import escape
 
 Range: TypeAlias = tuple[float, float] | None

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageOps
 
 from lastlayer.client.output.fonts import font_for
-from lastlayer.client.results import Explanation
+from lastlayer.client.results.images import Explanation
 from lastlayer.rpc.observability.escape import escape
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "HEIF", "GIF", "BMP", "TIFF")

@@ -5,31 +5,12 @@ import datetime
 import json
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lastlayer.client.errors import ImageError
-from lastlayer.client.results import (
-    AddedExamples,
-    Dataset,
-    Drift,
-    Evaluation,
-    ExampleOutcome,
-    Explanation,
-    Metrics,
-    Model,
-    ModelVersion,
-    MovedDataset,
-    PooledImages,
-    Prediction,
-    RecipeEstimate,
-    ReviewedExample,
-    ServerStatus,
-    SimilarExample,
-    StoredExample,
-    SuggestedExample,
-)
+if TYPE_CHECKING:
+    from lastlayer.client.results.metrics import Metrics
 
 Json = dict[str, Any]
 
@@ -49,20 +30,21 @@ def result_json(result: Any) -> Json:
     >>> result_json(LabelScore("cat", 0.75))
     {'label': 'cat', 'score': 0.75}
     """
-    if isinstance(result, Prediction) and result.error is not None:  # it has a name and nothing else
+    kind = type(result).__name__
+    if kind == "Prediction" and result.error is not None:  # it has a name and nothing else
         return _failure(result)
-    keys = _KEYS.get(type(result))
+    keys = _KEYS.get(kind)
     if keys is None:
         return {field.name: _plain(getattr(result, field.name)) for field in dataclasses.fields(result)}
     told = {key: _plain(read(result)) for key, read in keys.items()}
     if getattr(result, "multi_label", False) or getattr(result, "multi_label_metrics", None) is not None:
-        told.update({key: _plain(read(result)) for key, read in _MULTI_LABEL_KEYS.get(type(result), {}).items()})
+        told.update({key: _plain(read(result)) for key, read in _MULTI_LABEL_KEYS.get(kind, {}).items()})
     return told
 
 
 def _plain(value: Any) -> Any:
     """Return a value of a result as what JSON has."""
-    if dataclasses.is_dataclass(value) or type(value) in _KEYS:
+    if dataclasses.is_dataclass(value) or type(value).__name__ in _KEYS:
         return result_json(value)
     if isinstance(value, tuple | list):
         return [_plain(entry) for entry in value]
@@ -84,7 +66,7 @@ def _estimate(result: Any) -> Json | None:
     return None if found is None else {"estimate": "cross-validation", **result_json(found)}
 
 
-def _calibration_error(metrics: Metrics) -> float | None:
+def _calibration_error(metrics: "Metrics") -> float | None:
     # Without bins it is not known: the version is older than they are.
     return metrics.expected_calibration_error if metrics.reliability else None
 
@@ -115,31 +97,31 @@ _METRICS: Final = _keys(
     expected_calibration_error=_calibration_error,
 )
 _STORED: Final = _keys("id sha256 labels stale")
-_KEYS: Final[Mapping[type, _Keys]] = {
-    ImageError: _keys("code reason message"),
-    Prediction: _keys("image label score scores rejected model version distance unfamiliar"),
-    Explanation: _keys(
+_KEYS: Final[Mapping[str, _Keys]] = {
+    "ImageError": _keys("code reason message"),
+    "Prediction": _keys("image label score scores rejected model version distance unfamiliar"),
+    "Explanation": _keys(
         "image=prediction.image label score=probability logit bias contributions region scores=prediction.scores"
         " model=prediction.model version=prediction.version"
     ),
-    Metrics: _METRICS,
-    RecipeEstimate: _keys("recipe tap metrics", tap=_tap, metrics=_estimate),
-    ModelVersion: _keys(
+    "Metrics": _METRICS,
+    "RecipeEstimate": _keys("recipe tap metrics", tap=_tap, metrics=_estimate),
+    "ModelVersion": _keys(
         "model version classes examples=example_count tap recipe metrics comparisons l1 l2 dataset backbone"
         " backbone_digest create_time training_duration_s notes class_weight whitening calibration rejection"
         " rejection_curve trials libraries preference square_root min_mean_cosine views",
         tap=_tap,
         metrics=_estimate,
     ),
-    ExampleOutcome: _keys("image labels=conflicting_labels"),
-    AddedExamples: _keys(
+    "ExampleOutcome": _keys("image labels=conflicting_labels"),
+    "AddedExamples": _keys(
         "added present trimmed_labels=trimmed conflicts failed",
         failed=lambda added: [_failure(entry) for entry in added.failed],
     ),
-    PooledImages: _keys(
+    "PooledImages": _keys(
         "added present labelled failed", failed=lambda pooled: [_failure(entry) for entry in pooled.failed]
     ),
-    Evaluation: {
+    "Evaluation": {
         **_keys("examples=metrics.example_count"),
         **_within("metrics", _METRICS),
         **_keys(
@@ -147,25 +129,25 @@ _KEYS: Final[Mapping[type, _Keys]] = {
             failed=lambda evaluation: [_failure(entry) for entry in evaluation.failed],
         ),
     },
-    Model: _keys("model=name default_version versions=version_count classes create_time update_time"),
-    Dataset: _keys(
+    "Model": _keys("model=name default_version versions=version_count classes create_time update_time"),
+    "Dataset": _keys(
         "dataset=name examples=example_count classes conflicts=conflict_count stale=stale_count backbone"
         " backbone_digest create_time update_time precisions views pool=pool_count captured=captured_count"
     ),
-    Drift: _keys(
+    "Drift": _keys(
         "model version state drifting images=image_count training_images=training_image_count start_time signals"
         " alarm_time alarms=alarm_count last_alarm_time block_size false_alarms_per_million"
     ),
-    MovedDataset: {
+    "MovedDataset": {
         **_within("dataset", _keys("dataset=name backbone backbone_digest")),
         **_keys("sent present missing failed", failed=lambda moved: [_failure(entry) for entry in moved.failed]),
     },
-    StoredExample: _STORED,
-    ReviewedExample: {
+    "StoredExample": _STORED,
+    "ReviewedExample": {
         **_within("example", _STORED),
         **_keys("label label_probability suggested_label suggested_probability"),
     },
-    SuggestedExample: {
+    "SuggestedExample": {
         **_within("example", _keys("id sha256")),
         **_keys(
             "guess score scores",
@@ -173,19 +155,19 @@ _KEYS: Final[Mapping[type, _Keys]] = {
             score=lambda entry: entry.scores[0].score if entry.scores else None,
         ),
     },
-    SimilarExample: {**_within("example", _STORED), **_keys("distance")},
-    ServerStatus: _keys("server serving services backbone", backbone=lambda status: status.backbone or None),
+    "SimilarExample": {**_within("example", _STORED), **_keys("distance")},
+    "ServerStatus": _keys("server serving services backbone", backbone=lambda status: status.backbone or None),
 }
-"""What is printed of each type of result whose JSON is not just its fields."""
+"""What is printed of each type of result, by its name, whose JSON is not just its fields."""
 
-_MULTI_LABEL_KEYS: Final[Mapping[type, _Keys]] = {
-    Prediction: _keys("multi_label labels"),
-    ModelVersion: _keys(
+_MULTI_LABEL_KEYS: Final[Mapping[str, _Keys]] = {
+    "Prediction": _keys("multi_label labels"),
+    "ModelVersion": _keys(
         "multi_label metrics label_thresholds label_temperatures label_min_precision label_max_distance",
         metrics=lambda version: version.multi_label_cross_validation,
     ),
-    Dataset: _keys("multi_label without_label=without_label_count"),
-    Evaluation: _keys(
+    "Dataset": _keys("multi_label without_label=without_label_count"),
+    "Evaluation": _keys(
         "examples metrics",
         examples=lambda evaluation: evaluation.multi_label_metrics.example_count,
         metrics=lambda evaluation: evaluation.multi_label_metrics,

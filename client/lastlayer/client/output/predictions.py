@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from lastlayer.client.results import Prediction
+from lastlayer.client.results.predictions import Prediction
 from lastlayer.rpc.observability.escape import escape
 
 

@@ -2,14 +2,17 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from lastlayer.client.output.notebook import in_notebook, show_bar
-from lastlayer.client.results import TrainProgress
 from lastlayer.rpc.observability.escape import escape
+
+if TYPE_CHECKING:
+    from lastlayer.client.results.models import TrainProgress
 
 
 def _console() -> Console:
@@ -53,7 +56,7 @@ def image_progress(title: str, total: int) -> Iterator[Callable[[object], None]]
 
 
 @contextlib.contextmanager
-def train_progress(title: str = "Training") -> Iterator[Callable[[TrainProgress], None]]:
+def train_progress(title: str = "Training") -> "Iterator[Callable[[TrainProgress], None]]":
     """Show how far a training, or other work with a `title`, is: the function is called with each of its events.
 
     >>> with train_progress() as tell:
@@ -67,7 +70,7 @@ def train_progress(title: str = "Training") -> Iterator[Callable[[TrainProgress]
         return
     if not console.is_terminal:
 
-        def tell(progress: TrainProgress) -> None:
+        def tell(progress: "TrainProgress") -> None:
             nonlocal last
             if progress.message != last:  # the server repeats itself to show that it lives
                 last = progress.message

@@ -1,27 +1,24 @@
 """What the server has, for people: models, versions, datasets and examples as tables."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.text import Text
 
 from lastlayer.client.output.results import line, table, tap
-from lastlayer.client.results import (
-    Dataset,
-    ExportedDataset,
-    Model,
-    ModelVersion,
-    NextExamples,
-    Review,
-    ServerStatus,
-    SimilarExamples,
-    StoredExample,
-)
 from lastlayer.rpc.observability.escape import escape
 
+if TYPE_CHECKING:
+    from lastlayer.client.results.curation import NextExamples, Review, SimilarExamples
+    from lastlayer.client.results.datasets import Dataset, ExportedDataset
+    from lastlayer.client.results.examples import StoredExample
+    from lastlayer.client.results.models import Model
+    from lastlayer.client.results.server import ServerStatus
+    from lastlayer.client.results.versions import ModelVersion
 
-def print_models(out: Console, models: Sequence[Model]) -> None:
+
+def print_models(out: Console, models: "Sequence[Model]") -> None:
     """Print the models, one a row."""
     grid = table("model", "classes", "default", "versions", "updated", text_columns=2)
     for model in models:
@@ -35,7 +32,7 @@ def print_models(out: Console, models: Sequence[Model]) -> None:
     out.print(grid if models else Text("There are no models yet; `client train DATA` makes one."))
 
 
-def print_versions(out: Console, model: Model, versions: Sequence[ModelVersion]) -> None:
+def print_versions(out: Console, model: "Model", versions: "Sequence[ModelVersion]") -> None:
     """Print the versions of a model, one a row, the default one marked."""
     grid = table("version", "recipe", "tap", "dataset", "examples", "accuracy", "log-loss", "trained", text_columns=4)
     for version in versions:
@@ -54,12 +51,12 @@ def print_versions(out: Console, model: Model, versions: Sequence[ModelVersion])
     out.print(grid)
 
 
-def _log_loss(version: ModelVersion) -> str:
+def _log_loss(version: "ModelVersion") -> str:
     estimate = version.multi_label_cross_validation or version.cross_validation
     return f"{estimate.log_loss:.4f}" if estimate else "-"
 
 
-def print_datasets(out: Console, datasets: Sequence[Dataset]) -> None:
+def print_datasets(out: Console, datasets: "Sequence[Dataset]") -> None:
     """Print the datasets, one a row."""
     pools = any(dataset.pool_count for dataset in datasets)
     headers = ("dataset", "classes", "examples", "conflicts", *["pool"] * pools, "backbone", "updated")
@@ -77,7 +74,7 @@ def print_datasets(out: Console, datasets: Sequence[Dataset]) -> None:
     out.print(grid if datasets else Text("There are no datasets yet; `client train DATA` makes one."))
 
 
-def print_status(out: Console, status: ServerStatus) -> None:
+def print_status(out: Console, status: "ServerStatus") -> None:
     """Print how the server is."""
     line(out, f"Server: {status.server}")
     for service, state in status.services.items():
@@ -89,7 +86,7 @@ def print_status(out: Console, status: ServerStatus) -> None:
 
 
 def print_dataset(
-    out: Console, dataset: Dataset, conflicts: Sequence[StoredExample], stale: Sequence[StoredExample]
+    out: Console, dataset: "Dataset", conflicts: "Sequence[StoredExample]", stale: "Sequence[StoredExample]"
 ) -> None:
     """Print the classes of a dataset, and the examples that are not trained on, and why."""
     line(out, f"Dataset {escape(dataset.name)}: {dataset.example_count} examples, backbone {escape(dataset.backbone)}")
@@ -123,7 +120,7 @@ def print_dataset(
             line(out, f"  {_named(example)}: {', '.join(map(escape, example.labels))}")
 
 
-def print_examples(out: Console, examples: Sequence[StoredExample]) -> None:
+def print_examples(out: Console, examples: "Sequence[StoredExample]") -> None:
     """Print examples of a dataset, one a row."""
     grid = table("example", "sha256", "labels", text_columns=3)
     for example in examples:
@@ -132,7 +129,7 @@ def print_examples(out: Console, examples: Sequence[StoredExample]) -> None:
     out.print(grid if examples else Text("There are no such examples."))
 
 
-def print_pool(out: Console, images: Sequence[StoredExample]) -> None:
+def print_pool(out: Console, images: "Sequence[StoredExample]") -> None:
     """Print the images of a pool, one a row."""
     grid = table("image", "sha256", "came", text_columns=3)
     for image in images:
@@ -148,7 +145,7 @@ _WHY: Final = {
 }
 
 
-def print_next(out: Console, dataset: str, found: NextExamples, *, asked: int) -> None:
+def print_next(out: Console, dataset: str, found: "NextExamples", *, asked: int) -> None:
     """Print which images to label next, one a row, and why these; and why fewer than were `asked` for."""
     pool = "1 image" if found.pool_count == 1 else f"{found.pool_count:,} images"
     if not found.examples:
@@ -178,7 +175,7 @@ def print_next(out: Console, dataset: str, found: NextExamples, *, asked: int) -
     out.print(grid)
 
 
-def print_review(out: Console, review: Review) -> None:
+def print_review(out: Console, review: "Review") -> None:
     """Print training examples that are worth a look, one a row."""
     grid = table("example", "sha256", "label", "suggested", "p(label)", "p(suggested)", text_columns=4)
     for entry in review.examples:
@@ -195,7 +192,7 @@ def print_review(out: Console, review: Review) -> None:
         line(out, f"{len(review.examples)} of {review.total_count}; --limit shows more")
 
 
-def print_similar(out: Console, dataset: str, similar: SimilarExamples) -> None:
+def print_similar(out: Console, dataset: str, similar: "SimilarExamples") -> None:
     """Print the images that are nearest to an image, one a row."""
     grid = table("distance", "labels", "example", "sha256", text_columns=4)
     for found in similar.examples:
@@ -212,17 +209,17 @@ def print_similar(out: Console, dataset: str, similar: SimilarExamples) -> None:
         )
 
 
-def short_sha256(example: StoredExample) -> str:
+def short_sha256(example: "StoredExample") -> str:
     """Return as much of the sha256 as tells the examples of a dataset apart, in hexadecimal."""
     return example.sha256.hex()[:12]
 
 
-def _named(example: StoredExample) -> str:
+def _named(example: "StoredExample") -> str:
     # Its id may be empty, or not its alone.
     return f"{escape(example.id)} ({short_sha256(example)})"
 
 
-def print_exported(out: Console, exported: ExportedDataset) -> None:
+def print_exported(out: Console, exported: "ExportedDataset") -> None:
     """Print what was written of a dataset."""
     stale = f", {exported.stale:,} of them without features" if exported.stale else ""
     files = "1 file" if exported.shards == 1 else f"{exported.shards:,} files"

@@ -1,23 +1,21 @@
 """Results for people: lines and tables on standard output, coloured on a terminal only."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lastlayer.client.results import (
-    AddedExamples,
-    Evaluation,
-    ExampleEvaluation,
-    Explanation,
-    Metrics,
-    ModelVersion,
-    MovedDataset,
-    MultiLabelMetrics,
-    PooledImages,
-)
 from lastlayer.rpc.observability.escape import escape
+
+if TYPE_CHECKING:
+    from lastlayer.client.results.datasets import MovedDataset
+    from lastlayer.client.results.evaluations import Evaluation, ExampleEvaluation
+    from lastlayer.client.results.examples import AddedExamples, PooledImages
+    from lastlayer.client.results.images import Explanation
+    from lastlayer.client.results.metrics import Metrics, MultiLabelMetrics
+    from lastlayer.client.results.versions import ModelVersion
 
 
 def console() -> Console:
@@ -26,7 +24,7 @@ def console() -> Console:
     return plain if plain.is_terminal else Console(highlight=False, markup=False, emoji=False, width=100_000)
 
 
-def print_explanation(out: Console, name: str, explanation: Explanation) -> None:
+def print_explanation(out: Console, name: str, explanation: "Explanation") -> None:
     """Print which class of an image is explained, and what its score is made of."""
     line(out, f"Image: {escape(name)} as: {escape(explanation.label)} with score: {explanation.probability:.4f}")
     cells = [cell for row in explanation.contributions for cell in row]
@@ -37,7 +35,7 @@ def print_explanation(out: Console, name: str, explanation: Explanation) -> None
     )
 
 
-def print_training(out: Console, version: ModelVersion, added: AddedExamples | None) -> None:
+def print_training(out: Console, version: "ModelVersion", added: "AddedExamples | None") -> None:
     """Print what was added, if anything was sent, the version, and what to expect of it."""
     if added is not None:
         print_added(out, version.dataset, added)
@@ -92,14 +90,14 @@ def print_training(out: Console, version: ModelVersion, added: AddedExamples | N
         line(out, f"Note: {escape(note)}")
 
 
-def _what(version: ModelVersion) -> str:
+def _what(version: "ModelVersion") -> str:
     """Return of what a version's examples are."""
     if version.multi_label:
         return f"with {len(version.classes)} label{'s' * (len(version.classes) != 1)}"
     return f"of {len(version.classes)} classes"
 
 
-def _print_label_estimate(out: Console, version: ModelVersion) -> None:
+def _print_label_estimate(out: Console, version: "ModelVersion") -> None:
     """Print what to expect of a multi-label version."""
     estimate = version.multi_label_cross_validation
     if estimate is None:
@@ -113,7 +111,7 @@ def _print_label_estimate(out: Console, version: ModelVersion) -> None:
     out.print(_label_table(estimate))
 
 
-def _label_summary(metrics: MultiLabelMetrics) -> str:
+def _label_summary(metrics: "MultiLabelMetrics") -> str:
     """Return the numbers of all labels together."""
     numbers = (
         ("mean average precision", metrics.macro_average_precision),
@@ -125,7 +123,7 @@ def _label_summary(metrics: MultiLabelMetrics) -> str:
     return f"{shown}, LogLoss: {metrics.log_loss:.4f}"
 
 
-def _label_table(metrics: MultiLabelMetrics) -> Table:
+def _label_table(metrics: "MultiLabelMetrics") -> Table:
     grid = table("label", "images", "AP", "F1", "precision", "recall", "threshold", text_columns=1)
     for entry in metrics.labels:
         known = entry.average_precision is not None
@@ -139,7 +137,7 @@ def _label_table(metrics: MultiLabelMetrics) -> Table:
     return grid
 
 
-def print_added(out: Console, dataset: str, added: AddedExamples) -> None:
+def print_added(out: Console, dataset: str, added: "AddedExamples") -> None:
     """Print what became of the examples; those that failed are told on standard error."""
     parts = [f"{added.added} added", f"{added.present} already there"]
     if added.conflicts:
@@ -152,7 +150,7 @@ def print_added(out: Console, dataset: str, added: AddedExamples) -> None:
         line(out, f"  {escape(conflict.image)} has the labels {labels}")
 
 
-def print_pooled(out: Console, dataset: str, pooled: PooledImages) -> None:
+def print_pooled(out: Console, dataset: str, pooled: "PooledImages") -> None:
     """Print what became of images without a label; those that failed are told on standard error."""
     parts = [f"{pooled.added:,} added to its pool", f"{pooled.present:,} already there"]
     if pooled.labelled:
@@ -162,7 +160,7 @@ def print_pooled(out: Console, dataset: str, pooled: PooledImages) -> None:
     line(out, f"Dataset {escape(dataset)}: {', '.join(parts)}")
 
 
-def print_moved(out: Console, moved: MovedDataset, sent: int) -> None:
+def print_moved(out: Console, moved: "MovedDataset", sent: int) -> None:
     """Print how many images of a dataset have features of the network that is served now; `sent` were sent."""
     count = moved.sent + moved.present
     images = "1 image has" if count == 1 else f"{count:,} images have"
@@ -185,7 +183,7 @@ def seen(views: Sequence[str]) -> str:
     return f" of the {'views' if len(views) > 1 else 'view'} {escape(' + '.join(views))}"
 
 
-def print_evaluation(out: Console, evaluation: Evaluation, told: Sequence[ExampleEvaluation]) -> None:
+def print_evaluation(out: Console, evaluation: "Evaluation", told: "Sequence[ExampleEvaluation]") -> None:
     """Print some of the images with what they are predicted as, and the metrics of all."""
     labels = evaluation.multi_label_metrics
     if labels is not None:
@@ -223,7 +221,7 @@ def print_evaluation(out: Console, evaluation: Evaluation, told: Sequence[Exampl
 
 
 def _print_label_evaluation(
-    out: Console, evaluation: Evaluation, metrics: MultiLabelMetrics, told: Sequence[ExampleEvaluation]
+    out: Console, evaluation: "Evaluation", metrics: "MultiLabelMetrics", told: "Sequence[ExampleEvaluation]"
 ) -> None:
     """Print some of the images with the labels that they are predicted to have, and the metrics of all."""
     for example in told:
@@ -247,7 +245,7 @@ def _names(labels: Sequence[str]) -> str:
     return ", ".join(map(escape, labels)) or "none"
 
 
-def _print_caveats(out: Console, evaluation: Evaluation) -> None:
+def _print_caveats(out: Console, evaluation: "Evaluation") -> None:
     """Print what the numbers of an evaluation leave out, and what flatters them."""
     for label, count in evaluation.unknown_labels.items():
         line(out, f"Not evaluated: {count} with the label {escape(label)}, which the model does not know")
@@ -263,7 +261,7 @@ def _print_caveats(out: Console, evaluation: Evaluation) -> None:
             line(out, f"  {escape(near.image)} is like {like}, similarity {near.similarity:.4f}")
 
 
-def _true_label(example: ExampleEvaluation) -> Text:
+def _true_label(example: "ExampleEvaluation") -> Text:
     if not example.label_known:
         return Text(f", labelled {escape(example.label)}, which the model does not know")
     return Text(f", but is: {escape(example.label)}", "bold") if example.wrong else Text()
@@ -274,7 +272,7 @@ def interval(ends: tuple[float, float] | None, form: str = " (95 %: {} to {})") 
     return form.format(*(f"{end:.4f}" for end in ends)) if ends else ""
 
 
-def _class_table(metrics: Metrics) -> Table:
+def _class_table(metrics: "Metrics") -> Table:
     grid = table("class", "examples", "log-loss", "precision", "recall", text_columns=1)
     for entry in metrics.classes:
         grid.add_row(

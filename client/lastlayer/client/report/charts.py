@@ -22,7 +22,8 @@ from lastlayer.client.report.svg import (
     short,
     to_svg,
 )
-from lastlayer.client.results import ClassMetrics, Rejection, RejectionPoint, ReliabilityBin, Trial
+from lastlayer.client.results.metrics import ClassMetrics, ReliabilityBin
+from lastlayer.client.results.versions import Rejection, RejectionPoint, Trial
 from lastlayer.rpc.observability.escape import escape
 
 WIDTH: Final = 440

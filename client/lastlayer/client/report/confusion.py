@@ -21,7 +21,7 @@ from lastlayer.client.report.svg import (
     short,
     to_svg,
 )
-from lastlayer.client.results import Metrics
+from lastlayer.client.results.metrics import Metrics
 from lastlayer.rpc.observability.escape import escape
 
 _NAME: Final = "confusion"

@@ -12,7 +12,10 @@ from lastlayer.client.output.heatmap import PictureError, overlay, upright
 from lastlayer.client.report.map.dots import MOST_POINTS, PHOTO_BYTES
 from lastlayer.client.report.map.gather import PicturedMap, gather_map
 from lastlayer.client.report.model import Gallery, Pictured, Report
-from lastlayer.client.results import Dataset, ModelVersion, Review, ReviewedExample, StoredExample
+from lastlayer.client.results.curation import Review, ReviewedExample
+from lastlayer.client.results.datasets import Dataset
+from lastlayer.client.results.examples import StoredExample
+from lastlayer.client.results.versions import ModelVersion
 
 SHOWN_EXAMPLES: Final = 12
 """How many mistakes, and how many suspicious labels, a report shows."""

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lastlayer.client.report.map.gather import PicturedMap
-from lastlayer.client.results import Dataset, ModelVersion, ReviewedExample, StoredExample
+from lastlayer.client.results.curation import ReviewedExample
+from lastlayer.client.results.datasets import Dataset
+from lastlayer.client.results.examples import StoredExample
+from lastlayer.client.results.versions import ModelVersion
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ from lastlayer.client.report.html import make_environment
 from lastlayer.client.report.labels.charts import label_by_label, precision_recall
 from lastlayer.client.report.map.dots import to_dots
 from lastlayer.client.report.model import Report
-from lastlayer.client.results import ClassMetrics, Metrics, ReviewedExample, StoredExample
+from lastlayer.client.results.curation import ReviewedExample
+from lastlayer.client.results.examples import StoredExample
+from lastlayer.client.results.metrics import ClassMetrics, Metrics
 from lastlayer.rpc.observability.escape import escape
 
 _CHARTED_CLASSES: Final = 30

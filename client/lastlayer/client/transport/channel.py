@@ -12,13 +12,6 @@ import grpc
 from lastlayer.client.errors import InvalidInputError
 from lastlayer.client.transport.defaults import DEFAULT_SERVER
 from lastlayer.rpc.channel import CLASSIFIER_SERVICE, channel_options, check_targets, grpc_target
-from lastlayer.rpc.credentials.tls import (
-    CertificateFiles,
-    CredentialsError,
-    channel_credentials,
-    check_token,
-    read_token,
-)
 from lastlayer.rpc.observability import request_ids
 
 _CLOSING_S = 0.5
@@ -84,6 +77,14 @@ def open_channel(server: str, security: Security | None = None) -> grpc.Channel:
 
 
 def _credentials(security: Security) -> grpc.ChannelCredentials:
+    from lastlayer.rpc.credentials.tls import (
+        CertificateFiles,
+        CredentialsError,
+        channel_credentials,
+        check_token,
+        read_token,
+    )
+
     if (security.certificate is None) != (security.key is None):
         raise InvalidInputError("A certificate and its key go together; only one of them is given.")
     try:

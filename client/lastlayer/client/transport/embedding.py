@@ -10,9 +10,9 @@ import numpy as np
 
 from lastlayer.client.data.images import ImageSource, name_of, read_image, wire_name
 from lastlayer.client.errors import ImageError, ServerError
-from lastlayer.client.results import Embeddings
+from lastlayer.client.results.images import Embeddings
 from lastlayer.client.transport.batching import MAX_IN_FLIGHT, batches
-from lastlayer.client.transport.messages import image_error
+from lastlayer.client.transport.messages.reading import image_error
 from lastlayer.client.transport.retry import Patience
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 

@@ -7,10 +7,11 @@ import grpc
 
 from lastlayer.client.data.images import LabelledImage, name_of, read_image, wire_name
 from lastlayer.client.errors import DataError, ImageError, ServerError
-from lastlayer.client.results import Evaluation, ExampleEvaluation
+from lastlayer.client.results.evaluations import Evaluation, ExampleEvaluation
+from lastlayer.client.results.predictions import LabelScore
 from lastlayer.client.transport.batching import MAX_IMAGES, MAX_IN_FLIGHT, batches
 from lastlayer.client.transport.duplex import Duplex
-from lastlayer.client.transport.messages import read, read_example_evaluation
+from lastlayer.client.transport.messages.reading import image_error, read
 from lastlayer.client.transport.retry import Patience
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
 
@@ -98,7 +99,7 @@ class EvaluationRun:
         if len(results) != len(indexes):
             raise ServerError(f"The server answered {len(results)} results for {len(indexes)} images.", code="UNKNOWN")
         for index, result in zip(indexes, results, strict=True):
-            self._note(index, read_example_evaluation(self._name(index), result))
+            self._note(index, _read_result(self._name(index), result))
 
     def _note(self, index: int, result: ExampleEvaluation) -> None:
         if result.error is not None:
@@ -111,6 +112,21 @@ class EvaluationRun:
     def _name(self, index: int) -> str:
         example = self._examples[index]
         return example.name or name_of(example.image, index)
+
+
+def _read_result(name: str, result: classifier_pb2.ExampleEvaluation) -> ExampleEvaluation:
+    """Return what the model made of the example called `name`."""
+    failed = result.HasField("error")
+    return ExampleEvaluation(
+        image=name,
+        label=result.label,
+        label_known=result.label_known,
+        predicted=None if failed else read(LabelScore, result.predicted),
+        error=image_error(result.error) if failed else None,
+        label_trimmed=result.label_trimmed,
+        labels=tuple(result.labels),
+        predicted_labels=tuple(result.predicted_labels),
+    )
 
 
 def _open(stub: "classifier_pb2_grpc.ClassifierStub", deadline_s: float) -> _Stream:

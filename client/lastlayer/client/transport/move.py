@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lastlayer.client.data.images import LabelledImage
 from lastlayer.client.data.search import ImageSearch, SoughtImage
-from lastlayer.client.results import ExampleOutcome, StoredExample
+from lastlayer.client.results.examples import ExampleOutcome, StoredExample
 from lastlayer.client.transport.adding.examples import ExampleUpload
 from lastlayer.client.transport.retry import Patience
 from lastlayer.v1 import classifier_pb2_grpc

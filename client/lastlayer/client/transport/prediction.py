@@ -3,26 +3,24 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import grpc
 
 from lastlayer.client.data.images import ImageSource, name_of, read_image, wire_name
-from lastlayer.client.errors import BusyError, ImageError, ServerError, ServerUnavailableError, from_details
-from lastlayer.client.results import Prediction
+from lastlayer.client.errors import BusyError, ImageError, ServerError, ServerUnavailableError, from_status
+from lastlayer.client.results.predictions import Prediction
 from lastlayer.client.transport.batching import MAX_IN_FLIGHT, batches
 from lastlayer.client.transport.duplex import Duplex
-from lastlayer.client.transport.messages import read_prediction
+from lastlayer.client.transport.messages.predictions import read_prediction
 from lastlayer.client.transport.retry import Patience
-from lastlayer.rpc.status import read_status
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc, types_pb2
 
 _Stream = Duplex[classifier_pb2.PredictStreamRequest, classifier_pb2.PredictStreamResponse]
 _Key = tuple[int, str]  # the image's place among the results, and its name
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What is asked of each image."""
 
     model: str
@@ -165,7 +163,7 @@ class PredictionStream:
         if entry is None:
             raise ServerError("The server answered a request that it was not asked.", code="UNKNOWN")
         if response.HasField("error"):
-            error = from_details(read_status(response.error), self._server)
+            error = from_status(response.error, self._server)
             self._again.append(entry)
             if not isinstance(error, BusyError | ServerUnavailableError):
                 raise error

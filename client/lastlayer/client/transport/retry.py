@@ -1,6 +1,5 @@
 """Patience: which failures of idempotent calls are worth another attempt, when, and until when."""
 
-import random
 import time
 from collections.abc import Callable
 from typing import Final
@@ -52,6 +51,8 @@ class Patience:
         self._sleep(wait_s)
 
     def _wait_s(self, error: ClientError) -> float | None:
+        import random  # which most calls have no use for
+
         if isinstance(error, BusyError) and error.retry_after_s is not None:
             return error.retry_after_s * random.uniform(1.0, 1.5)  # noqa: S311 - no secret
         self._failures += 1

@@ -12,7 +12,7 @@ from PIL import Image
 
 from lastlayer.client import Client
 from lastlayer.client.errors import AccessError, NotFoundError
-from lastlayer.client.results import ModelVersion
+from lastlayer.client.results.versions import ModelVersion
 from lastlayer.featurizer.backbones.spec import Preprocessing
 from lastlayer.featurizer.commands import MAX_PIXELS, find_photos
 from lastlayer.featurizer.errors import ConversionError

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lastlayer.client import Client
 from lastlayer.client.errors import ServerError
 from lastlayer.client.export.npz import arrays
-from lastlayer.client.results import ModelVersion
+from lastlayer.client.results.versions import ModelVersion
 from lastlayer.featurizer.backbones.spec import builtin_names
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.errors import ConversionError

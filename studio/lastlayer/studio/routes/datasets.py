@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from lastlayer.client.results import Dataset
+from lastlayer.client.results.datasets import Dataset
 from lastlayer.studio.routes.needs import PROBLEMS, Classifier, ResourceName
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"], responses=PROBLEMS)

@@ -12,7 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from lastlayer.client.api import Client
 from lastlayer.client.data.images import LabelledImage
 from lastlayer.client.errors import NotFoundError
-from lastlayer.client.results import Dataset, ExampleOutcome
+from lastlayer.client.results.datasets import Dataset
+from lastlayer.client.results.examples import ExampleOutcome
 from lastlayer.studio.routes.needs import (
     PROBLEMS,
     Classifier,

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from lastlayer.client.errors import NotFoundError
-from lastlayer.client.results import Model, ModelVersion
+from lastlayer.client.results.models import Model
+from lastlayer.client.results.versions import ModelVersion
 from lastlayer.studio.advice import Advice, advise
 from lastlayer.studio.routes.needs import PROBLEMS, Classifier, ResourceName, VersionNumber
 from lastlayer.studio.views import ReviewView

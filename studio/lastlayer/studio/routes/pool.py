@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from lastlayer.client.api import Client
-from lastlayer.client.results import Dataset
+from lastlayer.client.results.datasets import Dataset
 from lastlayer.studio.routes.examples import Changed, Relabelling, Selection, add
 from lastlayer.studio.routes.needs import PROBLEMS, Classifier, ResourceName, image_body, images_of, read_form
 from lastlayer.studio.views import ExampleView, NextView, OutcomeView

@@ -12,7 +12,7 @@ from typing import Any, Final
 from starlette.responses import StreamingResponse
 
 from lastlayer.client.errors import BusyError, ClientError
-from lastlayer.client.results import TrainProgress
+from lastlayer.client.results.models import TrainProgress
 from lastlayer.studio.web.problems import problem_of
 
 _log = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from PIL import Image
 from lastlayer.client.output import heatmap
 from lastlayer.client.output.fonts import font_for
 from lastlayer.client.output.heatmap import PictureError, draw, overlay, upright
-from lastlayer.client.results import Explanation, ImageRegion, LabelScore, Prediction
+from lastlayer.client.results.images import Explanation, ImageRegion
+from lastlayer.client.results.predictions import LabelScore, Prediction
 from tests.attacks.featurizer.files import saved
 
 GREY = (128, 128, 128)

@@ -3,7 +3,7 @@
 import pytest
 
 from lastlayer.client.output.predictions import print_prediction, short_names
-from lastlayer.client.results import LabelScore, Prediction
+from lastlayer.client.results.predictions import LabelScore, Prediction
 
 
 def test_names_are_as_short_as_tells_them_apart() -> None:

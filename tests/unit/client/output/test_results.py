@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from lastlayer.client.output.results import print_training, seen
-from lastlayer.client.results import AddedExamples, ClassMetrics, Metrics, ModelVersion
+from lastlayer.client.results.examples import AddedExamples
+from lastlayer.client.results.metrics import ClassMetrics, Metrics
+from lastlayer.client.results.versions import ModelVersion
 from lastlayer.rpc.observability.escape import escape
 from tests.unit.client.samples import version
 

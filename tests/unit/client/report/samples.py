@@ -10,23 +10,17 @@ from PIL import Image, ImageDraw
 from lastlayer.client.output.heatmap import overlay
 from lastlayer.client.report.map.gather import PicturedMap
 from lastlayer.client.report.model import Gallery, Pictured, Report
-from lastlayer.client.results import (
+from lastlayer.client.results.curation import ExampleMap, MapPoint, ReviewedExample
+from lastlayer.client.results.examples import StoredExample
+from lastlayer.client.results.images import Explanation, ImageRegion
+from lastlayer.client.results.metrics import ClassMetrics, Metrics, ReliabilityBin
+from lastlayer.client.results.predictions import LabelScore, Prediction
+from lastlayer.client.results.versions import (
     Calibration,
-    ClassMetrics,
-    ExampleMap,
-    Explanation,
-    ImageRegion,
-    LabelScore,
-    MapPoint,
-    Metrics,
     ModelVersion,
-    Prediction,
     RecipeEstimate,
     Rejection,
     RejectionPoint,
-    ReliabilityBin,
-    ReviewedExample,
-    StoredExample,
     Trial,
 )
 from tests.unit.client.samples import version as plain_version

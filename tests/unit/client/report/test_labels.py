@@ -5,14 +5,10 @@ from dataclasses import replace
 from lastlayer.client.report.labels.charts import weakest
 from lastlayer.client.report.model import Gallery, Pictured, Report
 from lastlayer.client.report.page import render
-from lastlayer.client.results import (
-    LabelMetrics,
-    ModelVersion,
-    MultiLabelMetrics,
-    PrecisionRecallPoint,
-    ReviewedExample,
-    StoredExample,
-)
+from lastlayer.client.results.curation import ReviewedExample
+from lastlayer.client.results.examples import StoredExample
+from lastlayer.client.results.metrics import LabelMetrics, MultiLabelMetrics, PrecisionRecallPoint
+from lastlayer.client.results.versions import ModelVersion
 from tests.unit.client.samples import version as plain_version
 
 EMPTY = Gallery((), 0)

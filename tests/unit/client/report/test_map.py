@@ -16,7 +16,9 @@ from lastlayer.client.report.map.dots import to_dots
 from lastlayer.client.report.map.gather import PicturedMap, by_worth, gather_map
 from lastlayer.client.report.map.page import render_map
 from lastlayer.client.report.similar.page import render_similar
-from lastlayer.client.results import ExampleMap, MapPoint, SimilarExample, SimilarExamples, StoredExample, TrainProgress
+from lastlayer.client.results.curation import ExampleMap, MapPoint, SimilarExample, SimilarExamples
+from lastlayer.client.results.examples import StoredExample
+from lastlayer.client.results.models import TrainProgress
 from tests.unit.client.report import samples
 
 HOSTILE = (

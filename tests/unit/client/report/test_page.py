@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lastlayer.client.report.model import Gallery, Pictured, Report
-from lastlayer.client.results import Dataset
+from lastlayer.client.results.datasets import Dataset
 from tests.lazy import LazyModule
 from tests.unit.client.report import samples
 from tests.unit.client.samples import version as plain_version

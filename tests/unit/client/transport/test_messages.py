@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from lastlayer.client import results
+from lastlayer import client
 from lastlayer.client.errors import ServerError
 from lastlayer.client.transport import defaults
-from lastlayer.client.transport.messages import VIEWS, read, read_explanation
+from lastlayer.client.transport.messages.names import VIEWS
+from lastlayer.client.transport.messages.predictions import read_explanation
+from lastlayer.client.transport.messages.reading import BUILT, RENAMED, read
 from lastlayer.rpc.vectors import View
 from lastlayer.v1 import classifier_pb2, types_pb2
 
@@ -37,19 +39,19 @@ def explanation(**changes: Any) -> classifier_pb2.Explanation:
 
 
 def test_metrics() -> None:
-    found = read(results.Metrics, METRICS)
-    assert found == results.Metrics(
+    found = read(client.Metrics, METRICS)
+    assert found == client.Metrics(
         example_count=3,
         log_loss=0.5,
         log_loss_reduction=None,
         accuracy=0.75,
         macro_accuracy=0.7,
-        classes=(results.ClassMetrics("cat", 2, 0.4, 1, 0.5), results.ClassMetrics("", 0, 0, 0, 0)),
+        classes=(client.ClassMetrics("cat", 2, 0.4, 1, 0.5), client.ClassMetrics("", 0, 0, 0, 0)),
         confusion_matrix=((1, 2), (3, 4)),
         accuracy_interval=(0.5, 0.9),
         log_loss_interval=None,
         expected_calibration_error=0,
-        reliability=(results.ReliabilityBin(0.5, 1, 3, 0.875, 0.75),),
+        reliability=(client.ReliabilityBin(0.5, 1, 3, 0.875, 0.75),),
     )
 
 
@@ -67,34 +69,34 @@ def test_a_version() -> None:
     )
     message.create_time.FromMilliseconds(1_500)
     message.training_duration.FromMilliseconds(2_500)
-    found = read(results.ModelVersion, message)
+    found = read(client.ModelVersion, message)
     assert (found.recipe, found.class_weight, found.comparisons[0].recipe) == ("tutorial", "balanced", "auto")
     assert found.create_time == datetime.datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=datetime.UTC)
     assert (found.training_duration_s, found.libraries, found.taps) == (2.5, {"numpy": "2"}, ("a", "b"))
-    assert (found.calibration, found.rejection) == (None, results.Rejection(0.5, 0.9))
-    assert found.cross_validation == read(results.Metrics, METRICS)
+    assert (found.calibration, found.rejection) == (None, client.Rejection(0.5, 0.9))
+    assert found.cross_validation == read(client.Metrics, METRICS)
 
 
 def test_what_a_newer_server_knows_and_an_older_one_does_not() -> None:
     message = classifier_pb2.ModelVersion()
-    assert read(results.ModelVersion, message).cross_validation is None
+    assert read(client.ModelVersion, message).cross_validation is None
     message.recipe = 7  # type: ignore[assignment]
     message.class_weight = 7  # type: ignore[assignment]
-    found = read(results.ModelVersion, message)
+    found = read(client.ModelVersion, message)
     assert (found.recipe, found.class_weight, found.views) == ("recipe 7", "none", ("crop",))
     message.views.extend([types_pb2.VIEW_WHOLE_FLIPPED, 99])  # type: ignore[list-item]
-    assert read(results.ModelVersion, message).views == ("whole-flipped", "view 99")
+    assert read(client.ModelVersion, message).views == ("whole-flipped", "view 99")
 
 
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (results.Dataset, classifier_pb2.Dataset()),
-        (results.Head, classifier_pb2.Head()),
-        (results.Model, classifier_pb2.Model()),
-        (results.ModelVersion, classifier_pb2.ModelVersion()),
-        (results.Review, classifier_pb2.ReviewExamplesResponse(examples=[{}])),
-        (results.NextExamples, classifier_pb2.NextExamplesResponse(examples=[{}])),
+        (client.Dataset, classifier_pb2.Dataset()),
+        (client.Head, classifier_pb2.Head()),
+        (client.Model, classifier_pb2.Model()),
+        (client.ModelVersion, classifier_pb2.ModelVersion()),
+        (client.Review, classifier_pb2.ReviewExamplesResponse(examples=[{}])),
+        (client.NextExamples, classifier_pb2.NextExamplesResponse(examples=[{}])),
     ],
 )
 def test_an_empty_message_has_every_field(kind: type[Any], message: Any) -> None:
@@ -102,19 +104,25 @@ def test_an_empty_message_has_every_field(kind: type[Any], message: Any) -> None
     assert all(hasattr(found, field.name) for field in dataclasses.fields(kind))
 
 
+@pytest.mark.parametrize("name", [*RENAMED, *BUILT])
+def test_what_is_read_otherwise_is_a_field_of_a_result(name: str) -> None:
+    kind, _, field = name.partition(".")
+    assert field in {known.name for known in dataclasses.fields(getattr(client, kind))}
+
+
 def test_an_image_of_a_pool() -> None:
     message = classifier_pb2.StoredExample(id="a.jpg", source=classifier_pb2.POOL_SOURCE_CAPTURED)
     message.pool_time.FromSeconds(1)
-    found = read(results.StoredExample, message)
+    found = read(client.StoredExample, message)
     assert (found.source, found.pool_time) == ("captured", datetime.datetime(1970, 1, 1, 0, 0, 1, tzinfo=datetime.UTC))
-    assert read(results.StoredExample, classifier_pb2.StoredExample()).pool_time is None
+    assert read(client.StoredExample, classifier_pb2.StoredExample()).pool_time is None
 
 
 @pytest.mark.parametrize("cells", [[], [1, 2, 3], [1, 2, 3, 4, 5]])
 def test_a_confusion_matrix_of_another_size_is_refused(cells: list[int]) -> None:
     message = types_pb2.Metrics(classes=[{}, {}], confusion_matrix=cells)
     with pytest.raises(ServerError, match=f"{len(cells)} numbers for 2 rows of 2"):
-        read(results.Metrics, message)
+        read(client.Metrics, message)
 
 
 @pytest.mark.parametrize(
@@ -144,11 +152,11 @@ def test_numbers_out_of_their_bounds_are_refused(name: str, value: float) -> Non
     message = types_pb2.Metrics()
     setattr(message, name, value)
     with pytest.raises(ServerError, match=f"The server sent {value} as the "):
-        read(results.Metrics, message)
+        read(client.Metrics, message)
 
 
 def test_a_sum_of_floats_may_be_a_hair_above_1() -> None:
-    assert read(results.LabelScore, types_pb2.LabelScore(label="cat", score=1 + 1e-12)).score > 1
+    assert read(client.LabelScore, types_pb2.LabelScore(label="cat", score=1 + 1e-12)).score > 1
 
 
 def test_views_are_called_the_same_everywhere() -> None:

@@ -1,9 +1,12 @@
 """The reference has all that there is, and says of each error what to do."""
 
+import inspect
+
 import click
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
+from lastlayer.client import Client
 from lastlayer.open_inference import service_pb2
 from lastlayer.v1 import classifier_pb2, featurizer_pb2, types_pb2
 from tools.docs.reference import commands, contract, http, python, tables
@@ -106,6 +109,12 @@ def test_every_public_name_of_python_is_there_once() -> None:
     named = [line.rpartition(".")[2] for line in python.page().splitlines() if line.startswith("::: ")]
     assert {"Client", "ImageSource", "write_tiny_backbone"} <= set(named)
     assert sorted(named) == sorted(python.PUBLIC)
+
+
+def test_every_method_of_the_client_is_there_once() -> None:
+    [shown] = [line for line in python.page().splitlines() if line.startswith("      members: [")]
+    methods = [name for name, _ in inspect.getmembers(Client, inspect.isfunction) if not name.startswith("_")]
+    assert sorted(shown.removeprefix("      members: [").removesuffix("]").split(", ")) == methods
 
 
 def test_examples_of_docstrings_are_fenced() -> None:

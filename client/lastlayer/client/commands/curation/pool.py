@@ -21,7 +21,8 @@ from lastlayer.client.commands.interface.server import Server
 from lastlayer.client.commands.interface.style import tell
 
 if TYPE_CHECKING:
-    from lastlayer.client.results import Dataset, NextExamples
+    from lastlayer.client.results.curation import NextExamples
+    from lastlayer.client.results.datasets import Dataset
 
 
 @click.group(cls=ListingGroup, epilog="\b\nExample:\n  client pool add new-photos/ --dataset flowers")

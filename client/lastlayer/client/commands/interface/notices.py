@@ -17,7 +17,10 @@ from lastlayer.rpc.observability.escape import escape
 if TYPE_CHECKING:
     from lastlayer.client.data.labelled import Data
     from lastlayer.client.errors import ImageError
-    from lastlayer.client.results import Backbone, Drift, ExampleOutcome, ModelVersion, StoredExample
+    from lastlayer.client.results.drift import Drift
+    from lastlayer.client.results.examples import ExampleOutcome, StoredExample
+    from lastlayer.client.results.server import Backbone
+    from lastlayer.client.results.versions import ModelVersion
 
 BETTER: Final = 0.03
 """By how much more of ImageNet a network must tell to be called likely to be better. Over twelve data sets, what a

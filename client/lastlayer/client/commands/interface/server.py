@@ -2,9 +2,8 @@
 
 import gc
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from lastlayer.client.api import Client
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(NamedTuple):
     """The server that a command is for."""
 
     address: str

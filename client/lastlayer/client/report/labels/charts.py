@@ -5,7 +5,7 @@ from typing import Final
 
 from lastlayer.client.report import charts
 from lastlayer.client.report.svg import INK, RIGHT, WRONG, add_axes, drawing, new_figure, short, to_svg
-from lastlayer.client.results import ClassMetrics, LabelMetrics, MultiLabelMetrics
+from lastlayer.client.results.metrics import ClassMetrics, LabelMetrics, MultiLabelMetrics
 from lastlayer.rpc.observability.escape import escape
 
 _CHARTED: Final = 30

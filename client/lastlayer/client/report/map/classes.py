@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from lastlayer.client.report.map.gather import is_conflict
-from lastlayer.client.results import MapPoint
+from lastlayer.client.results.curation import MapPoint
 
 COLOURED: Final = 10
 """How many classes have a colour of their own: more cannot be told apart."""

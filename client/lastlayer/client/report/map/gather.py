@@ -9,7 +9,8 @@ from PIL import Image
 
 from lastlayer.client.api import Client
 from lastlayer.client.output.heatmap import PictureError, upright
-from lastlayer.client.results import ExampleMap, MapPoint, TrainProgress
+from lastlayer.client.results.curation import ExampleMap, MapPoint
+from lastlayer.client.results.models import TrainProgress
 from lastlayer.client.transport.defaults import TRAIN_TIMEOUT_S
 
 _AT_ONCE: Final = 1000

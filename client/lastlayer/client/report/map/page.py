@@ -12,7 +12,7 @@ from markupsafe import Markup
 from lastlayer.client.report.html import make_environment
 from lastlayer.client.report.map.classes import MapClass, describe, find_classes
 from lastlayer.client.report.map.gather import PicturedMap, by_worth, is_conflict
-from lastlayer.client.results import MapPoint
+from lastlayer.client.results.curation import MapPoint
 from lastlayer.rpc.observability.escape import escape
 
 PHOTO_BYTES: Final = 12_000_000

@@ -5,7 +5,7 @@ from typing import Final
 
 from lastlayer.client.output.heatmap import PictureError, upright
 from lastlayer.client.report.html import make_environment
-from lastlayer.client.results import SimilarExamples
+from lastlayer.client.results.curation import SimilarExamples
 
 _EDGE: Final = 320
 """How many pixels the image that others are like has across at most, on the page."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from lastlayer.client.data.images import LabelledImage, name_of, read_chunks, read_image, wire_name
 from lastlayer.client.errors import ImageError, ServerError
-from lastlayer.client.results import ExampleOutcome
+from lastlayer.client.results.examples import ExampleOutcome
 from lastlayer.client.transport.adding.exchange import Exchange
 from lastlayer.client.transport.batching import MAX_BYTES, MAX_IMAGES
-from lastlayer.client.transport.messages import VIEWS, read_outcome
+from lastlayer.client.transport.messages.examples import read_outcome
+from lastlayer.client.transport.messages.names import VIEWS
 from lastlayer.client.transport.retry import Patience
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
 

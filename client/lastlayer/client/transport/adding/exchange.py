@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import grpc
 
-from lastlayer.client.results import ExampleOutcome
+from lastlayer.client.results.examples import ExampleOutcome
 from lastlayer.client.transport.batching import MAX_IN_FLIGHT
 from lastlayer.client.transport.duplex import Duplex, RequestT, ResponseT
 from lastlayer.client.transport.retry import Patience

@@ -10,9 +10,9 @@ import numpy as np
 from lastlayer.client.data.images import wire_name
 from lastlayer.client.data.shards import Batch, Manifest, Row
 from lastlayer.client.errors import ImageError, InvalidInputError, ServerError
-from lastlayer.client.results import ExampleOutcome
+from lastlayer.client.results.examples import ExampleOutcome
 from lastlayer.client.transport.adding.exchange import Exchange
-from lastlayer.client.transport.messages import read_outcome
+from lastlayer.client.transport.messages.examples import read_outcome
 from lastlayer.client.transport.retry import Patience
 from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from lastlayer.client.api import Client
-from lastlayer.client.results import Prediction
+from lastlayer.client.results.predictions import Prediction
 from lastlayer.rpc.errors import LastlayerError, RelayedError
 from lastlayer.rpc.server.open_inference.models import IndexEntry, Inference, Inferred, Model, Tensor, take_all
 from lastlayer.studio.routes.needs import MAX_IMAGES

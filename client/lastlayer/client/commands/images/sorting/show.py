@@ -17,7 +17,7 @@ from lastlayer.client.commands.interface.notices import tell_failures
 from lastlayer.client.commands.interface.style import tell
 from lastlayer.client.errors import ImageError
 from lastlayer.client.output.results import line, table
-from lastlayer.client.results import Prediction
+from lastlayer.client.results.predictions import Prediction
 from lastlayer.rpc.observability.escape import escape
 
 _FIRST: Final = 10

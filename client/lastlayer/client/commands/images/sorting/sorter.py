@@ -27,7 +27,7 @@ from lastlayer.client.commands.images.sorting.photos import Photo
 from lastlayer.client.commands.images.sorting.scores import SCORES
 from lastlayer.client.commands.images.sorting.targets import Target, Targets
 from lastlayer.client.errors import FailedPreconditionError, ImageError, InvalidInputError, ServerError
-from lastlayer.client.results import Prediction
+from lastlayer.client.results.predictions import Prediction
 
 _NAME_ERRORS: Final = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ})
 """What file systems say of names that they cannot have: one photo fails, and not all."""

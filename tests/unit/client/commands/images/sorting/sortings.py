@@ -7,7 +7,7 @@ from lastlayer.client.commands.images.sorting.photos import Photo, scan
 from lastlayer.client.commands.images.sorting.scores import write_scores
 from lastlayer.client.commands.images.sorting.sorter import Sorter, Wanted
 from lastlayer.client.commands.images.sorting.undo import Undone, undo
-from lastlayer.client.results import LabelScore, Prediction
+from lastlayer.client.results.predictions import LabelScore, Prediction
 
 PHOTOS = {"a.jpg": "cat-1", "b.jpg": "dog-1", "trip/a.jpg": "cat-2", "trip/x.jpg": "odd-1"}
 SORTED = {"cat/a.jpg": "cat-1", "dog/b.jpg": "dog-1", "cat/a-2.jpg": "cat-2", "unknown/x.jpg": "odd-1"}

@@ -10,7 +10,7 @@ from lastlayer.client.commands.images.sorting.photos import Photo, scan
 from lastlayer.client.commands.images.sorting.sorter import Preview, Sorter, Wanted
 from lastlayer.client.data.images import MAX_IMAGE_BYTES
 from lastlayer.client.errors import DataError, ImageError, ServerError
-from lastlayer.client.results import LabelScore, Prediction
+from lastlayer.client.results.predictions import LabelScore, Prediction
 from tests.unit.client.commands.images.sorting.sortings import take_back, tree
 
 CAT = Prediction("x", (LabelScore("cat", 0.75),), "pets", 1)

@@ -1,0 +1,1 @@
+"""What the client answers with: plain, frozen values without any type of the wire."""

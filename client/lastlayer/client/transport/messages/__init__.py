@@ -1,0 +1,1 @@
+"""Messages of the contract as the client's plain results."""
