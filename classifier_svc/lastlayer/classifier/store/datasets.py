@@ -184,9 +184,10 @@ class DatasetStore:
         queries.keep_features(self._database, connection, shared=True)
         backbone_id = self._backbone_id(connection, backbone)
         self._add_features(connection, backbone_id, new)
-        contents = {example.content_sha256 for example in new}
         taps = places(backbone.tap_names, views)
-        return backbone_id, queries.find_featurized(connection, backbone.digest, contents, taps)
+        brought = {example.content_sha256 for example in new if example.vectors and example.vectors.keys() >= set(taps)}
+        others = {example.content_sha256 for example in new} - brought
+        return backbone_id, brought | queries.find_featurized(connection, backbone.digest, others, taps)
 
     def _add_features(self, connection: Connection, backbone_id: int, new: Sequence[NewExample]) -> None:
         rows = []

@@ -1,6 +1,7 @@
 """Gives the images of a dataset their labels: one for each, or in a multi-label dataset as many as they have."""
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -8,7 +9,10 @@ from sqlalchemy.engine import Connection
 from lastlayer.classifier.domain.label_sets import NO_LABEL, add_labels, drop_no_label
 from lastlayer.classifier.domain.types import AddedExample, NewExample
 from lastlayer.classifier.store import queries
+from lastlayer.classifier.store.database import insert_plain
 from lastlayer.classifier.store.schema import examples
+
+_INSERTED: Final = ("dataset_id", "content_sha256", "label", "name")
 
 
 def read_labels(
@@ -51,10 +55,9 @@ def add_examples(
         is_new = is_other and content not in relabelled
         if is_new:
             labels[content] = (*labels.get(content, ()), label)
-            rows.append({"dataset_id": dataset_id, "content_sha256": content, "label": label, "name": example.name})
+            rows.append((dataset_id, content, label, example.name))
         outcomes.append(AddedExample(is_new, labels[content], is_other and not is_new))
-    if rows:
-        connection.execute(sa.insert(examples), rows)
+    insert_plain(connection, sa.insert(examples), _INSERTED, rows)
     return outcomes
 
 
@@ -87,11 +90,10 @@ def add_label_sets(
         mine = examples.c.dataset_id == dataset_id, examples.c.content_sha256.in_(some)
         connection.execute(sa.delete(examples).where(*mine))
     rows = [
-        {"dataset_id": dataset_id, "content_sha256": content, "label": label, "name": name}
+        (dataset_id, content, label, name)
         for content, name in names.items()
         for label in stored[content]
         if label not in before.get(content, ())
     ]
-    if rows:
-        connection.execute(sa.insert(examples), rows)
+    insert_plain(connection, sa.insert(examples), _INSERTED, rows)
     return outcomes
