@@ -1,11 +1,12 @@
-"""Gives the images of a dataset their labels: one for each, or in a multi-label dataset as many as they have."""
+"""The labels of the images of a dataset: one for each, or in a multi-label dataset as many as they have."""
 
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError
 from lastlayer.classifier.domain.label_sets import NO_LABEL, add_labels, drop_no_label
 from lastlayer.classifier.domain.types import AddedExample, NewExample
 from lastlayer.classifier.store import queries
@@ -34,6 +35,36 @@ def read_labels(
             if by_person:
                 relabelled.add(content)
     return labels, relabelled
+
+
+def read_training_labels(
+    connection: Connection, dataset: Any
+) -> tuple[dict[bytes, str], Sequence[tuple[str, ...]] | None]:
+    """Return the label of each image that training uses, by sha256, in order of arrival; `dataset` is a row.
+
+    Of a multi-label dataset that is the first label, and all labels of each image come second.
+    """
+    if not dataset.multi_label:
+        rows = connection.execute(queries.select_unambiguous(dataset.id)).all()
+        return {row.content_sha256: row.label for row in rows}, None
+    sets = queries.read_label_sets(connection, dataset.id)
+    return {content: labels[0] if labels else NO_LABEL for content, labels in sets.items()}, [*sets.values()]
+
+
+def nothing_trainable_error(connection: Connection, dataset: Any) -> DatasetNotTrainableError:
+    """Return what is to be said of a dataset that had examples, and has none that training uses; `dataset` is a row."""
+    name = dataset.name
+    conflicts = queries.describe(connection, dataset).conflict_count
+    if not conflicts:
+        waiting = queries.count_pool(connection, dataset.id)
+        return DatasetNotTrainableError(
+            f"The dataset `{name}` has no examples, but {waiting} image{'s' * (waiting > 1)} without a label in its "
+            f"pool: label some of them; `client next --dataset {name}` says which."
+        )
+    return DatasetNotTrainableError(
+        f"All {conflicts} images of the dataset `{name}` have several labels, and such conflicts are not trained on; "
+        f"see them with `client datasets show {name}`, and give each one label with `client relabel`."
+    )
 
 
 def add_examples(
