@@ -58,6 +58,15 @@ def write_shards(
     return folder
 
 
+def write_again(folder: Path, shard: pa.Table, **options: int) -> None:
+    """Write the only shard of a folder once more, and its checksum."""
+    file, manifest = folder / "shard-00000.parquet", folder / "_manifest.json"
+    pq.write_table(shard, file, **options)
+    told = json.loads(manifest.read_text())
+    told["shards"][0]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(told))
+
+
 @pytest.fixture
 def rows() -> list[dict[str, object]]:
     return [{"id": f"{number}.jpg", "label": "cat", "pool": [number, 0.5, -1]} for number in range(5)]
@@ -94,6 +103,39 @@ def test_what_is_there_is_not_sent_again(
     fake.calls.clear()
     assert run("add", "--features", folder).stdout == "Dataset default: 0 added, 5 already there\n"
     assert sent(fake) == []
+
+
+def test_one_message_asks_where_nothing_is_there(
+    fake: FakeClassifier, run: Run, rows: list[dict[str, object]], tmp_path: Path
+) -> None:
+    assert run("add", "--features", write_shards(tmp_path / "features", rows)).exit_code == 0
+    bring = [(len(message.examples), bool(message.features)) for message in fake.messages("AddFeatures")]
+    assert bring == [(2, False), (2, True), (2, True), (1, True)]
+
+
+def test_an_element_that_is_null_is_sent_as_no_number(
+    fake: FakeClassifier, run: Run, rows: list[dict[str, object]], tmp_path: Path
+) -> None:
+    folder = write_shards(tmp_path / "features", rows, per_shard=5)
+    shard = pq.read_table(folder / "shard-00000.parquet")
+    vectors = [[0.0, None, 1.0], *shard["pool"].to_pylist()[1:]]
+    place = shard.column_names.index("pool")
+    write_again(folder, shard.set_column(place, "pool", pa.array(vectors, pa.list_(pa.float32()))))
+    assert run("add", "--features", folder).exit_code == 0
+    assert np.isnan(np.frombuffer(fake.vectors[sha256("0.jpg")], "<f4")).tolist() == [False, True, False]
+    assert fake.vectors[sha256("1.jpg")] == struct.pack("<3f", 1, 0.5, -1)
+
+
+@pytest.mark.parametrize("group_rows", [1, 3])
+def test_groups_of_rows_are_read_one_after_the_other(
+    fake: FakeClassifier, run: Run, rows: list[dict[str, object]], tmp_path: Path, group_rows: int
+) -> None:
+    rows[2] = {"id": "2.jpg", "label": "cat", "error": "IMAGE_UNDECODABLE: The bytes are no image."}
+    folder = write_shards(tmp_path / "features", rows, per_shard=5)
+    write_again(folder, pq.read_table(folder / "shard-00000.parquet"), row_group_size=group_rows)
+    assert run("add", "--features", folder).stdout == "Dataset default: 4 added, 0 already there, 1 failed\n"
+    for number in (0, 1, 3, 4):
+        assert fake.vectors[sha256(f"{number}.jpg")] == struct.pack("<3f", number, 0.5, -1)
 
 
 def test_an_import_that_broke_off_goes_on(

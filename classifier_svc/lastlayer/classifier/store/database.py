@@ -107,20 +107,9 @@ class Database:
             connection.execute(insert.on_conflict_do_nothing(), rows)
 
     def insert_new_plain(self, connection: Connection, table: sa.Table, rows: Sequence[tuple[object, ...]]) -> None:
-        """Do the same with rows that are tuples in the order of the table's columns, of values that the driver takes as
-        they are: numbers, text and bytes. It takes half the processor's time, and feature vectors come by the million.
-        """
-        if not rows:
-            return
-        insert = (postgresql if self.dialect == "postgresql" else sqlite).insert(table)
-        compiled = insert.on_conflict_do_nothing().compile(dialect=self._engine.dialect)
-        names = [column.name for column in table.columns]
-        if not compiled.positional:
-            connection.exec_driver_sql(str(compiled), [dict(zip(names, row, strict=True)) for row in rows])
-            return
-        if compiled.positiontup != names:
-            raise AssertionError(f"{compiled} takes {compiled.positiontup}")
-        connection.exec_driver_sql(str(compiled), list(rows))
+        """Do the same with rows that are tuples in the order of the table's columns; see `insert_plain`."""
+        insert = (postgresql if self.dialect == "postgresql" else sqlite).insert(table).on_conflict_do_nothing()
+        insert_plain(connection, insert, [column.name for column in table.columns], rows)
 
     def close(self) -> None:
         """Close all connections."""
@@ -158,6 +147,23 @@ class Database:
             raise known from error
         except json.JSONDecodeError as error:
             raise StoreCorruptError(f"The store `{self.location}` is damaged: what should be JSON is not.") from error
+
+
+def insert_plain(
+    connection: Connection, insert: sa.Insert, names: Sequence[str], rows: Sequence[tuple[object, ...]]
+) -> None:
+    """Insert rows that are tuples of some columns, of values that the driver takes as they are: numbers, text and
+    bytes. It takes half the processor's time, and feature vectors come by the million.
+    """
+    if not rows:
+        return
+    compiled = insert.compile(dialect=connection.dialect, column_keys=list(names))
+    if not compiled.positional:
+        connection.exec_driver_sql(str(compiled), [dict(zip(names, row, strict=True)) for row in rows])
+        return
+    if compiled.positiontup != list(names):
+        raise AssertionError(f"{compiled} takes {compiled.positiontup}")
+    connection.exec_driver_sql(str(compiled), list(rows))
 
 
 def _make_way(file: Path) -> None:

@@ -1,7 +1,6 @@
 """Keeps datasets: examples with their labels, and the features of their images, shared by all datasets."""
 
 import datetime
-import zlib
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,6 @@ from sqlalchemy.engine import Connection
 
 from lastlayer.classifier.domain.arrays import Indices
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError, StoreCorruptError, one_label_error
-from lastlayer.classifier.domain.label_sets import NO_LABEL
 from lastlayer.classifier.domain.types import (
     AddedExample,
     Backbone,
@@ -30,18 +28,20 @@ from lastlayer.classifier.domain.views import mean_over, places
 from lastlayer.classifier.store import queries
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.images import pool
-from lastlayer.classifier.store.images.labelled import add_examples, add_label_sets
+from lastlayer.classifier.store.images.labelled import (
+    add_examples,
+    add_label_sets,
+    nothing_trainable_error,
+    read_training_labels,
+)
+from lastlayer.classifier.store.images.shared import add_images, add_thumbnails
 from lastlayer.classifier.store.schema import (
     backbones,
     datasets,
     examples,
-    feature_precisions,
-    features,
-    perceptual_hashes,
-    thumbnails,
 )
 from lastlayer.classifier.store.vectors import feature_rows, former_digests
-from lastlayer.rpc.vectors import CROP_ALONE, View, pack, place
+from lastlayer.rpc.vectors import CROP_ALONE, View, place
 
 
 class DatasetStore:
@@ -126,10 +126,10 @@ class DatasetStore:
         """
         with self._database.writing() as connection:
             now = datetime.datetime.now(datetime.UTC)
-            backbone_id, found = self._add_images(connection, backbone, new, views)
+            backbone_id, found = add_images(self._database, connection, backbone, new, views)
             dataset_id = self._dataset_id(connection, dataset, now, stated)
             many = self._is_multi_label(connection, dataset_id, wanted=multi_label)
-            self._add_thumbnails(connection, dataset_id, new, found)
+            add_thumbnails(self._database, connection, dataset_id, new, found)
             add = add_label_sets if many else add_examples
             outcomes = add(connection, dataset_id, new, found)
             pool.take_out(connection, dataset_id, found)
@@ -161,9 +161,9 @@ class DatasetStore:
             now = datetime.datetime.now(datetime.UTC)
             if source is PoolSource.CAPTURED:
                 queries.find(connection, dataset)
-            backbone_id, found = self._add_images(connection, backbone, new, views)
+            backbone_id, found = add_images(self._database, connection, backbone, new, views)
             dataset_id = self._dataset_id(connection, dataset, now, stated)
-            self._add_thumbnails(connection, dataset_id, new, found)
+            add_thumbnails(self._database, connection, dataset_id, new, found)
             outcomes = pool.add(connection, dataset_id, new, found, source, now)
             values: dict[str, Any] = {}
             if any(outcome is not None for outcome in outcomes) and not queries.has_examples(connection, dataset_id):
@@ -173,59 +173,6 @@ class DatasetStore:
             if values:
                 connection.execute(sa.update(datasets).where(datasets.c.id == dataset_id).values(values))
             return outcomes
-
-    def _add_images(
-        self, connection: Connection, backbone: Backbone, new: Sequence[NewExample], views: Sequence[View]
-    ) -> tuple[int, set[bytes]]:
-        """Store what all datasets share of some images.
-
-        Return the key of their backbone, and those of them, by sha256, that have features of all `views`.
-        """
-        queries.keep_features(self._database, connection, shared=True)
-        backbone_id = self._backbone_id(connection, backbone)
-        self._add_features(connection, backbone_id, new)
-        contents = {example.content_sha256 for example in new}
-        taps = places(backbone.tap_names, views)
-        return backbone_id, queries.find_featurized(connection, backbone.digest, contents, taps)
-
-    def _add_features(self, connection: Connection, backbone_id: int, new: Sequence[NewExample]) -> None:
-        rows = []
-        # In one order everywhere, so that transactions do not wait for each other crosswise.
-        for example in sorted(new, key=lambda example: example.content_sha256):
-            for tap, vector in (example.vectors or {}).items():
-                packed = pack(vector)
-                rows.append((backbone_id, example.content_sha256, tap, packed, zlib.crc32(packed)))
-        self._database.insert_new_plain(connection, features, rows)
-        hashed = {example.content_sha256: example.hashes for example in new if example.hashes}
-        self._database.insert_new(
-            connection,
-            perceptual_hashes,
-            [{"content_sha256": content, "hashes": hashed[content]} for content in sorted(hashed)],
-        )
-        precisions = {
-            example.content_sha256: example.precision for example in new if example.vectors and example.precision
-        }
-        self._database.insert_new_plain(
-            connection,
-            feature_precisions,
-            [(backbone_id, content, precision) for content, precision in sorted(precisions.items())],
-        )
-
-    def _add_thumbnails(
-        self, connection: Connection, dataset_id: int, offered: Sequence[NewExample], featurized: Collection[bytes]
-    ) -> None:
-        """Keep the thumbnails of images that are featurized, and take over those that other datasets have of them."""
-        new = [example for example in offered if example.content_sha256 in featurized]
-        pictures = {example.content_sha256: example.thumbnail for example in new if example.thumbnail}
-        wanted = sorted({example.content_sha256 for example in new if example.takes_thumbnail} - pictures.keys())
-        for some in queries.split(wanted):
-            query = sa.select(thumbnails.c.content_sha256, thumbnails.c.jpeg)
-            found = connection.execute(query.where(thumbnails.c.content_sha256.in_(some)))
-            pictures.update((row.content_sha256, row.jpeg) for row in found)
-        rows = [
-            {"dataset_id": dataset_id, "content_sha256": content, "jpeg": jpeg} for content, jpeg in pictures.items()
-        ]
-        self._database.insert_new(connection, thumbnails, rows)
 
     @staticmethod
     def _is_multi_label(connection: Connection, dataset_id: int, *, wanted: bool) -> bool:
@@ -237,19 +184,6 @@ class DatasetStore:
             raise one_label_error(row.name)
         connection.execute(sa.update(datasets).where(datasets.c.id == dataset_id).values(multi_label=True))
         return True
-
-    def _backbone_id(self, connection: Connection, backbone: Backbone) -> int:
-        taps = [[tap.name, tap.class_scores, tap.dimension] for tap in backbone.taps]
-        self._database.insert_new(
-            connection, backbones, [{"digest": backbone.digest, "name": backbone.name, "taps": taps}]
-        )
-        row = connection.execute(sa.select(backbones).where(backbones.c.digest == backbone.digest)).one()
-        known = {name: rest for name, *rest in row.taps}
-        if known.keys() < set(backbone.tap_names):
-            grown = [[name, *known.get(name, [*rest, True])] for name, *rest in taps]
-            connection.execute(sa.update(backbones).where(backbones.c.id == row.id).values(taps=grown))
-        key: int = row.id
-        return key
 
     def _dataset_id(self, connection: Connection, name: str, now: datetime.datetime, stated: Sequence[View]) -> int:
         """Return the key of a dataset, which is created if need be, and which others cannot add to meanwhile.
@@ -320,7 +254,7 @@ class DatasetStore:
             read = next((known for known in backbone.taps if known.name == tap), None)
             if backbone.digest != digest or read is None:
                 return
-            labelled = [*self._read_labels(connection, dataset)[0].items()]
+            labelled = [*read_training_labels(connection, dataset)[0].items()]
             for start in range(0, len(labelled), size):
                 labels = dict(labelled[start : start + size])
                 asked = places([tap], views) if read.added_later or tuple(views) != CROP_ALONE else ()
@@ -360,21 +294,10 @@ class DatasetStore:
             if dataset.backbone_id is None:
                 raise DatasetNotTrainableError(f"The dataset `{name}` has no examples.")
             backbone = queries.find_backbone(connection, dataset.backbone_id)
-            labels, label_sets = self._read_labels(connection, dataset)
+            labels, label_sets = read_training_labels(connection, dataset)
             contents = [*labels]
             if not contents:
-                conflicts = queries.describe(connection, dataset).conflict_count
-                if not conflicts:
-                    waiting = queries.count_pool(connection, dataset.id)
-                    raise DatasetNotTrainableError(
-                        f"The dataset `{name}` has no examples, but {waiting} image{'s' * (waiting > 1)} without a "
-                        f"label in its pool: label some of them; `client next --dataset {name}` says which."
-                    )
-                raise DatasetNotTrainableError(
-                    f"All {conflicts} images of the dataset `{name}` have several labels, and such conflicts are not "
-                    f"trained on; see them with `client datasets show {name}`, and give each one label with `client "
-                    "relabel`."
-                )
+                raise nothing_trainable_error(connection, dataset)
             pulse()
             feature_rows.check_featurized(connection, dataset, backbone, contents)
             views, lacking_views, lacking = feature_rows.find_complete(connection, dataset, backbone, len(contents))
@@ -407,18 +330,6 @@ class DatasetStore:
                 others = feature_rows.read_sample(connection, dataset, complete, read.contents, read.labels)
                 found = replace(found, sample=others)
             return found
-
-    @staticmethod
-    def _read_labels(connection: Connection, dataset: Any) -> tuple[dict[bytes, str], Sequence[tuple[str, ...]] | None]:
-        """Return the label of each image that training uses, by sha256, in order of arrival.
-
-        Of a multi-label dataset that is the first label, and all labels of each image come second.
-        """
-        if not dataset.multi_label:
-            rows = connection.execute(queries.select_unambiguous(dataset.id)).all()
-            return {row.content_sha256: row.label for row in rows}, None
-        sets = queries.read_label_sets(connection, dataset.id)
-        return {content: labels[0] if labels else NO_LABEL for content, labels in sets.items()}, [*sets.values()]
 
     def iterate_features(
         self, name: str, tap: str, view: View, contents: Sequence[bytes], pulse: Callable[[], None] = lambda: None

@@ -17,6 +17,9 @@ from lastlayer.client.errors import InvalidInputError
 
 _SHARD_ROWS: Final = 10_000
 
+_GROUP_ROWS: Final = 1000
+"""How many rows a reader has to hold in memory at least."""
+
 
 class ShardWriter:
     """Writes a folder of shards; the manifest comes last. Each file appears whole, or not at all."""
@@ -68,7 +71,13 @@ class ShardWriter:
         self._waiting = []
         name = f"shard-{len(self._shards):05}.parquet"
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="NONE", use_dictionary=["label", "error", "precision"])
+        pq.write_table(
+            table,
+            sink,
+            compression="NONE",
+            use_dictionary=["label", "error", "precision"],
+            row_group_size=_GROUP_ROWS,
+        )
         content = sink.getvalue().to_pybytes()
         self._put(name, content)
         self._shards.append(

@@ -27,6 +27,9 @@ from lastlayer.rpc.observability.escape import escape
 FORMAT: Final = 1
 """Of the manifest; another one is not read."""
 
+_GROUP_ROWS: Final = 1000
+"""How many rows of a shard a reader has to hold in memory at least."""
+
 
 @dataclass(frozen=True)
 class Done:
@@ -66,7 +69,9 @@ class Output:
                 name: "ZSTD" if pa.types.is_string(table.schema.field(name).type) else "NONE"
                 for name in table.schema.names
             }
-            pq.write_table(table, path, compression=columns, use_dictionary=["label", "error"])
+            pq.write_table(
+                table, path, compression=columns, use_dictionary=["label", "error"], row_group_size=_GROUP_ROWS
+            )
             size = path.stat().st_size
             with path.open("rb") as file:
                 while block := file.read(2**20):

@@ -57,5 +57,26 @@ async def answer_each(
         await asyncio.gather(*left, return_exceptions=True)
 
 
+async def run_ahead(items: AsyncGenerator[Response, None]) -> AsyncGenerator[Response, None]:
+    """Yield what `items` yields; it goes on to the next one while the one before is used, and is closed at the end.
+
+    Use it with `contextlib.aclosing`. Raises what `items` raises.
+    """
+
+    async def find_next() -> Any:
+        return await anext(items, _END)
+
+    following = asyncio.ensure_future(find_next())
+    try:
+        while (item := await following) is not _END:
+            following = asyncio.ensure_future(find_next())
+            yield item
+            del item  # which may be large
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await items.aclose()
+
+
 def _is_done(task: "asyncio.Future[Any]") -> bool:
     return task.done()

@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 
-from lastlayer.rpc.server.streams import answer_each
+from lastlayer.rpc.server.streams import answer_each, run_ahead
 
 
 class Answers:
@@ -112,3 +112,43 @@ async def test_a_failure_ends_the_stream_and_cancels_the_rest(in_order: bool) ->
 
 async def test_no_requests_yield_no_answers() -> None:
     assert [answer async for answer in answer_each(numbers(0), Answers(), in_flight=2, in_order=True)] == []
+
+
+async def test_the_next_one_is_made_while_one_is_used() -> None:
+    made: list[int] = []
+
+    async def source() -> AsyncGenerator[int, None]:
+        for number in range(3):
+            await asyncio.sleep(0)
+            made.append(number)
+            yield number
+
+    used = []
+    async with contextlib.aclosing(run_ahead(source())) as items:
+        async for item in items:
+            await settled()
+            assert made == list(range(min(item + 2, 3)))
+            used.append(item)
+    assert used == [0, 1, 2]
+
+
+async def test_what_breaks_ahead_is_raised_in_its_turn() -> None:
+    async def source() -> AsyncGenerator[int, None]:
+        yield 1
+        raise KeyError("broken")
+
+    async with contextlib.aclosing(run_ahead(source())) as items:
+        assert await anext(items) == 1
+        await settled()
+        with pytest.raises(KeyError, match="broken"):
+            await anext(items)
+
+
+async def test_what_is_left_ahead_is_cancelled_and_closed() -> None:
+    answers = Answers()
+    answers.gate(0).set()
+    async with contextlib.aclosing(run_ahead(answer_each(numbers(5), answers, in_flight=2, in_order=True))) as items:
+        assert await anext(items) == "answer 0"
+        await settled()
+        assert answers.begun == [0, 1, 2]
+    assert answers.cancelled == [1, 2]

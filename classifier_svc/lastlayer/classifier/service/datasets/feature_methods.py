@@ -1,6 +1,7 @@
 """The methods of the Classifier service on feature vectors."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -13,15 +14,19 @@ from lastlayer.classifier.service.datasets.feature_messages import (
     to_embedding,
     to_list_response,
 )
-from lastlayer.classifier.service.handlers import Context, HandlerServicer, answer_stream
+from lastlayer.classifier.service.handlers import Context, HandlerServicer
 from lastlayer.classifier.service.validation import check_id, check_name
 from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
 from lastlayer.rpc.errors import InvalidFieldError
 from lastlayer.rpc.server.deadlines import deadline_of
+from lastlayer.rpc.server.streams import answer_each, run_ahead
 from lastlayer.v1 import classifier_pb2
 
 _MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
 """The most bytes of vectors in a page."""
+
+_PREPARED: Final = 2
+"""How many messages with vectors are checked, or wait for it, while one is stored."""
 
 
 class FeatureMethods(HandlerServicer):
@@ -42,7 +47,8 @@ class FeatureMethods(HandlerServicer):
             multi_label = await taking.is_multi_label(name, wanted=request.multi_label)
             return request, await asyncio.to_thread(read_given, request, backbone, multi_label=multi_label), backbone
 
-        async with answer_stream(request_iterator, prepare, in_order=True) as answers:
+        prepared = answer_each(request_iterator, prepare, in_flight=_PREPARED, in_order=True)
+        async with contextlib.aclosing(run_ahead(prepared)) as answers:
             async for request, given, backbone in answers:
                 outcomes = await taking.store(dataset.name, given, backbone)
                 yield classifier_pb2.AddFeaturesResponse(

@@ -1,14 +1,19 @@
-"""Gives the images of a dataset their labels: one for each, or in a multi-label dataset as many as they have."""
+"""The labels of the images of a dataset: one for each, or in a multi-label dataset as many as they have."""
 
 from collections.abc import Collection, Sequence
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from lastlayer.classifier.domain.errors import DatasetNotTrainableError
 from lastlayer.classifier.domain.label_sets import NO_LABEL, add_labels, drop_no_label
 from lastlayer.classifier.domain.types import AddedExample, NewExample
 from lastlayer.classifier.store import queries
+from lastlayer.classifier.store.database import insert_plain
 from lastlayer.classifier.store.schema import examples
+
+_INSERTED: Final = ("dataset_id", "content_sha256", "label", "name")
 
 
 def read_labels(
@@ -32,6 +37,36 @@ def read_labels(
     return labels, relabelled
 
 
+def read_training_labels(
+    connection: Connection, dataset: Any
+) -> tuple[dict[bytes, str], Sequence[tuple[str, ...]] | None]:
+    """Return the label of each image that training uses, by sha256, in order of arrival; `dataset` is a row.
+
+    Of a multi-label dataset that is the first label, and all labels of each image come second.
+    """
+    if not dataset.multi_label:
+        rows = connection.execute(queries.select_unambiguous(dataset.id)).all()
+        return {row.content_sha256: row.label for row in rows}, None
+    sets = queries.read_label_sets(connection, dataset.id)
+    return {content: labels[0] if labels else NO_LABEL for content, labels in sets.items()}, [*sets.values()]
+
+
+def nothing_trainable_error(connection: Connection, dataset: Any) -> DatasetNotTrainableError:
+    """Return what is to be said of a dataset that had examples, and has none that training uses; `dataset` is a row."""
+    name = dataset.name
+    conflicts = queries.describe(connection, dataset).conflict_count
+    if not conflicts:
+        waiting = queries.count_pool(connection, dataset.id)
+        return DatasetNotTrainableError(
+            f"The dataset `{name}` has no examples, but {waiting} image{'s' * (waiting > 1)} without a label in its "
+            f"pool: label some of them; `client next --dataset {name}` says which."
+        )
+    return DatasetNotTrainableError(
+        f"All {conflicts} images of the dataset `{name}` have several labels, and such conflicts are not trained on; "
+        f"see them with `client datasets show {name}`, and give each one label with `client relabel`."
+    )
+
+
 def add_examples(
     connection: Connection, dataset_id: int, new: Sequence[NewExample], featurized: Collection[bytes]
 ) -> list[AddedExample | None]:
@@ -51,10 +86,9 @@ def add_examples(
         is_new = is_other and content not in relabelled
         if is_new:
             labels[content] = (*labels.get(content, ()), label)
-            rows.append({"dataset_id": dataset_id, "content_sha256": content, "label": label, "name": example.name})
+            rows.append((dataset_id, content, label, example.name))
         outcomes.append(AddedExample(is_new, labels[content], is_other and not is_new))
-    if rows:
-        connection.execute(sa.insert(examples), rows)
+    insert_plain(connection, sa.insert(examples), _INSERTED, rows)
     return outcomes
 
 
@@ -87,11 +121,10 @@ def add_label_sets(
         mine = examples.c.dataset_id == dataset_id, examples.c.content_sha256.in_(some)
         connection.execute(sa.delete(examples).where(*mine))
     rows = [
-        {"dataset_id": dataset_id, "content_sha256": content, "label": label, "name": name}
+        (dataset_id, content, label, name)
         for content, name in names.items()
         for label in stored[content]
         if label not in before.get(content, ())
     ]
-    if rows:
-        connection.execute(sa.insert(examples), rows)
+    insert_plain(connection, sa.insert(examples), _INSERTED, rows)
     return outcomes

@@ -11,6 +11,7 @@ from lastlayer.client.data.images import wire_name
 from lastlayer.client.data.shards import Batch, Manifest, Row
 from lastlayer.client.errors import ImageError, InvalidInputError, ServerError
 from lastlayer.client.results.examples import ExampleOutcome
+from lastlayer.client.transport.adding.ahead import read_ahead
 from lastlayer.client.transport.adding.exchange import Exchange
 from lastlayer.client.transport.messages.examples import read_outcome
 from lastlayer.client.transport.retry import Patience
@@ -52,14 +53,17 @@ class FeatureUpload(Exchange[classifier_pb2.AddFeaturesRequest, classifier_pb2.A
         super().__init__(stub.AddFeatures, patience)
         self._manifest = manifest
         self._dataset = dataset
-        self._batches = iter(batches)
+        # Reading a shard keeps a processor busy for as long as the server needs to store it.
+        self._batches = read_ahead(batches)
         self._again: deque[Batch] = deque()  # sent on a stream that broke, and unanswered
         self._needed: deque[Batch] = deque()  # the server asked for their vectors
         self._ask = True
+        self._answered = False  # by this stream
 
     def _take_back(self, sent: _Sent) -> None:
         self._again.append(sent.batch)
         self._ask = True
+        self._answered = False
 
     def _read(self, sent: _Sent, response: classifier_pb2.AddFeaturesResponse) -> Iterator[ExampleOutcome]:
         rows = sent.batch.rows
@@ -79,8 +83,11 @@ class FeatureUpload(Exchange[classifier_pb2.AddFeaturesRequest, classifier_pb2.A
             self._needed.append(_select(sent.batch, needed))
         if not sent.with_features:
             self._ask = len(needed) < len(rows)
+        self._answered = True
 
     def _next_request(self) -> classifier_pb2.AddFeaturesRequest | None:
+        if self._in_flight and not self._answered:
+            return None  # the first answer says whether the others are asked for: it comes before they are read
         with_features = bool(self._needed)
         if with_features:
             batch = self._needed.popleft()
