@@ -34,6 +34,7 @@ from lastlayer.classifier.training.search import (
     SEARCH_EXAMPLES,
     Candidate,
     Choice,
+    Regressions,
     Scan,
     Search,
     Trial,
@@ -262,6 +263,7 @@ class SearchedAuto:
     def fit(self) -> Fitted:
         """Fit all examples."""
         candidate, l2 = self._choice.candidate, self._choice.l2
+        regressions = self._regressions(self._choice)
         solution = fit_single(
             candidate.values(_ALL, np.float64),
             self._y,
@@ -270,6 +272,7 @@ class SearchedAuto:
             l2,
             tolerance=_FINAL_TOLERANCE,
             coordinates=self._search.coordinates(candidate, l2),
+            start=regressions.near_whole(l2) if regressions else None,
             callback=self._progress,
         )
         if self._discriminant_temperature is not None:
@@ -338,11 +341,31 @@ class SearchedAuto:
         tolerance = _MANY_TOLERANCE if many else _VALIDATION_TOLERANCE
         l2 = np.array([choice.l2 for _, choice in members])
         coordinates = self._search.coordinates(members[0][1].candidate, float(l2.mean()))
-        solutions = self._search.fit(features, self._y, sample_weight, l2, tolerance, coordinates=coordinates)
+        solutions = self._search.fit(
+            features,
+            self._y,
+            sample_weight,
+            l2,
+            tolerance,
+            coordinates=coordinates,
+            start=self._begin(members, assigned),
+        )
         for rows, of_all in iterate_logits(features, solutions, self._progress):
             for number, (fold, _) in enumerate(members):
                 own = assigned[rows] == fold
                 logits[rows][own] = of_all[own, number]
+
+    def _begin(self, members: Sequence[tuple[int, Choice]], assigned: Indices) -> Array | None:
+        """Return where the fits of some folds begin, [r + 1, p, c]: at the search's, if it had the same folds."""
+        regressions = self._regressions(members[0][1])
+        if regressions is None or not np.array_equal(regressions.validating, assigned):
+            return None
+        return np.stack([regressions.near(choice.l2)[:, fold] for fold, choice in members], 1)
+
+    def _regressions(self, choice: Choice) -> Regressions | None:
+        """Return what the search fitted on the features of a choice, where it kept that."""
+        kept = (scan.regressions for scan in self._scans if scan.candidate is choice.candidate)
+        return next(kept, None)
 
     def _blend(self, rows: Indices, assigned: Indices, logits: Array) -> None:
         """Make the logits, [n, c], of the validated examples, [m], the means of theirs and of a discriminant's.

@@ -1,6 +1,6 @@
 """Searches for the taps and the L2 penalty with the least cross-validated log-loss."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -131,6 +131,31 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Regressions:
+    """The regressions of a cross-validation along a path of penalties: others, of about the same, begin at them."""
+
+    path: tuple[float, ...]
+    """The L2 penalties."""
+    solutions: tuple[Array, ...]
+    """For each, the solutions [r + 1, p, c]."""
+    validating: Indices
+    """[n], the regression that validates each example, from 0 to p - 1; -1 where none does."""
+
+    def near(self, l2: float) -> Array:
+        """Return about the solutions, [r + 1, p, c], for another penalty."""
+        return interpolate(dict(zip(self.path, self.solutions, strict=True)), l2)
+
+    def near_whole(self, l2: float) -> Array:
+        """Return about the solution, [r + 1, c], for a penalty if all examples are fitted.
+
+        It is the mean of those of the folds. What they were fitted on is less, and so a penalty weighs more there.
+        """
+        left_out = np.mean(self.validating >= 0) / self.solutions[0].shape[1]
+        near: Array = self.near(l2 * (1 - float(left_out))).mean(1)
+        return near
+
+
+@dataclass(frozen=True)
 class Scan:
     """The cross-validated losses of one candidate along a path of penalties."""
 
@@ -140,6 +165,8 @@ class Scan:
     losses: Array
     """float64 [penalties, s, n], -ln p(y) of each example, out of fold, for each of the s sets that were left out
     altogether (see `Splits`); NaN where it was not validated."""
+    regressions: Regressions | None = None
+    """What was fitted; None where it was not kept."""
 
     def of(self, left_out: int) -> "Scan":
         """Return the scan of one of the sets alone."""
@@ -260,7 +287,7 @@ class Search:
             path = neighbours(scans[number], self._sample_weight[sample])
             if count * self._class_count > MANY_LOGITS:
                 path = path[1:2]
-            scans_of_all.append(self._try(candidates[number], _ALL, splits, path, grows=len(path) > 1))
+            scans_of_all.append(self._try(candidates[number], _ALL, splits, path, grows=len(path) > 1, keeps=True))
             tell(0.5 + (done + 1) / len(finalists) / 2)
         return scans_of_all
 
@@ -289,8 +316,9 @@ class Search:
         path: Sequence[float],
         *,
         grows: bool = True,
+        keeps: bool = False,
     ) -> Scan:
-        scan = self.scan(candidate, rows, splits, path, grows=grows)
+        scan = self.scan(candidate, rows, splits, path, grows=grows, keeps=keeps)
         self._tried[candidate.key] = scan, self._sample_weight[rows]
         return scan
 
@@ -319,11 +347,12 @@ class Search:
         path: Sequence[float],
         *,
         grows: bool = False,
+        keeps: bool = False,
     ) -> Scan:
-        """Return the scan of a candidate on some of the examples; a fit begins at the solution for the penalty before.
+        """Return the scan of a candidate on some of the examples; a fit begins where those for others point to.
 
         `splits` are of the examples that `rows` chooses. The path ends early where the losses only get worse; where it
-        `grows`, it goes on at an end at which the best penalty is.
+        `grows`, it goes on at an end at which the best penalty is. It `keeps` the regressions, of one cross-validation.
         """
         y, weights = self._y[rows], self._sample_weight[rows]
         if not splits.fitted.size:
@@ -332,35 +361,32 @@ class Search:
         values = few.values(_ALL if few is not candidate else rows, np.float32)
         coordinates = self.coordinates(few, path[len(path) // 2])
         sample_weight = splits.weights * weights[:, None]
+        solutions: dict[float, Array] = {}
 
-        def losses_at(l2: float, start: Array | None) -> tuple[Array, float, Array]:
-            solutions = self.fit(values, y, sample_weight, l2, _TOLERANCE, coordinates=coordinates, start=start)
-            losses = splits.average(_losses(values, y, solutions, self._callback))
+        def losses_at(l2: float) -> tuple[Array, float]:
+            start = interpolate(solutions, l2) if solutions else None
+            found = self.fit(values, y, sample_weight, l2, _TOLERANCE, coordinates=coordinates, start=start)
+            solutions[l2] = found
+            losses = splits.average(_losses(values, y, found, self._callback))
             counted = np.broadcast_to(weights, losses.shape)[~np.isnan(losses)]
-            return losses, float(np.average(losses[~np.isnan(losses)], weights=counted)), solutions
+            return losses, float(np.average(losses[~np.isnan(losses)], weights=counted))
 
         tried: dict[float, tuple[Array, float]] = {}
         worse = 0
-        solutions: Array | None = None
-        strongest: Array | None = None
         for l2 in path:
-            losses, mean, solutions = losses_at(l2, solutions)
-            strongest = solutions if strongest is None else strongest
-            tried[l2] = losses, mean
+            _, mean = tried[l2] = losses_at(l2)
             worse = worse + 1 if mean > _WORSE * min(other for _, other in tried.values()) else 0
             if worse == 2:
                 break
-        for factor, start in ((1 / _STEP, solutions), (_STEP, strongest)) if grows else ():
-            self._grow(tried, factor, start, losses_at)
-        order = sorted(tried, reverse=True)
-        return Scan(candidate, tuple(order), np.stack([tried[l2][0] for l2 in order]))
+        for factor in (1 / _STEP, _STEP) if grows else ():
+            self._grow(tried, factor, losses_at)
+        order = tuple(sorted(tried, reverse=True))
+        kept = Regressions(order, tuple(solutions[l2] for l2 in order), splits.validating[0, :, 0]) if keeps else None
+        return Scan(candidate, order, np.stack([tried[l2][0] for l2 in order]), kept)
 
     @staticmethod
     def _grow(
-        tried: dict[float, tuple[Array, float]],
-        factor: float,
-        start: Array | None,
-        losses_at: Callable[[float, Array | None], tuple[Array, float, Array]],
+        tried: dict[float, tuple[Array, float]], factor: float, losses_at: Callable[[float], tuple[Array, float]]
     ) -> None:
         """Go on with a path at one end as long as the best penalty is the last there, and the next one is better."""
         while True:
@@ -370,8 +396,7 @@ class Search:
                 return
             if not L2_BOUNDS[0] <= following <= L2_BOUNDS[1]:
                 return
-            losses, mean, start = losses_at(following, start)
-            tried[following] = losses, mean
+            _, mean = tried[following] = losses_at(following)
             if mean > min((1 - _GAIN) * tried[last][1], tried[last][1] - _NEGLIGIBLE):
                 return
 
@@ -412,6 +437,16 @@ class Search:
             start=start,
             callback=self._callback,
         )
+
+
+def interpolate(solutions: Mapping[float, Array], l2: float) -> Array:
+    """Return about the solutions for a penalty: on the line, by its logarithm, through those for the nearest two."""
+    nearest = sorted(solutions, key=lambda penalty: abs(np.log(penalty / l2)))[:2]
+    near, far = nearest[0], nearest[-1]
+    if near == far:
+        return solutions[near]
+    share = np.log(l2 / near) / np.log(far / near)
+    return solutions[near] + solutions[near].dtype.type(share) * (solutions[far] - solutions[near])
 
 
 def neighbours(scan: Scan, sample_weight: Array) -> tuple[float, ...]:

@@ -20,6 +20,7 @@ from lastlayer.classifier.training.search import (
     Scan,
     Search,
     choose,
+    interpolate,
     mean_and_error,
 )
 from lastlayer.rpc.vectors import View
@@ -179,6 +180,34 @@ def test_of_many_examples_a_sample_chooses_what_is_tried_on_all() -> None:
     assert sorted(trial.example_count for trial in trials.values()) == [SEARCH_EXAMPLES, *[len(y)] * 3]
     assert told == sorted(told)
     assert told[-1] == 1
+
+
+def test_between_and_beyond_penalties_solutions_lie_on_a_line() -> None:
+    found = {penalty: np.full((3, 2, 2), place, np.float32) for penalty, place in ((1.0, 0.0), (0.1, 2.0), (0.01, 5.0))}
+    for l2, place in ((0.1, 2.0), (0.1**0.75, 1.5), (0.1**1.75, 4.25), (0.001, 8.0), (10.0, -2.0)):
+        near = interpolate(found, l2)
+        assert near == pytest.approx(np.full((3, 2, 2), place), abs=1e-5)
+        assert near.dtype == np.float32
+    assert interpolate({1.0: found[1.0]}, 0.1) is found[1.0]
+
+
+def test_what_was_fitted_on_all_is_kept_for_others_to_begin_at() -> None:
+    features, y = examples(SEARCH_EXAMPLES + 300, 20, 3, noise=8.0)
+    [scanned] = search(y, 3).scan_all([candidate("tap", features)], seed=1, tell=lambda _: None)
+    regressions = scanned.regressions
+    assert regressions is not None
+    assert regressions.validating.tolist() == assign_folds(y, 5, seed=1).tolist()
+    l2 = float(np.sqrt(scanned.path[0] * scanned.path[1]))  # was not tried
+    values = scanned.candidate.parts[0].values.astype(np.float64)
+    whole = np.ones((len(y), 1))
+    folds = make_splits(y, 5, seed=1).weights
+    for near, sample_weight in (
+        (regressions.near(l2), folds),
+        (regressions.near_whole(l2)[:, None], whole),
+    ):
+        exact = fit(values, y, 3, sample_weight, l2, tolerance=1e-8)
+        assert near.shape == exact.shape
+        assert np.abs(near - exact).max() < 0.05 * np.abs(exact).max()
 
 
 def test_taps_side_by_side_are_restored_to_weights_on_their_vectors() -> None:
