@@ -446,7 +446,8 @@ def interpolate(solutions: Mapping[float, Array], l2: float) -> Array:
     if near == far:
         return solutions[near]
     share = np.log(l2 / near) / np.log(far / near)
-    return solutions[near] + solutions[near].dtype.type(share) * (solutions[far] - solutions[near])
+    between: Array = solutions[near] + solutions[near].dtype.type(share) * (solutions[far] - solutions[near])
+    return between
 
 
 def neighbours(scan: Scan, sample_weight: Array) -> tuple[float, ...]:
