@@ -240,7 +240,7 @@ class _Objective:
             losses += np.einsum("np,np->p", np.log(sums) - y_logits, share, dtype=np.float64)
             residuals *= (share / sums)[:, :, None]
             residuals[examples, :, y] -= share
-            # This way round BLAS reads the features as they lie. Beside `block.T @ residuals` that takes half of the time
+            # This way round BLAS reads the features as they lie. Beside `block.T @ residuals` that takes half the time
             # for one regression of five classes, in double precision, and nine tenths for five, in single.
             weight_slopes += residuals.reshape(len(residuals), -1).T @ block
             bias_slopes += residuals.sum(0)
