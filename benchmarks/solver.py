@@ -2,9 +2,9 @@
 
 Two jobs of a training are done in turn by each, every time in a process of its own, on one thread:
 
-- the scan: five stratified folds times the path of L2 penalties, from the strongest to the weakest. scikit-learn does
-  it with `LogisticRegression` and `warm_start`, each fit beginning at the one before, at its default tolerance, a fold
-  after the other; ours does all folds at once, in single precision, each fit beginning where those before it point to.
+- the scan: five stratified folds times the path of L2 penalties, from the strongest to the weakest, each fit beginning
+  at the one before. scikit-learn does it with `LogisticRegression` and `warm_start`, at its default tolerance, a fold
+  after the other; ours does all folds at once, in single precision.
 - the final fit: all examples, at the penalty with the least log-loss, in double precision, on rotated vectors.
 
 The vectors are GoogLeNet's at `mixed4e`, of the photos in ../shared, and made-up ones of the same dimension.

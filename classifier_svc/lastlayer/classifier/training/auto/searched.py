@@ -37,7 +37,7 @@ _MOST_SURE: Final = 2.0
 
 _ALL: Final = slice(None)
 
-_VALIDATION_TOLERANCE: Final = 3e-4
+_VALIDATION_TOLERANCE: Final = 2e-4
 
 _MANY_TOLERANCE: Final = 2e-3
 

@@ -157,7 +157,7 @@ class Search:
         grows: bool = False,
         keeps: bool = False,
     ) -> Scan:
-        """Return the scan of a candidate on some of the examples; a fit begins where those for others point to.
+        """Return the scan of a candidate on some of the examples; a fit begins at that for the nearest penalty.
 
         `splits` are of the examples that `rows` chooses. The path ends early where the losses only get worse; where it
         `grows`, it goes on at an end at which the best penalty is. It `keeps` the regressions, of one cross-validation.

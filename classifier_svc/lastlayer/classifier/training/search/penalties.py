@@ -20,11 +20,15 @@ STEP: Final = 10.0**0.5
 
 
 def interpolate(solutions: Mapping[float, Array], l2: float) -> Array:
-    """Return about the solutions for a penalty: on the line, by its logarithm, through those for the nearest two."""
-    nearest = sorted(solutions, key=lambda penalty: abs(np.log(penalty / l2)))[:2]
-    near, far = nearest[0], nearest[-1]
-    if near == far:
-        return solutions[near]
-    share = np.log(l2 / near) / np.log(far / near)
-    between: Array = solutions[near] + solutions[near].dtype.type(share) * (solutions[far] - solutions[near])
+    """Return about the solutions for a penalty: on the line, by its logarithm, between those for the two around it.
+
+    Beyond all penalties it is the nearest one's: where a weak penalty leaves hardly a gradient, a fit would end at once
+    on the line, however far from the minimum that is. With 3,000 made-up examples the accuracy fell from 0.94 to 0.83.
+    """
+    stronger = min((penalty for penalty in solutions if penalty >= l2), default=max(solutions))
+    weaker = max((penalty for penalty in solutions if penalty <= l2), default=min(solutions))
+    if stronger == weaker:
+        return solutions[weaker]
+    share = np.log(l2 / weaker) / np.log(stronger / weaker)
+    between: Array = solutions[weaker] + solutions[weaker].dtype.type(share) * (solutions[stronger] - solutions[weaker])
     return between
