@@ -36,7 +36,8 @@ from lastlayer.classifier.evaluation.intervals import inflate
 from lastlayer.classifier.evaluation.metrics import evaluate
 from lastlayer.classifier.evaluation.rejection import PrecisionNotReachedError, choose_threshold
 from lastlayer.classifier.training.recipes import Preference, Recipe, TapFeatures
-from lastlayer.classifier.training.trainer import Trained, train
+from lastlayer.classifier.training.trained import Trained
+from lastlayer.classifier.training.trainer import train
 from lastlayer.client.data.labelled import read_data
 from lastlayer.rpc.vectors import CROP_ALONE, View, join_views, place
 

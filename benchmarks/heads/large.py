@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.load.processes import machine
-from lastlayer.classifier.training.large import StoredExamples, choose_sample
+from lastlayer.classifier.training.auto.large import StoredExamples, choose_sample
 from lastlayer.classifier.training.recipes import Recipe, TapFeatures
 from lastlayer.classifier.training.trainer import train
 from lastlayer.rpc.vectors import View

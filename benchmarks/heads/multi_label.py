@@ -37,7 +37,7 @@ from lastlayer.classifier.training.multi_label.search import LabelScan, LabelSea
 from lastlayer.classifier.training.multi_label.trainer import TrainedLabels, train_labels
 from lastlayer.classifier.training.progress import TrainingProgress
 from lastlayer.classifier.training.recipes import TapFeatures
-from lastlayer.classifier.training.search import Candidate
+from lastlayer.classifier.training.search.candidates import Candidate
 from lastlayer.client.data.labelled import read_data
 
 _FOLDS = 5

@@ -15,8 +15,9 @@ from rich.progress import track
 from rich.table import Table
 
 from lastlayer.classifier.training.recipes import Recipe, TapFeatures
-from lastlayer.classifier.training.search import Trial
-from lastlayer.classifier.training.trainer import Trained, train
+from lastlayer.classifier.training.search.scans import Trial
+from lastlayer.classifier.training.trained import Trained
+from lastlayer.classifier.training.trainer import train
 from lastlayer.client.data.images import LabelledImage, read_image
 from lastlayer.client.data.labelled import read_data
 from lastlayer.featurizer.config import FeaturizerSettings

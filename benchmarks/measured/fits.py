@@ -17,7 +17,9 @@ from lastlayer.classifier.fitting.feature_blocks import FeatureBlocks
 from lastlayer.classifier.fitting.folds import Splits, make_splits
 from lastlayer.classifier.fitting.logistic import fit_logistic
 from lastlayer.classifier.fitting.pca import Rotated, rotate
-from lastlayer.classifier.training.search import L2_PATH, Candidate, Search
+from lastlayer.classifier.training.search.candidates import Candidate
+from lastlayer.classifier.training.search.cross_validation import Search
+from lastlayer.classifier.training.search.penalties import L2_PATH
 
 Array = npt.NDArray[Any]
 

@@ -10,8 +10,9 @@ from lastlayer.classifier.domain.arrays import Array
 _COPIED_SIZE: Final = 20_000_000
 """Up to this many numbers the parts are put side by side once, in a copy; beyond, block by block at every reading."""
 
-_BLOCK_SIZE: Final = 2**19
-"""About how many numbers a block has: few enough to stay in a processor's cache."""
+_BLOCK_SIZE: Final = 2**20
+"""About how many numbers a block has: few enough to stay in a processor's cache, many enough for BLAS to be quick. A
+training on 4,317 photos takes 5 to 10 % longer with half of them."""
 
 _LEAST_ROWS: Final = 64
 

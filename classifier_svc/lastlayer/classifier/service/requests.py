@@ -19,8 +19,7 @@ from lastlayer.classifier.service.validation import (
 )
 from lastlayer.classifier.store.images.examples import LEAST_PREFIX_BYTES, Filter, Selector
 from lastlayer.classifier.training.jobs import TrainingRequest
-from lastlayer.classifier.training.recipes import Preference, Recipe
-from lastlayer.classifier.training.trainer import ClassWeight
+from lastlayer.classifier.training.recipes import ClassWeight, Preference, Recipe
 from lastlayer.rpc.errors import ImageEmptyError, InvalidFieldError, LastlayerError
 from lastlayer.rpc.vectors import View
 from lastlayer.v1 import classifier_pb2

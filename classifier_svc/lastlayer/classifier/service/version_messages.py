@@ -26,9 +26,8 @@ from lastlayer.classifier.service.messages import to_timestamp
 from lastlayer.classifier.service.stored_facts import read_facts
 from lastlayer.classifier.training.jobs import Progress, TrainingReport
 from lastlayer.classifier.training.multi_label.trainer import TrainedLabels
-from lastlayer.classifier.training.recipes import Preference, Recipe
-from lastlayer.classifier.training.search import Trial
-from lastlayer.classifier.training.trainer import ClassWeight
+from lastlayer.classifier.training.recipes import ClassWeight, Preference, Recipe
+from lastlayer.classifier.training.search.scans import Trial
 from lastlayer.v1 import classifier_pb2, types_pb2
 
 _RECIPES: Final = {Recipe.AUTO: classifier_pb2.RECIPE_AUTO, Recipe.TUTORIAL: classifier_pb2.RECIPE_TUTORIAL}

@@ -30,6 +30,14 @@ class Recipe(enum.Enum):
     TUTORIAL = "tutorial"
 
 
+class ClassWeight(enum.Enum):
+    """How much the examples of each class count."""
+
+    NONE = "none"
+    BALANCED = "balanced"
+    """Every class counts the same: an example counts n / (classes * examples of its class)."""
+
+
 class Preference(enum.Enum):
     """What `auto` chooses by."""
 

@@ -1,9 +1,8 @@
 """Trains heads by a recipe, and says what to expect of them: out-of-fold metrics, calibration, rejection."""
 
-import enum
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -20,21 +19,22 @@ from lastlayer.classifier.evaluation.metrics import Metrics, evaluate
 from lastlayer.classifier.evaluation.rejection import (
     PrecisionNotReachedError,
     Rejection,
-    RejectionPoint,
     choose_threshold,
     rejection_curve,
 )
 from lastlayer.classifier.fitting.threads import one_thread
-from lastlayer.classifier.training.auto import AutoTrainer, SearchedAuto
-from lastlayer.classifier.training.large import Everything, StoredExamples
+from lastlayer.classifier.training.auto.large import Everything, StoredExamples
+from lastlayer.classifier.training.auto.searched import SearchedAuto
+from lastlayer.classifier.training.auto.trainer import AutoTrainer
 from lastlayer.classifier.training.notes import (
     describe_estimate,
     describe_sample,
     describe_single_examples,
     describe_unfamiliar,
 )
-from lastlayer.classifier.training.progress import TrainingCancelledError, TrainingProgress
+from lastlayer.classifier.training.progress import TrainingProgress
 from lastlayer.classifier.training.recipes import (
+    ClassWeight,
     Fitted,
     Preference,
     Recipe,
@@ -43,20 +43,8 @@ from lastlayer.classifier.training.recipes import (
     TutorialTrainer,
     Validation,
 )
-from lastlayer.classifier.training.search import Trial
-
-__all__ = [
-    "ClassWeight",
-    "Estimate",
-    "OutOfFoldPredictions",
-    "Preference",
-    "Recipe",
-    "TapFeatures",
-    "Trained",
-    "TrainingCancelledError",
-    "needed_taps",
-    "train",
-]
+from lastlayer.classifier.training.search.scans import Trial
+from lastlayer.classifier.training.trained import Estimate, OutOfFoldPredictions, Trained
 
 UNFAMILIAR_SHARE: Final = 0.05
 """The share of own images that may be called unfamiliar where nothing else is asked for."""
@@ -77,58 +65,6 @@ _TOO_MANY: Final = (
     "The recipe `tutorial` holds the class scores of all examples in memory, and the dataset has {count:,}; use the "
     "recipe `auto`, which reads them in blocks."
 )
-
-
-class ClassWeight(enum.Enum):
-    """How much the examples of each class count."""
-
-    NONE = "none"
-    BALANCED = "balanced"
-    """Every class counts the same: an example counts n / (classes * examples of its class)."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What to expect of a recipe on new images."""
-
-    recipe: Recipe
-    taps: tuple[str, ...]
-    metrics: Metrics
-
-
-@dataclass(frozen=True)
-class OutOfFoldPredictions:
-    """The calibrated predictions for examples by regressions that were fitted without them."""
-
-    rows: Indices
-    """[m], which examples."""
-    y: Indices
-    """[m], the indices of their classes."""
-    probabilities: npt.NDArray[np.float64]
-    """float64 [m, c]."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained head and what is known of it."""
-
-    head: Head
-    """Calibrated: its logits are divided by the temperature already."""
-    recipe: Recipe
-    class_weight: ClassWeight
-    preference: Preference
-    cross_validation: Metrics | None
-    """None where nothing could be validated."""
-    calibration: Calibration | None
-    """None where probabilities are as fitted."""
-    rejection: Rejection | None
-    rejection_curve: tuple[RejectionPoint, ...]
-    trials: tuple[Trial, ...]
-    comparisons: tuple[Estimate, ...]
-    notes: tuple[str, ...]
-    """What a user should know, in one sentence each."""
-    out_of_fold: OutOfFoldPredictions | None
-    """None where nothing was validated."""
 
 
 def needed_taps(backbone: Backbone, recipe: Recipe, *, compare: bool) -> list[str]:
@@ -165,7 +101,7 @@ def train(
     `min_precision`, and none without.
 
     Where examples are too many to hold, these are a sample of those that are `stored`. The penalty is chosen on the
-    sample; the head is fitted on all but some of it, and calibrated and validated on those (see `training.large`).
+    sample; the head is fitted on all but some of it, and calibrated and validated on those (see `training.auto.large`).
 
     `progress` is called with what is being done and the share of the work that is done, from 0 to 1; `cancelled` is
     asked at every step. Both are called in this thread.

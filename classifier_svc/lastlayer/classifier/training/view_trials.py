@@ -10,10 +10,10 @@ from lastlayer.classifier.domain.arrays import Array, Indices
 from lastlayer.classifier.domain.head import softmax
 from lastlayer.classifier.domain.views import candidate_views, mean_over
 from lastlayer.classifier.fitting.threads import one_thread
-from lastlayer.classifier.training.auto import AutoTrainer
+from lastlayer.classifier.training.auto.trainer import AutoTrainer
 from lastlayer.classifier.training.progress import TrainingProgress
 from lastlayer.classifier.training.recipes import TapFeatures
-from lastlayer.classifier.training.search import Trial
+from lastlayer.classifier.training.search.scans import Trial
 from lastlayer.rpc.vectors import View, place
 
 _LEAST_EXAMPLES: Final = 30

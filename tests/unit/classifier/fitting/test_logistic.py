@@ -111,6 +111,24 @@ def test_a_single_fit_of_many_features_can_be_ended() -> None:
         fit_single(columns, y, 2, np.ones(len(y)), 1e-3, tolerance=1e-8, callback=callback)
 
 
+def test_a_single_fit_of_many_features_ends_at_the_minimum_sooner_from_near_it() -> None:
+    features, y = problem(840, 300, 20)
+    columns = FeatureBlocks([rotate(features).values], np.float64)
+    beats: list[int] = []
+
+    def fit_from(start: np.ndarray | None) -> tuple[np.ndarray, int]:
+        beats.clear()
+        found = fit_single(
+            columns, y, 20, np.ones(len(y)), 1.0, tolerance=1e-6, start=start, callback=lambda: beats.append(1)
+        )
+        return found, len(beats)
+
+    exact, from_nothing = fit_from(None)
+    found, from_near = fit_from((1 - 1e-5) * exact)
+    assert from_near < from_nothing / 2
+    assert found == pytest.approx(exact, abs=1e-4 * np.abs(exact).max())
+
+
 def test_regressions_side_by_side_do_not_meet() -> None:
     features, y = problem(40, 12, 3)
     features = features.astype(np.float64)

@@ -12,7 +12,7 @@ from lastlayer.classifier.domain.errors import StoreCorruptError
 from lastlayer.classifier.domain.types import Version
 from lastlayer.classifier.service.version_messages import describe, to_metrics, to_model_version
 from lastlayer.classifier.training.jobs import TrainingReport
-from lastlayer.classifier.training.trainer import ClassWeight
+from lastlayer.classifier.training.recipes import ClassWeight
 from lastlayer.v1 import classifier_pb2
 from tests.unit.classifier.training.test_trainer import taps_for, train_quietly
 

@@ -14,8 +14,7 @@ from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.classifier.training.jobs import TrainingJobs, TrainingRequest
-from lastlayer.classifier.training.recipes import Preference, Recipe
-from lastlayer.classifier.training.trainer import ClassWeight
+from lastlayer.classifier.training.recipes import ClassWeight, Preference, Recipe
 from lastlayer.rpc.errors import ResourceNotFoundError
 from lastlayer.rpc.system.workers import Workers
 

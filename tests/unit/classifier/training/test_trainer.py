@@ -6,16 +6,10 @@ import pytest
 from lastlayer.classifier.domain.errors import DatasetNotTrainableError, RecipeNotSupportedError
 from lastlayer.classifier.domain.head import softmax
 from lastlayer.classifier.domain.types import Backbone, Tap
-from lastlayer.classifier.training.auto import AutoTrainer
-from lastlayer.classifier.training.progress import TrainingProgress
-from lastlayer.classifier.training.recipes import Preference, Recipe, TapFeatures
-from lastlayer.classifier.training.trainer import (
-    ClassWeight,
-    Trained,
-    TrainingCancelledError,
-    needed_taps,
-    train,
-)
+from lastlayer.classifier.training.progress import TrainingCancelledError
+from lastlayer.classifier.training.recipes import ClassWeight, Preference, Recipe, TapFeatures
+from lastlayer.classifier.training.trained import Trained
+from lastlayer.classifier.training.trainer import needed_taps, train
 
 
 def taps_for(labels: list[str], *, noise: float = 0.5, scores: bool = True) -> list[TapFeatures]:
@@ -386,16 +380,6 @@ def test_a_precision_that_no_threshold_has_is_refused_with_what_can_be_had() -> 
         match=r"precision of 1 cannot be promised with 60 examples; up to 0\.\d+ is possible; ask for less",
     ):
         train_quietly(noise, labels, min_precision=1.0)
-
-
-def test_nothing_is_searched_before_it_is_asked_for() -> None:
-    labels = ["a", "b"] * 10
-    told: list[str] = []
-    progress = TrainingProgress(lambda message, share: told.append(message), lambda: False)
-    trainer = AutoTrainer(taps_for(labels), np.arange(20) % 2, 2, np.ones(20), progress)
-    assert told == []
-    assert trainer.search().taps == ("bad", "good")
-    assert set(told) == {"preparing the features", "choosing taps and regularisation"}
 
 
 @pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c", "d"]])

@@ -20,14 +20,15 @@ from lastlayer.classifier.evaluation.out_of_fold import OutOfFold
 from lastlayer.classifier.fitting.threads import one_thread
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore, NewVersion
+from lastlayer.classifier.training.auto.large import StoredExamples, choose_sample
 from lastlayer.classifier.training.jobs.counting import CountedTraining, count_training
-from lastlayer.classifier.training.large import StoredExamples, choose_sample
 from lastlayer.classifier.training.multi_label.job import check_offered, fit_labels
 from lastlayer.classifier.training.multi_label.job import pack_out_of_fold as pack_labels_out_of_fold
 from lastlayer.classifier.training.multi_label.trainer import TrainedLabels
-from lastlayer.classifier.training.progress import TrainingProgress
-from lastlayer.classifier.training.recipes import Preference, Recipe, TapFeatures, tap_features
-from lastlayer.classifier.training.trainer import ClassWeight, Trained, TrainingCancelledError, needed_taps, train
+from lastlayer.classifier.training.progress import TrainingCancelledError, TrainingProgress
+from lastlayer.classifier.training.recipes import ClassWeight, Preference, Recipe, TapFeatures, tap_features
+from lastlayer.classifier.training.trained import Trained
+from lastlayer.classifier.training.trainer import needed_taps, train
 from lastlayer.classifier.training.view_trials import ViewTrials, try_views
 from lastlayer.rpc.errors import OverloadedError
 from lastlayer.rpc.system.memory import give_back_free_memory

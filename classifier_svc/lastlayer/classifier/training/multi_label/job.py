@@ -12,11 +12,11 @@ from lastlayer.classifier.domain.types import TrainingSet
 from lastlayer.classifier.evaluation.drift import sample_features
 from lastlayer.classifier.evaluation.multi_label.out_of_fold import OutOfFoldLabels
 from lastlayer.classifier.store.datasets import DatasetStore
-from lastlayer.classifier.training.large import MOST_NUMBERS
+from lastlayer.classifier.training.auto.large import MOST_NUMBERS
 from lastlayer.classifier.training.multi_label.trainer import TrainedLabels, train_labels
 from lastlayer.classifier.training.progress import TrainingProgress
-from lastlayer.classifier.training.recipes import Preference, Recipe, tap_features
-from lastlayer.classifier.training.trainer import UNFAMILIAR_SHARE, ClassWeight, needed_taps
+from lastlayer.classifier.training.recipes import ClassWeight, Preference, Recipe, tap_features
+from lastlayer.classifier.training.trainer import UNFAMILIAR_SHARE, needed_taps
 
 
 def check_offered(

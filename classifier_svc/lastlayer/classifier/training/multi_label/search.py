@@ -14,7 +14,8 @@ from lastlayer.classifier.domain.arrays import Array, Indices
 from lastlayer.classifier.fitting.coordinates import Coordinates, Decorrelated, pays_decorrelating
 from lastlayer.classifier.fitting.multi_label.sigmoid import fit_sigmoid, iterate_scores, losses_of
 from lastlayer.classifier.training.progress import TrainingProgress
-from lastlayer.classifier.training.search import L2_BOUNDS, L2_PATH, Candidate
+from lastlayer.classifier.training.search.candidates import Candidate
+from lastlayer.classifier.training.search.penalties import L2_BOUNDS, L2_PATH
 
 _STEP: Final = 10.0**0.5
 

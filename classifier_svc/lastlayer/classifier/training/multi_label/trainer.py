@@ -27,7 +27,8 @@ from lastlayer.classifier.fitting.coordinates import Coordinates
 from lastlayer.classifier.fitting.multi_label.folds import assign_label_folds, choose_fold_count
 from lastlayer.classifier.fitting.multi_label.sigmoid import fit_sigmoid
 from lastlayer.classifier.fitting.threads import one_thread
-from lastlayer.classifier.training.auto import FAMILIAR_EXAMPLES, AutoTrainer, find_familiar
+from lastlayer.classifier.training.auto.familiar import FAMILIAR_EXAMPLES, find_familiar
+from lastlayer.classifier.training.auto.trainer import AutoTrainer
 from lastlayer.classifier.training.multi_label.notes import (
     describe_label_estimate,
     describe_labels,
@@ -37,7 +38,9 @@ from lastlayer.classifier.training.multi_label.search import LabelScan, LabelSea
 from lastlayer.classifier.training.notes import describe_unfamiliar
 from lastlayer.classifier.training.progress import TrainingProgress
 from lastlayer.classifier.training.recipes import SEED, TapFeatures
-from lastlayer.classifier.training.search import SEARCH_EXAMPLES, Candidate, Trial
+from lastlayer.classifier.training.search.candidates import Candidate
+from lastlayer.classifier.training.search.cross_validation import SEARCH_EXAMPLES
+from lastlayer.classifier.training.search.scans import Trial
 from lastlayer.rpc.vectors import View
 
 LEAST_ESTIMATED: Final = 6

@@ -1,7 +1,6 @@
-"""The recipe `auto`: chooses taps and L2 penalty, estimates what to expect, and fits all examples."""
+"""Validates the choices of the recipe `auto`, and fits all examples by them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -9,63 +8,26 @@ import numpy.typing as npt
 
 from lastlayer.classifier.domain.arrays import Array, Indices
 from lastlayer.classifier.domain.familiarity import Familiarity
-from lastlayer.classifier.domain.head import square_root, unit_length
-from lastlayer.classifier.domain.views import candidate_views, mean_over
 from lastlayer.classifier.evaluation.calibration import LEAST_EXAMPLES, fit_temperature
-from lastlayer.classifier.evaluation.likeness.strangers import choose_max_distance, fit_subspace
 from lastlayer.classifier.fitting.discriminant import fit_discriminant
 from lastlayer.classifier.fitting.folds import assign_folds, choose_fold_count, stratified_sample, weigh_fitted
 from lastlayer.classifier.fitting.logistic import fit_single, iterate_logits
-from lastlayer.classifier.fitting.pca import (
-    MAX_COLUMNS,
-    is_overwritten,
-    iterate_blocks,
-    keep_largest,
-    rotate,
-    split_columns,
-)
-from lastlayer.classifier.training.large import Everything, fit_everything
+from lastlayer.classifier.training.auto.familiar import FAMILIAR_EXAMPLES, find_familiar
+from lastlayer.classifier.training.auto.large import Everything, fit_everything
 from lastlayer.classifier.training.progress import TrainingProgress
-from lastlayer.classifier.training.recipes import SEED, Fitted, Preference, TapFeatures, Validation
-from lastlayer.classifier.training.search import (
-    L2_BOUNDS,
-    MANY_LOGITS,
-    MANY_LOGITS_FOLDS,
-    SEARCH_EXAMPLES,
-    Candidate,
-    Choice,
-    Scan,
-    Search,
-    Trial,
-    choose,
-)
-from lastlayer.rpc.vectors import View, place
-
-NESTED_EXAMPLES: Final = 400
-"""Up to this many examples the cross-validation is nested: each fold's choice among the leading candidates is made by a
-cross-validation of its own, without the fold's examples. With more examples, each fold's choice is made by the losses
-of the other folds' examples: that leaves the fold's own losses out of the choice, and costs nothing. The regressions
-behind the other losses were fitted on the fold's examples; with this many, that hardly matters."""
-
-_NESTED_LOGITS: Final = 8000
-"""The most examples times classes with which it is nested: the work grows with both."""
+from lastlayer.classifier.training.recipes import SEED, Fitted, Preference, Validation
+from lastlayer.classifier.training.search.cross_validation import MANY_LOGITS, MANY_LOGITS_FOLDS, Search
+from lastlayer.classifier.training.search.penalties import L2_BOUNDS
+from lastlayer.classifier.training.search.scans import Choice, Regressions, Scan, Trial, choose
+from lastlayer.rpc.vectors import View
 
 _NESTED_FINALISTS: Final = 4
-
-_MOST_PRODUCTS: Final = 1_000_000_000
-"""The most examples x features x classes. Of more, only the directions in which the features vary most are kept: 2,000
-of 3,376 with 100,000 examples of five classes, 64 with 20,000 of 1,000."""
-
-_LEAST_RANK: Final = 64
 
 _LEAST_SPREAD: Final = 1e-9
 """Vectors of unit length with less variance than this, all elements together, are the same but for rounding."""
 
 _NEAR: Final = 2.0
 """A penalty within this factor of a bound counts as at the bound."""
-
-FAMILIAR_EXAMPLES: Final = 1000
-"""The most examples by which it is told what is unlike them."""
 
 _MOST_UNSURE: Final = 1000.0
 """The most that the logits of a discriminant are divided or multiplied by."""
@@ -75,105 +37,11 @@ _MOST_SURE: Final = 2.0
 
 _ALL: Final = slice(None)
 
-_VALIDATION_TOLERANCE: Final = 3e-4
+_VALIDATION_TOLERANCE: Final = 2e-4
+
 _MANY_TOLERANCE: Final = 2e-3
+
 _FINAL_TOLERANCE: Final = 1e-5
-
-
-class AutoTrainer:
-    """The recipe `auto` on one dataset; `search` makes its choices."""
-
-    def __init__(
-        self,
-        taps: Sequence[TapFeatures],
-        y: Indices,
-        class_count: int,
-        sample_weight: Array,
-        progress: TrainingProgress,
-        preference: Preference = Preference.QUALITY,
-    ) -> None:
-        """`taps` are in order of depth, the deepest last; `y` is [n], the classes' indices; `sample_weight` is [n]."""
-        # The network's class scores are left out unless there is nothing else: they are made of the deepest features,
-        # for other classes than these.
-        self._taps = [tap for tap in taps if not tap.are_logits] or list(taps)
-        self._y = y
-        self._class_count = class_count
-        self._sample_weight = sample_weight
-        self._progress = progress
-        self._preference = preference
-        # With all taps only the penalty is chosen, among a few: there is nothing that nesting would take out.
-        few = len(y) <= NESTED_EXAMPLES and len(y) * class_count <= _NESTED_LOGITS
-        self._nested = few and preference is Preference.SPEED
-
-    @property
-    def rooted(self) -> bool:
-        """Whether the features have roots: there are none of features that may be negative, as of no rectifier."""
-        return all(tap.values.min(initial=0) >= 0 for tap in self._taps)
-
-    def search(self) -> "SearchedAuto":
-        """Choose taps and penalty by cross-validated log-loss; overwrites features that are many."""
-        self._progress.stage("preparing the features", 0, 0.05)
-        rooted = self.rooted
-        candidates = [candidate for views in self._choose_views() for candidate in self.build_candidates(rooted, views)]
-        search = Search(self._y, self._class_count, self._sample_weight, self._progress)
-        self._progress.stage("choosing taps and regularisation", 0.05, 0.45)
-        scans = search.scan_all(candidates, SEED, self._progress.tell)
-        return SearchedAuto(
-            self._y,
-            self._class_count,
-            self._sample_weight,
-            self._progress,
-            search,
-            scans,
-            rooted,
-            self._nested,
-            self._preference,
-        )
-
-    def _choose_views(self) -> list[tuple[View, ...]]:
-        """Return the views to choose from, from the cheapest to the dearest; of many examples a sample chooses, as all
-        candidates together would take several times the memory.
-        """
-        views = candidate_views(tuple(dict.fromkeys(tap.view for tap in self._taps)))
-        if len(views) == 1 or len(self._y) <= SEARCH_EXAMPLES:
-            return views
-        rows = stratified_sample(self._y, SEARCH_EXAMPLES, SEED)
-        taps = [replace(tap, values=tap.values[rows]) for tap in self._taps]
-        weights, quiet = self._sample_weight[rows], self._progress.silent()
-        sample = AutoTrainer(taps, self._y[rows], self._class_count, weights, quiet, self._preference)
-        return [sample.search().views]
-
-    def build_candidates(self, rooted: bool, views: tuple[View, ...]) -> list[Candidate]:
-        """Return what to choose from of some views, from the cheapest to the dearest: what costs is the depth of the
-        deepest tap.
-
-        These are all taps, side by side; for speed each tap and each with the one before it, too.
-        """
-        vectors = {place(tap.name, tap.view): tap.values for tap in self._taps}
-        names = list(dict.fromkeys(tap.name for tap in self._taps))
-        spans = [(0, len(names))]
-        if self._preference is Preference.SPEED:
-            spans = [(begin, end) for end in range(1, len(names) + 1) for begin in (end - 1, end - 2) if begin >= 0]
-            spans = list(dict.fromkeys([*spans, (0, len(names))]))
-        if len(self._y) <= MAX_COLUMNS and spans == [(0, len(names))]:
-            # Together they have no more columns than there are examples, and so are fitted in a fraction of the time.
-            together = [_prepare(mean_over(vectors, name, views), rooted, self._progress) for name in names]
-            return [Candidate(tuple(names), (rotate(np.hstack(together), self._progress),), views)]
-        parts = {}
-        for done, name in enumerate(names):
-            self._progress()
-            prepared = _prepare(mean_over(vectors, name, views), rooted, self._progress)
-            parts[name] = tuple(rotate(part, self._progress) for part in split_columns(prepared))
-            self._progress.tell((done + 1) / len(names))
-        rank = max(_LEAST_RANK, _MOST_PRODUCTS // (len(self._y) * self._class_count))
-        return [
-            Candidate(
-                tuple(names[begin:end]),
-                tuple(keep_largest([part for name in names[begin:end] for part in parts[name]], rank)),
-                views,
-            )
-            for begin, end in spans
-        ]
 
 
 class SearchedAuto:
@@ -262,6 +130,7 @@ class SearchedAuto:
     def fit(self) -> Fitted:
         """Fit all examples."""
         candidate, l2 = self._choice.candidate, self._choice.l2
+        regressions = self._regressions(self._choice)
         solution = fit_single(
             candidate.values(_ALL, np.float64),
             self._y,
@@ -270,6 +139,7 @@ class SearchedAuto:
             l2,
             tolerance=_FINAL_TOLERANCE,
             coordinates=self._search.coordinates(candidate, l2),
+            start=regressions.near_whole(l2) if regressions else None,
             callback=self._progress,
         )
         if self._discriminant_temperature is not None:
@@ -338,11 +208,31 @@ class SearchedAuto:
         tolerance = _MANY_TOLERANCE if many else _VALIDATION_TOLERANCE
         l2 = np.array([choice.l2 for _, choice in members])
         coordinates = self._search.coordinates(members[0][1].candidate, float(l2.mean()))
-        solutions = self._search.fit(features, self._y, sample_weight, l2, tolerance, coordinates=coordinates)
+        solutions = self._search.fit(
+            features,
+            self._y,
+            sample_weight,
+            l2,
+            tolerance,
+            coordinates=coordinates,
+            start=self._begin(members, assigned),
+        )
         for rows, of_all in iterate_logits(features, solutions, self._progress):
             for number, (fold, _) in enumerate(members):
                 own = assigned[rows] == fold
                 logits[rows][own] = of_all[own, number]
+
+    def _begin(self, members: Sequence[tuple[int, Choice]], assigned: Indices) -> Array | None:
+        """Return where the fits of some folds begin, [r + 1, p, c]: at the search's, if it had the same folds."""
+        regressions = self._regressions(members[0][1])
+        if regressions is None or not np.array_equal(regressions.validating, assigned):
+            return None
+        return np.stack([regressions.near(choice.l2)[:, fold] for fold, choice in members], 1)
+
+    def _regressions(self, choice: Choice) -> Regressions | None:
+        """Return what the search fitted on the features of a choice, where it kept that."""
+        kept = (scan.regressions for scan in self._scans if scan.candidate is choice.candidate)
+        return next(kept, None)
 
     def _blend(self, rows: Indices, assigned: Indices, logits: Array) -> None:
         """Make the logits, [n, c], of the validated examples, [m], the means of theirs and of a discriminant's.
@@ -386,32 +276,6 @@ class SearchedAuto:
         return fit_discriminant(values, self._y, self._class_count, weights)
 
 
-def find_familiar(candidate: Candidate, rows: Indices | slice, folds: Indices, share: float) -> Familiarity | None:
-    """Return what tells images that are unlike some of the examples, `rows`, whose folds are `folds`; None where they
-    are too few to tell. It rejects about a `share` of them while they are held out.
-    """
-    features = np.concatenate([block for _, block in candidate.values(rows, np.float64).blocks(1)])
-    if not features.size:
-        return None
-    max_distance = choose_max_distance(features, folds, share)
-    if max_distance is None:
-        return None
-    mean, directions = fit_subspace(features)
-    columns, _ = candidate.restore(np.vstack([np.column_stack([directions, mean]), np.zeros(directions.shape[1] + 1)]))
-    origin = np.concatenate([part.mean for part in candidate.parts])
-    return Familiarity(columns[:, :-1].astype(np.float32), (origin + columns[:, -1]).astype(np.float32), max_distance)
-
-
 def _spread(logits: Array) -> float:
     """Return how far logits, [n, c], are from their examples' means, on average."""
     return float(np.sqrt(np.square(logits - logits.mean(1, keepdims=True)).mean()))
-
-
-def _prepare(values: npt.NDArray[np.float32], rooted: bool, progress: TrainingProgress) -> npt.NDArray[np.float32]:
-    """Return the rows, roots of them where they are `rooted`, scaled to length 1; in their place if overwritten."""
-    if not is_overwritten(values):
-        return unit_length(square_root(values) if rooted else values)
-    for block in iterate_blocks(values):
-        progress()
-        block[:] = unit_length(square_root(block) if rooted else block)
-    return values

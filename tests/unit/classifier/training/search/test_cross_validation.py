@@ -1,4 +1,4 @@
-"""The search: the one-standard-error preference, scans along the path, and what many examples change."""
+"""Scans along the path of penalties, and what many examples change."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,29 +10,13 @@ from lastlayer.classifier.domain.head import softmax, unit_length
 from lastlayer.classifier.fitting.feature_blocks import FeatureBlocks
 from lastlayer.classifier.fitting.folds import assign_folds, make_splits
 from lastlayer.classifier.fitting.logistic import fit_logistic
-from lastlayer.classifier.fitting.pca import keep_largest, rotate
-from lastlayer.classifier.training.search import (
-    L2_BOUNDS,
-    L2_PATH,
-    SEARCH_EXAMPLES,
-    Candidate,
-    Choice,
-    Scan,
-    Search,
-    choose,
-    mean_and_error,
-)
-from lastlayer.rpc.vectors import View
+from lastlayer.classifier.fitting.pca import rotate
+from lastlayer.classifier.training.search.candidates import Candidate
+from lastlayer.classifier.training.search.cross_validation import SEARCH_EXAMPLES, Search
+from lastlayer.classifier.training.search.penalties import L2_BOUNDS, L2_PATH
+from lastlayer.classifier.training.search.scans import choose
 
 PATH = (1.0, 0.1)
-
-
-def scan(tap: str, *losses: np.ndarray) -> Scan:
-    return Scan(Candidate((tap,), ()), PATH, np.stack(losses)[:, None])
-
-
-def chosen_of(*scans: Scan) -> Choice:
-    return choose(scans, np.ones(scans[0].losses.shape[2]))
 
 
 def search(y: np.ndarray, classes: int, weights: np.ndarray | None = None) -> Search:
@@ -50,82 +34,8 @@ def fit(features: np.ndarray, *arguments: Any, **options: Any) -> np.ndarray:
     return fit_logistic(FeatureBlocks([features], features.dtype.type), *arguments, **options)
 
 
-def looked_at(values: FeatureBlocks) -> np.ndarray:
-    return np.concatenate([block for _, block in values.blocks(1)])
-
-
 def candidate(tap: str, *features: np.ndarray) -> Candidate:
     return Candidate((tap,), tuple(rotate(unit_length(values)) for values in features))
-
-
-def test_the_least_log_loss_is_chosen() -> None:
-    high, low = np.full(40, 0.9), np.full(40, 0.2)
-    choice = chosen_of(scan("a", high, high), scan("b", high, low), scan("c", high, high))
-    assert (choice.candidate.taps, choice.l2) == (("b",), 0.1)
-
-
-def test_a_cheaper_candidate_wins_within_one_standard_error() -> None:
-    random = np.random.default_rng(2)
-    least = random.random(100)
-    noise = random.normal(size=100)
-    noise -= noise.mean()
-    error = noise.std(ddof=1) / 10
-    for excess, chosen in ((0.9 * error, "cheap"), (1.1 * error, "dear")):
-        scans = [scan("cheap", least + noise + excess, least + 5), scan("dear", least + 5, least)]
-        assert chosen_of(*scans).candidate.taps == (chosen,)
-
-
-def test_with_few_examples_there_is_no_preference() -> None:
-    few = np.array([0.1, 0.5, 0.3, 0.7])
-    noise = np.array([1.0, -1.0, 1.0, -0.9])
-    assert chosen_of(scan("cheap", few + noise, few + 5), scan("dear", few + 5, few)).candidate.taps == ("dear",)
-
-
-def test_only_counted_and_validated_examples_decide() -> None:
-    ones, zeros = np.ones(40), np.zeros(40)
-    half = np.arange(40) < 20
-    never = np.where(np.arange(40) == 0, np.nan, 1.0)
-    scans = [scan("a", never * np.where(half, 0, 2), ones * 9), scan("b", never * np.where(half, 1, 0), zeros + 9)]
-    assert choose(scans, half.astype(float)).candidate.taps == ("a",)
-    assert choose(scans, (~half).astype(float)).candidate.taps == ("b",)
-    assert chosen_of(*scans).candidate.taps == ("b",)
-
-
-def test_examples_that_count_more_decide_more() -> None:
-    rare = np.arange(40) < 4
-    scans = [
-        scan("common", np.where(rare, 2.0, 0.1), np.full(40, 9.0)),
-        scan("rare", np.where(rare, 0.1, 0.5), np.full(40, 9.0)),
-    ]
-    assert chosen_of(*scans).candidate.taps == ("common",)
-    assert choose(scans, np.where(rare, 9.0, 1.0)).candidate.taps == ("rare",)
-
-
-def path_of(*means: float, count: int = 40) -> Scan:
-    """Return a scan whose penalties fall by half decades from 1, each with the same loss for all examples."""
-    losses = np.repeat(np.array(means)[:, None, None], count, 2)
-    return Scan(Candidate(("tap",), ()), tuple(10 ** (-step / 2) for step in range(len(means))), losses)
-
-
-def test_the_penalty_is_the_least_of_a_parabola_through_the_best_three() -> None:
-    many = 10**6  # of which the prior does not matter
-    steps = np.arange(5) - 2.3
-    found = path_of(*(1 + 0.1 * steps**2), count=many).choose_l2(np.ones(many))
-    assert np.log10(found) == pytest.approx(-2.3 / 2, abs=1e-4)
-    assert path_of(1.0, 2.0, 3.0, count=many).choose_l2(np.ones(many)) == 1.0
-
-
-def test_few_examples_hardly_move_a_likely_penalty_and_many_do() -> None:
-    means = (0.95, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-    assert path_of(*means, count=4).choose_l2(np.ones(4)) == pytest.approx(0.01)
-    assert path_of(*means, count=400).choose_l2(np.ones(400)) == 1.0
-
-
-def test_the_standard_error_of_a_mean() -> None:
-    losses = np.random.default_rng(5).random(50)
-    mean, error = mean_and_error(losses, np.ones(50))
-    assert (mean, error) == pytest.approx((losses.mean(), losses.std(ddof=1) / np.sqrt(50)))
-    assert mean_and_error(losses[:1], np.ones(1)) == (losses[0], 0.0)
 
 
 def test_a_scan_holds_the_losses_of_regressions_that_never_saw_the_example() -> None:
@@ -170,7 +80,7 @@ def test_of_many_examples_a_sample_chooses_what_is_tried_on_all() -> None:
     assert len(scans) == 3
     assert all(scanned.losses.shape == (len(scanned.path), 1, len(y)) for scanned in scans)
     assert all(len(scanned.path) < len(L2_PATH) for scanned in scans)
-    choice = chosen_of(*scans)
+    choice = choose(scans, np.ones(len(y)))
     assert choice.candidate.taps == ("good",)
     trials = {trial.taps: trial for trial in searching.trials(choice)}
     assert list(trials) == [("noise 0",), ("noise 1",), ("noise 2",), ("good",)]
@@ -181,18 +91,23 @@ def test_of_many_examples_a_sample_chooses_what_is_tried_on_all() -> None:
     assert told[-1] == 1
 
 
-def test_taps_side_by_side_are_restored_to_weights_on_their_vectors() -> None:
-    one, y = examples(30, 7, 3)
-    two, _ = examples(30, 50, 3)
-    both = candidate("both", one, two)
-    values = both.values(np.arange(30), np.float64)
-    solution = fit_logistic(values, y, 3, np.ones((30, 1)), 0.1, tolerance=1e-8)[:, 0]
-    weights, biases = both.restore(solution)
-    side_by_side = np.hstack([unit_length(one), unit_length(two)])
-    assert weights.shape == (57, 3)
-    assert side_by_side @ weights + biases == pytest.approx(looked_at(values) @ solution[:-1] + solution[-1], abs=1e-5)
-    direct = fit(side_by_side.astype(np.float64), y, 3, np.ones((30, 1)), 0.1, tolerance=1e-8)[:, 0]
-    assert weights == pytest.approx(direct[:-1], abs=1e-4)
+def test_what_was_fitted_on_all_is_kept_for_others_to_begin_at() -> None:
+    features, y = examples(SEARCH_EXAMPLES + 300, 20, 3, noise=8.0)
+    [scanned] = search(y, 3).scan_all([candidate("tap", features)], seed=1, tell=lambda _: None)
+    regressions = scanned.regressions
+    assert regressions is not None
+    assert regressions.validating.tolist() == assign_folds(y, 5, seed=1).tolist()
+    l2 = float(np.sqrt(scanned.path[0] * scanned.path[1]))  # was not tried
+    values = scanned.candidate.parts[0].values.astype(np.float64)
+    whole = np.ones((len(y), 1))
+    folds = make_splits(y, 5, seed=1).weights
+    for near, sample_weight in (
+        (regressions.near(l2), folds),
+        (regressions.near_whole(l2)[:, None], whole),
+    ):
+        exact = fit(values, y, 3, sample_weight, l2, tolerance=1e-8)
+        assert near.shape == exact.shape
+        assert np.abs(near - exact).max() < 0.05 * np.abs(exact).max()
 
 
 def test_without_a_fold_nothing_of_it_is_looked_at() -> None:
@@ -250,43 +165,3 @@ def test_a_sample_in_fewer_columns_is_fitted_as_it_is() -> None:
     assert search(y, 3).scan(both, sample, splits, (0.1,)).losses == pytest.approx(
         expected.losses, abs=0.02
     )  # as exact as fits that only choose
-
-
-def test_the_directions_that_vary_most_are_kept_of_all_parts() -> None:
-    wide, narrow = (rotate(examples(30, 10, 3)[0] * np.float32(scale)) for scale in (1.0, 1e-3))
-    kept = keep_largest([wide, narrow], 8)
-    assert [part.values.shape[1] for part in kept] == [8, 0]
-    assert kept[0].directions.shape == (10, 8)
-    assert np.array_equal(kept[0].values, wide.values[:, -8:])
-    assert keep_largest([wide, narrow], 20) == [wide, narrow]
-
-
-def test_a_further_view_has_to_pay_for_its_pass_and_another_single_one_does_not() -> None:
-    random = np.random.default_rng(0)
-    base = random.gamma(1, 1, 200)
-
-    def seen(views: tuple[View, ...], gain: float) -> Scan:
-        noise = 0.3 * random.normal(size=200)
-        losses = base - gain + noise - noise.mean()
-        return replace(scan("a", losses, losses + 1), candidate=Candidate(("a",), (), views))
-
-    weights = np.ones(200)
-    crop, whole, both = (View.CROP,), (View.WHOLE,), (View.CROP, View.WHOLE)
-
-    def chosen(*scans: Scan) -> tuple[View, ...]:
-        return choose(scans, weights, prefers_cheap=False).candidate.views
-
-    assert chosen(seen(crop, 0.0), seen(whole, 0.3), seen(both, 0.305)) == whole
-    assert chosen(seen(crop, 0.0), seen(whole, 0.3), seen(both, 0.6)) == both
-    assert chosen(seen(crop, 0.3), seen(whole, 0.0), seen(both, 0.305)) == crop
-    # With taps to choose from as well, what is cheapest is preferred among all.
-    assert choose([seen(crop, 0.3), seen(whole, 0.305)], weights).candidate.views == crop
-
-
-def test_without_held_out_examples_the_first_view_is_chosen() -> None:
-    unvalidated = np.full(3, np.nan)
-    scans = [
-        replace(scan("a", unvalidated, unvalidated), candidate=Candidate(("a", "b"), (), views))
-        for views in ((View.CROP,), (View.WHOLE,), (View.CROP, View.WHOLE))
-    ]
-    assert chosen_of(*scans).candidate.views == (View.CROP,)

@@ -14,11 +14,13 @@ from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.images.examples import ExampleStore, Selector
 from lastlayer.classifier.store.models import ModelStore
-from lastlayer.classifier.training import large
+from lastlayer.classifier.training.auto import large
+from lastlayer.classifier.training.auto.large import StoredExamples, choose_sample
 from lastlayer.classifier.training.jobs import TrainingJobs, TrainingReport
-from lastlayer.classifier.training.large import StoredExamples, choose_sample
-from lastlayer.classifier.training.recipes import Recipe, TapFeatures
-from lastlayer.classifier.training.trainer import ClassWeight, Trained, TrainingCancelledError, train
+from lastlayer.classifier.training.progress import TrainingCancelledError
+from lastlayer.classifier.training.recipes import ClassWeight, Recipe, TapFeatures
+from lastlayer.classifier.training.trained import Trained
+from lastlayer.classifier.training.trainer import train
 from lastlayer.rpc.errors import ResourceNotFoundError
 from lastlayer.rpc.system.workers import Workers
 from lastlayer.rpc.vectors import View

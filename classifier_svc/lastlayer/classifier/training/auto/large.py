@@ -22,7 +22,8 @@ from lastlayer.classifier.fitting.logistic import fit_logistic, iterate_logits
 from lastlayer.classifier.fitting.pca import Rotated, keep_largest
 from lastlayer.classifier.training.progress import TrainingProgress
 from lastlayer.classifier.training.recipes import SEED, Validation
-from lastlayer.classifier.training.search import MANY_LOGITS, Candidate
+from lastlayer.classifier.training.search.candidates import Candidate
+from lastlayer.classifier.training.search.cross_validation import MANY_LOGITS
 from lastlayer.rpc.vectors import View
 
 MOST_NUMBERS: Final = 400_000_000
