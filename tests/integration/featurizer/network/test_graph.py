@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +141,15 @@ sys.exit(heard != ["heard"])
 def test_a_signal_is_heard_after_a_thread_has_freed_openvinos_graph(declaration: Path) -> None:
     done = subprocess.run([sys.executable, "-c", FREED_IN_A_THREAD, declaration], capture_output=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, b""), done.stderr.decode()[-2000:]
+
+
+def test_batches_that_run_at_once_have_the_vectors_of_each_alone(graph: "network.Graph") -> None:
+    batches = [images(size) for size in (8, 3, 8, 1, 5, 8, 2, 8) * 8]
+    names = [tap.name for tap in graph.taps]
+    with ThreadPoolExecutor(4) as threads:
+        for batch, found in zip(batches, threads.map(lambda batch: graph.run(batch, names), batches), strict=True):
+            alone = graph.run(batch, names)
+            assert all(np.array_equal(found[name], alone[name]) for name in names)
 
 
 def with_tap(spec: BackboneSpec, tensor: str) -> BackboneSpec:
