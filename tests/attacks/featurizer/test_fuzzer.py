@@ -24,6 +24,7 @@ def test_nothing_is_found_in_a_moment(capsys: pytest.CaptureFixture[str]) -> Non
     assert "IMAGE_UNDECODABLE" in told
 
 
+@pytest.mark.long
 def test_what_takes_too_much_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(fuzzer, "MOST_CPU_S", 0.0)
     found = fuzzer.main()

@@ -42,7 +42,7 @@ def settle(page: Page, view: str, tmp_path: Path) -> None:
         expect(page.locator(".answer")).to_have_text("blue")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), pytest.param(400, "dark", marks=pytest.mark.long)])
 def test_each_view_fits_and_axe_finds_nothing(
     opened: Opened, colours: str, tmp_path: Path, width: int, scheme: str
 ) -> None:

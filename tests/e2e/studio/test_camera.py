@@ -45,6 +45,7 @@ def test_the_label_follows_what_is_held_to_the_camera(opened: Opened, colours: s
     page.wait_for_function("window.seen.readyState === 'ended'")  # it does not go on in another view
 
 
+@pytest.mark.long
 def test_photos_are_taken_by_pressing_and_holding(opened: Opened, classifier: str) -> None:
     page = opened("shot/collect")
     page.get_by_role("button", name="Make a class by hand").click()

@@ -114,6 +114,7 @@ BUSY = """async ([reason, refusals]) => {
 }"""
 
 
+@pytest.mark.long
 def test_an_upload_waits_while_the_studio_is_busy_but_not_for_a_full_disk(page: Page) -> None:
     counts, asked = page.evaluate(BUSY, ["OVERLOADED", 20])
     assert (counts["added"], counts["failed"], asked) == (1, 0, 21)

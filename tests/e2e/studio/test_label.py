@@ -134,6 +134,7 @@ REFUSE = """() => {
 }"""
 
 
+@pytest.mark.long
 def test_what_is_skipped_comes_again_and_a_failed_label_brings_its_photo_back(page: Page, classifier: str) -> None:
     first = page.locator(".labelling .file").first.inner_text()
     page.keyboard.press("s")

@@ -16,6 +16,7 @@ def mislabel(photos: Path, number: int) -> None:
         (photos / f"red/red-0{index}.jpg").rename(photos / f"blue/wrong-{index}.jpg")
 
 
+@pytest.mark.long
 def test_what_was_kept_is_not_asked_for_again_and_what_was_removed_is(
     opened: Opened, classifier: str, tmp_path: Path
 ) -> None:

@@ -87,6 +87,7 @@ def test_a_wrong_label_is_found_mended_and_gone(opened: Opened, classifier: str,
         assert client.get_dataset("mended").classes == {"blue": 9, "red": 9}
 
 
+@pytest.mark.long
 def test_mending_can_be_undone_and_photos_removed(opened: Opened, classifier: str, tmp_path: Path) -> None:
     photos = write_colours(tmp_path / "photos", each=9)
     for number in (0, 1):
@@ -285,6 +286,7 @@ def test_the_lines_of_code_work_as_they_stand(opened: Opened, colours: str, tmp_
         assert label == "blue", language
 
 
+@pytest.mark.long
 def test_nothing_is_asked_for_while_nothing_happens(opened: Opened, colours: str) -> None:
     page = opened(f"{colours}/try")
     page.wait_for_load_state("networkidle")

@@ -57,6 +57,7 @@ def test_what_is_unknown_has_its_best_guess_beside_it(opened: Opened, careful: s
     assert page.locator(".bars .best").count() == 0
 
 
+@pytest.mark.long
 def test_a_broken_photo_has_no_answer_of_the_one_before(opened: Opened, colours: str, tmp_path: Path) -> None:
     Image.fromarray(pixels("blue", 71)).save(tmp_path / "blue.jpg")
     (tmp_path / "broken.jpg").write_bytes(b"<html>not found</html>")

@@ -168,7 +168,9 @@ def test_labels_that_mean_nothing_are_estimated_so(small: None) -> None:
     assert trained.cross_validation.log_loss > 0.8  # that of the classes' shares alone is 0.9
 
 
-@pytest.mark.parametrize("stage", ["choosing", "reading all", "fitting all 2,400"])
+@pytest.mark.parametrize(
+    "stage", ["choosing", pytest.param("reading all", marks=pytest.mark.long), "fitting all 2,400"]
+)
 def test_it_can_be_cancelled_at_every_stage(small: None, stage: str) -> None:
     features, labels = made_up()
     with pytest.raises(TrainingCancelledError):
