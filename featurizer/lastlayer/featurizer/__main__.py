@@ -2,8 +2,7 @@
 
 import json
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,21 +10,15 @@ from urllib.parse import urlsplit
 
 import click
 
+from lastlayer.featurizer.commands.embed import embed
+from lastlayer.featurizer.commands.interface import InputError, backbone_option, read_settings, shown_progress
 from lastlayer.rpc.system.help import CONTEXT, Group, also, example
 
 if TYPE_CHECKING:
     from lastlayer.featurizer.backbones.spec import BackboneSpec
-    from lastlayer.featurizer.config import FeaturizerSettings
     from lastlayer.featurizer.network.loading import LocalBackbone
 
 # The rest is imported where it is used, so that --help answers at once.
-
-
-_backbone_option = click.option(
-    "--backbone",
-    metavar="NAME",
-    help="A built-in name, `auto`, or the path of a TOML file" + also("LASTLAYER_BACKBONE"),
-)
 
 
 @click.group(cls=Group, context_settings=CONTEXT)
@@ -41,22 +34,6 @@ def main() -> None:
         raise click.ClickException(sentence)
 
 
-def _settings(**overrides: object) -> "FeaturizerSettings":
-    from lastlayer.featurizer.config import FeaturizerSettings
-    from lastlayer.rpc.settings import SettingsError, load_settings
-
-    try:
-        return load_settings(FeaturizerSettings, **overrides)
-    except SettingsError as error:
-        raise _InputError(str(error)) from error
-
-
-class _InputError(click.ClickException):
-    """A setting or a declaration is wrong; `click.ClickException` with its status 1 is for what fails."""
-
-    exit_code = 2
-
-
 @main.command("list", epilog=example("featurizer list"))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def list_command(as_json: bool) -> None:
@@ -64,7 +41,7 @@ def list_command(as_json: bool) -> None:
     from lastlayer.featurizer.backbones.spec import builtin, builtin_names
     from lastlayer.featurizer.weights.store import WeightStore
 
-    settings = _settings()
+    settings = read_settings()
     store = WeightStore(settings.weights_folder, settings.mirror)
     for name in builtin_names():
         spec = builtin(name)
@@ -120,19 +97,19 @@ def fetch(backbone: str) -> None:
     from lastlayer.featurizer.errors import BackboneError, FetchError
     from lastlayer.featurizer.weights.store import WeightStore
 
-    settings = _settings()
-    with _progress() as (say, progress):
+    settings = read_settings()
+    with shown_progress() as (say, progress):
         try:
             resolved = WeightStore(settings.weights_folder, settings.mirror, say=say).resolve(backbone, progress)
         except BackboneError as error:
-            raise _InputError(str(error)) from error
+            raise InputError(str(error)) from error
         except FetchError as error:
             raise click.ClickException(str(error)) from error
     click.echo(f"{resolved.spec.name} is on disk: {resolved.weights}")
 
 
 @main.command(epilog=example("featurizer quantize --images photos"))
-@_backbone_option
+@backbone_option
 @click.option(
     "--images",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -144,7 +121,7 @@ def quantize(backbone: str | None, images: Path | None) -> None:
     Featurizers that start afterwards take it where it is the fastest. How far its features are from those in float32 is
     measured on a third of the photos, which do not calibrate.
     """
-    from lastlayer.featurizer.commands import print_distances, read_photos
+    from lastlayer.featurizer.commands.measuring import print_distances, read_photos
 
     with _local_backbone(backbone) as local:
         photos = read_photos(images, local.spec.preprocessing) if images else None
@@ -154,7 +131,7 @@ def quantize(backbone: str | None, images: Path | None) -> None:
 
 
 @main.command(epilog=example("featurizer tune"))
-@_backbone_option
+@backbone_option
 @click.option("--again", is_flag=True, help="Measure anew, as after a start on a busy machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def tune(backbone: str | None, again: bool, as_json: bool) -> None:
@@ -162,7 +139,7 @@ def tune(backbone: str | None, again: bool, as_json: bool) -> None:
 
     They are measured once for each machine and backbone; `*` marks what `featurizer serve` takes.
     """
-    from lastlayer.featurizer.commands import print_measurements
+    from lastlayer.featurizer.commands.measuring import print_measurements
 
     with _local_backbone(backbone) as local:
         candidates = local.candidates
@@ -175,18 +152,18 @@ def _local_backbone(backbone: str | None) -> "Iterator[LocalBackbone]":
     from lastlayer.featurizer.errors import BackboneError, FetchError
     from lastlayer.featurizer.network.loading import LocalBackbone
 
-    settings = _settings(backbone=backbone)
-    with _progress() as (_, progress):
+    settings = read_settings(backbone=backbone)
+    with shown_progress() as (_, progress):
         try:
             yield LocalBackbone(settings, progress)
         except BackboneError as error:
-            raise _InputError(str(error)) from error
+            raise InputError(str(error)) from error
         except FetchError as error:
             raise click.ClickException(str(error)) from error
 
 
 @main.command(epilog=example("featurizer serve --backbone googlenet --address 127.0.0.1:50051"))
-@_backbone_option
+@backbone_option
 @click.option("--address", metavar="HOST:PORT", help="HOST:PORT to listen on" + also("FEATURIZER_ADDRESS"))
 @click.option(
     "--mirror",
@@ -213,215 +190,18 @@ def serve(backbone: str | None, address: str | None, mirror: Path | None) -> Non
     from lastlayer.rpc.observability.logs import setup_logging
     from lastlayer.rpc.server.lifecycle import run_until_signal
 
-    settings = _settings(backbone=backbone, address=address, mirror=mirror)
+    settings = read_settings(backbone=backbone, address=address, mirror=mirror)
     setup_logging(settings.log_level, settings.log_format)
     try:
         with traces.export("featurizer"):
             asyncio.run(run_until_signal(running(settings)))
     except (BackboneError, CredentialsError) as error:
-        raise _InputError(str(error)) from error
+        raise InputError(str(error)) from error
     except (FetchError, BindError) as error:
         raise click.ClickException(str(error)) from error
 
 
-def _share(_: click.Context, __: click.Parameter, value: str) -> float:
-    """Return the share that a text such as `1%` or `0.01` means."""
-    try:
-        share = float(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise click.BadParameter(f"`{value}` is no share; `1%` or `0.01` would be one.")
-    return share
-
-
-def _actors(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    """Return the least and the most actors that `MIN:MAX` or `N` means."""
-    if value is None:
-        return None
-    least, colon, most = value.partition(":")
-    most = most if colon else least
-    if not (least.isdigit() and most.isdigit() and 1 <= int(least) <= int(most)):
-        raise click.BadParameter(f"`{value}` is no MIN:MAX; `2:8` would be one, or `4` for neither more nor fewer.")
-    return int(least), int(most)
-
-
-@main.command(
-    epilog=example(
-        "featurizer embed photos/ --to features/ --label-from folder",
-        "featurizer embed s3://bucket/more/ --to features/",
-    )
-)
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--to", required=True, metavar="OUT", help="The folder of Parquet files to write, a path or a URL.")
-@_backbone_option
-@click.option(
-    "--tap",
-    "taps",
-    multiple=True,
-    metavar="TAP",
-    help="A tap to read vectors at; repeat it for more. All taps if not given.",
-)
-@click.option(
-    "--view",
-    "views",
-    multiple=True,
-    type=click.Choice(["crop", "whole", "crop-flipped", "whole-flipped"]),
-    help="What of the images is featurized; repeat it for more. The crop if not given.",
-)
-@click.option(
-    "--dtype",
-    type=click.Choice(["float32", "float16"]),
-    default="float32",
-    show_default=True,
-    help="The numbers that are written; float16 takes half the room.",
-)
-@click.option(
-    "--label-from",
-    metavar="WHERE",
-    help="Where labels come from: `folder` for the folder that an image is in, the column of a list or a Parquet file, "
-    "or the ending of members of tar files, such as `cls`. No labels are written if not given.",
-)
-@click.option(
-    "--column",
-    metavar="NAME",
-    help="The column of Parquet files that has the images or their paths; found by itself if its name is a usual one.",
-)
-@click.option(
-    "--shard-images",
-    type=click.IntRange(1, 1_000_000),
-    default=10_000,
-    show_default=True,
-    metavar="N",
-    help="How many images each Parquet file holds.",
-)
-@click.option(
-    "--max-failed",
-    default="100%",
-    show_default=True,
-    callback=_share,
-    metavar="SHARE",
-    help="Give up when more than this share of the images cannot be read, such as `1%`.",
-)
-@click.option(
-    "--storage-option",
-    "options",
-    multiple=True,
-    metavar="K=V",
-    help="An option of fsspec's file system, such as `anon=true`; repeat it for more.",
-)
-@click.option(
-    "--ray",
-    is_flag=False,
-    flag_value="",
-    metavar="[ADDRESS]",
-    help="Run on the Ray cluster at ADDRESS; without ADDRESS, on one that is started here.",
-)
-@click.option(
-    "--num-cpus", metavar="N", type=click.FloatRange(0.1), help="Processors of each actor, with --ray.  [default: 1]"
-)
-@click.option("--num-gpus", metavar="N", type=click.FloatRange(0), help="GPUs of each actor, with --ray.  [default: 0]")
-@click.option("--actors", callback=_actors, metavar="MIN:MAX", help="How many actors, with --ray.")
-def embed(
-    sources: tuple[str, ...],
-    to: str,
-    backbone: str | None,
-    taps: tuple[str, ...],
-    views: tuple[str, ...],
-    dtype: str,
-    label_from: str | None,
-    column: str | None,
-    shard_images: int,
-    max_failed: float,
-    options: tuple[str, ...],
-    ray: str | None,
-    num_cpus: float | None,
-    num_gpus: float | None,
-    actors: tuple[int, int] | None,
-) -> None:
-    """Write the features of stored images as Parquet, the same that the service computes.
-
-    SOURCE is a folder, a pattern, a TSV or CSV list of paths and labels, a Parquet file or a tar file, on a local disk
-    or at a URL such as s3://bucket/photos. After an interruption the same command goes on where it stopped.
-    """
-    if ray is None and (num_cpus is not None or num_gpus is not None or actors is not None):
-        raise _InputError("--num-cpus, --num-gpus and --actors go with --ray.")
-    from lastlayer.rpc.system.malloc import keep_batches_on_heap
-
-    keep_batches_on_heap()  # before threads begin, some of them when modules are imported
-    try:
-        from lastlayer.featurizer.bulk.run import Wanted, in_this_process, parse_storage_options
-        from lastlayer.featurizer.bulk.run import embed as run
-        from lastlayer.featurizer.bulk.showing import shown
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"`featurizer embed` needs {error.name}, which is not installed: pip install 'lastlayer[embed]'"
-        ) from error
-    from lastlayer.featurizer.errors import BackboneError, BulkError, FetchError
-    from lastlayer.featurizer.network.loading import load
-    from lastlayer.rpc.observability.escape import escape
-    from lastlayer.rpc.observability.quiet import native_lines_held
-
-    settings = _settings(backbone=backbone)
-    try:
-        wanted = Wanted(
-            sources=sources,
-            to=to,
-            taps=taps,
-            views=views,
-            dtype=dtype,
-            label_from=label_from,
-            column=column,
-            shard_images=shard_images,
-            max_failed=max_failed,
-            storage_options=parse_storage_options(options),
-        )
-        with native_lines_held(), _progress() as (_say, progress):
-            loaded = load(settings, progress)
-        with shown() as show:
-            if ray is None:
-                featurize = in_this_process(loaded, settings, wanted, show.image)
-            else:
-                from lastlayer.featurizer.bulk.on_ray import Cluster, on_ray
-
-                least, most = actors or (1, None)
-                cluster = Cluster(ray or None, num_cpus or 1, num_gpus or 0, least, most)
-                featurize = on_ray(cluster, loaded, settings, wanted)
-            outcome = run(wanted, loaded, featurize, begun=show.begun, advanced=show.advanced)
-    except BackboneError as error:
-        raise _InputError(str(error)) from error
-    except (FetchError, BulkError) as error:
-        raise click.ClickException(escape(str(error))) from error
-    except OSError as error:
-        raise click.ClickException(
-            f"Files cannot be read or written for now: {escape(str(error))}. Repeat the command to go on where it "
-            "stopped."
-        ) from error
-    failed = f", {outcome.failed:,} without features: see _failed.tsv" if outcome.failed else ""
-    click.echo(f"{outcome.images:,} images in {outcome.shards:,} shards{failed}: {to}")
-
-
-@contextmanager
-def _progress() -> Iterator[tuple[Callable[[str], None], Callable[[str, int, int | None], None]]]:
-    """Yield what tells a sentence and what shows a download's progress: a bar on a terminal, plain lines elsewhere."""
-    if not sys.stderr.isatty():
-        from lastlayer.featurizer.weights.progress import progress_lines
-
-        yield (lambda text: click.echo(text, err=True)), progress_lines(lambda text: click.echo(text, err=True))
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
-
-    tasks: dict[str, TaskID] = {}
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-
-        def show(what: str, done: int, total: int | None) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what.rpartition("/")[2])
-            bars.update(tasks[what], completed=done, total=total)
-
-        yield (lambda text: bars.console.print(text, markup=False)), show
+main.add_command(embed)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from lastlayer.client import Client
 from lastlayer.client.errors import AccessError, NotFoundError
 from lastlayer.client.results.versions import ModelVersion
 from lastlayer.featurizer.backbones.spec import Preprocessing
-from lastlayer.featurizer.commands import MAX_PIXELS, find_photos
+from lastlayer.featurizer.commands.measuring import MAX_PIXELS, find_photos
 from lastlayer.featurizer.errors import ConversionError
 from lastlayer.featurizer.network.generated_images import generate_images
 from lastlayer.featurizer.pipeline.decoding import decode_whole
