@@ -1,6 +1,7 @@
 """The one encoding of a vector on the wire and in the store: float32, little-endian, without padding.
 
-And how far vectors of other precisions may be from it, and what of an image they are of.
+And how far vectors of other precisions may be from it, what of an image they are of, and what folders of features have
+in common, whoever writes them.
 """
 
 import enum
@@ -15,6 +16,15 @@ TOLERATED_MEAN_COSINE: Final = 0.99
 
 Measured with int8 on GoogLeNet and Xception: docs/explanation/performance.md.
 """
+
+FOLDER_FORMAT: Final = 1
+"""Of the manifest of a folder of features; another one is not read."""
+
+MANIFEST: Final = "_manifest.json"
+"""The file that says what a folder of features holds. It is written last."""
+
+GROUP_ROWS: Final = 1000
+"""How many rows of a shard a reader has to hold in memory at least."""
 
 _DTYPE = np.dtype("<f4")
 

@@ -60,10 +60,10 @@ class DatasetMethods(ExampleMethods):
 
         They are searched for in `folders`, and those within them, by the sha256 of their files, whatever they are
         called now; those of its pool, too, unless they were captured. `on_outcome` hears of each image. Labels stay.
-        Where examples are `missing`, the dataset cannot be
-        trained on until they are sent or removed. May be repeated without harm: what is done already is not sent again.
-        Raises `NotFoundError` where there is no such dataset, `DataError` where a folder is not there or cannot be
-        read, and `ServerError`, also where the store is full or damaged, or the featurizer is away.
+        Where examples are `missing`, the dataset cannot be trained on until they are sent or removed. May be repeated
+        without harm: what is done already is not sent again. Raises `NotFoundError` where there is no such dataset,
+        `DataError` where a folder is not there or cannot be read, and `ServerError`, also where the store is full or
+        damaged, or the featurizer is away.
 
         >>> moved = client.move_dataset("pets", ["photos"])
         >>> moved.present, moved.sent, moved.missing

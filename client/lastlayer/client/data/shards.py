@@ -17,12 +17,11 @@ import numpy.typing as npt
 
 from lastlayer.client.data.arrow import fsspec, pa, pq
 from lastlayer.client.errors import DataError, InvalidInputError
+from lastlayer.rpc.vectors import FOLDER_FORMAT, MANIFEST
 
-FORMAT: Final = 1
 _VIEW: Final = "crop"
 """Of which vectors are added: that of every dataset."""
 
-MANIFEST: Final = "_manifest.json"
 _SHARD_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.parquet")
 _MAX_MANIFEST_BYTES: Final = 64 * 2**20
 _MAX_DIMENSION: Final = 2**20
@@ -158,8 +157,8 @@ class Shards:
         except (ValueError, RecursionError) as error:
             raise DataError([f"{self._folder}/{MANIFEST} is no JSON: write the folder again."]) from error
         try:
-            if told["format"] != FORMAT:
-                raise DataError([f"{self._folder}/{MANIFEST} is of format {told['format']}; {FORMAT} is read."])
+            if told["format"] != FOLDER_FORMAT:
+                raise DataError([f"{self._folder}/{MANIFEST} is of format {told['format']}; {FOLDER_FORMAT} is read."])
             manifest = Manifest(
                 backbone=str(told["backbone"]["name"]),
                 digest=str(told["backbone"]["digest"]),

@@ -12,13 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lastlayer.client.data.arrow import pa, pq
-from lastlayer.client.data.shards import FORMAT, MANIFEST, Batch, Row, locate
+from lastlayer.client.data.shards import Batch, Row, locate
 from lastlayer.client.errors import InvalidInputError
+from lastlayer.rpc.vectors import FOLDER_FORMAT, GROUP_ROWS, MANIFEST
 
 _SHARD_ROWS: Final = 10_000
-
-_GROUP_ROWS: Final = 1000
-"""How many rows a reader has to hold in memory at least."""
 
 
 class ShardWriter:
@@ -52,7 +50,7 @@ class ShardWriter:
         self._write()
         precision = max(self._precisions, key=self._precisions.__getitem__, default="")
         manifest = {
-            "format": FORMAT,
+            "format": FOLDER_FORMAT,
             "backbone": {"name": backbone, "digest": digest, "precision": precision},
             "taps": [{"name": name, "dimension": dimension} for name, dimension in taps.items()],
             "dtype": "float32",
@@ -76,7 +74,7 @@ class ShardWriter:
             sink,
             compression="NONE",
             use_dictionary=["label", "error", "precision"],
-            row_group_size=_GROUP_ROWS,
+            row_group_size=GROUP_ROWS,
         )
         content = sink.getvalue().to_pybytes()
         self._put(name, content)

@@ -15,7 +15,7 @@ import json
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,12 +23,7 @@ import pyarrow.parquet as pq
 from lastlayer.featurizer.bulk.files import Files
 from lastlayer.featurizer.errors import BulkError
 from lastlayer.rpc.observability.escape import escape
-
-FORMAT: Final = 1
-"""Of the manifest; another one is not read."""
-
-_GROUP_ROWS: Final = 1000
-"""How many rows of a shard a reader has to hold in memory at least."""
+from lastlayer.rpc.vectors import FOLDER_FORMAT, GROUP_ROWS, MANIFEST
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,7 @@ class Output:
                 for name in table.schema.names
             }
             pq.write_table(
-                table, path, compression=columns, use_dictionary=["label", "error"], row_group_size=_GROUP_ROWS
+                table, path, compression=columns, use_dictionary=["label", "error"], row_group_size=GROUP_ROWS
             )
             size = path.stat().st_size
             with path.open("rb") as file:
@@ -102,13 +97,13 @@ class Output:
                 lines.writerow(map(escape, row))  # names are those of files and members of archives
                 failed += 1
         manifest = {
-            "format": FORMAT,
+            "format": FOLDER_FORMAT,
             **facts,
             "rows": sum(shard.rows for shard in shards),
             "failed": failed,
             "shards": [asdict(shard) for shard in shards],
         }
-        self._write_json(self._at("_manifest.json"), manifest)
+        self._write_json(self._at(MANIFEST), manifest)
         return failed
 
     def _failures(self, shards: Sequence[Done]) -> Iterator[tuple[str, str]]:
@@ -132,9 +127,9 @@ class Output:
 def read_manifest(url: str, files: Files) -> dict[str, Any]:
     """Return the manifest of a folder; raises BulkError where it has none, or one of another format."""
     try:
-        manifest: dict[str, Any] = json.loads(files.read(posixpath.join(url, "_manifest.json")))
+        manifest: dict[str, Any] = json.loads(files.read(posixpath.join(url, MANIFEST)))
     except FileNotFoundError:
-        raise BulkError(f"`{url}` has no `_manifest.json`: `featurizer embed` has not come to its end there.") from None
-    if manifest.get("format") != FORMAT:
-        raise BulkError(f"`{url}` has a manifest of format {manifest.get('format')}; {FORMAT} is read.")
+        raise BulkError(f"`{url}` has no `{MANIFEST}`: `featurizer embed` has not come to its end there.") from None
+    if manifest.get("format") != FOLDER_FORMAT:
+        raise BulkError(f"`{url}` has a manifest of format {manifest.get('format')}; {FOLDER_FORMAT} is read.")
     return manifest
