@@ -11,7 +11,8 @@ from lastlayer.client import Client, FailedPreconditionError, InvalidInputError,
 from lastlayer.rpc.errors import BackboneMismatchError, ResourceNotFoundError
 from lastlayer.v1 import classifier_pb2
 from tests.integration.client.conftest import Photos, Run
-from tests.integration.client.fake_classifier import Broken, FakeClassifier, running
+from tests.integration.client.fake_classifier import FakeClassifier, running
+from tests.integration.client.fake_classifier.scripted import Broken
 from tests.unit.client.report.samples import photo
 
 

@@ -29,7 +29,8 @@ from lastlayer.client import (
 from lastlayer.client.transport.channel import Security
 from lastlayer.rpc.errors import InvalidFieldError, NotReadyError, OverloadedError
 from lastlayer.v1 import classifier_pb2, types_pb2
-from tests.integration.client.fake_classifier import Broken, FakeClassifier, Hang, running
+from tests.integration.client.fake_classifier import FakeClassifier, running
+from tests.integration.client.fake_classifier.scripted import Broken, Hang
 
 
 def labelled(count: int, label: str = "cat") -> list[LabelledImage]:

@@ -17,7 +17,8 @@ from lastlayer.client.__main__ import main
 from lastlayer.rpc.errors import OverloadedError, PermissionDeniedError, UnauthenticatedError
 from lastlayer.v1 import classifier_pb2
 from tests.integration.client.conftest import Photos, Run
-from tests.integration.client.fake_classifier import Broken, FakeClassifier, Hang, running
+from tests.integration.client.fake_classifier import FakeClassifier, running
+from tests.integration.client.fake_classifier.scripted import Broken, Hang
 from tests.programs import AS_IN_A_TERMINAL, WAIT_S
 
 

@@ -11,7 +11,8 @@ from lastlayer.client import Client
 from lastlayer.client.data.images import LabelledImage
 from lastlayer.client.data.search import ImageSearch
 from tests.integration.client.conftest import Photos, Run
-from tests.integration.client.fake_classifier import FakeClassifier, served_backbone
+from tests.integration.client.fake_classifier import FakeClassifier
+from tests.integration.client.fake_classifier.scripted import served_backbone
 
 
 def sha256(content: str) -> bytes:

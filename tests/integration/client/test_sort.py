@@ -18,7 +18,8 @@ from rich.cells import cell_len
 
 from lastlayer.client.__main__ import main
 from tests.integration.client.conftest import Run, Runner
-from tests.integration.client.fake_classifier import Broken, FakeClassifier, Hang
+from tests.integration.client.fake_classifier import FakeClassifier
+from tests.integration.client.fake_classifier.scripted import Broken, Hang
 from tests.programs import WAIT_S, until
 
 

@@ -10,7 +10,8 @@ import pytest
 from lastlayer.classifier.domain.errors import VersionInUseError
 from lastlayer.rpc.errors import OverloadedError
 from lastlayer.v1 import types_pb2
-from tests.integration.client.fake_classifier import Broken, FakeClassifier
+from tests.integration.client.fake_classifier import FakeClassifier
+from tests.integration.client.fake_classifier.scripted import Broken
 from tests.integration.studio.conftest import Answer, Door
 
 MIB = 1024 * 1024
