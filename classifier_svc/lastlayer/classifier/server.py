@@ -24,6 +24,7 @@ from lastlayer.classifier.prediction.drift.reports import DriftReports, export_d
 from lastlayer.classifier.prediction.head_export import HeadExport
 from lastlayer.classifier.prediction.open_inference import InferenceModels
 from lastlayer.classifier.prediction.predictor import Predictor
+from lastlayer.classifier.prediction.served_heads import ServedHeads
 from lastlayer.classifier.service.config import ClassifierSettings
 from lastlayer.classifier.service.handlers import Handlers, Pools
 from lastlayer.classifier.service.requests import MAX_IMAGES
@@ -142,7 +143,8 @@ def _make_handlers(
 ) -> Handlers:
     datasets, models, examples = DatasetStore(database), ModelStore(database), ExampleStore(database)
     waiting = PoolStore(database)
-    predictor = Predictor(models, featurizer, pools.predictions, monitor, capture)
+    heads = ServedHeads(models, pools.predictions)
+    predictor = Predictor(models, heads, featurizer, pools.predictions, monitor, capture)
     snapshots, review = Snapshots(database), Review(models, examples)
     return Handlers(
         pools=pools,
@@ -161,7 +163,7 @@ def _make_handlers(
         featurizer=featurizer,
         begin_ingest=functools.partial(Ingest, datasets, featurizer, reads=pools.reads, writes=pools.writes),
         begin_import=functools.partial(FeatureImport, datasets, featurizer, reads=pools.reads, writes=pools.writes),
-        begin_evaluation=functools.partial(Evaluation, predictor, datasets, models, pools.evaluations),
+        begin_evaluation=functools.partial(Evaluation, heads, predictor, datasets, models, pools.evaluations),
     )
 
 

@@ -136,6 +136,32 @@ async def test_a_model_made_anew_is_not_taken_for_the_one_before(stub) -> None:
     assert best(await predict(stub, [b"ape-9"])) == ["ape"]
 
 
+async def test_a_version_that_took_over_is_not_held_up_by_the_one_before(stub, fake: FakeFeaturizer) -> None:
+    await train_anew(stub)
+    assert (await predict(stub, [b"cat-9"])).version == 1
+    fake.digest = "b" * 64  # for which version 1 cannot be asked any more
+    await add(stub, "other", examples("ape", 6) + examples("cow", 6))
+    assert (await train(stub, dataset="other")).version == 2
+    for _ in range(2):
+        response = await predict(stub, [b"ape-9"])
+        assert (response.version, best(response)) == (2, ["ape"])
+    assert (await failure(predict(stub, [b"cat-9"], version=1))).reason == "BACKBONE_MISMATCH"
+
+
+async def test_a_model_that_was_deleted_is_missed_at_once(stub, fake: FakeFeaturizer) -> None:
+    await train_anew(stub)
+    await predict(stub, [b"cat-9"])
+    await stub.DeleteModel(classifier_pb2.DeleteModelRequest(name="m"))
+    fake.script = [hang := Hang()]
+    details = await failure(predict(stub, [b"cat-9"]))
+    assert (details.code, details.message) == (
+        grpc.StatusCode.NOT_FOUND,
+        "There is no model `m`. No model was trained yet.",
+    )
+    if hang.entered.is_set():
+        await asyncio.wait_for(hang.cancelled.wait(), 60)
+
+
 @pytest.mark.parametrize(
     ("fields", "field", "sentence"),
     [

@@ -350,5 +350,3 @@ class Predicted(NamedTuple):
     logits: npt.NDArray[np.float64] | None = None
     """What the probabilities are the softmax, or the logistic function, of, float64 [c]; None where nobody computed
     them."""
-    signals: npt.NDArray[np.float32] | None = None
-    """What is compared with the training images, float32 [s], see `domain.drift`; None where nothing is."""

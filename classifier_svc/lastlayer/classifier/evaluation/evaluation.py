@@ -30,11 +30,15 @@ MOST_NAMED: Final = 100
 """How many near duplicates a report names."""
 
 
+class Heads(Protocol):
+    """What an evaluation needs of `lastlayer.classifier.prediction.served_heads.ServedHeads`."""
+
+    async def find(self, model: str, number: int) -> tuple[ServedVersion, Head]:
+        """Return a version with its head."""
+
+
 class Predictor(Protocol):
     """What an evaluation needs of `lastlayer.classifier.prediction.predictor.Predictor`."""
-
-    async def version(self, model: str, number: int) -> tuple[ServedVersion, Head]:
-        """Return a version with its head."""
 
     async def predict(
         self,
@@ -124,9 +128,17 @@ class Evaluation:
     """
 
     def __init__(
-        self, predictor: Predictor, datasets: Datasets, models: Models, workers: Workers, *, deadline: float | None
+        self,
+        heads: Heads,
+        predictor: Predictor,
+        datasets: Datasets,
+        models: Models,
+        workers: Workers,
+        *,
+        deadline: float | None,
     ) -> None:
         """`deadline` is of `time.monotonic()`. `workers` search for near duplicates and compute metrics."""
+        self._heads = heads
         self._predictor = predictor
         self._datasets = datasets
         self._models = models
@@ -148,7 +160,7 @@ class Evaluation:
 
     async def _load(self, model: str, number: int) -> tuple[ServedVersion, Head]:
         if self._loading is None:
-            self._loading = asyncio.create_task(self._predictor.version(model, number))
+            self._loading = asyncio.create_task(self._heads.find(model, number))
         version, head = await self._loading
         if self._tally is None:
             thresholds = head.label_thresholds

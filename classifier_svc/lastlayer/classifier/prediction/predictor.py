@@ -3,20 +3,18 @@
 It explains predictions in the same way.
 """
 
+import asyncio
 import contextlib
-import itertools
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence, Sized
+from dataclasses import dataclass
+from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from prometheus_client import Counter
 
-from lastlayer.classifier.domain.drift.reference import DriftReference
+from lastlayer.classifier.domain.arrays import Features
 from lastlayer.classifier.domain.head import Head
-from lastlayer.classifier.domain.labels import normalize_classes
 from lastlayer.classifier.domain.types import Predicted, Region, ServedVersion
 from lastlayer.classifier.domain.views import mean_over
 from lastlayer.classifier.features.client import Featurized, FeaturizerClient
@@ -24,16 +22,20 @@ from lastlayer.classifier.features.load_shedding import CongestionWindow
 from lastlayer.classifier.prediction.activation_map import ActivationMap, activation_map, check_explainable
 from lastlayer.classifier.prediction.capture.capture import Capture
 from lastlayer.classifier.prediction.drift.monitor import DriftMonitor, VersionWatch, read_reference
+from lastlayer.classifier.prediction.served_heads import ServedHeads
 from lastlayer.classifier.store.models import ModelStore
 from lastlayer.rpc.errors import BackboneMismatchError, FeaturesTooFarError, LastlayerError
 from lastlayer.rpc.system.workers import Workers
 
 _PREDICTIONS: Final = Counter("classifier_predictions", "Images that were predicted, or failed", ["outcome"])
-
-_CACHED_HEADS: Final = 64
+_DONE, _FAILED = (_PREDICTIONS.labels(outcome) for outcome in ("done", "failed"))
 
 _QUICK_PRODUCTS: Final = 1_000_000
 """Up to this many products of features and weights, computing a head takes less time than handing it to a thread."""
+
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+_Outcomes = Sequence[Featurized | LastlayerError]
 
 
 @dataclass(frozen=True)
@@ -82,39 +84,43 @@ class Predictor:
     def __init__(
         self,
         models: ModelStore,
+        heads: ServedHeads,
         featurizer: FeaturizerClient,
         workers: Workers,
         monitor: DriftMonitor,
         capture: Capture,
     ) -> None:
-        """`workers` look versions up and compute large heads; `monitor` watches what `answer` is asked, and `capture`
-        is offered the images.
+        """`workers` compute large heads and read references of drift; `monitor` watches what `answer` is asked, and
+        `capture` is offered the images.
         """
         self._models = models
+        self._heads = heads
         self._monitor = monitor
         self._capture = capture
         self._featurizer = featurizer
         self._workers = workers
         self._window = CongestionWindow()
-        self._heads: OrderedDict[int, Head] = OrderedDict()
+        self._watching: set[asyncio.Task[None]] = set()
 
     def check_room(self, _deadline: float | None) -> None:
         """Raise OverloadedError where `answer` would for a single image, as the featurizer has said to have no room."""
         self._window.check(1)
 
     async def answer(self, request: PredictionRequest, *, deadline: float | None, patient: bool = False) -> Predictions:
-        """Return the predictions that a request asks for; raises what `version` and `predict` raise.
+        """Return the predictions that a request asks for; raises what `ServedHeads.find` and `predict` raise.
 
         Where the caller is not `patient`, also OverloadedError before anything is done, where the featurizer has said
         that it has no room.
         """
         with contextlib.nullcontext() if patient else self._window.call(len(request.images)):
-            version, head = await self.version(request.model, request.version)
+            version, head, featurized = await self._featurize_for(request, deadline=deadline, patient=patient)
             watch = await self._watch(version, is_default=not request.version)
-            outcomes = await self.predict(
-                version, head, request.images, deadline=deadline, patient=patient, reference=watch.reference
-            )
-        watch.add([found.signals for found in outcomes if isinstance(found, Predicted) and found.signals is not None])
+            outcomes, scored = await self._score(head, featurized)
+        if scored is not None and watch.reference is not None:
+            # The caller need not wait for that.
+            watching = asyncio.create_task(self._compare(watch, head, scored))
+            self._watching.add(watching)
+            watching.add_done_callback(self._watching.discard)
         self._capture.offer(version, request.images, outcomes)
         threshold = head.threshold if request.threshold is None else request.threshold
         thresholds = head.label_thresholds
@@ -124,23 +130,29 @@ class Predictor:
             version, head, outcomes, threshold, accepts_all=request.threshold == 0, label_thresholds=thresholds
         )
 
-    async def version(self, model: str, number: int) -> tuple[ServedVersion, Head]:
-        """Return a version, the default where `number` is 0, with its head.
+    async def _featurize_for(
+        self, request: PredictionRequest, *, deadline: float | None, patient: bool
+    ) -> tuple[ServedVersion, Head, _Outcomes]:
+        """Return the version that a request means, its head, and the features of the images.
 
-        Raises ResourceNotFoundError or StoreCorruptError.
+        The version is looked up while the images are featurized for the one that was meant the last time: hardly ever
+        is it another one now.
         """
-        version = await self._workers.run(self._models.resolve, model, number)
-        head = self._heads.get(version.key)
-        if head is None:
-            head = Head.from_bytes(await self._workers.run(self._models.head, version.key))
-            # Labels are normalised since; those of an older head are to be found by them.
-            head = replace(head, classes=normalize_classes(head.classes))
-            self._heads[version.key] = head
-            if len(self._heads) > _CACHED_HEADS:
-                self._heads.popitem(last=False)
-        else:
-            self._heads.move_to_end(version.key)
-        return version, head
+
+        async def featurize(version: ServedVersion, head: Head) -> _Outcomes:
+            return await self._featurize(version, head, request.images, deadline=deadline, patient=patient)
+
+        latest = self._heads.latest(request.model, request.version)
+        if latest is None:
+            served = await self._heads.find(request.model, request.version)
+            return *served, await featurize(*served)
+        begun = asyncio.create_task(featurize(*latest))
+        try:
+            version, head = await self._heads.find(request.model, request.version)
+            return version, head, await (begun if version == latest[0] else featurize(version, head))
+        finally:
+            begun.cancel()  # where it is not what was asked for
+            begun.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _watch(self, version: ServedVersion, *, is_default: bool) -> VersionWatch:
         """Return what watches a version, which `is_default` where nobody asked for it by its number."""
@@ -151,6 +163,12 @@ class Predictor:
         stored = await self._workers.run(self._models.drift_reference, version.key)
         return self._monitor.begin(version, read_reference(stored, version))
 
+    async def _compare(self, watch: VersionWatch, head: Head, scored: "_Scored") -> None:
+        """Compare images that were predicted with those that the version was trained on."""
+        assert watch.reference is not None  # noqa: S101 - else there is nothing to compare with
+        measure = watch.reference.measure
+        watch.add(await self._compute(head, scored.vectors, measure, head, *scored[:4]))
+
     async def predict(
         self,
         version: ServedVersion,
@@ -160,16 +178,26 @@ class Predictor:
         deadline: float | None,
         patient: bool = False,
         hashes: bool = False,
-        reference: DriftReference | None = None,
     ) -> list[Predicted | LastlayerError]:
         """Return what a version makes of each image, with its perceptual hashes where those are wanted, or why nothing.
 
-        With a `reference`, also with what is compared with that.
-
         Raises what `FeaturizerClient.featurize` raises.
         """
+        found = await self._featurize(version, head, images, deadline=deadline, patient=patient, hashes=hashes)
+        return (await self._score(head, found))[0]
+
+    async def _featurize(
+        self,
+        version: ServedVersion,
+        head: Head,
+        images: Sequence[bytes],
+        *,
+        deadline: float | None,
+        patient: bool,
+        hashes: bool = False,
+    ) -> _Outcomes:
         try:
-            outcomes = await self._featurizer.featurize(
+            return await self._featurizer.featurize(
                 images,
                 head.taps,
                 digest=version.backbone_digest,
@@ -183,23 +211,40 @@ class Predictor:
             raise _mismatch(version, error) from error
         except FeaturesTooFarError as error:
             raise _too_far(version, error) from error
+
+    async def _score(
+        self, head: Head, outcomes: _Outcomes
+    ) -> "tuple[list[Predicted | LastlayerError], _Scored | None]":
+        """Return what a head makes of images, and all of it as arrays; None where no image has features."""
         found = [outcome for outcome in outcomes if not isinstance(outcome, LastlayerError)]
-        _PREDICTIONS.labels("done").inc(len(found))
-        _PREDICTIONS.labels("failed").inc(len(outcomes) - len(found))
+        _DONE.inc(len(found))
+        _FAILED.inc(len(outcomes) - len(found))
         if not found:
-            return [outcome for outcome in outcomes if isinstance(outcome, LastlayerError)]
+            return [outcome for outcome in outcomes if isinstance(outcome, LastlayerError)], None
         features = {
             tap: np.stack([mean_over(outcome.vectors, tap, head.views) for outcome in found]) for tap in head.taps
         }
-        if len(found) * head.weights.size <= _QUICK_PRODUCTS:
-            rows = _score(head, features, reference)
-        else:
-            rows = await self._workers.run(_score, head, features, reference)
-        scored = iter(rows)
-        return [
-            outcome if isinstance(outcome, LastlayerError) else _predicted(next(scored), outcome, head)
-            for outcome in outcomes
-        ]
+        scored = await self._compute(head, found, _score, head, features)
+        rows = zip(scored.probabilities, scored.features[head.taps[-1]], scored.distances, scored.logits, strict=True)
+        predicted = iter(
+            Predicted(probabilities, deepest, float(distance), outcome.hashes, logits)
+            for outcome, (probabilities, deepest, distance, logits) in zip(found, rows, strict=True)
+        )
+        return [outcome if isinstance(outcome, LastlayerError) else next(predicted) for outcome in outcomes], scored
+
+    async def _compute(
+        self,
+        head: Head,
+        images: Sized,
+        work: Callable[_Parameters, _Result],
+        /,
+        *args: _Parameters.args,
+        **kwargs: _Parameters.kwargs,
+    ) -> _Result:
+        """Return what `work` returns that is done with a head and some images; in a thread where it takes long."""
+        if len(images) * head.weights.size <= _QUICK_PRODUCTS:
+            return work(*args, **kwargs)
+        return await self._workers.run(work, *args, **kwargs)
 
     async def explain(
         self, model: str, number: int, image: bytes, label: str, *, deadline: float | None
@@ -209,7 +254,7 @@ class Predictor:
         Raises ResourceNotFoundError, NotExplainableError, InvalidFieldError for an unknown class, or what
         `FeaturizerClient.feature_maps` raises.
         """
-        version, head = await self.version(model, number)
+        version, head = await self._heads.find(model, number)
         digest = version.backbone_digest
         try:
             spatial_means = await self._featurizer.spatial_means(digest=digest, deadline=deadline)
@@ -227,28 +272,22 @@ class Predictor:
         return Explanation(version, head, *await self._workers.run(activation_map, head, seen, label))
 
 
-class _Row(NamedTuple):
-    """What a head makes of an image, see `Predicted`."""
+class _Scored(NamedTuple):
+    """What a head makes of n images."""
 
+    features: Features
+    """The means over its views, float32 [n, d] at each of its taps."""
+    vectors: npt.NDArray[np.float32]
+    """See `Head.stack`."""
     probabilities: npt.NDArray[np.float64]
-    distance: np.float64
+    distances: npt.NDArray[np.float64]
     logits: npt.NDArray[np.float64]
-    signals: npt.NDArray[np.float32] | None
+    """These three as of `Head.score_with_logits`."""
 
 
-def _score(head: Head, features: Mapping[str, npt.NDArray[np.float32]], reference: DriftReference | None) -> list[_Row]:
-    """Return what a head makes of n images, whose features are float32 [n, d] at each tap."""
+def _score(head: Head, features: Features) -> _Scored:
     vectors = head.stack(features)
-    probabilities, distances, logits = head.score_stacked(vectors)
-    signals: Iterable[npt.NDArray[np.float32] | None] = itertools.repeat(None, len(vectors))
-    if reference is not None:
-        signals = reference.measure(head, features, vectors, probabilities, distances)
-    return [_Row(*row) for row in zip(probabilities, distances, logits, signals, strict=True)]
-
-
-def _predicted(row: _Row, featurized: Featurized, head: Head) -> Predicted:
-    deepest = mean_over(featurized.vectors, head.taps[-1], head.views)
-    return Predicted(row.probabilities, deepest, float(row.distance), featurized.hashes, row.logits, row.signals)
+    return _Scored(features, vectors, *head.score_stacked(vectors))
 
 
 def _mismatch(version: ServedVersion, error: BackboneMismatchError) -> BackboneMismatchError:

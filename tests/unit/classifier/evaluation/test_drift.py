@@ -98,7 +98,7 @@ def test_the_rate_of_false_alarms_is_what_it_says(
         coming = measured(reference, own, features(random, 120 if repeated else 40 * BLOCK))
         for block in range(40):
             rows = random.integers(0, 120, BLOCK) if repeated else np.arange(block * BLOCK, (block + 1) * BLOCK)
-            watch.add(list(coming[rows]))
+            watch.add(coming[rows])
             false += max(found.level for found in watch.report().levels) >= 1
     assert 0 < false <= 80
 
@@ -111,7 +111,7 @@ def test_scores_of_a_slightly_better_head_are_no_drift() -> None:
     worse = 0.96 * own.probabilities(known) + 0.04 / 3
     reference = summarize(own, known, worse, 0.0)
     watch = DriftMonitor().begin(ServedVersion(1, "m", 1, "net", "d"), reference)
-    watch.add(list(measured(reference, own, features(random, 5000))))
+    watch.add(measured(reference, own, features(random, 5000)))
     assert watch.report().alarm_count == 0
 
 

@@ -30,7 +30,7 @@ class FakePredictor:
         self.head = Head(("conv",), True, labels, weights, np.zeros(classes, np.float32), 0, 1)
         self._known = known
 
-    async def version(self, model: str, number: int) -> tuple[ServedVersion, Head]:
+    async def find(self, model: str, number: int) -> tuple[ServedVersion, Head]:
         return VERSION, self.head
 
     async def predict(self, version: Any, head: Head, images: Sequence[bytes], **_: Any) -> list[Any]:
@@ -77,7 +77,7 @@ async def run(
     predictor: FakePredictor, training: TapExamples, workers: Workers, images: Sequence[LabelledImage]
 ) -> EvaluationReport:
     store = FakeStore(training)
-    evaluation = Evaluation(predictor, store, store, workers, deadline=None)
+    evaluation = Evaluation(predictor, predictor, store, store, workers, deadline=None)
     for start in range(0, len(images), 250):
         await evaluation.count(await evaluation.predict("m", 0, images[start : start + 250]))
     return await evaluation.finish()
@@ -118,7 +118,7 @@ async def test_what_is_in_no_metric_is_counted(workers: Workers) -> None:
 async def test_nothing_to_evaluate_on(workers: Workers) -> None:
     predictor, store = FakePredictor(2, 4), FakeStore(stored(random(0, 0, 4)))
     with pytest.raises(InvalidFieldError, match="at least one is needed"):
-        await Evaluation(predictor, store, store, workers, deadline=None).finish()
+        await Evaluation(predictor, predictor, store, store, workers, deadline=None).finish()
     with pytest.raises(InvalidFieldError, match="at least one is needed"):
         await run(predictor, stored(random(0, 0, 4)), workers, [])
 

@@ -3,7 +3,7 @@
 import datetime
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,11 +81,10 @@ class VersionWatch:
         self._waiting = np.zeros((BLOCK, len(self.reference.signals)), np.float32)
         self._waiting_count = 0
 
-    def add(self, signals: Sequence[npt.NDArray[np.float32]]) -> None:
-        """Take the signals of images that were predicted, float32 [s] each."""
-        if self.reference is None or not signals:
+    def add(self, values: npt.NDArray[np.float32]) -> None:
+        """Take the signals of images that were predicted, float32 [n, s]."""
+        if self.reference is None:
             return
-        values = np.stack(signals)
         begin = 0
         while begin < len(values):
             taken = values[begin : begin + BLOCK - self._waiting_count]

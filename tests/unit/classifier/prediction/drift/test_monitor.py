@@ -4,6 +4,7 @@ import datetime
 import logging
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from lastlayer.classifier.domain.drift.reference import BLOCK, DriftReference
@@ -26,15 +27,15 @@ def reference() -> DriftReference:
     return summarize(OWN, known, OWN.probabilities(known), 0.0)
 
 
-def own_images(reference: DriftReference, count: int, seed: int = 1) -> list[np.ndarray]:
-    return list(measured(reference, OWN, features(np.random.default_rng(seed), count)))
+def own_images(reference: DriftReference, count: int, seed: int = 1) -> npt.NDArray[np.float32]:
+    return measured(reference, OWN, features(np.random.default_rng(seed), count))
 
 
-def other_images(reference: DriftReference, count: int, seed: int = 2) -> list[np.ndarray]:
+def other_images(reference: DriftReference, count: int, seed: int = 2) -> npt.NDArray[np.float32]:
     """Images to which the network responds otherwise in some channels."""
     found = features(np.random.default_rng(seed), count)
     found["tap"][:, :8] *= 3
-    return list(measured(reference, OWN, found))
+    return measured(reference, OWN, found)
 
 
 class Clock:
@@ -67,7 +68,7 @@ def test_other_images_alarm_within_500_and_once(reference: DriftReference, caplo
     with caplog.at_level(logging.INFO):
         seen = 0
         while watch.report().alarm_time is None:
-            watch.add([others[seen]])
+            watch.add(others[seen : seen + 1])
             seen += 1
         assert seen <= 500
         watch.add(others[seen:])
@@ -110,9 +111,9 @@ def test_more_that_is_unknown_is_drift_and_less_is_not(reference: DriftReference
     column = [signal.kind for signal in reference.signals].index(Kind.UNKNOWN)
     for unknown, drifts in ((1.0, True), (0.0, False)):
         watch = watched(reference)
-        images = np.array(own_images(reference, 100))
+        images = own_images(reference, 100)
         images[:, column] = unknown
-        watch.add(list(images))
+        watch.add(images)
         [found] = [found for found in watch.report().levels if found.kind is Kind.UNKNOWN]
         assert (found.level >= 1) == drifts
 
@@ -122,7 +123,7 @@ def test_what_is_the_same_in_all_images_is_no_drift() -> None:
     same = {"tap": np.full((200, 64), 0.5, np.float32)}
     reference = summarize(OWN, same, OWN.probabilities(same), 0.0)
     watch = watched(reference)
-    watch.add(list(measured(reference, OWN, same)))
+    watch.add(measured(reference, OWN, same))
     assert max(found.level for found in watch.report().levels) < 1
     watch.add(own_images(reference, 50))
     assert watch.report().alarm_count == 1
@@ -155,7 +156,7 @@ def test_another_default_version_begins_anew(reference: DriftReference) -> None:
 
 def test_a_version_without_a_reference_is_not_compared() -> None:
     watch = watched(None)
-    watch.add([np.zeros(3, np.float32)])
+    watch.add(np.zeros((1, 3), np.float32))
     assert (watch.report().reference, watch.report().image_count) == (None, 0)
 
 
