@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from lastlayer.featurizer.config import EngineName, Precision
 from lastlayer.featurizer.errors import BackboneError
-from lastlayer.featurizer.network.quantization import Quantized
+from lastlayer.featurizer.network.quantization import Quantized, has_depthwise
+from lastlayer.featurizer.network.variants import reduced_precision
 from lastlayer.rpc.system.cpu_quota import available_processors
 
 Function = Callable[[npt.NDArray[np.uint8]], list[npt.NDArray[np.float32]]]
@@ -104,9 +105,12 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise EngineError(_reason(error)) from error
         self._images = images.name
+        # Of what is not in int8 there, depthwise convolutions gain from 16 bits, and others, such as LRN, do not.
+        short = precision == "bfloat16" or (
+            quantized is not None and has_depthwise(self._model) and reduced_precision(gpu=False) == "bfloat16"
+        )
         self._options = {
-            # What is not in int8 there, such as LRN, gains nothing from 16 bits.
-            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if short else "f32",
             "INFERENCE_NUM_THREADS": available_processors(),
             # The decoders want processors too, and the scheduler knows best which.
             "ENABLE_CPU_PINNING": False,

@@ -28,6 +28,9 @@ _log = logging.getLogger(__name__)
 _MAGIC: Final = b"lastlayer int8 1\n"
 _CHECKSUM_BYTES: Final = 32
 
+_DEPTHWISE: Final = "GroupConvolution"
+"""What OpenVINO calls depthwise convolutions, such as Xception's."""
+
 
 @dataclass(frozen=True)
 class Quantized:
@@ -88,6 +91,9 @@ def keep(path: Path, quantized: Quantized) -> None:
 def quantize(model: Any, images: npt.NDArray[np.uint8], *, whole_ranges: bool) -> tuple[bytes, bytes]:
     """Return the topology and the weights of a network in int8, calibrated on images, uint8 [n, height, width, 3].
 
+    Depthwise convolutions stay as they are. They are few of the sums, and most of what is lost: of photos that Xception
+    did not calibrate on, the mean cosine to float32 at `block14` is 0.994 without them and 0.934 with.
+
     With `whole_ranges` activations keep the widest range that any image has, without that of an image on average, which
     cuts off what others have beyond it. With GoogLeNet, calibrated on generated images, the least cosine to float32 of
     32 photos of flowers is 0.996 with and 0.975 without at `avgpool0`; with Xception the steps become too coarse.
@@ -103,7 +109,6 @@ def quantize(model: Any, images: npt.NDArray[np.uint8], *, whole_ranges: bool) -
             "Making a network in int8 needs NNCF: `pip install 'lastlayer[quantize]'` brings it. Serving it does not."
         ) from error
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    _join_transpositions(model)
     dataset = nncf.Dataset([images[index : index + 1] for index in range(len(images))])
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # its bars
@@ -111,6 +116,7 @@ def quantize(model: Any, images: npt.NDArray[np.uint8], *, whole_ranges: bool) -
                 model,
                 dataset,
                 subset_size=len(images),
+                ignored_scope=nncf.IgnoredScope(types=[_DEPTHWISE], validate=False),
                 advanced_parameters=_whole_ranges(nncf) if whole_ranges else None,
             )
     except Exception as error:
@@ -121,27 +127,12 @@ def quantize(model: Any, images: npt.NDArray[np.uint8], *, whole_ranges: bool) -
         return xml.read_bytes(), xml.with_suffix(".bin").read_bytes()
 
 
+def has_depthwise(model: Any) -> bool:
+    """Return whether a model of OpenVINO has depthwise convolutions."""
+    return any(node.get_type_name() == _DEPTHWISE for node in model.get_ops())
+
+
 def _whole_ranges(nncf: Any) -> Any:
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
     return nncf.AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX)
-
-
-def _join_transpositions(model: Any) -> None:
-    """Take out of a model of OpenVINO pairs of transpositions that undo each other.
-
-    They stand where a tap and a depthwise convolution read the same map. NNCF would quantise between the two, channel
-    by channel along an axis that is none of channels there, which OpenVINO cannot run.
-    """
-    for second in model.get_ordered_ops():
-        first = second.input_value(0).get_node() if second.get_type_name() == "Transpose" else None
-        if first is None or first.get_type_name() != "Transpose":
-            continue
-        one, other = (node.input_value(1).get_node() for node in (first, second))
-        if not one.get_type_name() == other.get_type_name() == "Constant":
-            continue
-        order = one.get_data().flatten()
-        if (order[other.get_data().flatten()] == np.arange(len(order))).all():
-            source = first.input_value(0)
-            for reader in second.output(0).get_target_inputs():
-                reader.replace_source_output(source)

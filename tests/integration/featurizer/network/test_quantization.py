@@ -179,9 +179,10 @@ def test_tune_shows_what_is_taken(declaration: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.long
-def test_maps_that_a_depthwise_convolution_reads_are_quantised_by_channel(tmp_path: Path) -> None:
+def test_a_depthwise_convolution_is_not_quantised(tmp_path: Path) -> None:
     """As in Xception: a tap reads the same map, in another order of its axes."""
     pytest.importorskip("nncf", reason="networks in int8 are made by NNCF")
+    import openvino
     import tensorflow as tf
 
     declaration = write_tiny_backbone(tmp_path / "separable")
@@ -200,3 +201,16 @@ def test_maps_that_a_depthwise_convolution_reads_are_quantised_by_channel(tmp_pa
     ready = loaded(declaration, precision="int8")
     assert ready.variant == INT8
     assert min(distance.mean_cosine for distance in ready.distances.values()) > 0.99
+    made = quantization.read(kept(declaration))
+    assert made is not None
+    model = openvino.Core().read_model(made.xml, openvino.Tensor(np.frombuffer(made.weights, np.uint8)))
+
+    def source(node: Any) -> str:
+        """Return what a node computes of, whatever the order of its axes."""
+        before = node.input_value(0).get_node()
+        return source(before) if before.get_type_name() == "Transpose" else str(before.get_type_name())
+
+    sources = {
+        (node.get_type_name(), source(node)) for node in model.get_ops() if "Convolution" in node.get_type_name()
+    }
+    assert sources == {("Convolution", "FakeQuantize"), ("GroupConvolution", "Add")}
