@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             coming = _measure(head, reference, {name: values[held] for name, values in own.items()})
             watch = _begin(reference)
             for _ in range(_UNDISTURBED // 1000):
-                watch.add(list(coming[random.integers(0, len(coming), 1000)]))
+                watch.add(coming[random.integers(0, len(coming), 1000)])
                 levels.append(max(level.level for level in watch.report().levels))
             alarms += watch.report().alarm_count
             for name, features in others.items():
@@ -172,10 +172,10 @@ def _count_until_alarm(
     reference: DriftReference, coming: "np.ndarray", changed: "np.ndarray", random: np.random.Generator
 ) -> int:
     watch = _begin(reference)
-    watch.add(list(coming[random.integers(0, len(coming), random.integers(400, 450))]))
+    watch.add(coming[random.integers(0, len(coming), random.integers(400, 450))])
     before = watch.report().alarm_count
     for count in range(1, _MOST + 1):
-        watch.add([changed[random.integers(len(changed))]])
+        watch.add(changed[random.integers(len(changed))][None])
         if watch.report().alarm_count > before:
             return count
     return _MOST
@@ -189,7 +189,7 @@ def measure_cost(head: Head, reference: DriftReference, own: _Features, size: in
         scored = [(image, vectors := head.stack(image), *head.score_stacked(vectors)[:2]) for image in images]
         started = time.process_time()
         for image, vectors, probabilities, distances in scored:
-            watch.add(list(reference.measure(head, image, vectors, probabilities, distances)))
+            watch.add(reference.measure(head, image, vectors, probabilities, distances))
         return (time.process_time() - started) / (len(images) * size) * 1e6
 
 
