@@ -10,6 +10,7 @@ from typing import Any, Final, TextIO
 import click
 
 from lastlayer.client.commands.interface.help import Command, Group
+from lastlayer.client.commands.interface.leaving import leave
 from lastlayer.client.commands.interface.options import CUT_SHORT, INTERRUPTED, SERVER_FAILED, WRONG_INPUT
 from lastlayer.client.commands.interface.questions import DeclinedError
 from lastlayer.client.commands.interface.style import tell
@@ -92,6 +93,8 @@ class _Program(Group):
         else:
             status = self._finish(args=args, prog_name=prog_name, complete_var=complete_var, **extra)
         if standalone_mode:
+            if args is None:  # they are those of the process, which is this command's own
+                leave(status)
             sys.exit(status)
         return status
 

@@ -70,7 +70,9 @@ def predict(
     # People see the best class unless they ask for more; programs see all of them.
     wanted = top_k or (0 if as_json else 1)
     with server.client() as client:
-        predictions = client.predict_stream(
+        # A lone image has nobody to be read meanwhile, and a call of its own begins and ends sooner than a stream.
+        ask = client.predict if len(images) == 1 else client.predict_stream
+        predictions = ask(
             map(source, images), model=choose(client, name), version=number, top_k=wanted, threshold=threshold
         )
         for image, prediction in zip(images, predictions, strict=True):

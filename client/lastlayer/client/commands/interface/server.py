@@ -43,6 +43,9 @@ class Server(NamedTuple):
 
     def client(self) -> "Client":
         """Return a client of the server; raises `InvalidInputError`."""
+        from lastlayer.client.commands.interface.lazy import import_grpc
+
+        import_grpc()
         from lastlayer.client.api import Client
         from lastlayer.client.transport.channel import Security
 
