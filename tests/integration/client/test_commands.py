@@ -205,6 +205,7 @@ class TestPredict:
             ),
             *("lastlayer.rpc.credentials", "lastlayer.rpc.status"),
             *("html", "numpy", "PIL", "random", "rich"),
+            *("asyncio", "grpc.aio", "socket", "ssl"),
         }
         assert not others & set(modules.split())
 
@@ -286,9 +287,17 @@ class TestPredict:
         assert result.exit_code == 2
         assert result.stderr == "Error: There is no model `none`.\n"
 
-    def test_a_busy_server_is_waited_for(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
-        fake.script["PredictStream"] = [OverloadedError("Full.", retry_after_s=0.001)] * 3
+    @pytest.mark.parametrize(("method", "count"), [("Predict", 1), ("PredictStream", 2)])
+    def test_a_busy_server_is_waited_for(
+        self, run: Run, photos: Photos, fake: FakeClassifier, method: str, count: int
+    ) -> None:
+        fake.script[method] = [OverloadedError("Full.", retry_after_s=0.001)] * 3
+        assert run("predict", *[photos.folder / "cat" / "cat0.jpg"] * count).exit_code == 0
+        assert fake.count(method) == 4
+
+    def test_a_lone_image_is_no_stream(self, run: Run, photos: Photos, fake: FakeClassifier) -> None:
         assert run("predict", photos.folder / "cat" / "cat0.jpg").exit_code == 0
+        assert (fake.count("Predict"), fake.count("PredictStream")) == (1, 0)
 
 
 class TestEvaluate:
@@ -497,12 +506,13 @@ class TestFailures:
             assert "Error: " in result.stderr
 
     @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a POSIX signal")
-    @pytest.mark.parametrize("method", ["AddExamples", "Train", "PredictStream", "GetModel"])
+    @pytest.mark.parametrize("method", ["AddExamples", "Train", "Predict", "PredictStream", "GetModel"])
     def test_interrupted(self, server: str, photos: Photos, fake: FakeClassifier, method: str) -> None:
         fake.script[method] = [hang := Hang()]
         command = {
             "GetModel": ["models", "show", "default"],
-            "PredictStream": ["predict", str(photos.folder / "cat" / "cat0.jpg")],
+            "Predict": ["predict", str(photos.folder / "cat" / "cat0.jpg")],
+            "PredictStream": ["predict", *[str(photos.folder / "cat" / "cat0.jpg")] * 2],
         }.get(method, ["train", str(photos.folder)])
         arguments = [*AS_IN_A_TERMINAL, sys.executable, "-m", "lastlayer.client", *command, "--server", server]
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

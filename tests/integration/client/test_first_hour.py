@@ -74,7 +74,7 @@ class TestWhichModel:
     def ways(self, photos: Photos, tmp_path: Path) -> dict[str, tuple[list[object], str]]:
         photo = photos.folder / "cat" / "cat0.jpg"
         return {
-            "predict": (["predict", photo], "PredictStream"),
+            "predict": (["predict", photo], "Predict"),
             "evaluate": (["evaluate", photos.folder], "Evaluate"),
             "explain": (["explain", photo, "--json"], "Explain"),
             "review": (["review"], "ReviewExamples"),
@@ -91,7 +91,6 @@ class TestWhichModel:
 
         def asked() -> tuple[str, int]:
             message = fake.messages(method)[-1]
-            message = message.request if method == "PredictStream" else message
             return getattr(message, "model", "") or message.name, message.version
 
         fake.models = ["flowers"]

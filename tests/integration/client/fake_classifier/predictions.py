@@ -12,6 +12,7 @@ class Predictions(Scripted):
 
     def Predict(self, request, context):
         self._begin("Predict", context, request)
+        self._known("model", request.model, context)
         return self._predictions(request)
 
     def PredictStream(self, request_iterator, context):

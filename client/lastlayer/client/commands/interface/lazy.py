@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 _UNUSED: Final = ("asyncio", "grpc.aio", "socket")
-"""What gRPC imports for callers other than ours: with TLS and sockets of Python's, which it does not use itself."""
+"""What gRPC imports for its asynchronous API alone, with Python's TLS; it does without Python's sockets, too."""
 
 
 def import_grpc() -> None:
