@@ -64,3 +64,16 @@ def test_the_asynchronous_api_works_after_a_command(server: str, fake: FakeClass
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "a b"
     assert fake.count("ListModels") == 2
+
+
+def test_only_a_process_of_its_own_is_ended_at_once(server: str) -> None:
+    program = (
+        "import sys; from lastlayer.client.__main__ import main\n"
+        "try:\n    main(ARGUMENTS)\nexcept SystemExit as end:\n    print('caught', end.code)"
+    )
+    own = run("-c", program.replace("ARGUMENTS", ""), "models", "--json", server=server)
+    assert (own.returncode, own.stderr) == (0, "")
+    assert own.stdout.startswith("{")
+    assert "caught" not in own.stdout
+    others = run("-c", program.replace("ARGUMENTS", "['models', '--json']"), server=server)
+    assert (others.returncode, others.stdout) == (0, f"{own.stdout}caught 0\n")
