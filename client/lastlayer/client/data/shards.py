@@ -111,14 +111,12 @@ class Shards:
                 raise ValueError(f"its rows are larger than {row_bytes:,} bytes")
 
     def _check(self, name: str, expected: str) -> None:
-        digest = hashlib.sha256()
         try:
             with self._files.open(posixpath.join(self._path, name), "rb") as file:
-                while part := file.read(2**20):
-                    digest.update(part)
+                found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise DataError([f"{self._folder}/{name}: the shard cannot be read: {error}."]) from error
-        if digest.hexdigest() != expected:
+        if found != expected:
             raise DataError([f"{self._folder}/{name}: the shard is not what the manifest says; write it again."])
 
     def _split(self, block: "pa.RecordBatch") -> Iterator[Batch]:
