@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
@@ -152,6 +153,15 @@ async def test_messages_that_do_not_hold_together(stub: Any, change: dict[str, A
 async def test_a_message_has_a_bound(stub: Any) -> None:
     failed = await failure(stub.AddFeatures(iter([given("cat", 2001)])))
     assert "at most 2000" in failed.message
+
+
+async def test_what_came_before_a_message_that_is_refused_is_stored_and_answered(stub: Any) -> None:
+    call = stub.AddFeatures(iter([given("cat", 2), given("cat", 2, 2), given("cat", 1, 4, precision="float8")]))
+    answered = [kind for _ in range(2) for kind in kinds((await call.read()).outcomes)]
+    with pytest.raises(grpc.aio.AioRpcError, match="float8"):
+        await call.read()
+    assert answered == ["added"] * 4
+    assert kinds(await take(stub, given("cat", 5))) == ["present"] * 4 + ["added"]
 
 
 async def test_features_of_another_backbone_are_refused(stub: Any, fake: FakeFeaturizer) -> None:

@@ -113,6 +113,21 @@ def test_one_message_asks_where_nothing_is_there(
     assert bring == [(2, False), (2, True), (2, True), (1, True)]
 
 
+def test_a_group_of_rows_goes_into_messages_of_equal_size_and_at_most_4_mib(
+    fake: FakeClassifier, run: Run, rows: list[dict[str, object]], tmp_path: Path
+) -> None:
+    elements = 2**18  # 1 MiB
+    large = [{**rows[0], "id": f"{number}.jpg", "pool": [number] * elements} for number in range(6)]
+    taps = [{"name": "pool", "dimension": elements}]
+    folder = write_shards(tmp_path / "features", large, per_shard=6, taps=taps)
+    assert run("add", "--features", folder).stdout == "Dataset default: 6 added, 0 already there\n"
+    bring = [(len(message.examples), bool(message.features)) for message in fake.messages("AddFeatures")]
+    assert bring == [(3, False), (3, True), (3, True)]
+    assert sorted(sent(fake)) == [f"{number}.jpg" for number in range(6)]
+    for number in range(6):
+        assert fake.vectors[sha256(f"{number}.jpg")] == struct.pack("<f", number) * elements
+
+
 def test_an_element_that_is_null_is_sent_as_no_number(
     fake: FakeClassifier, run: Run, rows: list[dict[str, object]], tmp_path: Path
 ) -> None:

@@ -4,12 +4,13 @@ import asyncio
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from lastlayer.classifier.domain.errors import FeaturizerUnavailableError, one_label_error
-from lastlayer.classifier.domain.types import Backbone, NewExample
+from lastlayer.classifier.domain.types import AddedExample, Backbone, NewExample
 from lastlayer.classifier.features.client import FeaturizerClient
 from lastlayer.classifier.features.ingest import Offered, Outcome, outcome_of
 from lastlayer.classifier.store.datasets import DatasetStore
@@ -22,10 +23,40 @@ class Given:
     """Some examples with their features."""
 
     offered: Sequence[Offered]
-    vectors: Mapping[str, npt.NDArray[np.float32]] | None
-    """By tap, a row for each of `offered`, float32 [n, d]; None where the checksums alone were sent."""
-    precision: str
-    """In which they were computed; empty where that is not known."""
+    new: Sequence[NewExample]
+    """Those of them that are not refused, in their order, as they are stored."""
+
+    @classmethod
+    def of(
+        cls, offered: Sequence[Offered], vectors: Mapping[str, npt.NDArray[np.float32]] | None, precision: str
+    ) -> Self:
+        """Return offered examples with their `vectors`: by tap, a row for each of them, float32 [n, d]; None where the
+        checksums alone were sent. The `precision` in which they were computed is empty where that is not known.
+        """
+        taken = [row for row, example in enumerate(offered) if example.error is None]
+        if vectors is None:
+            return cls(offered, [_new(offered[row], None, "") for row in taken])
+        rows = [dict(zip(vectors, row, strict=True)) for row in zip(*vectors.values(), strict=True)]
+        return cls(offered, [_new(offered[row], rows[row], precision) for row in taken])
+
+    def outcomes(self, added: Sequence[AddedExample | None]) -> list[Outcome]:
+        """Return what became of each of `offered`, where `added` tells it of each of `new`."""
+        stored = iter(added)
+        return [
+            outcome_of(next(stored)) if example.error is None else Outcome(error=example.error)
+            for example in self.offered
+        ]
+
+
+def _new(example: Offered, vectors: Mapping[str, npt.NDArray[np.float32]] | None, precision: str) -> NewExample:
+    return NewExample(
+        name=example.name,
+        content_sha256=example.content_sha256,
+        label=example.label,
+        vectors=vectors,
+        precision=precision,
+        other_labels=example.other_labels,
+    )
 
 
 class FeatureImport:
@@ -99,24 +130,9 @@ class FeatureImport:
                 self._multi_label = wanted or bool(known)
             return self._multi_label
 
-    async def store(self, dataset: str, given: Given, backbone: Backbone) -> list[Outcome]:
-        """Store examples; those that are not refused are on disk when this returns."""
-        taken = [row for row, example in enumerate(given.offered) if example.error is None]
-        new = [self._new(given, row) for row in taken]
+    async def store(self, dataset: str, given: Given, backbone: Backbone) -> Sequence[AddedExample | None]:
+        """Store examples, which are on disk when this returns; `given.outcomes` says what that makes of each."""
+        if not given.new:
+            return []
         add = functools.partial(self._store.add, multi_label=bool(self._multi_label))
-        added = await self._writes.run(add, dataset, backbone, new) if new else []
-        outcomes = dict(zip(taken, map(outcome_of, added), strict=True))
-        return [outcomes.get(row) or Outcome(error=example.error) for row, example in enumerate(given.offered)]
-
-    @staticmethod
-    def _new(given: Given, row: int) -> NewExample:
-        example = given.offered[row]
-        vectors = given.vectors
-        return NewExample(
-            name=example.name,
-            content_sha256=example.content_sha256,
-            label=example.label,
-            vectors=None if vectors is None else {tap: rows[row] for tap, rows in vectors.items()},
-            precision=given.precision if vectors is not None else "",
-            other_labels=example.other_labels,
-        )
+        return await self._writes.run(add, dataset, backbone, given.new)

@@ -80,7 +80,10 @@ class Shards:
         self.manifest = self._read_manifest()
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """Yield the rows of all shards, at most `size` at a time; raises `DataError` where a shard is damaged."""
+        """Yield the rows of all shards, at most `size` at a time, and about as many each time within a row group.
+
+        Raises `DataError` where a shard is damaged.
+        """
         for name, digest in self.manifest.shards:
             self._check(name, digest)
             try:
@@ -90,7 +93,8 @@ class Shards:
                     shard = pq.ParquetFile(file, pre_buffer=False)
                     self._check_size(shard)
                     for group in range(shard.num_row_groups):  # all groups at once would all be in memory
-                        for block in shard.iter_batches(batch_size=size, row_groups=[group], use_threads=False):
+                        rows = _equal_parts(shard.metadata.row_group(group).num_rows, size)
+                        for block in shard.iter_batches(batch_size=rows, row_groups=[group], use_threads=False):
                             yield from self._split(block)
             except (pa.ArrowException, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
                 raise DataError([f"{self._folder}/{name}: the shard cannot be read: {error}."]) from error
@@ -107,14 +111,12 @@ class Shards:
                 raise ValueError(f"its rows are larger than {row_bytes:,} bytes")
 
     def _check(self, name: str, expected: str) -> None:
-        digest = hashlib.sha256()
         try:
             with self._files.open(posixpath.join(self._path, name), "rb") as file:
-                while part := file.read(2**20):
-                    digest.update(part)
+                found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise DataError([f"{self._folder}/{name}: the shard cannot be read: {error}."]) from error
-        if digest.hexdigest() != expected:
+        if found != expected:
             raise DataError([f"{self._folder}/{name}: the shard is not what the manifest says; write it again."])
 
     def _split(self, block: "pa.RecordBatch") -> Iterator[Batch]:
@@ -181,6 +183,16 @@ class Shards:
             if not _SHARD_NAME.fullmatch(name):  # it opens no file elsewhere
                 raise DataError([f"{self._folder}/{MANIFEST} names a shard `{name[:64]}`, which is no file's name."])
         return manifest
+
+
+def _equal_parts(rows: int, size: int) -> int:
+    """Return how many of some rows go into each part where all parts have as many, up to `size`, but for the last one.
+
+    Example:
+        _equal_parts(1000, 239) == 200
+    """
+    parts = -(-rows // size)
+    return -(-rows // max(parts, 1)) or 1
 
 
 def locate(url: str) -> tuple[Any, str]:

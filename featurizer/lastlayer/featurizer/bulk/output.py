@@ -57,7 +57,6 @@ class Output:
         Whoever is killed before the note writes the same file once more: nothing is there twice.
         """
         name = f"shard-{shard:05}.parquet"
-        digest = hashlib.sha256()
         with self._files.writing(self._at(name)) as path:
             # Features are noise to a compressor; text is not.
             columns = {
@@ -69,9 +68,8 @@ class Output:
             )
             size = path.stat().st_size
             with path.open("rb") as file:
-                while block := file.read(2**20):
-                    digest.update(block)
-        done = Done(shard, name, table.num_rows, failed, size, digest.hexdigest())
+                checksum = hashlib.file_digest(file, "sha256").hexdigest()
+        done = Done(shard, name, table.num_rows, failed, size, checksum)
         self._write_json(self._at("_run", "done", f"{shard:05}.json"), asdict(done))
         return done
 

@@ -6,11 +6,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lastlayer.classifier.domain.types import Backbone, FeaturePage
+from lastlayer.classifier.domain.types import AddedExample, Backbone, FeaturePage
 from lastlayer.classifier.features.client import Featurized
 from lastlayer.classifier.features.given import Given
 from lastlayer.classifier.features.ingest import Offered
 from lastlayer.classifier.service import requests
+from lastlayer.classifier.service.messages import to_outcome
 from lastlayer.rpc.errors import InvalidFieldError, LastlayerError
 from lastlayer.rpc.status import to_status
 from lastlayer.rpc.vectors import pack, unpack
@@ -45,7 +46,7 @@ def read_given(message: classifier_pb2.AddFeaturesRequest, backbone: Backbone, *
         )
     offered = requests.read_checksums(message.examples, multi_label=multi_label)
     if not message.features:
-        return Given(offered, None, message.precision)
+        return Given.of(offered, None, message.precision)
     vectors = _read_blocks(message.features, backbone, count)
     sound = np.ones(count, bool)
     for rows in vectors.values():
@@ -54,7 +55,7 @@ def read_given(message: classifier_pb2.AddFeaturesRequest, backbone: Backbone, *
         if offered[row].error is None:
             error = InvalidFieldError("features", f"The vectors of examples[{row}] have elements that are not finite.")
             offered[row] = Offered("", "", b"", offered[row].content_sha256, error)
-    return Given(offered, vectors, message.precision)
+    return Given.of(offered, vectors, message.precision)
 
 
 def _read_blocks(
@@ -70,13 +71,14 @@ def _read_blocks(
                 f"The tap `{block.tap[:64]}` {wrong}; {', '.join(dimensions)} are accepted, each once.",
             )
         dimension = dimensions[block.tap]
-        if len(block.values) != 4 * dimension * count:
+        values = block.values  # once, as each time it is a copy
+        if len(values) != 4 * dimension * count:
             raise InvalidFieldError(
                 f"features[{index}].values",
-                f"The block has {len(block.values)} bytes; {count} examples with {dimension} elements at the tap "
+                f"The block has {len(values)} bytes; {count} examples with {dimension} elements at the tap "
                 f"`{block.tap}` have {4 * dimension * count}.",
             )
-        vectors[block.tap] = unpack(block.values).reshape(count, dimension)
+        vectors[block.tap] = unpack(values).reshape(count, dimension)
     if missing := [tap for tap in dimensions if tap not in vectors]:
         raise InvalidFieldError(
             "features",
@@ -84,6 +86,14 @@ def _read_blocks(
             "Compute them at all taps.",
         )
     return vectors
+
+
+def to_add_response(
+    message: classifier_pb2.AddFeaturesRequest, given: Given, added: Sequence[AddedExample | None]
+) -> classifier_pb2.AddFeaturesResponse:
+    """Return what became of the examples of a message. It takes a while: call it in a thread."""
+    outcomes = map(to_outcome, message.examples, given.offered, given.outcomes(added))
+    return classifier_pb2.AddFeaturesResponse(outcomes=outcomes)
 
 
 def to_list_response(page: FeaturePage, token: str) -> classifier_pb2.ListFeaturesResponse:

@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, Final
 
-from lastlayer.classifier.domain.types import Backbone
+from lastlayer.classifier.domain.types import AddedExample, Backbone
 from lastlayer.classifier.features.given import Given
-from lastlayer.classifier.service import messages, pagination, requests
+from lastlayer.classifier.service import pagination, requests
 from lastlayer.classifier.service.datasets.feature_messages import (
     check_digest,
     read_given,
+    to_add_response,
     to_embedding,
     to_list_response,
 )
@@ -47,13 +48,18 @@ class FeatureMethods(HandlerServicer):
             multi_label = await taking.is_multi_label(name, wanted=request.multi_label)
             return request, await asyncio.to_thread(read_given, request, backbone, multi_label=multi_label), backbone
 
-        prepared = answer_each(request_iterator, prepare, in_flight=_PREPARED, in_order=True)
-        async with contextlib.aclosing(run_ahead(prepared)) as answers:
-            async for request, given, backbone in answers:
-                outcomes = await taking.store(dataset.name, given, backbone)
-                yield classifier_pb2.AddFeaturesResponse(
-                    outcomes=map(messages.to_outcome, request.examples, given.offered, outcomes)
-                )
+        async def stored() -> AsyncGenerator[
+            tuple[classifier_pb2.AddFeaturesRequest, Given, Sequence[AddedExample | None]], None
+        ]:
+            prepared = answer_each(request_iterator, prepare, in_flight=_PREPARED, in_order=True)
+            async with contextlib.aclosing(run_ahead(prepared)) as ready:
+                async for request, given, backbone in ready:
+                    yield request, given, await taking.store(dataset.name, given, backbone)
+
+        # The next message is stored while the answer to the one before is written.
+        async with contextlib.aclosing(run_ahead(stored())) as answers:
+            async for request, given, added in answers:
+                yield await asyncio.to_thread(to_add_response, request, given, added)
         dataset.check_given()
 
     async def ListFeatures(

@@ -15,17 +15,20 @@ from lastlayer.client.transport.adding.ahead import read_ahead
 from lastlayer.client.transport.adding.exchange import Exchange
 from lastlayer.client.transport.messages.examples import read_outcome
 from lastlayer.client.transport.retry import Patience
-from lastlayer.rpc.channel import MAX_MESSAGE_BYTES
 from lastlayer.v1 import classifier_pb2, classifier_pb2_grpc
 
 _MAX_ROWS: Final = 2000
 """The most examples in a message."""
 
+_VECTOR_BYTES: Final = 4 * 1024 * 1024
+"""The most bytes of vectors in a message of several examples. Services accept more; but reading, sending, checking and
+storing go on at the same time, each with a message of its own, and the smaller they are the sooner all are at work."""
+
 
 def batch_size(manifest: Manifest) -> int:
-    """Return how many examples go into a message: their vectors fill half of it at most."""
+    """Return how many examples go into a message at most."""
     size = 4 * sum(manifest.dimensions)
-    return max(1, min(_MAX_ROWS, MAX_MESSAGE_BYTES // 2 // max(size, 1)))
+    return max(1, min(_MAX_ROWS, _VECTOR_BYTES // max(size, 1)))
 
 
 @dataclass(frozen=True)
