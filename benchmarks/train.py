@@ -34,9 +34,13 @@ _STAGES = {
     "search": "choosing taps and regularisation",
     "validate": "cross-validating the recipe auto",
     "compare": "cross-validating the recipe tutorial",
+    "read all": "reading all {:,} examples",
+    "fit all": "fitting all {:,} examples",
     "fit": "fitting all examples",
 }
-"""The stages of a training, by what they are called in the table."""
+"""The stages of a training, by what they are called in the table; `{}` is the number of examples. Those of all are of
+trainings that choose on a sample.
+"""
 
 _GROWTH = "to the row above"
 
@@ -75,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--photos", type=Path, nargs="*", default=(), help="folders of photos, one sub-folder a class")
     parser.add_argument("--seconds", type=float, default=10, help="for how long each model predicts")
     options = parser.parse_args(arguments)
-    out = Console(width=150)
+    out = Console(width=170)
     out.print(f"machine: {machine()}")
     rows: list[_Row] = []
     with ExitStack() as stack:
@@ -144,7 +148,7 @@ def _training(rows: Sequence[_Row]) -> Table:
         estimate = trained.version.cross_validation
         table.add_row(
             row.name,
-            *(f"{trained.stages_s.get(message, 0):.1f}" for message in _STAGES.values()),
+            *(f"{trained.stages_s.get(message.format(row.examples), 0):.1f}" for message in _STAGES.values()),
             f"{trained.seconds:.1f}",
             f"{row.train_ms:.2f}",
             growth,
