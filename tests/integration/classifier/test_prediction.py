@@ -5,7 +5,9 @@ import asyncio
 import grpc
 import pytest
 
+from lastlayer.classifier.domain.types import ServedVersion
 from lastlayer.classifier.features import client
+from lastlayer.classifier.store.models import ModelStore
 from lastlayer.rpc.errors import OverloadedError
 from lastlayer.rpc.status import read_status
 from lastlayer.v1 import classifier_pb2, types_pb2
@@ -125,6 +127,24 @@ async def test_the_default_version_is_looked_up_for_each_request(stub) -> None:
     assert (old.version, len(old.results[0].prediction.scores)) == (1, 2)
     await stub.SetDefaultVersion(classifier_pb2.SetDefaultVersionRequest(model="m", version=1))
     assert (await predict(stub, [b"ape-9"])).version == 1
+
+
+async def test_the_store_is_asked_once_as_long_as_nothing_changes(stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+    resolve = ModelStore.resolve
+
+    def noting(self: ModelStore, model: str, number: int) -> ServedVersion:
+        asked.append((model, number))
+        return resolve(self, model, number)
+
+    monkeypatch.setattr(ModelStore, "resolve", noting)
+    await train_anew(stub)
+    for _ in range(3):
+        await predict(stub, [b"cat-9"])
+    assert asked == [("m", 0)]
+    await add(stub, "n", examples("ape", 1))
+    await predict(stub, [b"cat-9"])
+    assert asked == [("m", 0)] * 2
 
 
 async def test_a_model_made_anew_is_not_taken_for_the_one_before(stub) -> None:

@@ -1,6 +1,7 @@
 """A real server through a real socket: its life, and errors of every shape of call."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -244,6 +245,24 @@ async def test_a_signal_leaves_the_context(number: signal.Signals) -> None:
 
     await run_until_signal(running())
     assert events == ["entered", "left"]
+
+
+async def test_what_was_loaded_is_never_looked_through_for_garbage() -> None:
+    frozen: list[int] = []
+
+    def note_and_end() -> None:
+        frozen.append(gc.get_freeze_count())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[str]:
+        asyncio.get_running_loop().call_soon(note_and_end)
+        yield "address"
+
+    loaded = len(gc.get_objects())
+    await run_until_signal(running())
+    gc.unfreeze()
+    assert frozen[0] > loaded // 2
 
 
 async def test_a_signal_while_loading_breaks_it_off() -> None:

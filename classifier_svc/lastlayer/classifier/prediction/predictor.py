@@ -135,13 +135,16 @@ class Predictor:
     ) -> tuple[ServedVersion, Head, _Outcomes]:
         """Return the version that a request means, its head, and the features of the images.
 
-        The version is looked up while the images are featurized for the one that was meant the last time: hardly ever
-        is it another one now.
+        Where the store has to be asked, the images are featurized meanwhile for the version that was meant the last
+        time: hardly ever is it another one now.
         """
 
         async def featurize(version: ServedVersion, head: Head) -> _Outcomes:
             return await self._featurize(version, head, request.images, deadline=deadline, patient=patient)
 
+        current = self._heads.current(request.model, request.version)
+        if current is not None:
+            return *current, await featurize(*current)
         latest = self._heads.latest(request.model, request.version)
         if latest is None:
             served = await self._heads.find(request.model, request.version)

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from lastlayer.classifier.domain.head import Head
 from lastlayer.classifier.domain.labels import normalize_classes
@@ -17,21 +17,35 @@ _Key = TypeVar("_Key", bound=Hashable)
 _Value = TypeVar("_Value")
 
 
+class _Found(NamedTuple):
+    """What the store said the last time."""
+
+    version: ServedVersion
+    head: Head
+    change_count: int | None
+    """Of the store, just before it was asked."""
+
+
 class ServedHeads:
-    """The heads of a store. The store is asked each time which version is meant, as another process may change it."""
+    """The heads of a store. The store is asked which version is meant whenever it has changed, as another process may
+    have changed it; a store that cannot tell whether it has is asked each time.
+    """
 
     def __init__(self, models: ModelStore, workers: Workers) -> None:
         """`workers` are the threads that ask the store."""
         self._models = models
         self._workers = workers
         self._heads: OrderedDict[int, Head] = OrderedDict()
-        self._latest: OrderedDict[tuple[str, int], tuple[ServedVersion, Head]] = OrderedDict()
+        self._found: OrderedDict[tuple[str, int], _Found] = OrderedDict()
 
     async def find(self, model: str, number: int) -> tuple[ServedVersion, Head]:
         """Return a version, the default where `number` is 0, with its head.
 
         Raises ResourceNotFoundError or StoreCorruptError.
         """
+        if (current := self.current(model, number)) is not None:
+            return current
+        count = self._models.change_count()
         version = await self._workers.run(self._models.resolve, model, number)
         head = self._heads.get(version.key)
         if head is None:
@@ -39,12 +53,22 @@ class ServedHeads:
             # Labels are normalised since; those of an older head are to be found by them.
             head = replace(head, classes=normalize_classes(head.classes))
         _keep(self._heads, version.key, head)
-        _keep(self._latest, (model, number), (version, head))
+        _keep(self._found, (model, number), _Found(version, head, count))
         return version, head
+
+    def current(self, model: str, number: int) -> tuple[ServedVersion, Head] | None:
+        """Return what `find` would, at once; None where the store has to be asked."""
+        found = self._found.get((model, number))
+        if found is None or found.change_count is None or found.change_count != self._models.change_count():
+            return None
+        _keep(self._heads, found.version.key, found.head)
+        _keep(self._found, (model, number), found)
+        return found.version, found.head
 
     def latest(self, model: str, number: int) -> tuple[ServedVersion, Head] | None:
         """Return what `find` found the last time, which may be another version by now; None where it did not."""
-        return self._latest.get((model, number))
+        found = self._found.get((model, number))
+        return None if found is None else (found.version, found.head)
 
 
 def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:

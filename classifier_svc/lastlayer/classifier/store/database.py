@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from lastlayer.classifier.domain.errors import StoreCorruptError, StoreFullError, StoreReadOnlyError
+from lastlayer.classifier.store.disk.changes import Changes
 from lastlayer.classifier.store.disk.errors import explain
 from lastlayer.classifier.store.disk.reserve import Reserve
 from lastlayer.classifier.store.schema import metadata
@@ -46,7 +47,9 @@ class StoreUrlError(StoreOpenError):
 
 
 class Database:
-    """A database with the store's tables. Its methods block: they are for threads, not for the event loop."""
+    """A database with the store's tables. Its methods block: they are for threads, not for the event loop. The count of
+    changes alone does not.
+    """
 
     def __init__(self, url: str) -> None:
         """Open the database, which is created or brought up to date; raises StoreOpenError or StoreUrlError."""
@@ -66,6 +69,7 @@ class Database:
             self._reserve = Reserve(Path(self.location)) if self.dialect == "sqlite" else None
             if self._reserve is not None:
                 self._reserve.keep()
+            self._changes = Changes(Path(self.location)) if self.dialect == "sqlite" else None
         except OSError as error:
             raise StoreOpenError(f"The store `{self.location}` cannot be created: {error.strerror}.") from error
         except CommandError as error:
@@ -79,6 +83,13 @@ class Database:
     def dialect(self) -> str:
         """`sqlite` or `postgresql`."""
         return self._engine.dialect.name
+
+    def change_count(self) -> int | None:
+        """Return a number that is the same as long as nothing in the database has changed, by whatever process.
+
+        None where that cannot be told at once: always with PostgreSQL.
+        """
+        return None if self._changes is None else self._changes.count()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -113,6 +124,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        if self._changes is not None:
+            self._changes.close()
         self._engine.dispose()
 
     def _migrate(self) -> None:

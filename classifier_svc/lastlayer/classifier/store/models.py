@@ -41,10 +41,14 @@ class NewVersion:
 
 
 class ModelStore:
-    """The models of a database. Its methods block: they are for threads, not for the event loop."""
+    """The models of a database. Its methods block: they are for threads, not for the event loop. The count of changes
+    alone does not.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.change_count = database.change_count
+        """See `Database.change_count`."""
 
     def find_request(self, request_id: str, request_sha256: bytes) -> Version | None:
         """Return the version that a request made, if it did; raises RequestIdReusedError where another request did."""
