@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import json
 import shutil
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lastlayer.featurizer.__main__ import main
-from lastlayer.featurizer.bulk import embedder, output
-from lastlayer.featurizer.bulk.embedder import _Reader
-from lastlayer.featurizer.bulk.items import Item
+from lastlayer.featurizer.bulk import output
 from lastlayer.rpc.vectors import View, unpack
 from lastlayer.testing.tiny_backbone import TAPS, write_tiny_backbone
 from lastlayer.v1 import featurizer_pb2
@@ -116,57 +113,6 @@ def test_the_same_command_goes_on_where_it_stopped(embed: Embed, photos: Path, m
     # And once more, when there is nothing left.
     embed(photos, "--shard-images", 3)
     assert committed == [0, 1, 2, 3]
-
-
-def test_the_first_images_of_a_shard_are_begun_while_the_one_before_is_written(
-    embed: Embed, photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real_commit, real_read = output.Output.commit, _Reader.read
-    begun: list[str] = []
-    ahead = threading.Event()
-    before_committed: list[list[str]] = []
-
-    def noting(self: _Reader, item: Item) -> bytes | str:
-        begun.append(Path(item.id).stem)
-        if len(begun) == 5 + 2:
-            ahead.set()
-        return real_read(self, item)
-
-    def waiting(self: output.Output, shard: int, table: pa.Table, failed: int) -> output.Done:
-        if shard == 0:
-            assert ahead.wait(30)
-            before_committed.append(sorted(begun))
-        return real_commit(self, shard, table, failed)
-
-    monkeypatch.setattr(embedder, "_IN_FLIGHT", 2)
-    monkeypatch.setattr(_Reader, "read", noting)
-    monkeypatch.setattr(output.Output, "commit", waiting)
-    embed(photos, "--shard-images", 5)
-    assert before_committed == [["0", "1", "2", "3", "4", "5", "6"]]  # and no more of the second shard
-    assert [Path(str(row["id"])).stem for row in embed.rows()] == sorted(begun) == [str(n) for n in range(10)]
-
-
-def test_a_shard_is_kept_whose_successor_cannot_be_read(
-    embed: Embed, photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = _Reader.read
-    begun: list[str] = []
-    away = True
-
-    def failing(self: _Reader, item: Item) -> bytes | str:
-        begun.append(Path(item.id).stem)
-        if away and item.id.endswith("5.png"):
-            raise OSError("The store is away")
-        return real(self, item)
-
-    monkeypatch.setattr(_Reader, "read", failing)
-    assert "The store is away. Repeat the command" in embed(photos, "--shard-images", 4, status=1).output
-    assert [file.name for file in sorted((embed.to / "_run" / "done").iterdir())] == ["00000.json"]
-    assert not {"8", "9"} & set(begun)
-    away, done = False, len(begun)
-    embed(photos, "--shard-images", 4)
-    assert sorted(begun[done:]) == ["4", "5", "6", "7", "8", "9"]
-    assert len({row["id"] for row in embed.rows()}) == len(embed.rows()) == 10
 
 
 def test_a_run_that_goes_wrong_ends(embed: Embed, photos: Path) -> None:

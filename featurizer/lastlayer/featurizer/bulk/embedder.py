@@ -1,28 +1,30 @@
-"""Featurizes the images of shards, with the network in this process: the same way that the service goes."""
+"""Featurizes the images of a shard, with the network in this process: the same way that the service goes."""
 
 import asyncio
 import errno
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from lastlayer.featurizer.bulk.files import Files
 from lastlayer.featurizer.bulk.items import Item
-from lastlayer.featurizer.bulk.output import Done, Output
-from lastlayer.featurizer.bulk.plan import Run, read_shard
 from lastlayer.featurizer.bulk.sources.parquet import RowReader
-from lastlayer.featurizer.bulk.unfinished import UnfinishedShard
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.network.loading import Loaded
-from lastlayer.featurizer.pipeline.pipeline import Pipeline
+from lastlayer.featurizer.pipeline.pipeline import Featurized, Pipeline
+from lastlayer.rpc.errors import ImageError
+from lastlayer.rpc.vectors import View, place
 
 _READERS: Final = 8
 """How many images are read at once: an object store takes a while to answer."""
 
 _IN_FLIGHT: Final = 64
-"""How many images are read, or read and not yet featurized. And how many of a shard are begun before the one before it
-is in its place, which a kill would have done once more: enough to keep the processors busy meanwhile."""
+"""How many images of a shard are read, or read and not yet featurized."""
 
 MAX_IMAGE_BYTES: Final = 32 * 2**20
 """What the service accepts, too: a message has no room for more."""
@@ -31,22 +33,22 @@ MAX_IMAGE_BYTES: Final = 32 * 2**20
 _TOO_LARGE: Final = f"IMAGE_TOO_LARGE: The file has more than the {MAX_IMAGE_BYTES // 2**20} MiB that are accepted."
 
 
+class Shard(NamedTuple):
+    """The features of a shard's images."""
+
+    table: pa.Table
+    """A row for each image, in order: id, sha256, label, a list of numbers for each tap of each view, error."""
+    failed: int
+    """How many have an error, and no features."""
+
+
 class Embedder:
     """Featurizes shards one after the other, all processors busy. Use it as a context manager."""
 
-    def __init__(
-        self,
-        loaded: Loaded,
-        settings: FeaturizerSettings,
-        files: Files,
-        run: Run,
-        *,
-        on_image: Callable[[], None] = lambda: None,
-    ) -> None:
-        """`on_image` is called after each image."""
+    def __init__(self, loaded: Loaded, settings: FeaturizerSettings, files: Files, *, column: str | None) -> None:
+        """`column` is that of Parquet files with the images."""
         self._files = files
-        self._run = run
-        self._on_image = on_image
+        self._column = column
         self._dimensions = {tap.name: tap.dimension for tap in loaded.graph.taps}
         self._runner = asyncio.Runner()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
@@ -55,7 +57,6 @@ class Embedder:
             return Pipeline.from_settings(loaded.graph, loaded.spec.preprocessing, settings)
 
         self._pipeline = self._runner.run(make())
-        self._places = asyncio.Semaphore(_IN_FLIGHT)
 
     def __enter__(self) -> "Embedder":
         return self
@@ -65,97 +66,64 @@ class Embedder:
         self._readers.shutdown(cancel_futures=True)
         self._runner.close()
 
-    def embed(self, output: Output, shards: Sequence[int]) -> Iterator[Done]:
-        """Featurize shards of a plan and commit them, in order; yield each that is in its place.
+    def embed(
+        self,
+        items: Sequence[Item],
+        taps: Sequence[str],
+        dtype: str,
+        on_image: Callable[[], None] = lambda: None,
+        views: Sequence[str] = (View.CROP.label,),
+    ) -> Shard:
+        """Return the features of images at some taps, of views with some labels, as `float32` or `float16`.
 
-        The first images of a shard are begun while the one before is written. An image that cannot be featurized is a
-        row with the reason. Raises OSError where images cannot be read, or shards written, for now, so that a later run
-        may.
+        `on_image` is called after each image. An image that cannot be featurized is a row with the reason. Raises
+        OSError where images cannot be read for now, so that a later run may.
         """
-        done = self._embed(output, shards)
+        return self._runner.run(self._embed(items, taps, dtype, on_image, [View.parse(view) for view in views]))
 
-        async def find_next() -> Done | None:
-            return await anext(done, None)
-
-        try:
-            while (shard := self._runner.run(find_next())) is not None:
-                yield shard
-        finally:
-            self._runner.run(done.aclose())
-
-    async def _embed(self, output: Output, shards: Sequence[int]) -> AsyncGenerator[Done, None]:
-        writing: asyncio.Task[Done] | None = None  # the shard before
-        making: _Making | None = None
-        try:
-            for shard in shards:
-                items = await asyncio.to_thread(read_shard, output.plan, self._files, shard)
-                making = _Making(UnfinishedShard(items, self._run, self._dimensions), self._files, self._run.column)
-                await self._begin(making, items[:_IN_FLIGHT], 0)
-                if writing is not None:
-                    yield await writing
-                await self._begin(making, items[_IN_FLIGHT:], _IN_FLIGHT)
-                writing = asyncio.create_task(self._commit(output, shard, making))
-                if making.failure is not None:
-                    break
-            if writing is not None:
-                yield await writing
-        finally:
-            left = [*(making.tasks if making else ()), *([writing] if writing else [])]
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
-
-    async def _begin(self, making: "_Making", items: Sequence[Item], first: int) -> None:
-        """Begin images, of which the first has the row `first`, as there is room; none any more once one has failed."""
-        for row, item in enumerate(items, first):
-            await self._places.acquire()
-            if making.failure is not None:
-                self._places.release()
-                return
-            task = asyncio.create_task(self._featurize(making, row, item))
-            making.tasks.add(task)
-            task.add_done_callback(making.ended)
-            task.add_done_callback(lambda _: self._places.release())
-
-    async def _featurize(self, making: "_Making", row: int, item: Item) -> None:
-        found = await asyncio.get_running_loop().run_in_executor(self._readers, making.reader.read_hashed, item)
-        if isinstance(found, str):
-            making.shard.refuse(row, found)
-        else:
-            content, checksum = found
-            [outcome] = await self._pipeline.featurize(
-                [content], self._run.taps, deadline=None, wait=True, views=making.shard.views
-            )
-            making.shard.put(row, checksum, outcome)
-        self._on_image()
-
-    @staticmethod
-    async def _commit(output: Output, shard: int, making: "_Making") -> Done:
-        """Write a shard once all its images have ended."""
-        while making.tasks:
-            await asyncio.wait(making.tasks)
-        if making.failure is not None:
-            raise making.failure
-        return await asyncio.to_thread(lambda: output.commit(shard, making.shard.table(), making.shard.failed))
-
-
-class _Making:
-    """A shard with what is being done for it."""
-
-    def __init__(self, shard: UnfinishedShard, files: Files, column: str | None) -> None:
-        self.shard = shard
+    async def _embed(
+        self,
+        items: Sequence[Item],
+        taps: Sequence[str],
+        dtype: str,
+        on_image: Callable[[], None],
+        views: Sequence[View],
+    ) -> Shard:
+        vectors = {
+            place(tap, view): np.zeros((len(items), self._dimensions[tap]), np.dtype(dtype))
+            for view in views
+            for tap in taps
+        }
+        checksums: list[str | None] = [None] * len(items)
+        errors: list[str | None] = [None] * len(items)
+        places = asyncio.Semaphore(_IN_FLIGHT)
         # One for each shard: it holds rows of a Parquet file.
-        self.reader = _Reader(files, column)
-        self.tasks: set[asyncio.Task[None]] = set()
-        """Those of its images that have not ended."""
-        self.failure: BaseException | None = None
-        """Why the shard cannot be finished for now."""
+        reader = _Reader(self._files, self._column)
+        loop = asyncio.get_running_loop()
 
-    def ended(self, task: asyncio.Task[None]) -> None:
-        """Take note that an image has ended."""
-        self.tasks.discard(task)
-        if not task.cancelled() and self.failure is None:
-            self.failure = task.exception()
+        async def featurize(row: int, item: Item) -> None:
+            async with places:
+                found = await loop.run_in_executor(self._readers, reader.read_hashed, item)
+                if isinstance(found, str):
+                    errors[row] = found
+                else:
+                    content, checksums[row] = found
+                    [outcome] = await self._pipeline.featurize([content], taps, deadline=None, wait=True, views=views)
+                    if isinstance(outcome, Featurized):
+                        for view, of_view in zip(views, outcome.views, strict=True):
+                            for tap in taps:
+                                vectors[place(tap, view)][row] = of_view[tap]
+                    else:
+                        errors[row] = _reason(outcome)
+                on_image()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for row, item in enumerate(items):
+                    group.create_task(featurize(row, item))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return _shard(items, checksums, vectors, errors)
 
 
 class _Reader:
@@ -193,3 +161,31 @@ class _Reader:
         except ValueError as error:  # such as a NUL in a path
             return f"NOT_FOUND: There is no file `{item.url}`: {error}."
         return content if len(content) <= MAX_IMAGE_BYTES else _TOO_LARGE
+
+
+def _reason(error: ImageError) -> str:
+    return f"{error.reason}: {error}"
+
+
+def _shard(
+    items: Sequence[Item],
+    checksums: Sequence[str | None],
+    vectors: dict[str, npt.NDArray[np.floating]],
+    errors: Sequence[str | None],
+) -> Shard:
+    whole = np.array([error is None for error in errors], bool)
+    columns = {
+        "id": pa.array([item.id for item in items], pa.string()),
+        "sha256": pa.array(checksums, pa.string()),
+        "label": pa.array([item.label for item in items], pa.string()),
+        **{tap: _lists(values, whole) for tap, values in vectors.items()},
+        "error": pa.array(errors, pa.string()),
+    }
+    return Shard(pa.table(columns), int(np.count_nonzero(~whole)))
+
+
+def _lists(values: npt.NDArray[np.floating], whole: npt.NDArray[np.bool_]) -> pa.ListArray:
+    """Return the rows of [n, d] as lists, and none for rows that are not whole."""
+    offsets = np.concatenate([[0], np.cumsum(whole) * values.shape[1]]).astype(np.int32)
+    kept = values if whole.all() else values[whole]
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(kept.reshape(-1)), mask=pa.array(~whole))

@@ -10,7 +10,7 @@ import numpy as np
 from lastlayer.featurizer.bulk.embedder import Embedder
 from lastlayer.featurizer.bulk.files import Files
 from lastlayer.featurizer.bulk.output import Done, Output
-from lastlayer.featurizer.bulk.plan import Plan, Run
+from lastlayer.featurizer.bulk.plan import Plan, read_shard
 from lastlayer.featurizer.bulk.run import Featurize, Wanted
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.errors import BulkError
@@ -68,7 +68,9 @@ def on_ray(cluster: Cluster, loaded: Loaded, settings: FeaturizerSettings, wante
                 num_gpus=cluster.num_gpus,
                 fn_constructor_kwargs={
                     "wanted": wanted,
-                    "run": plan.run,
+                    "taps": plan.run.taps,
+                    "views": plan.run.views,
+                    "digest": plan.run.digest,
                     "processors": max(1, int(cluster.num_cpus)),
                 },
             )
@@ -83,18 +85,26 @@ def on_ray(cluster: Cluster, loaded: Loaded, settings: FeaturizerSettings, wante
 class _Actor:
     """Holds the network on a node, and featurizes and commits the shards that Ray gives it."""
 
-    def __init__(self, *, wanted: Wanted, run: Run, processors: int) -> None:
+    def __init__(
+        self, *, wanted: Wanted, taps: Sequence[str], views: Sequence[str], digest: str, processors: int
+    ) -> None:
         limit_processors(processors)
         settings = load_settings(FeaturizerSettings)
         loaded = load(settings, lambda *_: None)
-        if loaded.digest != run.digest:
-            raise BulkError(
-                f"A node has {loaded.spec.name} with the digest {loaded.digest}, but {run.digest} is wanted."
-            )
-        files = Files(wanted.storage_options)
-        self._output = Output(wanted.to, files)
-        self._embedder = Embedder(loaded, settings, files, run)
+        if loaded.digest != digest:
+            raise BulkError(f"A node has {loaded.spec.name} with the digest {loaded.digest}, but {digest} is wanted.")
+        self._files = Files(wanted.storage_options)
+        self._output = Output(wanted.to, self._files)
+        self._taps = taps
+        self._views = views
+        self._dtype = wanted.dtype
+        self._embedder = Embedder(loaded, settings, self._files, column=wanted.column)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        rows = [asdict(done) for done in self._embedder.embed(self._output, batch["shard"].tolist())]
+        rows = [self._featurize(int(shard)) for shard in batch["shard"]]
         return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+    def _featurize(self, shard: int) -> dict[str, Any]:
+        items = read_shard(self._output.plan, self._files, shard)
+        table, failed = self._embedder.embed(items, self._taps, self._dtype, views=self._views)
+        return asdict(self._output.commit(shard, table, failed))

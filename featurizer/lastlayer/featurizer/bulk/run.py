@@ -9,7 +9,7 @@ from typing import Any, Final
 from lastlayer.featurizer.bulk.embedder import Embedder
 from lastlayer.featurizer.bulk.files import Files
 from lastlayer.featurizer.bulk.output import Done, Output
-from lastlayer.featurizer.bulk.plan import Plan, Run, check_same, read_plan, write_plan
+from lastlayer.featurizer.bulk.plan import Plan, Run, check_same, read_plan, read_shard, write_plan
 from lastlayer.featurizer.bulk.sources.finding import find_items
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.errors import BulkError
@@ -103,8 +103,11 @@ def in_this_process(
 
     def featurize(plan: Plan, output: Output, shards: Sequence[int]) -> Iterator[Done]:
         files = Files(wanted.storage_options)
-        with Embedder(loaded, settings, files, plan.run, on_image=on_image) as embedder:
-            yield from embedder.embed(output, shards)
+        with Embedder(loaded, settings, files, column=wanted.column) as embedder:
+            for shard in shards:
+                items = read_shard(output.plan, files, shard)
+                table, failed = embedder.embed(items, plan.run.taps, plan.run.dtype, on_image, plan.run.views)
+                yield output.commit(shard, table, failed)
 
     return featurize
 
