@@ -27,8 +27,8 @@ class _Found(NamedTuple):
 
 
 class ServedHeads:
-    """The heads of a store. The store is asked which version is meant whenever it has changed, as another process may
-    have changed it; a store that cannot tell whether it has is asked each time.
+    """The heads of a store. The store is asked which version is meant once it has changed, by whatever process. A store
+    that cannot tell whether it has changed is asked each time.
     """
 
     def __init__(self, models: ModelStore, workers: Workers) -> None:

@@ -47,8 +47,8 @@ class StoreUrlError(StoreOpenError):
 
 
 class Database:
-    """A database with the store's tables. Its methods block: they are for threads, not for the event loop. The count of
-    changes alone does not.
+    """A database with the store's tables. Its methods block and are for threads, not the event loop, save
+    `change_count`.
     """
 
     def __init__(self, url: str) -> None:

@@ -41,9 +41,7 @@ class NewVersion:
 
 
 class ModelStore:
-    """The models of a database. Its methods block: they are for threads, not for the event loop. The count of changes
-    alone does not.
-    """
+    """The models of a database. Its methods block and are for threads, not the event loop, save `change_count`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""Whether a SQLite store has changed, which can be told within microseconds, where any question takes a thread."""
+"""Tells within microseconds whether a SQLite store has changed. A query would need a thread."""
 
 import contextlib
 import sqlite3
@@ -9,7 +9,7 @@ class Changes:
     """The count of a SQLite file's changes, whichever connection of whichever process made them."""
 
     def __init__(self, file: Path) -> None:
-        """Open a connection of its own, since those of one connection itself do not count."""
+        """Open a connection that never writes: SQLite does not count what a connection changes itself."""
         self._connection = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
 
     def count(self) -> int | None:

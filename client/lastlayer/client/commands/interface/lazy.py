@@ -1,6 +1,6 @@
-"""gRPC without asyncio, which no command uses: a fifth of the time that `client predict` takes went into importing it.
+"""Imports gRPC without asyncio, which no command uses: importing it took a fifth of `client predict`.
 
-For the process of a command alone. Programs that import `lastlayer.client` get gRPC as it is.
+This is for the processes of commands alone. Programs that import `lastlayer.client` get gRPC as it is.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ def import_grpc() -> None:
 
 @contextlib.contextmanager
 def postponed(*names: str) -> Iterator[None]:
-    """Give who imports these modules while the block lasts something that imports them once it is used."""
+    """Give whoever imports one of these modules while the block lasts a stand-in, which imports it at first use."""
     # `importlib.util.LazyLoader` imports a module as soon as a second one imports it: that asks for its `__spec__`.
     # And what it makes lazy is so for all the process; a first `import asyncio.events` would import that twice.
     stand_ins = {name: _StandIn(name) for name in names if name not in sys.modules}
