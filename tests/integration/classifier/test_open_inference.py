@@ -270,7 +270,8 @@ async def test_overload_and_deadlines_are_told_as_of_predict(both: Both, fake: F
     assert len(fake.requests) == sent
     hang.released.set()
     assert read(await inside)["label"][0, 0] == "cat"
-    late = await failure(both.open.ModelInfer(infer(b"cat-1"), timeout=0.0001))
+    fake.script = [Hang()]
+    late = await failure(both.open.ModelInfer(infer(b"cat-1"), timeout=0.05))
     assert late.code == grpc.StatusCode.DEADLINE_EXCEEDED
 
 
