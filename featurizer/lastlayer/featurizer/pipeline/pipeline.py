@@ -154,7 +154,7 @@ class Pipeline:
         self._sandbox = Sandbox(max_pixels=max_image_pixels)
         self._batcher: Batcher[_Wanted, Vectors | Maps]
         self._batcher = Batcher(self._run, max_items=max_batch_images)
-        self._inside: set[asyncio.Future[Any]] = set()
+        self._inside: set[asyncio.Task[Any]] = set()
         self._idle = Idle(give_back_free_memory, after_s=_IDLE_S)
         self._stopping = False
         self._image_seconds = 0.05
@@ -236,10 +236,7 @@ class Pipeline:
     async def _all(self, work: Iterable[Coroutine[Any, Any, Outcome]]) -> list[Outcome]:
         if self._stopping:
             raise NotReadyError("The service is stopping; try again in a moment.")
-        parts = list(work)
-        if len(parts) == 1:
-            return [await self._single(parts[0])]
-        tasks = [asyncio.create_task(part) for part in parts]
+        tasks = [asyncio.create_task(part) for part in work]
         self._inside.update(tasks)
         with self._idle.busy():
             try:
@@ -248,18 +245,6 @@ class Pipeline:
                 for task in tasks:
                     task.cancel()
                 self._inside.difference_update(tasks)
-
-    async def _single(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
-        """Do what is the only work of its caller, without a task of its own."""
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._inside.add(ended)
-        with self._idle.busy():
-            try:
-                return await work
-            finally:
-                if not ended.done():  # who waited for it in `stop` may have been cancelled, and it with them
-                    ended.set_result(None)
-                self._inside.remove(ended)
 
     async def _featurize_one(self, work: _Work, *, wait: bool) -> Featurized | ImageError:
         try:
@@ -292,12 +277,8 @@ class Pipeline:
             raise
         if result is not None:
             return decoded, [result]
-        submitted = [
-            self._batcher.submit(_wanted(work, decoded.seen[view]), deadline=work.deadline) for view in work.views
-        ]
-        if len(submitted) == 1:
-            return decoded, [await submitted[0]]
-        return decoded, await asyncio.gather(*submitted)
+        wanted = [_wanted(work, decoded.seen[view]) for view in work.views]
+        return decoded, await asyncio.gather(*(self._batcher.submit(view, deadline=work.deadline) for view in wanted))
 
     def _in_thread(self, work: _Work, alone: bool) -> tuple[Decoded, Vectors | Maps | None] | Structure:
         """Decode an image, and run its one view through the graph if it was alone, unless others have come meanwhile.

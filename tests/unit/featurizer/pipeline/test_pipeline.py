@@ -180,19 +180,6 @@ async def test_a_lone_image_stays_in_its_thread_and_others_do_not(pipeline: Pipe
     assert all(thread.startswith("graph") for thread in network.threads)
 
 
-async def test_an_image_that_comes_by_itself_has_no_task_of_its_own(pipeline: Pipeline, network: FakeNetwork) -> None:
-    network.hold()
-    first = await begun(pipeline, photo(0))
-    await network.entered()
-    callers = [await begun(pipeline, photo(level)) for level in (1, 2)]
-    for _ in range(2):  # these are decoded after those, and then wait for the graph
-        await pipeline.featurize([b""], ["level"], deadline=None, wait=False)
-    mine = {asyncio.current_task(), first, *callers}
-    assert len(asyncio.all_tasks() - mine) <= 1  # that of a batch
-    network.release()
-    assert [levels(await caller) for caller in (first, *callers)] == [[0], [1], [2]]
-
-
 class HeldDecoder:
     """Decodes the first image once it is let go on, and others at once."""
 
