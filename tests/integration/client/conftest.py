@@ -1,4 +1,5 @@
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -33,6 +34,11 @@ def client(server: str) -> Iterator[Client]:
 
 
 Run = Callable[..., Result]
+
+
+def objects(result: Result) -> list[dict[str, Any]]:
+    """Return what a command printed for programs: an object a line."""
+    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 @pytest.fixture
