@@ -44,14 +44,14 @@ def _failure(calling: Callable[[], Any], error: type[Exception]) -> list[str]:
 class Grpc:
     """What is called by gRPC."""
 
-    def __init__(self, address: str, model: str, images: list[str], bad: str) -> None:
+    def __init__(self, address: str, model: str, images: list[str], bad: str = "", silent: str = "") -> None:
         import tritonclient.grpc as module
 
         self.module = module
         self.client = module.InferenceServerClient(address)
         self.model = model
         self.images = [image.encode("latin-1") for image in images]
-        self.bad = bad.encode("latin-1")
+        self.bad, self.silent = bad.encode("latin-1"), silent.encode("latin-1")
         self.address = address
 
     def image(self, *contents: bytes) -> Any:
@@ -163,7 +163,7 @@ class Grpc:
                 self.model, good, outputs=[self.module.InferRequestedOutput("label", class_count=2)]
             ),
             "timeout": lambda: self.client.infer(self.model, good, timeout=1000),
-            "late": lambda: self.client.infer(self.model, good, client_timeout=1e-6),
+            "late": lambda: self.client.infer(self.model, [self.image(self.silent)], client_timeout=0.2),
             "load": lambda: self.client.load_model(self.model),
             "metadata": lambda: self.client.get_model_metadata("unheard-of"),
         }
@@ -296,7 +296,7 @@ def _together(told: dict[str, Any]) -> dict[str, Any]:
         client.train("pets")
         content = Path(told["image"]).read_bytes().decode("latin-1")
         models = (pair.classifier, "pets"), (pair.featurizer, client.get_served_backbone().name)
-        return {model: Grpc(address, model, [content], "").infer()["outputs"] for address, model in models}
+        return {model: Grpc(address, model, [content]).infer()["outputs"] for address, model in models}
 
 
 KINDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {

@@ -168,6 +168,8 @@ class FakeFeaturizer(featurizer_pb2_grpc.FeaturizerServicer):
             raise grpc.RpcError(step)
         if isinstance(step, Hang):
             await step.wait()
+        if any(image.content.startswith(b"silent") for image in request.images):
+            await Hang().wait()
         views = list(dict.fromkeys(self._read_views(request.views, "views"))) or [View.CROP]
         most = max(1, self.max_images // len(views))
         if not 1 <= len(request.images) <= most:

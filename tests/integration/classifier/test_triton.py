@@ -37,7 +37,8 @@ async def test_all_that_its_users_do(settings: ClassifierSettings) -> None:
         both = Both(connection)
         await train_anew(both.own)
         await both.until_ready()
-        told: dict[str, Any] = {"address": address, "model": "m", "images": ["dog-1", "cat-1"], "bad": "bad-1"}
+        told: dict[str, Any] = {"address": address, "model": "m", "images": ["dog-1", "cat-1"]}
+        told |= {"bad": "bad-1", "silent": "silent-1"}
         found = await asyncio.to_thread(triton.call, "grpc", **told)
 
     described = found["describe"]
