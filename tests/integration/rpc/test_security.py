@@ -94,25 +94,29 @@ async def code_of(
     address: str, credentials: grpc.ChannelCredentials | None, shape: str = "unary", metadata: Any = ()
 ) -> tuple[grpc.StatusCode, str]:
     """Return the code and the reason of how a call ends, over a connection of its own."""
+    # By gRPC's synchronous client: where a stream is refused while the asynchronous one writes its request, it may make
+    # that INTERNAL.
+    return await asyncio.to_thread(_code_of, address, credentials, shape, metadata)
+
+
+def _code_of(
+    address: str, credentials: grpc.ChannelCredentials | None, shape: str, metadata: Any
+) -> tuple[grpc.StatusCode, str]:
     options = channel_options()
-    channel = (
-        grpc.aio.insecure_channel(address, options=options)
+    with (
+        grpc.insecure_channel(address, options=options)
         if credentials is None
-        else grpc.aio.secure_channel(address, credentials, options=options)
-    )
-    async with channel:
+        else grpc.secure_channel(address, credentials, options=options)
+    ) as channel:
         stub = classifier_pb2_grpc.ClassifierStub(channel)
         try:
             if shape == "unary":
-                await stub.Predict(classifier_pb2.PredictRequest(), timeout=20, metadata=metadata)
+                stub.Predict(classifier_pb2.PredictRequest(), timeout=20, metadata=metadata)
             elif shape == "server stream":
-                async for _ in stub.Train(classifier_pb2.TrainRequest(), timeout=20, metadata=metadata):
-                    pass
+                list(stub.Train(classifier_pb2.TrainRequest(), timeout=20, metadata=metadata))
             else:
-                requests = iter([classifier_pb2.EvaluateRequest()])
-                async for _ in stub.Evaluate(requests, timeout=20, metadata=metadata):
-                    pass
-        except grpc.aio.AioRpcError as error:
+                list(stub.Evaluate(iter([classifier_pb2.EvaluateRequest()]), timeout=20, metadata=metadata))
+        except grpc.RpcError as error:
             details = read_error(error)
             return details.code, details.reason
     return CODE.OK, ""
