@@ -58,7 +58,13 @@ class TinyNetwork:
         )
         """The taps, from the shallowest to the deepest."""
 
-    def run(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> dict[str, Array]:
+    def run(
+        self,
+        images: npt.NDArray[np.uint8],
+        taps: Sequence[str],
+        *,
+        alone: bool = True,  # noqa: ARG002 (it takes one processor in any case)
+    ) -> dict[str, Array]:
         """Return the feature vectors of images, uint8 [n, 32, 32, 3], at some taps: float32 [n, d]."""
         maps = self.maps(images, ["conv", "pool"])
         vectors = {tap: found.mean((1, 2)) for tap, found in maps.items()}

@@ -27,7 +27,9 @@ LONG_S = 300
 class Network:
     """Answers with nothing but zeros."""
 
-    def run(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
+    def run(
+        self, images: npt.NDArray[np.uint8], taps: Sequence[str], *, alone: bool
+    ) -> Mapping[str, npt.NDArray[np.float32]]:
         return {tap: np.zeros((len(images), 1), np.float32) for tap in taps}
 
     def maps(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:

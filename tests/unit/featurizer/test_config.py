@@ -37,7 +37,7 @@ def test_the_environment_is_read_and_an_override_wins(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("FEATURIZER_MAX_BATCH_IMAGES", "0", "is `0`, but it should be greater than or equal to 1."),
+        ("FEATURIZER_MAX_BATCH_IMAGES", "-1", "is `-1`, but it should be greater than or equal to 0."),
         ("FEATURIZER_MAX_BATCH_IMAGES", "many", "is `many`, but it should be a valid integer"),
         ("FEATURIZER_LOG_FORMAT", "xml", "is `xml`, but it should be 'console' or 'json'."),
         ("FEATURIZER_ADDRESS", "50051", "is `50051`, but HOST:PORT is needed, such as 127.0.0.1:50051."),

@@ -54,7 +54,9 @@ class Embedder:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
 
         async def make() -> Pipeline:
-            return Pipeline.from_settings(loaded.graph, loaded.spec.preprocessing, settings)
+            return Pipeline.from_settings(
+                loaded.graph, loaded.spec.preprocessing, settings, batch_images=loaded.variant.batch_images
+            )
 
         self._pipeline = self._runner.run(make())
 

@@ -16,8 +16,11 @@ from lastlayer.featurizer.network.quantization import Quantized, has_depthwise
 from lastlayer.featurizer.network.variants import reduced_precision
 from lastlayer.rpc.system.cpu_quota import available_processors
 
-Function = Callable[[npt.NDArray[np.uint8]], list[npt.NDArray[np.float32]]]
+Run = Callable[[npt.NDArray[np.uint8]], list[npt.NDArray[np.float32]]]
 """Images, uint8 [n, height, width, 3], in; an array for each output out. Raises EngineError."""
+
+Function = Callable[[npt.NDArray[np.uint8], bool], list[npt.NDArray[np.float32]]]
+"""The same, and whether nothing else is going to run meanwhile, so that these images may have all processors."""
 
 _REWRITES: Final = {"bfloat16": "auto_mixed_precision_onednn_bfloat16", "float16": "auto_mixed_precision"}
 """What TensorFlow calls the rewriting of a graph to each precision; sums stay in float32."""
@@ -56,7 +59,7 @@ class TensorFlowEngine:
         # Each keeps the weights once more.
         run = self._session.make_callable(list(outputs), [self._images])
 
-        def call(images: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+        def call(images: npt.NDArray[np.uint8], _alone: bool) -> list[npt.NDArray[np.float32]]:
             try:
                 arrays: list[npt.NDArray[np.float32]] = run(images)
             except tf.errors.OpError as error:
@@ -133,16 +136,17 @@ class OpenVinoEngine:
 
     def function(self, outputs: Sequence[tf.Tensor]) -> Function:
         """Return what computes some tensors of the graph."""
-        alone = self._compile(outputs, streams=1)
-        # A batch alone has all processors. Of two that run at once each has half of them: 6 to 8 % more images a second
-        # than where both share all. It is made when it is first needed, in 0.1 s, as it costs memory.
-        beside = functools.cache(lambda: self._compile(outputs, streams=2))
+        for_one = self._compile(outputs, streams=1)
+        # Of two batches each has half of the processors, so that these need not wait for each other after each layer:
+        # batches of 4 images are as fast there as the largest ones are on all. It is made when it is first needed, in
+        # 0.1 s, as it costs memory.
+        for_two = functools.cache(lambda: self._compile(outputs, streams=2))
         lock, running = threading.Lock(), 0
 
-        def call(images: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+        def call(images: npt.NDArray[np.uint8], alone: bool) -> list[npt.NDArray[np.float32]]:
             nonlocal running
             with lock:
-                run = beside() if running else alone
+                run = for_one if alone and not running else for_two()
                 running += 1
             try:
                 return run(images)
@@ -152,7 +156,7 @@ class OpenVinoEngine:
 
         return call
 
-    def _compile(self, outputs: Sequence[tf.Tensor], streams: int) -> Function:
+    def _compile(self, outputs: Sequence[tf.Tensor], streams: int) -> Run:
         """Return what computes some tensors of the graph, for so many batches at once; the results are the same."""
         try:
             compiled = self._core.compile_model(self.part(outputs), "CPU", {**self._options, "NUM_STREAMS": streams})

@@ -81,17 +81,20 @@ class Graph:
         self.taps = self._warm_up(weights)
         """The taps, from the shallowest to the deepest."""
 
-    def run(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+    def run(
+        self, images: npt.NDArray[np.uint8], taps: Sequence[str], *, alone: bool = True
+    ) -> dict[str, npt.NDArray[np.float32]]:
         """Return the feature vectors of images at some taps.
 
         `images` is uint8 [n, height, width, 3], RGB; each result is float32 [n, d]. Only what the deepest of the taps
-        needs is computed. It may be called in several threads at once.
+        needs is computed. `alone` is whether nothing else is going to run meanwhile. It may be called in several
+        threads at once.
         """
         names = [tap.name for tap in self._spec.taps]
         # One function for each deepest tap; the shallower ones that it yields as well cost next to nothing, whereas
         # every function costs memory.
         count = 1 + max(names.index(tap) for tap in taps)
-        outputs = self._up_to(count)(images)
+        outputs = self._up_to(count)(images, alone)
         return {tap: outputs[names.index(tap)] for tap in taps}
 
     def maps(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
@@ -105,7 +108,7 @@ class Graph:
                 # Made when it is first needed, as it costs memory. One for all taps: maps are asked for one image at a
                 # time, where it matters little how deep the network is run.
                 self._map = self._engine.function(list(self._maps.values()))
-        found = dict(zip(self._maps, self._map(images), strict=True))
+        found = dict(zip(self._maps, self._map(images, True), strict=True))
         return {tap: found[tap] for tap in taps}
 
     def close(self) -> None:

@@ -45,6 +45,12 @@ class Network(tuning.Network, Protocol):
         """The taps, from the shallowest to the deepest."""
         ...
 
+    def run(
+        self, images: npt.NDArray[np.uint8], taps: Sequence[str], *, alone: bool = True
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """Return float32 [n, d] for each tap of uint8 [n, height, width, 3]; `alone` if nothing else runs meanwhile."""
+        ...
+
     def maps(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
         """Return float32 [n, h, w, d] for each tap, a spatial mean, of uint8 [n, height, width, 3]."""
         ...

@@ -1,18 +1,19 @@
 """Gathers items of many callers into batches for a worker that is busy most of the time.
 
 Knows neither images nor gRPC. No batch waits to be filled: the next one is cut when the worker is free, so that a
-lone caller waits for nobody, and the busier it is the larger the batches become. Once a full batch waits it begins
-beside the one that runs: of a single batch the processors are never quite busy, as its layers end at different times
-on each of them. What is alone need not even change threads (see `Batcher.run_alone`).
+lone caller waits for nobody, and the busier it is the larger the batches become. A second batch begins beside the one
+that runs, as of a single one the processors are never quite busy: once it is full, or once nothing more is on its way.
+What is alone does not even change threads.
+
+Items come from threads and run in threads: the event loop, which has enough to do, only hands out the answers, those of
+a batch together.
 """
 
 import asyncio
-import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -25,11 +26,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@dataclass
+@dataclass(slots=True)
 class _Entry(Generic[Item, Result]):
     item: Item
     deadline: float | None
-    result: asyncio.Future[Result]
+    result: "asyncio.Future[Result]"
 
 
 class Batcher(Generic[Item, Result]):
@@ -38,8 +39,9 @@ class Batcher(Generic[Item, Result]):
     It does not bound how many items wait: who submits has been admitted (see `pipeline.admission`).
     """
 
-    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Result]], *, max_items: int) -> None:
-        """`run` takes items and returns one result each, in order; it is called in two threads.
+    def __init__(self, run: Callable[[Sequence[Item], bool], Sequence[Result]], *, max_items: int) -> None:
+        """`run` takes items, and whether no others are here or on their way; it returns one result each, in order. It
+        is called in two threads.
 
         At most `max_items` run at once, at most half of them (rounded up) in a batch. To be made where a loop runs.
         """
@@ -47,86 +49,121 @@ class Batcher(Generic[Item, Result]):
         self._loop = asyncio.get_running_loop()
         self._max_items = max_items
         self._batch_items = -(-max_items // _MAX_CONCURRENT)
+        self._changed = threading.Condition()
+        """Held by who reads or changes what follows; waited for by threads that have nothing to do."""
         self._queue: deque[_Entry[Item, Result]] = deque()
+        self._coming = 0
+        """How many items are on their way."""
         self._stopping = False
         self._busy = 0
         """How many batches run now."""
         self._running_items = 0
         """How many items are in them."""
-        self._beginning = threading.Lock()
-        """Held by who looks at whether there is room, and takes it."""
-        self._ended = asyncio.Event()
-        """Set each time that a batch has run."""
-        self._answering: set[asyncio.Task[None]] = set()
-        self._threads = ThreadPoolExecutor(_MAX_CONCURRENT, thread_name_prefix="graph")
+        self._threads = [
+            threading.Thread(target=self._work, name=f"graph_{number}", daemon=True)
+            for number in range(_MAX_CONCURRENT)
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    async def submit(self, item: Item, *, deadline: float | None = None) -> Result:
-        """Return the item's result.
+    def expect(self, items: int) -> None:
+        """Take note that items are on their way: each is to be submitted, or told of by `forget`."""
+        with self._changed:
+            self._coming += items
 
-        An item whose caller is cancelled, or whose `deadline` (of `time.monotonic()`) passes, while it waits is never
-        run. Raises DeadlinePassedError, NotReadyError once stopped, or what `run` raises for this item.
+    def forget(self, items: int) -> None:
+        """Take note that items that were expected do not come."""
+        with self._changed:
+            self._coming -= items
+            self._call()
+
+    def submit(
+        self, items: Sequence[Item], results: "Sequence[asyncio.Future[Result]]", *, deadline: float | None = None
+    ) -> None:
+        """Have items run that were expected, together if there is room; `results` are futures of the loop, one each.
+
+        To be called in a thread, and not in the loop's: an item that is alone, with no others here or on their way,
+        runs in it. An item whose future is cancelled, or whose `deadline` (of `time.monotonic()`) passes, while it
+        waits is never run. Futures get DeadlinePassedError, or what `run` raises for their item. Raises NotReadyError
+        once stopped.
         """
-        if self._stopping:
-            raise NotReadyError("The service is stopping; try again in a moment.")
-        entry: _Entry[Item, Result] = _Entry(item, deadline, self._loop.create_future())
-        self._queue.append(entry)
-        # Soon, and not now, so that what comes together goes together.
-        self._loop.call_soon(self._begin)
-        return await entry.result
-
-    def run_alone(self, item: Item) -> Result | None:
-        """Run an item in the calling thread, which is not the loop's, and return its result.
-
-        Returns None, and does nothing, where something runs or waits already: then it is to be submitted. Raises what
-        `run` raises.
-        """
-        with self._beginning:
-            if self._busy or self._queue:
-                return None
+        with self._changed:
+            if self._stopping:
+                raise NotReadyError("The service is stopping; try again in a moment.")
+            self._coming -= len(items)
+            self._queue.extend(_Entry(item, deadline, result) for item, result in zip(items, results, strict=True))
+            if self._busy or self._coming or len(self._queue) > 1:
+                self._call()
+                return
+            batch = self._cut()
             self._busy += 1
-            self._running_items += 1
+            self._running_items += len(batch)
         try:
-            [result] = self._run([item])
-            return result
+            if batch:
+                self._loop.call_soon_threadsafe(_answer, batch, self._outcomes(batch, alone=True))
         finally:
-            self._loop.call_soon_threadsafe(self._end, 1)
+            with self._changed:
+                self._busy -= 1
+                self._running_items -= len(batch)
+                self._changed.notify_all()
 
     async def stop(self) -> None:
         """Run what waits, refuse what comes, and end the threads. Safe to call twice."""
-        self._stopping = True
-        self._begin()
-        while self._busy:
-            self._ended.clear()
-            await self._ended.wait()
-        while self._answering:
-            await asyncio.wait(self._answering)
-        self._threads.shutdown()
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        await asyncio.to_thread(self._join)
 
-    def _begin(self) -> None:
-        """Begin batches as long as there are items and room for one more."""
-        with self._beginning:
-            while self._queue and self._has_room():
-                if batch := self._cut():
-                    self._busy += 1
-                    self._running_items += len(batch)
-                    task = asyncio.create_task(self._answer(batch))
-                    self._answering.add(task)
-                    task.add_done_callback(self._answering.discard)
+    def _join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._busy)  # something may run alone
 
-    def _end(self, items: int) -> None:
-        """Take note that a batch of so many items has run, and begin the next."""
-        with self._beginning:
-            self._busy -= 1
-            self._running_items -= items
-        self._ended.set()
-        self._begin()
+    def _work(self) -> None:
+        ended = 0
+        while following := self._next(ended):
+            batch, alone = following
+            # Answers go first: they may bring what the next batch is filled with.
+            self._loop.call_soon_threadsafe(_answer, batch, self._outcomes(batch, alone=alone))
+            ended = len(batch)
+            del batch, following  # what is in them would stay in memory until there is another one
+
+    def _next(self, ended: int) -> tuple[list[_Entry[Item, Result]], bool] | None:
+        """Return the next batch, after one of `ended` items, once there is something to run and room for it, and
+        whether it is alone.
+
+        Returns None once all has run and nothing comes any more.
+        """
+        with self._changed:
+            if ended:
+                self._busy -= 1
+                self._running_items -= ended
+                if self._stopping:
+                    self._changed.notify_all()
+            while True:
+                if self._has_room():
+                    if batch := self._cut():
+                        alone = not (self._busy or self._queue or self._coming)
+                        self._busy += 1
+                        self._running_items += len(batch)
+                        self._call()
+                        return batch, alone
+                elif self._stopping and not self._queue:
+                    return None
+                else:
+                    self._changed.wait()
+
+    def _call(self) -> None:
+        """Call one of the threads if there is something to do for it."""
+        if self._has_room():
+            self._changed.notify()
 
     def _has_room(self) -> bool:
-        if not self._busy:
-            return True
-        if self._busy == _MAX_CONCURRENT or not self._room():
+        """Return whether a batch of what waits may begin."""
+        if not self._queue or self._busy == _MAX_CONCURRENT or not self._room():
             return False
-        return sum(not entry.result.done() for entry in self._queue) >= self._room()
+        return not self._busy or not self._coming or len(self._queue) >= self._room()
 
     def _room(self) -> int:
         """Return how many items the next batch may have."""
@@ -141,27 +178,16 @@ class Batcher(Generic[Item, Result]):
             if entry.result.done():  # the caller was cancelled
                 continue
             if entry.deadline is not None and entry.deadline <= time.monotonic():
-                entry.result.set_exception(DeadlinePassedError("The deadline passed before the work was begun."))
+                late = DeadlinePassedError("The deadline passed before the work was begun.")
+                self._loop.call_soon_threadsafe(_answer, [entry], [late])
                 continue
             batch.append(entry)
         return batch
 
-    async def _answer(self, batch: list[_Entry[Item, Result]]) -> None:
-        outcomes = await self._outcomes(batch)
-        # The next batch begins first, as answering takes a while.
-        self._end(len(batch))
-        for entry, outcome in zip(batch, outcomes, strict=True):
-            # A caller that was cancelled while its batch ran has cancelled its future.
-            with contextlib.suppress(asyncio.InvalidStateError):
-                if isinstance(outcome, Exception):
-                    entry.result.set_exception(outcome)
-                else:
-                    entry.result.set_result(outcome)
-
-    async def _outcomes(self, batch: list[_Entry[Item, Result]]) -> list[Result | Exception]:
+    def _outcomes(self, batch: list[_Entry[Item, Result]], *, alone: bool) -> list[Result | Exception]:
         """Run a batch and return for each item its result, or why there is none."""
         try:
-            results = await self._loop.run_in_executor(self._threads, self._run, [entry.item for entry in batch])
+            results = self._run([entry.item for entry in batch], alone)
             return [result for _, result in zip(batch, results, strict=True)]
         except Exception as error:
             if len(batch) == 1:
@@ -169,5 +195,16 @@ class Batcher(Generic[Item, Result]):
             outcomes: list[Result | Exception] = []
             # One item may have spoiled the batch: its mates get their answers all the same.
             for entry in batch:
-                outcomes += [error] if entry.result.done() else await self._outcomes([entry])
+                outcomes += [error] if entry.result.done() else self._outcomes([entry], alone=alone)
             return outcomes
+
+
+def _answer(batch: Sequence[_Entry[Item, Result]], outcomes: Sequence[Result | Exception]) -> None:
+    """Hand items their outcomes, in the loop."""
+    for entry, outcome in zip(batch, outcomes, strict=True):
+        if entry.result.done():  # a caller that was cancelled while its batch ran has cancelled its future
+            continue
+        if isinstance(outcome, Exception):
+            entry.result.set_exception(outcome)
+        else:
+            entry.result.set_result(outcome)

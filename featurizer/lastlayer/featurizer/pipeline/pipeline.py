@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import functools
 import threading
 import time
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +16,12 @@ import numpy.typing as npt
 from lastlayer.featurizer.backbones.spec import Preprocessing
 from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.pipeline import monitoring
+from lastlayer.featurizer.pipeline.activity import Activity
 from lastlayer.featurizer.pipeline.admission import Admission
 from lastlayer.featurizer.pipeline.batcher import Batcher
 from lastlayer.featurizer.pipeline.budget import ByteBudget
 from lastlayer.featurizer.pipeline.checks.structure import LIGHT_BYTES, Structure
-from lastlayer.featurizer.pipeline.decoding import Decoded, Region, Seen, decode_whole, inspect_for
-from lastlayer.featurizer.pipeline.idle import Idle
+from lastlayer.featurizer.pipeline.decoding import Decoded, Region, decode_whole, inspect_for
 from lastlayer.featurizer.pipeline.sandbox.pool import Sandbox
 from lastlayer.featurizer.pipeline.waiting import WaitEstimate
 from lastlayer.rpc.errors import DeadlinePassedError, ImageError, LastlayerError, NotReadyError
@@ -76,12 +77,21 @@ class _Work:
     thumbnail: bool = False
     hashes: bool = False
     maps: bool = False
-    given_up: bool = False
-    """Whether its caller has gone; set while a thread may be at it."""
+    results: "Sequence[asyncio.Future[Vectors | Maps]]" = ()
+    """What its views get, once they have been through the graph."""
+    decoded: Decoded = field(init=False)
+    """Set before any of the results."""
+    left: bool = False
+    """Whether it is no longer inside."""
 
     def is_late(self) -> bool:
         """Return whether the deadline has passed."""
         return self.deadline is not None and self.deadline <= time.monotonic()
+
+    @property
+    def given_up(self) -> bool:
+        """Whether its caller has gone, which may happen while a thread is at it."""
+        return all(result.done() for result in self.results)
 
 
 class _Wanted(NamedTuple):
@@ -114,8 +124,10 @@ def _count_outcome(work: _Work) -> Iterator[None]:
 class Network(Protocol):
     """What the pipeline needs of a graph (see `lastlayer.featurizer.network.graph.Graph`), in two threads at once."""
 
-    def run(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
-        """Return float32 [n, d] for each tap of uint8 [n, height, width, 3]."""
+    def run(
+        self, images: npt.NDArray[np.uint8], taps: Sequence[str], *, alone: bool
+    ) -> Mapping[str, npt.NDArray[np.float32]]:
+        """Return float32 [n, d] for each tap of uint8 [n, height, width, 3]; `alone` if nothing else runs meanwhile."""
         ...
 
     def maps(self, images: npt.NDArray[np.uint8], taps: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
@@ -154,8 +166,9 @@ class Pipeline:
         self._sandbox = Sandbox(max_pixels=max_image_pixels)
         self._batcher: Batcher[_Wanted, Vectors | Maps]
         self._batcher = Batcher(self._run, max_items=max_batch_images)
-        self._inside: set[asyncio.Task[Any]] = set()
-        self._idle = Idle(give_back_free_memory, after_s=_IDLE_S)
+        self._loop = asyncio.get_running_loop()
+        self._inside = Activity(give_back_free_memory, after_s=_IDLE_S)
+        """Of the views that are to be run: each view of an image is run apart."""
         self._stopping = False
         self._image_seconds = 0.05
         """A running mean of what an image costs in the graph, which tells how long a full queue takes."""
@@ -164,12 +177,16 @@ class Pipeline:
         self._accounting = threading.Lock()
 
     @classmethod
-    def from_settings(cls, network: Network, preprocessing: Preprocessing, settings: FeaturizerSettings) -> Self:
-        """Return a pipeline as the settings have it. To be made where a loop runs."""
+    def from_settings(
+        cls, network: Network, preprocessing: Preprocessing, settings: FeaturizerSettings, *, batch_images: int
+    ) -> Self:
+        """Return a pipeline as the settings have it. `batch_images` run at once if they leave that open. To be made
+        where a loop runs.
+        """
         return cls(
             network,
             preprocessing,
-            max_batch_images=settings.max_batch_images,
+            max_batch_images=settings.max_batch_images or batch_images,
             max_queued_images=settings.max_queued_images,
             max_image_pixels=settings.max_image_pixels,
             decode_threads=settings.decode_threads or available_processors(),
@@ -193,10 +210,16 @@ class Pipeline:
         OverloadedError is raised. Raises DeadlinePassedError. What is not begun when the caller is cancelled is not
         done.
         """
-        work = [_Work(image, taps, deadline, views, thumbnail=thumbnails, hashes=hashes) for image in images]
-        # The graph runs once for each view.
-        with contextlib.nullcontext() if wait else self._admit(len(images) * len(views), deadline):
-            return await self._all(self._featurize_one(image, wait=wait) for image in work)
+        works = [_Work(image, taps, deadline, views, thumbnail=thumbnails, hashes=hashes) for image in images]
+        with contextlib.nullcontext() if wait else self._admit(works, deadline), self._entered(works):
+            if len(works) == 1:
+                return [await self._featurize_one(works[0], wait=wait)]
+            tasks = [asyncio.create_task(self._featurize_one(work, wait=wait)) for work in works]
+            try:
+                return await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
 
     def check_room(self, deadline: float | None) -> None:
         """Raise OverloadedError where `featurize` would for a single image, unless it waits."""
@@ -210,19 +233,11 @@ class Pipeline:
 
         Raises ImageError, OverloadedError or DeadlinePassedError.
         """
-        with self._admit(1, deadline):
-            work = _Work(image, taps, deadline, (view,), maps=True)
-            [mapped] = await self._all(self._map(part) for part in (work,))
-            return mapped
-
-    @contextlib.contextmanager
-    def _admit(self, images: int, deadline: float | None) -> Iterator[None]:
-        retry_after_s = self._check(images, deadline)
-        with (
-            self._admission.call(images, retry_after_s=retry_after_s),
-            self._waiting.measure(self._admission.taken),
-        ):
-            yield
+        work = _Work(image, taps, deadline, (view,), maps=True)
+        with self._admit([work], deadline), self._entered([work]), _count_outcome(work):
+            decoded, [maps] = await self._through(work)
+        [(_, seen)] = decoded.seen.items()
+        return {tap: cells[:, ::-1] for tap, cells in maps.items()} if view.is_flipped else maps, seen.region
 
     def _check(self, images: int, deadline: float | None) -> float:
         """Return when a call without room is to come again, in seconds; raises OverloadedError for one that is."""
@@ -233,18 +248,33 @@ class Pipeline:
         self._admission.check(images, retry_after_s=retry_after_s)
         return retry_after_s
 
-    async def _all(self, work: Iterable[Coroutine[Any, Any, Outcome]]) -> list[Outcome]:
+    @contextlib.contextmanager
+    def _admit(self, works: Sequence[_Work], deadline: float | None) -> Iterator[None]:
+        """Hold the places of a call's images while the block lasts."""
+        images = sum(len(work.views) for work in works)
+        retry_after_s = self._check(images, deadline)
+        with (
+            self._admission.call(images, retry_after_s=retry_after_s),
+            self._waiting.measure(self._admission.taken),
+        ):
+            yield
+
+    @contextlib.contextmanager
+    def _entered(self, works: Sequence[_Work]) -> Iterator[None]:
+        """Have images inside until they are done, and none of them after the block."""
         if self._stopping:
             raise NotReadyError("The service is stopping; try again in a moment.")
-        tasks = [asyncio.create_task(part) for part in work]
-        self._inside.update(tasks)
-        with self._idle.busy():
-            try:
-                return await asyncio.gather(*tasks)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                self._inside.difference_update(tasks)
+        self._inside.begin(sum(len(work.views) for work in works))
+        try:
+            yield
+        finally:
+            for work in works:
+                self._leave(work)
+
+    def _leave(self, work: _Work) -> None:
+        if not work.left:
+            work.left = True
+            self._inside.end(len(work.views))
 
     async def _featurize_one(self, work: _Work, *, wait: bool) -> Featurized | ImageError:
         try:
@@ -255,78 +285,80 @@ class Pipeline:
             return error
         return Featurized(views, decoded.thumbnail, decoded.hashes)
 
-    async def _map(self, work: _Work) -> tuple[Maps, Region]:
-        with _count_outcome(work):
-            decoded, [maps] = await self._through(work)
-        [(view, seen)] = decoded.seen.items()
-        return {tap: cells[:, ::-1] for tap, cells in maps.items()} if view.is_flipped else maps, seen.region
-
     async def _through(self, work: _Work) -> tuple[Decoded, list[Vectors | Maps]]:
         """Decode an image and run its views through the graph: in one thread if it is alone, or with others."""
-        alone = len(self._inside) == 1
-        loop = asyncio.get_running_loop()
-        result: Vectors | Maps | None = None
+        work.results = [self._loop.create_future() for _ in work.views]
+        self._batcher.expect(len(work.views))
+        self._decoders.submit(self._decode, work)
         try:
-            found = await loop.run_in_executor(self._decoders, self._in_thread, work, alone)
-            if isinstance(found, Structure):
-                decoded = await loop.run_in_executor(self._apart, self._decode_apart, work, found)
-            else:
-                decoded, result = found
-        except asyncio.CancelledError:
-            work.given_up = True
-            raise
-        if result is not None:
-            return decoded, [result]
-        wanted = [_wanted(work, decoded.seen[view]) for view in work.views]
-        return decoded, await asyncio.gather(*(self._batcher.submit(view, deadline=work.deadline) for view in wanted))
+            vectors = [await work.results[0]] if len(work.views) == 1 else await asyncio.gather(*work.results)
+        finally:
+            for result in work.results:
+                result.cancel()
+            self._leave(work)
+        return work.decoded, vectors
 
-    def _in_thread(self, work: _Work, alone: bool) -> tuple[Decoded, Vectors | Maps | None] | Structure:
-        """Decode an image, and run its one view through the graph if it was alone, unless others have come meanwhile.
-
-        Returns the structure alone of an image that is to be decoded in a process of its own.
+    def _decode(self, work: _Work) -> None:
+        """Decode an image in this thread, and have its views run through the graph; what is large or unusual goes to a
+        process of its own.
         """
-        _check_deadline(work)
-        size = self._preprocessing
-        structure = inspect_for(work.content, width=size.width, height=size.height, max_pixels=self._max_image_pixels)
-        if not structure.is_light:
-            return structure
-        with self._light_memory.held(structure.memory_bytes), monitoring.DECODE_SECONDS.time():
-            decoded = decode_whole(
-                work.content,
-                width=size.width,
-                height=size.height,
-                max_pixels=self._max_image_pixels,
-                views=work.views,
-                thumbnail=work.thumbnail,
-                hashes=work.hashes,
-                structure=structure,
+        with self._reporting(work):
+            _check_wanted(work)
+            size = self._preprocessing
+            structure = inspect_for(
+                work.content, width=size.width, height=size.height, max_pixels=self._max_image_pixels
             )
-        if not alone or work.given_up or work.is_late() or len(work.views) > 1:
-            return decoded, None
-        return decoded, self._batcher.run_alone(_wanted(work, decoded.seen[work.views[0]]))
+            if not structure.is_light:
+                self._apart.submit(self._decode_apart, work, structure)
+                return
+            with self._light_memory.held(structure.memory_bytes), monitoring.DECODE_SECONDS.time():
+                work.decoded = decode_whole(
+                    work.content,
+                    width=size.width,
+                    height=size.height,
+                    max_pixels=self._max_image_pixels,
+                    views=work.views,
+                    thumbnail=work.thumbnail,
+                    hashes=work.hashes,
+                    structure=structure,
+                )
+            self._batcher.submit(_wanted(work, work.decoded), work.results, deadline=work.deadline)
 
-    def _decode_apart(self, work: _Work, structure: Structure) -> Decoded:
-        _check_deadline(work)
-        size = self._preprocessing
-        with monitoring.DECODE_SECONDS.time():
-            return self._sandbox.decode(
-                structure,
-                work.content,
-                width=size.width,
-                height=size.height,
-                thumbnail=work.thumbnail,
-                hashes=work.hashes,
-                views=work.views,
-            )
+    def _decode_apart(self, work: _Work, structure: Structure) -> None:
+        """Decode an image in a process of its own, for which this thread waits."""
+        with self._reporting(work):
+            _check_wanted(work)
+            size = self._preprocessing
+            with monitoring.DECODE_SECONDS.time():
+                work.decoded = self._sandbox.decode(
+                    structure,
+                    work.content,
+                    width=size.width,
+                    height=size.height,
+                    thumbnail=work.thumbnail,
+                    hashes=work.hashes,
+                    views=work.views,
+                )
+            self._batcher.submit(_wanted(work, work.decoded), work.results, deadline=work.deadline)
 
-    def _run(self, batch: Sequence[_Wanted]) -> list[Vectors | Maps]:
+    @contextlib.contextmanager
+    def _reporting(self, work: _Work) -> Iterator[None]:
+        """Hand what fails within the block to who waits for the image."""
+        try:
+            yield
+        except Exception as error:
+            self._batcher.forget(len(work.views))
+            self._loop.call_soon_threadsafe(_set_exception, work.results[0], error)
+
+    def _run(self, batch: Sequence[_Wanted], alone: bool) -> list[Vectors | Maps]:
         """Run a batch through the graph: the images whose vectors are wanted together, and so those of maps.
 
         Runs in two threads at once.
         """
         started = time.monotonic()
         results: dict[int, Vectors | Maps] = {}
-        for maps, compute in ((False, self._network.run), (True, self._network.maps)):
+        run = functools.partial(self._network.run, alone=alone)
+        for maps, compute in ((False, run), (True, self._network.maps)):
             part = [index for index, item in enumerate(batch) if item.maps == maps]
             if part:
                 # Up to the deepest tap that any of the images asks for.
@@ -352,18 +384,24 @@ class Pipeline:
     async def stop(self) -> None:
         """Finish what is inside, refuse what comes, and end the threads. Safe to call twice."""
         self._stopping = True
-        await asyncio.gather(*self._inside, return_exceptions=True)
-        self._idle.stop()
+        await self._inside.wait()
+        self._inside.stop()
         await self._batcher.stop()
         self._sandbox.close()  # what nobody waits for any more may still be decoded there
         self._apart.shutdown()
         self._decoders.shutdown()
 
 
-def _wanted(work: _Work, seen: Seen) -> _Wanted:
-    return _Wanted(seen.pixels, work.taps, work.maps)
+def _wanted(work: _Work, decoded: Decoded) -> list[_Wanted]:
+    return [_Wanted(decoded.seen[view].pixels, work.taps, work.maps) for view in work.views]
 
 
-def _check_deadline(work: _Work) -> None:
-    if work.is_late():
+def _set_exception(result: "asyncio.Future[Vectors | Maps]", error: Exception) -> None:
+    if not result.done():
+        result.set_exception(error)
+
+
+def _check_wanted(work: _Work) -> None:
+    """Raise where nobody waits for an image any more."""
+    if work.given_up or work.is_late():
         raise DeadlinePassedError("The deadline passed before the image was decoded.")

@@ -133,7 +133,9 @@ async def running(settings: FeaturizerSettings, loader: Loader = load) -> AsyncI
         exports.enter_context(export_metrics(settings.metrics_address))
         loaded = await asyncio.to_thread(_load, loader, settings, stopping)
         backbone = _describe(loaded, settings)
-        pipeline = Pipeline.from_settings(loaded.graph, loaded.spec.preprocessing, settings)
+        pipeline = Pipeline.from_settings(
+            loaded.graph, loaded.spec.preprocessing, settings, batch_images=loaded.variant.batch_images
+        )
         servicer = FeaturizerServicer(backbone, pipeline)
         server.register(
             featurizer_pb2_grpc.add_FeaturizerServicer_to_server,
