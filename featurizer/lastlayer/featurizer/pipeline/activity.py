@@ -16,11 +16,6 @@ class Activity:
         self._nothing.set()
         self._timer: asyncio.TimerHandle | None = None
 
-    @property
-    def going_on(self) -> int:
-        """How many things go on."""
-        return self._going_on
-
     def begin(self, things: int) -> None:
         """Tell that so many things begin."""
         self.stop()

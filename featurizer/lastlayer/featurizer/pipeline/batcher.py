@@ -96,16 +96,13 @@ class Batcher(Generic[Item, Result]):
                 self._call()
                 return
             batch = self._cut()
-            self._busy += 1
-            self._running_items += len(batch)
-        try:
             if batch:
-                self._loop.call_soon_threadsafe(_answer, batch, self._outcomes(batch, alone=True))
-        finally:
+                self._busy += 1
+                self._running_items += len(batch)
+        if batch:
+            self._run_batch(batch, alone=True)
             with self._changed:
-                self._busy -= 1
-                self._running_items -= len(batch)
-                self._changed.notify_all()
+                self._call()
 
     async def stop(self) -> None:
         """Run what waits, refuse what comes, and end the threads. Safe to call twice."""
@@ -121,26 +118,17 @@ class Batcher(Generic[Item, Result]):
             self._changed.wait_for(lambda: not self._busy)  # something may run alone
 
     def _work(self) -> None:
-        ended = 0
-        while following := self._next(ended):
+        while following := self._next():
             batch, alone = following
-            # Answers go first: they may bring what the next batch is filled with.
-            self._loop.call_soon_threadsafe(_answer, batch, self._outcomes(batch, alone=alone))
-            ended = len(batch)
+            self._run_batch(batch, alone=alone)
             del batch, following  # what is in them would stay in memory until there is another one
 
-    def _next(self, ended: int) -> tuple[list[_Entry[Item, Result]], bool] | None:
-        """Return the next batch, after one of `ended` items, once there is something to run and room for it, and
-        whether it is alone.
+    def _next(self) -> tuple[list[_Entry[Item, Result]], bool] | None:
+        """Return the next batch, once there is something to run and room for it, and whether it is alone.
 
         Returns None once all has run and nothing comes any more.
         """
         with self._changed:
-            if ended:
-                self._busy -= 1
-                self._running_items -= ended
-                if self._stopping:
-                    self._changed.notify_all()
             while True:
                 if self._has_room():
                     if batch := self._cut():
@@ -153,6 +141,20 @@ class Batcher(Generic[Item, Result]):
                     return None
                 else:
                     self._changed.wait()
+
+    def _run_batch(self, batch: list[_Entry[Item, Result]], *, alone: bool) -> None:
+        """Run a batch that has its room, give that back, and have the loop hand out the answers."""
+        outcomes: list[Result | Exception] = []
+        try:
+            outcomes = self._outcomes(batch, alone=alone)
+        finally:
+            # Before the answers: who comes upon these is to find the room free.
+            with self._changed:
+                self._busy -= 1
+                self._running_items -= len(batch)
+                if self._stopping:
+                    self._changed.notify_all()
+        self._loop.call_soon_threadsafe(_answer, batch, outcomes)
 
     def _call(self) -> None:
         """Call one of the threads if there is something to do for it."""

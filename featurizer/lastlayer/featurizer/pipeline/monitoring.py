@@ -1,8 +1,13 @@
 """What operators of the featurizer are told, by the rules of Prometheus; docs/reference/metrics.md has the list."""
 
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
+
+from lastlayer.rpc.errors import DeadlinePassedError, LastlayerError
 
 QUEUE_DEPTH: Final = Gauge("featurizer_queue_depth_images", "Images that wait or are in work, of calls and of streams")
 IMAGES: Final = Counter("featurizer_images", "Images that were asked for, by how that ended", ["outcome"])
@@ -31,3 +36,21 @@ MEAN_COSINE: Final = Gauge(
 LEAST_COSINE: Final = Gauge(
     "featurizer_least_cosine", "The least cosine of features to those in float32, as it was measured", ["tap"]
 )
+
+
+@contextlib.contextmanager
+def count_outcome(is_late: Callable[[], bool]) -> Iterator[None]:
+    """Count an image by how the block ends; `is_late` tells whether its deadline has passed."""
+    outcome = "internal"
+    try:
+        yield
+        outcome = "done"
+    except LastlayerError as error:
+        outcome = error.reason.lower()
+        raise
+    except asyncio.CancelledError:
+        # The end of a call's deadline cancels it, too. So does the first image of a call that is late for the others.
+        outcome = DeadlinePassedError.reason.lower() if is_late() else "cancelled"
+        raise
+    finally:
+        IMAGES.labels(outcome).inc()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol, Self, TypeVar
+from typing import Final, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from lastlayer.featurizer.pipeline.checks.structure import LIGHT_BYTES, Structur
 from lastlayer.featurizer.pipeline.decoding import Decoded, Region, decode_whole, inspect_for
 from lastlayer.featurizer.pipeline.sandbox.pool import Sandbox
 from lastlayer.featurizer.pipeline.waiting import WaitEstimate
-from lastlayer.rpc.errors import DeadlinePassedError, ImageError, LastlayerError, NotReadyError
+from lastlayer.rpc.errors import DeadlinePassedError, ImageError, NotReadyError
 from lastlayer.rpc.system.cpu_quota import available_processors
 from lastlayer.rpc.system.memory import give_back_free_memory
 from lastlayer.rpc.vectors import CROP_ALONE, View
@@ -46,8 +46,6 @@ Vectors = Mapping[str, npt.NDArray[np.float32]]
 
 Maps = Mapping[str, npt.NDArray[np.float32]]
 """The feature map of one image at each tap, float32 [h, w, d]."""
-
-Outcome = TypeVar("Outcome")
 
 
 class Featurized(NamedTuple):
@@ -101,24 +99,6 @@ class _Wanted(NamedTuple):
     taps: Sequence[str]
     maps: bool
     """Whether the feature maps are wanted, and not the vectors."""
-
-
-@contextlib.contextmanager
-def _count_outcome(work: _Work) -> Iterator[None]:
-    """Count the image by how the block ends."""
-    outcome = "internal"
-    try:
-        yield
-        outcome = "done"
-    except LastlayerError as error:
-        outcome = error.reason.lower()
-        raise
-    except asyncio.CancelledError:
-        # The end of a call's deadline cancels it, too. So does the first image of a call that is late for the others.
-        outcome = DeadlinePassedError.reason.lower() if work.is_late() else "cancelled"
-        raise
-    finally:
-        monitoring.IMAGES.labels(outcome).inc()
 
 
 class Network(Protocol):
@@ -234,7 +214,7 @@ class Pipeline:
         Raises ImageError, OverloadedError or DeadlinePassedError.
         """
         work = _Work(image, taps, deadline, (view,), maps=True)
-        with self._admit([work], deadline), self._entered([work]), _count_outcome(work):
+        with self._admit([work], deadline), self._entered([work]), monitoring.count_outcome(work.is_late):
             decoded, [maps] = await self._through(work)
         [(_, seen)] = decoded.seen.items()
         return {tap: cells[:, ::-1] for tap, cells in maps.items()} if view.is_flipped else maps, seen.region
@@ -278,7 +258,7 @@ class Pipeline:
 
     async def _featurize_one(self, work: _Work, *, wait: bool) -> Featurized | ImageError:
         try:
-            with _count_outcome(work):
+            with monitoring.count_outcome(work.is_late):
                 async with self._admission.stream_image() if wait else contextlib.nullcontext():
                     decoded, views = await self._through(work)
         except ImageError as error:
@@ -303,26 +283,35 @@ class Pipeline:
         process of its own.
         """
         with self._reporting(work):
-            _check_wanted(work)
-            size = self._preprocessing
-            structure = inspect_for(
-                work.content, width=size.width, height=size.height, max_pixels=self._max_image_pixels
+            found: Decoded | Structure | None = None
+            try:
+                found = self._decode_if_light(work)
+            finally:
+                if not isinstance(found, Decoded):  # for what takes long the batches of others do not wait
+                    self._batcher.forget(len(work.views))
+            if isinstance(found, Structure):
+                self._apart.submit(self._decode_apart, work, found)
+            else:
+                self._submit(work, found)
+
+    def _decode_if_light(self, work: _Work) -> Decoded | Structure:
+        """Decode an image, or return the structure of one that is not to be decoded in this process."""
+        _check_wanted(work)
+        size = self._preprocessing
+        structure = inspect_for(work.content, width=size.width, height=size.height, max_pixels=self._max_image_pixels)
+        if not structure.is_light:
+            return structure
+        with self._light_memory.held(structure.memory_bytes), monitoring.DECODE_SECONDS.time():
+            return decode_whole(
+                work.content,
+                width=size.width,
+                height=size.height,
+                max_pixels=self._max_image_pixels,
+                views=work.views,
+                thumbnail=work.thumbnail,
+                hashes=work.hashes,
+                structure=structure,
             )
-            if not structure.is_light:
-                self._apart.submit(self._decode_apart, work, structure)
-                return
-            with self._light_memory.held(structure.memory_bytes), monitoring.DECODE_SECONDS.time():
-                work.decoded = decode_whole(
-                    work.content,
-                    width=size.width,
-                    height=size.height,
-                    max_pixels=self._max_image_pixels,
-                    views=work.views,
-                    thumbnail=work.thumbnail,
-                    hashes=work.hashes,
-                    structure=structure,
-                )
-            self._batcher.submit(_wanted(work, work.decoded), work.results, deadline=work.deadline)
 
     def _decode_apart(self, work: _Work, structure: Structure) -> None:
         """Decode an image in a process of its own, for which this thread waits."""
@@ -330,7 +319,7 @@ class Pipeline:
             _check_wanted(work)
             size = self._preprocessing
             with monitoring.DECODE_SECONDS.time():
-                work.decoded = self._sandbox.decode(
+                decoded = self._sandbox.decode(
                     structure,
                     work.content,
                     width=size.width,
@@ -339,7 +328,13 @@ class Pipeline:
                     hashes=work.hashes,
                     views=work.views,
                 )
-            self._batcher.submit(_wanted(work, work.decoded), work.results, deadline=work.deadline)
+            self._batcher.expect(len(work.views))
+            self._submit(work, decoded)
+
+    def _submit(self, work: _Work, decoded: Decoded) -> None:
+        work.decoded = decoded
+        wanted = [_Wanted(decoded.seen[view].pixels, work.taps, work.maps) for view in work.views]
+        self._batcher.submit(wanted, work.results, deadline=work.deadline)
 
     @contextlib.contextmanager
     def _reporting(self, work: _Work) -> Iterator[None]:
@@ -347,7 +342,6 @@ class Pipeline:
         try:
             yield
         except Exception as error:
-            self._batcher.forget(len(work.views))
             self._loop.call_soon_threadsafe(_set_exception, work.results[0], error)
 
     def _run(self, batch: Sequence[_Wanted], alone: bool) -> list[Vectors | Maps]:
@@ -390,10 +384,6 @@ class Pipeline:
         self._sandbox.close()  # what nobody waits for any more may still be decoded there
         self._apart.shutdown()
         self._decoders.shutdown()
-
-
-def _wanted(work: _Work, decoded: Decoded) -> list[_Wanted]:
-    return [_Wanted(decoded.seen[view].pixels, work.taps, work.maps) for view in work.views]
 
 
 def _set_exception(result: "asyncio.Future[Vectors | Maps]", error: Exception) -> None:

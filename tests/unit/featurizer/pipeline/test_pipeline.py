@@ -15,8 +15,10 @@ from prometheus_client import REGISTRY
 
 from lastlayer.featurizer.backbones.spec import Preprocessing
 from lastlayer.featurizer.errors import ImageUndecodableError
-from lastlayer.featurizer.pipeline.decoding import Decoded, decode_whole
+from lastlayer.featurizer.pipeline.checks.structure import Structure
+from lastlayer.featurizer.pipeline.decoding import Decoded, decode_whole, inspect_for
 from lastlayer.featurizer.pipeline.pipeline import Featurized, Pipeline
+from lastlayer.featurizer.pipeline.sandbox.pool import Sandbox
 from lastlayer.rpc.errors import DeadlinePassedError, ImageEmptyError, ImageError, NotReadyError, OverloadedError
 from lastlayer.rpc.vectors import View
 
@@ -182,13 +184,11 @@ async def test_a_deadline_that_has_passed_costs_no_work(pipeline: Pipeline, netw
     assert network.runs == []
 
 
-async def test_a_lone_image_stays_in_its_thread_and_others_do_not(pipeline: Pipeline, network: FakeNetwork) -> None:
+async def test_a_lone_image_stays_in_its_thread(pipeline: Pipeline, network: FakeNetwork) -> None:
     await pipeline.featurize([photo(1)], ["level"], deadline=None, wait=False)
     await pipeline.feature_maps(photo(1), ["level"], deadline=None)
     assert all(thread.startswith("decode") for thread in network.threads)
-    network.threads.clear()
-    await pipeline.featurize([photo(1), photo(2)], ["level"], deadline=None, wait=False)
-    assert all(thread.startswith("graph") for thread in network.threads)
+    assert network.alone == [True]
 
 
 class HeldDecoder:
@@ -258,6 +258,29 @@ async def test_an_image_that_is_no_longer_alone_after_decoding_goes_with_the_oth
     assert (levels(await slow), levels(await quick)) == ([1], [2])
     assert network.alone == [False, False]
     assert all(thread.startswith("graph") for thread in network.threads)
+
+
+async def test_an_image_that_is_decoded_apart_keeps_nobody_waiting(
+    pipeline: Pipeline, network: FakeNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heavy, sandbox = photo(1), HeldDecoder()
+
+    def inspect(content: bytes, **options: Any) -> Structure:
+        structure = inspect_for(content, **options)
+        return structure._replace(is_light=content != heavy)
+
+    def decode(_: Sandbox, _structure: Structure, content: bytes, **options: Any) -> Decoded:
+        return sandbox(content, max_pixels=1000, **options)
+
+    monkeypatch.setattr("lastlayer.featurizer.pipeline.pipeline.inspect_for", inspect)
+    monkeypatch.setattr(Sandbox, "decode", decode)
+    slow = await begun(pipeline, heavy)
+    await sandbox.entered()
+    assert levels(await pipeline.featurize([photo(2)], ["level"], deadline=None, wait=False)) == [2]
+    assert network.alone == [True]  # so it had all processors, and did not wait for the heavy one
+    sandbox.release()
+    assert levels(await slow) == [1]
+    assert network.alone == [True, True]
 
 
 async def test_memory_is_given_back_once_nothing_was_inside_for_a_while(
