@@ -1,9 +1,14 @@
-"""What the tests of fetching share: a server, and an environment in which nothing else can be reached."""
+"""What the tests of the featurizer share: a tiny backbone that is served, a server of files, an environment in which
+nothing else can be reached.
+"""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
+from lastlayer.testing.tiny_backbone import write_tiny_backbone
+from tests.integration.featurizer.calls import Stub, calling, settings
 from tests.integration.featurizer.web import Web, serving
 
 
@@ -23,3 +28,14 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # the discard port: nobody listens
+
+
+@pytest.fixture
+def declaration(tmp_path: Path) -> Path:
+    return write_tiny_backbone(tmp_path / "tiny")
+
+
+@pytest.fixture
+async def stub(tmp_path: Path, declaration: Path) -> AsyncIterator[Stub]:
+    async with calling(settings(tmp_path, declaration)) as stub:
+        yield stub

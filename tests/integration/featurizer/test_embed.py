@@ -17,7 +17,7 @@ from lastlayer.featurizer.bulk import output
 from lastlayer.rpc.vectors import View, unpack
 from lastlayer.testing.tiny_backbone import TAPS, write_tiny_backbone
 from lastlayer.v1 import featurizer_pb2
-from tests.integration.featurizer.test_service import calling, photo, request, settings, vectors
+from tests.integration.featurizer.calls import calling, photo, request, settings, vectors
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from lastlayer.rpc.server.open_inference.elements import join_elements
 from lastlayer.testing.tiny_backbone import TAPS
 from lastlayer.v1 import featurizer_pb2_grpc
 from tests import triton
-from tests.integration.featurizer.test_service import failure, photo, request, settings, vectors
+from tests.integration.featurizer.calls import failure, photo, request, settings, vectors
 
 Tensor = service_pb2.ModelInferRequest.InferInputTensor
 Output = service_pb2.ModelInferRequest.InferRequestedOutputTensor

@@ -3,8 +3,7 @@
 import asyncio
 import hashlib
 import io
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from google.rpc import status_pb2
 from PIL import Image
 
 from lastlayer.featurizer.backbones.spec import read_backbone
-from lastlayer.featurizer.config import FeaturizerSettings
 from lastlayer.featurizer.errors import BackboneError
 from lastlayer.featurizer.network.tuning import Distance
 from lastlayer.featurizer.pipeline.decoding import decode
@@ -24,9 +22,9 @@ from lastlayer.rpc.channel import MAX_MESSAGE_BYTES, channel_options
 from lastlayer.rpc.errors import BindError
 from lastlayer.rpc.probe import is_serving
 from lastlayer.rpc.status import ErrorDetails, read_error, read_status
-from lastlayer.rpc.vectors import unpack
-from lastlayer.testing.tiny_backbone import TAPS, write_tiny_backbone
+from lastlayer.testing.tiny_backbone import TAPS
 from lastlayer.v1 import featurizer_pb2, featurizer_pb2_grpc, types_pb2
+from tests.integration.featurizer.calls import Stub, calling, failure, photo, request, settings, vectors
 from tests.lazy import LazyModule
 from tests.shared import SHARED, needs_shared
 
@@ -38,54 +36,12 @@ else:
 LONG_S = 60.0
 """How long a test waits for what must come; nothing waits for this to pass."""
 
-Stub = Any  # the generated type is of a synchronous stub
-
-
-def settings(folder: Path, backbone: Path | str, **changes: object) -> FeaturizerSettings:
-    values: dict[str, object] = {
-        "home": folder / "home",
-        "backbone": str(backbone),
-        "address": "127.0.0.1:0",
-        "grace_seconds": 5,
-        "max_queued_images": 64,
-        "max_images_per_request": 32,
-        "max_image_megapixels": 1,
-    }
-    return FeaturizerSettings.model_validate(values | changes)
-
-
-@asynccontextmanager
-async def calling(chosen: FeaturizerSettings) -> AsyncIterator[Stub]:
-    async with (
-        running(chosen) as address,
-        grpc.aio.insecure_channel(address, options=channel_options()) as channel,
-    ):
-        yield featurizer_pb2_grpc.FeaturizerStub(channel)
-
-
-@pytest.fixture
-def declaration(tmp_path: Path) -> Path:
-    return write_tiny_backbone(tmp_path / "tiny")
-
 
 @pytest.fixture
 def misfit(declaration: Path) -> Path:
     """A declaration with a tap that the graph has not."""
     declaration.write_text(declaration.read_text().replace('"pool:0"', '"pol:0"'))
     return declaration
-
-
-@pytest.fixture
-async def stub(tmp_path: Path, declaration: Path) -> AsyncIterator[Stub]:
-    async with calling(settings(tmp_path, declaration)) as stub:
-        yield stub
-
-
-def photo(seed: int, kind: str = "PNG", size: tuple[int, int] = (60, 45)) -> bytes:
-    file = io.BytesIO()
-    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
-    Image.fromarray(values).save(file, kind)
-    return file.getvalue()
 
 
 def slow_photo() -> bytes:
@@ -95,25 +51,9 @@ def slow_photo() -> bytes:
     return file.getvalue()
 
 
-def request(contents: Iterable[bytes], taps: Iterable[str] = (), digest: str = "") -> featurizer_pb2.FeaturizeRequest:
-    images = [types_pb2.Image(id=f"image {index}", content=content) for index, content in enumerate(contents)]
-    return featurizer_pb2.FeaturizeRequest(images=images, taps=taps, backbone_digest=digest)
-
-
-def vectors(result: featurizer_pb2.ImageFeatures) -> dict[str, np.ndarray]:
-    assert result.WhichOneof("outcome") == "features", result
-    return {vector.tap: unpack(vector.values) for vector in result.features.vectors}
-
-
 def error(result: featurizer_pb2.ImageFeatures) -> ErrorDetails:
     assert result.WhichOneof("outcome") == "error", result
     return read_status(result.error)
-
-
-async def failure(call: grpc.aio.UnaryUnaryCall) -> ErrorDetails:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return read_error(caught.value)
 
 
 async def test_the_backbone_is_described(stub: Stub) -> None:
@@ -401,68 +341,3 @@ async def test_googlenet_from_a_mirror_recognises_a_toaster(tmp_path: Path) -> N
         response = await stub.Featurize(request([content], ["softmax2_pre_activation"]))
     scores = vectors(response.results[0])["softmax2_pre_activation"]
     assert "toaster" in labels[int(scores.argmax())]
-
-
-def map_request(content: bytes, taps: Iterable[str], digest: str = "") -> featurizer_pb2.GetFeatureMapsRequest:
-    return featurizer_pb2.GetFeatureMapsRequest(
-        image=types_pb2.Image(content=content), taps=taps, backbone_digest=digest
-    )
-
-
-async def test_the_mean_of_a_map_is_the_vector(stub: Stub) -> None:
-    content = photo(1)
-    answer = await stub.GetFeatureMaps(map_request(content, ["pool", "conv"]))
-    assert [(entry.tap, entry.height, entry.width, entry.dimension) for entry in answer.maps] == [
-        ("pool", 7, 7, 16),
-        ("conv", 15, 15, 8),
-    ]
-    featurized = await stub.Featurize(request([content]))
-    assert answer.backbone_digest == featurized.backbone_digest
-    expected = vectors(featurized.results[0])
-    for entry in answer.maps:
-        values = unpack(entry.values).reshape(entry.height, entry.width, entry.dimension)
-        np.testing.assert_allclose(values.mean((0, 1), np.float64), expected[entry.tap], rtol=1e-5)
-    assert (answer.region.top, answer.region.bottom) == (0, 1)
-    # 60 x 45 pixels are scaled to 43 x 32, of which the 32 in the middle are kept.
-    assert (answer.region.left, answer.region.right) == pytest.approx((5 / 43, 37 / 43))
-
-
-@pytest.mark.parametrize(
-    ("taps", "field", "sentence"),
-    [
-        ([], "taps", "No tap is asked for, and at least one is needed; those that are spatial means are conv, pool."),
-        (["conv", "nosuch"], "taps[1]", "There is no tap `nosuch`; there are conv, pool, scores."),
-        (["scores"], "taps[0]", "The tap `scores` of tiny is no spatial mean, and so has no map; those that are"),
-    ],
-)
-async def test_taps_without_a_map(stub: Stub, taps: list[str], field: str, sentence: str) -> None:
-    found = await failure(stub.GetFeatureMaps(map_request(photo(1), taps)))
-    assert (found.code, found.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
-    assert found.field == field
-    assert found.message.startswith(sentence)
-
-
-@pytest.mark.parametrize(("content", "reason"), [(b"", "IMAGE_EMPTY"), (b"<html>", "IMAGE_UNDECODABLE")])
-async def test_a_bad_image_has_no_maps(stub: Stub, content: bytes, reason: str) -> None:
-    found = await failure(stub.GetFeatureMaps(map_request(content, ["conv"])))
-    assert (found.code, found.reason) == (grpc.StatusCode.INVALID_ARGUMENT, reason)
-
-
-async def test_maps_of_another_backbone_are_refused_whatever_the_taps(stub: Stub) -> None:
-    found = await failure(stub.GetFeatureMaps(map_request(photo(1), ["other"], "0" * 64)))
-    assert (found.code, found.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "BACKBONE_MISMATCH")
-
-
-@pytest.fixture
-def large(declaration: Path) -> Path:
-    """A network whose tap `conv` has maps of 23 million bytes (849 x 849 cells), and `pool` of 11.5 million."""
-    declaration.write_text(declaration.read_text().replace("= 32", "= 1700"))
-    return declaration
-
-
-async def test_maps_that_no_message_holds_are_refused(tmp_path: Path, large: Path) -> None:
-    async with calling(settings(tmp_path, large)) as stub:
-        found = await failure(stub.GetFeatureMaps(map_request(photo(1), ["conv", "pool"])))
-        assert (found.code, found.field) == (grpc.StatusCode.INVALID_ARGUMENT, "taps")
-        assert "an answer holds at most" in found.message
-        assert len((await stub.GetFeatureMaps(map_request(photo(1), ["conv"]))).maps) == 1

@@ -96,9 +96,6 @@ class Batcher(Generic[Item, Result]):
                 self._call()
                 return
             batch = self._cut()
-            if batch:
-                self._busy += 1
-                self._running_items += len(batch)
         if batch:
             self._run_batch(batch, alone=True)
             with self._changed:
@@ -132,9 +129,7 @@ class Batcher(Generic[Item, Result]):
             while True:
                 if self._has_room():
                     if batch := self._cut():
-                        alone = not (self._busy or self._queue or self._coming)
-                        self._busy += 1
-                        self._running_items += len(batch)
+                        alone = self._busy == 1 and not self._queue and not self._coming
                         self._call()
                         return batch, alone
                 elif self._stopping and not self._queue:
@@ -172,7 +167,9 @@ class Batcher(Generic[Item, Result]):
         return min(self._batch_items, self._max_items - self._running_items)
 
     def _cut(self) -> list[_Entry[Item, Result]]:
-        """Take the oldest items off the queue, leaving out those that nobody waits for any more."""
+        """Take the oldest items off the queue, and the room that they need, but for those that nobody waits for any
+        more.
+        """
         batch: list[_Entry[Item, Result]] = []
         room = self._room()
         while self._queue and len(batch) < room:
@@ -184,6 +181,9 @@ class Batcher(Generic[Item, Result]):
                 self._loop.call_soon_threadsafe(_answer, [entry], [late])
                 continue
             batch.append(entry)
+        if batch:
+            self._busy += 1
+            self._running_items += len(batch)
         return batch
 
     def _outcomes(self, batch: list[_Entry[Item, Result]], *, alone: bool) -> list[Result | Exception]:
