@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from lastlayer.featurizer.config import EngineName, Precision
 from lastlayer.featurizer.errors import BackboneError
-from lastlayer.featurizer.network.quantization import Quantized, has_depthwise
+from lastlayer.featurizer.network.quantization import Quantized
+from lastlayer.featurizer.network.sixteen_bits import quantize_after_pooling, sum_up_by_convolution
 from lastlayer.featurizer.network.variants import reduced_precision
 from lastlayer.rpc.system.cpu_quota import available_processors
 
@@ -108,10 +109,11 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise EngineError(_reason(error)) from error
         self._images = images.name
-        # Of what is not in int8 there, depthwise convolutions gain from 16 bits, and others, such as LRN, do not.
-        short = precision == "bfloat16" or (
-            quantized is not None and has_depthwise(self._model) and reduced_precision(gpu=False) == "bfloat16"
-        )
+        # What is not in int8 there, such as depthwise convolutions and LRN, gains from 16 bits, too.
+        short = precision == "bfloat16" or (quantized is not None and reduced_precision(gpu=False) == "bfloat16")
+        if short and quantized is not None:
+            quantize_after_pooling(self._model)
+        self._sums_up = short and quantized is None
         self._options = {
             "INFERENCE_PRECISION_HINT": "bf16" if short else "f32",
             "INFERENCE_NUM_THREADS": available_processors(),
@@ -132,7 +134,10 @@ class OpenVinoEngine:
         model = self._model.clone()
         ports = {name: port for node in model.get_ops() for port in node.outputs() for name in port.get_names()}
         images = ports[self._images].get_node()
-        return self._openvino.Model([ports[output.name] for output in outputs], [images])
+        part = self._openvino.Model([ports[output.name] for output in outputs], [images])
+        if self._sums_up:
+            sum_up_by_convolution(part)
+        return part
 
     def function(self, outputs: Sequence[tf.Tensor]) -> Function:
         """Return what computes some tensors of the graph."""

@@ -127,11 +127,6 @@ def quantize(model: Any, images: npt.NDArray[np.uint8], *, whole_ranges: bool) -
         return xml.read_bytes(), xml.with_suffix(".bin").read_bytes()
 
 
-def has_depthwise(model: Any) -> bool:
-    """Return whether a model of OpenVINO has depthwise convolutions."""
-    return any(node.get_type_name() == _DEPTHWISE for node in model.get_ops())
-
-
 def _whole_ranges(nncf: Any) -> Any:
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
