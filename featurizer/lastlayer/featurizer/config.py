@@ -45,8 +45,8 @@ class FeaturizerSettings(ServiceSettings):
     )
     max_batch_images: Annotated[int, Field(ge=0, le=1024)] = Field(
         0,
-        description="the most images that run through the network at once, in two batches (more cost memory); 0 for 8 "
-        "with OpenVINO and 16 with TensorFlow",
+        description="the most images that run through the network at once, in three batches (more cost memory); 0 for "
+        "12 with OpenVINO and 18 with TensorFlow",
     )
     max_queued_images: Annotated[int, Field(ge=1)] = Field(
         512, description="the most images that wait or are in work before callers are told to come again"

@@ -1,9 +1,9 @@
 """Gathers items of many callers into batches for a worker that is busy most of the time.
 
 Knows neither images nor gRPC. No batch waits to be filled: the next one is cut when the worker is free, so that a
-lone caller waits for nobody, and the busier it is the larger the batches become. A second batch begins beside the one
-that runs, as of a single one the processors are never quite busy: once it is full, or once nothing more is on its way.
-What is alone does not even change threads.
+lone caller waits for nobody, and the busier it is the larger the batches become. Further batches begin beside the one
+that runs, as of a single one the processors are never quite busy: once they are full, or once nothing more is on its
+way. What is alone does not even change threads.
 
 Items come from threads and run in threads: the event loop, which has enough to do, only hands out the answers, those of
 a batch together.
@@ -19,8 +19,10 @@ from typing import Final, Generic, TypeVar
 
 from lastlayer.rpc.errors import DeadlinePassedError, NotReadyError
 
-_MAX_CONCURRENT: Final = 2
-"""The most batches that run at once."""
+_MAX_CONCURRENT: Final = 3
+"""The most batches that run at once. Two keep the processors busy; the third is there when one of them ends, after which
+Python may take milliseconds until it begins with another.
+"""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,16 +36,16 @@ class _Entry(Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """Runs items in batches in threads of its own, one batch at a time, or two where there is much to do.
+    """Runs items in batches in threads of its own, one batch at a time, or up to three where there is much to do.
 
     It does not bound how many items wait: who submits has been admitted (see `pipeline.admission`).
     """
 
     def __init__(self, run: Callable[[Sequence[Item], bool], Sequence[Result]], *, max_items: int) -> None:
         """`run` takes items, and whether no others are here or on their way; it returns one result each, in order. It
-        is called in two threads.
+        is called in three threads.
 
-        At most `max_items` run at once, at most half of them (rounded up) in a batch. To be made where a loop runs.
+        At most `max_items` run at once, at most a third of them (rounded up) in a batch. To be made where a loop runs.
         """
         self._run = run
         self._loop = asyncio.get_running_loop()

@@ -95,8 +95,8 @@ async def pipeline(network: FakeNetwork, given_back: threading.Semaphore) -> Asy
     pipeline = Pipeline(
         network,
         Preprocessing(width=4, height=2, mean=(0, 0, 0), scale=1),
-        max_batch_images=3,
-        max_queued_images=5,
+        max_batch_images=6,
+        max_queued_images=6,
         max_image_pixels=1000,
         decode_threads=2,
     )
@@ -125,10 +125,10 @@ async def begun(
 
 
 async def busy(pipeline: Pipeline, network: FakeNetwork) -> "asyncio.Future[Any]":
-    """Occupy the graph with two batches, so that there is no room, until it is released."""
+    """Occupy the graph with three batches, so that there is no room, until it is released."""
     network.hold()
     tasks = []
-    for _ in range(2):
+    for _ in range(3):
         tasks.append(await begun(pipeline, photo(0)))
         await network.entered()
     return asyncio.gather(*tasks)
@@ -159,12 +159,12 @@ async def test_callers_with_different_taps_share_a_batch(pipeline: Pipeline, net
     await first
     assert [set(outcome.vectors) for outcome in await second if isinstance(outcome, Featurized)] == [{"area"}]
     assert levels(await third) == [2]
-    assert network.runs == [(1, ("level",)), (1, ("level",)), (2, ("area", "level"))]
+    assert network.runs == [(1, ("level",))] * 3 + [(2, ("area", "level"))]
 
 
 async def test_calls_without_room_are_refused_while_streams_wait(pipeline: Pipeline, network: FakeNetwork) -> None:
     network.hold()
-    first = await begun(pipeline, *(photo(level) for level in range(5)))
+    first = await begun(pipeline, *(photo(level) for level in range(6)))
     with pytest.raises(OverloadedError) as caught:
         await pipeline.featurize([photo(9)], ["level"], deadline=None, wait=False)
     assert 0 < caught.value.retry_after_s < 60
@@ -172,7 +172,7 @@ async def test_calls_without_room_are_refused_while_streams_wait(pipeline: Pipel
         pipeline.check_room(None)
     stream = await begun(pipeline, *(photo(level) for level in range(100, 140)), wait=True)
     network.release()
-    assert levels(await first) == [0, 1, 2, 3, 4]
+    assert levels(await first) == [0, 1, 2, 3, 4, 5]
     assert levels(await stream) == list(range(100, 140))
     pipeline.check_room(None)
     assert levels(await pipeline.featurize([photo(9)], ["level"], deadline=None, wait=False)) == [9]
@@ -300,25 +300,25 @@ async def test_a_caller_that_goes_gives_its_places_back(pipeline: Pipeline, netw
     network.hold()
     first = await begun(pipeline, photo(0))
     await network.entered()
-    gone = await begun(pipeline, *(photo(level) for level in range(1, 5)))
+    gone = await begun(pipeline, *(photo(level) for level in range(1, 6)))
     gone.cancel()
     with pytest.raises(asyncio.CancelledError):
         await gone
     network.release()
     assert levels(await first) == [0]
-    assert levels(await pipeline.featurize([photo(9)] * 5, ["level"], deadline=None, wait=False)) == [9] * 5
-    assert sum(images for images, _ in network.runs) == 6
+    assert levels(await pipeline.featurize([photo(9)] * 6, ["level"], deadline=None, wait=False)) == [9] * 6
+    assert sum(images for images, _ in network.runs) == 7
 
 
 async def test_stop_finishes_what_is_inside_and_refuses_what_comes(pipeline: Pipeline, network: FakeNetwork) -> None:
     network.hold()
-    call = await begun(pipeline, *(photo(level) for level in range(5)))
+    call = await begun(pipeline, *(photo(level) for level in range(6)))
     stream = await begun(pipeline, *(photo(level) for level in range(100, 120)), wait=True)
     stopping = asyncio.create_task(pipeline.stop())
     await network.entered()
     network.release()
     await stopping
-    assert levels(await call) == [0, 1, 2, 3, 4]
+    assert levels(await call) == [0, 1, 2, 3, 4, 5]
     assert levels(await stream) == list(range(100, 120))
     with pytest.raises(NotReadyError):
         await pipeline.featurize([photo(1)], ["level"], deadline=None, wait=False)
@@ -379,7 +379,7 @@ async def test_maps_of_a_mirrored_view_are_as_the_image_is(pipeline: Pipeline) -
 
 async def test_each_view_takes_a_place(pipeline: Pipeline) -> None:
     with pytest.raises(OverloadedError):
-        await pipeline.featurize([photo(1)] * 3, ["level"], deadline=None, wait=False, views=[View.CROP, View.WHOLE])
+        await pipeline.featurize([photo(1)] * 4, ["level"], deadline=None, wait=False, views=[View.CROP, View.WHOLE])
 
 
 async def test_maps_and_vectors_share_a_batch(pipeline: Pipeline, network: FakeNetwork) -> None:
@@ -401,7 +401,7 @@ async def test_maps_fail_as_vectors_do(pipeline: Pipeline, network: FakeNetwork)
     with pytest.raises(DeadlinePassedError):
         await pipeline.feature_maps(photo(1), ["level"], deadline=time.monotonic())
     network.hold()
-    full = await begun(pipeline, *(photo(level) for level in range(5)))
+    full = await begun(pipeline, *(photo(level) for level in range(6)))
     with pytest.raises(OverloadedError):
         await pipeline.feature_maps(photo(1), ["level"], deadline=None)
     network.release()
@@ -420,7 +420,7 @@ async def test_a_caller_that_waits_for_maps_and_goes_gives_its_place_back(
         await gone
     network.release()
     await first
-    assert levels(await pipeline.featurize([photo(9)] * 5, ["level"], deadline=None, wait=False)) == [9] * 5
+    assert levels(await pipeline.featurize([photo(9)] * 6, ["level"], deadline=None, wait=False)) == [9] * 6
     assert network.mapped == []
 
 
@@ -482,7 +482,7 @@ async def test_images_that_wait_for_the_graph_until_their_deadline_are_counted(
     await first
     with pytest.raises(DeadlinePassedError, match="before the work was begun"):
         await late
-    assert since(before) == {"done": 2, "deadline_passed": 1}
+    assert since(before) == {"done": 3, "deadline_passed": 1}
 
 
 async def test_images_of_a_caller_that_has_gone_are_counted(pipeline: Pipeline, network: FakeNetwork) -> None:
