@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client import REGISTRY
 
 from lastlayer.rpc.channel import CLASSIFIER_SERVICE, MAX_MESSAGE_BYTES, channel_options
-from lastlayer.rpc.errors import BindError, InvalidFieldError
+from lastlayer.rpc.errors import BindError, InvalidFieldError, OverloadedError
 from lastlayer.rpc.probe import is_serving
 from lastlayer.rpc.server.lifecycle import GrpcServer, run_until_signal
 from lastlayer.rpc.status import read_error
@@ -34,6 +34,8 @@ class Scripted(classifier_pb2_grpc.ClassifierServicer):
     async def _behave(self, name: str, context: grpc.aio.ServicerContext) -> None:
         if name == "refused":
             raise InvalidFieldError("model", "The model is refused.")
+        if name == "overloaded":
+            raise OverloadedError("There is no room.", retry_after_s=1)
         if name == "broken":
             raise RuntimeError("the secret of the house")
         if name == "aborted":
@@ -134,6 +136,28 @@ async def test_a_fault_is_told_by_its_id_alone_and_logged_under_it(
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert details.metadata["error_id"] in record.getMessage()
     assert "the secret of the house" in caplog.text
+
+
+async def test_calls_without_room_are_logged_together(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def is_refused() -> None:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call(channel, "unary", "overloaded")
+        assert read_error(caught.value).reason == "OVERLOADED"
+
+    async with serving(Scripted()) as (_, channel):
+        monkeypatch.setattr("lastlayer.rpc.server.error_interceptor._OVERLOAD_LINE_S", 3600)
+        for _ in range(3):
+            await is_refused()
+        monkeypatch.setattr("lastlayer.rpc.server.error_interceptor._OVERLOAD_LINE_S", 0)
+        for _ in range(2):
+            await is_refused()
+    failed = f"/{CLASSIFIER_SERVICE}/Predict failed: OVERLOADED: There is no room."
+    lines = [record.getMessage() for record in caplog.records if "failed" in record.getMessage()]
+    assert lines == [failed, f"{failed} (2 more since the line before)", failed]
 
 
 @SHAPES
