@@ -13,7 +13,7 @@ import tensorflow as tf
 from lastlayer.featurizer.config import EngineName, Precision
 from lastlayer.featurizer.errors import BackboneError
 from lastlayer.featurizer.network.quantization import Quantized
-from lastlayer.featurizer.network.sixteen_bits import quantize_after_pooling, sum_up_by_convolution
+from lastlayer.featurizer.network.rewriting.sixteen_bits import quantize_after_pooling, sum_up_by_convolution
 from lastlayer.featurizer.network.variants import reduced_precision
 from lastlayer.rpc.system.cpu_quota import available_processors
 

@@ -19,8 +19,8 @@ from lastlayer.featurizer.config import EngineName, Precision
 from lastlayer.featurizer.errors import BackboneError
 from lastlayer.featurizer.network.engines import EngineError, Function, OpenVinoEngine, make_engine
 from lastlayer.featurizer.network.frozen_graph import Frozen, GraphCache, load_or_make, needed_part, read_graph
-from lastlayer.featurizer.network.lrn import replace_normalisations
 from lastlayer.featurizer.network.quantization import Quantized, quantize
+from lastlayer.featurizer.network.rewriting.lrn import replace_normalisations
 from lastlayer.rpc.system.cpu_quota import available_processors
 
 _RESHAPING: Final = ("Identity", "Reshape", "Squeeze")

@@ -10,10 +10,10 @@ from tests.lazy import LazyModule
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from lastlayer.featurizer.network import lrn
+    from lastlayer.featurizer.network.rewriting import lrn
 else:
     tf = LazyModule("tensorflow")
-    lrn = LazyModule("lastlayer.featurizer.network.lrn")
+    lrn = LazyModule("lastlayer.featurizer.network.rewriting.lrn")
 
 
 SHAPE = (6, 5, 20)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from lastlayer.featurizer.network.sixteen_bits import quantize_after_pooling, sum_up_by_convolution
+from lastlayer.featurizer.network.rewriting.sixteen_bits import quantize_after_pooling, sum_up_by_convolution
 
 openvino = pytest.importorskip("openvino", reason="networks in bfloat16 and int8 are run by OpenVINO")
 ops = pytest.importorskip("openvino.opset13")
