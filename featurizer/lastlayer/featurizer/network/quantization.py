@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 _MAGIC: Final = b"lastlayer int8 1\n"
 _CHECKSUM_BYTES: Final = 32
 
+_CONVOLUTION: Final = "Convolution"
 _DEPTHWISE: Final = "GroupConvolution"
 """What OpenVINO calls depthwise convolutions, such as Xception's."""
 
@@ -116,7 +117,7 @@ def quantize(model: Any, images: npt.NDArray[np.uint8], *, whole_ranges: bool) -
                 model,
                 dataset,
                 subset_size=len(images),
-                ignored_scope=nncf.IgnoredScope(types=[_DEPTHWISE], validate=False),
+                ignored_scope=nncf.IgnoredScope(_readers_of_pixels(model), types=[_DEPTHWISE], validate=False),
                 advanced_parameters=_whole_ranges(nncf) if whole_ranges else None,
             )
     except Exception as error:
@@ -125,6 +126,19 @@ def quantize(model: Any, images: npt.NDArray[np.uint8], *, whole_ranges: bool) -
         xml = Path(folder) / "network.xml"
         openvino.save_model(made, xml, compress_to_fp16=False)
         return xml.read_bytes(), xml.with_suffix(".bin").read_bytes()
+
+
+def _readers_of_pixels(model: Any) -> list[str]:
+    """Return the names of the convolutions that no other one comes before."""
+
+    def comes_from(node: Any) -> str:
+        """Return the kind of what a node computes of: a convolution, or the model's input."""
+        before = node.input_value(0).get_node()
+        kind: str = before.get_type_name()
+        return kind if kind in (_CONVOLUTION, _DEPTHWISE) or not before.inputs() else comes_from(before)
+
+    convolutions = [node for node in model.get_ops() if node.get_type_name() == _CONVOLUTION]
+    return [node.get_friendly_name() for node in convolutions if comes_from(node) == "Parameter"]
 
 
 def _whole_ranges(nncf: Any) -> Any:
