@@ -129,15 +129,18 @@ def quantize(model: Any, images: npt.NDArray[np.uint8], *, whole_ranges: bool) -
 
 
 def _readers_of_pixels(model: Any) -> list[str]:
-    """Return the names of the convolutions that no other one comes before."""
+    """Return the names of the convolutions that no other one comes before; none where there are depthwise ones."""
 
     def comes_from(node: Any) -> str:
         """Return the kind of what a node computes of: a convolution, or the model's input."""
         before = node.input_value(0).get_node()
         kind: str = before.get_type_name()
-        return kind if kind in (_CONVOLUTION, _DEPTHWISE) or not before.inputs() else comes_from(before)
+        return kind if kind == _CONVOLUTION or not before.inputs() else comes_from(before)
 
-    convolutions = [node for node in model.get_ops() if node.get_type_name() == _CONVOLUTION]
+    nodes = model.get_ops()
+    if any(node.get_type_name() == _DEPTHWISE for node in nodes):
+        return []
+    convolutions = [node for node in nodes if node.get_type_name() == _CONVOLUTION]
     return [node.get_friendly_name() for node in convolutions if comes_from(node) == "Parameter"]
 
 
