@@ -143,8 +143,8 @@ class OpenVinoEngine:
         """Return what computes some tensors of the graph."""
         for_one = self._compile(outputs, streams=1)
         # Of two batches each has half of the processors, so that these need not wait for each other after each layer:
-        # batches of 4 images are as fast there as the largest ones are on all. A third one waits inside until one of
-        # them ends. It is made when it is first needed, in 0.1 s, as it costs memory.
+        # batches of 4 images are as fast there as the largest ones are on all. A third batch waits inside until one of
+        # the two ends. Compiled when first needed, in 0.1 s, as it costs memory.
         for_more = functools.cache(lambda: self._compile(outputs, streams=2))
         lock, running = threading.Lock(), 0
 

@@ -26,9 +26,7 @@ class Variant(NamedTuple):
 
     @property
     def batch_images(self) -> int:
-        """How many images run at once, in three batches, unless somebody says so: OpenVINO gains nothing from more,
-        TensorFlow does.
-        """
+        """The most images that run at once, in three batches, by default: OpenVINO gains nothing from more."""
         return 12 if self.engine == "openvino" else 18
 
 

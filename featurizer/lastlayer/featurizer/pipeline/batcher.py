@@ -20,8 +20,8 @@ from typing import Final, Generic, TypeVar
 from lastlayer.rpc.errors import DeadlinePassedError, NotReadyError
 
 _MAX_CONCURRENT: Final = 3
-"""The most batches that run at once. Two keep the processors busy. The third is there when one of them ends: Python may
-take milliseconds until it begins with another.
+"""The most batches that run at once. Two keep the processors busy. The third is ready when one of them ends: Python may
+take milliseconds to begin another.
 """
 
 Item = TypeVar("Item")

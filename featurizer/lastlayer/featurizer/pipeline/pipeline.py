@@ -367,7 +367,7 @@ class Pipeline:
         """Tell of a batch that has just ended."""
         with self._accounting:
             ended = time.monotonic()
-            # Of two batches side by side, one costs what it takes after the end of the other.
+            # Of batches side by side, each costs what it takes after the end of the one before.
             cost = ended - max(started, self._last_end)
             self._last_end = ended
             self._image_seconds += 0.1 * (cost / images - self._image_seconds)

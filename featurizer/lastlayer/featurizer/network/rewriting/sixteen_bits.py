@@ -1,4 +1,4 @@
-"""Rewrites models of OpenVINO so that they are faster where it computes in bfloat16; their results are the same."""
+"""Rewrites models of OpenVINO so that they are faster in bfloat16. In float32 their results would be the same."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ import numpy as np
 def sum_up_by_convolution(model: Any) -> None:
     """Replace the spatial means that are outputs of a model by convolutions.
 
-    OpenVINO keeps in float32 what leads from the last convolutions to an output: with a mean, these are whole feature
-    maps. So each map is summed up by one more convolution: depthwise, of ones, as large as the map. With GoogLeNet and
-    its six taps the network takes 0.94 to 0.97 of the time.
+    OpenVINO computes in float32 whatever lies between the last convolutions and an output. Before a mean that is a whole
+    feature map. Here one more convolution sums the map up: depthwise, of ones, as large as the map. So the map stays in
+    16 bits. GoogLeNet with its six taps takes 0.94 to 0.97 of the time.
     """
     from openvino import opset13 as ops
 
@@ -30,10 +30,10 @@ def sum_up_by_convolution(model: Any) -> None:
 
 
 def quantize_after_pooling(model: Any) -> None:
-    """Have what comes of local response normalisation in a model in int8 pooled first, and then quantised.
+    """Pool the results of local response normalisation before they are quantised, in a model in int8.
 
-    Rounding keeps the order of numbers, so that the greatest ones are the same, and a quarter as many are rounded. What
-    comes of a convolution is left alone, as that quantises by itself. GoogLeNet takes 0.98 of the time.
+    Rounding keeps the order of numbers, so that the greatest ones are the same; a quarter as many are rounded. Results
+    of convolutions are left alone: those are quantised on the way. GoogLeNet in int8 takes 0.98 of the time.
     """
     for quantize in model.get_ordered_ops():
         if quantize.get_type_name() != "FakeQuantize" or _source(quantize).get_type_name() != "LRN":
