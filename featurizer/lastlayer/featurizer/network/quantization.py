@@ -95,9 +95,9 @@ def quantize(model: Any, images: npt.NDArray[np.uint8], *, whole_ranges: bool) -
     Depthwise convolutions stay as they are. They are few of the sums, and most of what is lost: of photos that Xception
     did not calibrate on, the mean cosine to float32 at `block14` is 0.994 without them and 0.934 with.
 
-    In other networks the convolutions that read the pixels stay as they are. GoogLeNet's is 7 % of the sums, and a third
-    of what is lost: without it, heads that are trained and tried in int8 on photos of flowers are 0.35 points below
-    float32, and 0.6 with it. Xception gains nothing by that.
+    In other networks the convolutions that read the pixels stay, too. GoogLeNet's has 7 % of the sums and a third of
+    what is lost. Heads that are trained and tried in int8 on photos of flowers are 0.35 points below float32 by that,
+    in place of 0.6. Xception gains nothing by it.
 
     With `whole_ranges` activations keep the widest range that any image has, without that of an image on average, which
     cuts off what others have beyond it. With GoogLeNet, calibrated on generated images, the least cosine to float32 of

@@ -8,7 +8,7 @@ import numpy as np
 def sum_up_by_convolution(model: Any) -> None:
     """Replace the spatial means that are outputs of a model by convolutions.
 
-    OpenVINO computes in float32 whatever lies between the last convolutions and an output. Before a mean that is a whole
+    OpenVINO computes in float32 what lies between the last convolutions and an output. Before a mean that is a whole
     feature map. Here one more convolution sums the map up: depthwise, of ones, as large as the map. So the map stays in
     16 bits. GoogLeNet with its six taps takes 0.94 to 0.97 of the time.
     """
