@@ -19,7 +19,7 @@ from lastlayer.classifier.store import database
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
 from lastlayer.classifier.store.models import ModelStore
-from tests.unit.classifier.store.test_stores import BACKBONE, example, version
+from tests.unit.classifier.store.entries import BACKBONE, example, version
 
 pytestmark = pytest.mark.long
 

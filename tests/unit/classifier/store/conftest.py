@@ -8,6 +8,7 @@ import pytest
 
 from lastlayer.classifier.store.database import Database
 from lastlayer.classifier.store.datasets import DatasetStore
+from lastlayer.classifier.store.models import ModelStore
 
 
 @pytest.fixture
@@ -20,3 +21,8 @@ def database(tmp_path: Path, empty_store: Path) -> Iterator[Database]:
 @pytest.fixture
 def datasets(database: Database) -> DatasetStore:
     return DatasetStore(database)
+
+
+@pytest.fixture
+def models(database: Database) -> ModelStore:
+    return ModelStore(database)
