@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -54,3 +56,39 @@ def count_outcome(is_late: Callable[[], bool]) -> Iterator[None]:
         raise
     finally:
         IMAGES.labels(outcome).inc()
+
+
+class GraphTime:
+    """Measures how long batches take in the graph, side by side and in several threads, and what an image costs."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` tells seconds."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._running = 0
+        self._counted_until = 0.0
+        self.image_seconds = 0.05
+        """A running mean of what an image costs in the graph, which tells how long a full queue takes."""
+
+    @contextlib.contextmanager
+    def measure(self, images: int) -> Iterator[None]:
+        """Measure a batch of so many images, which the block runs; one that fails only counts as time that passed."""
+        with self._lock:
+            started = self._clock()
+            if not self._running:
+                self._counted_until = started
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+                ended = self._clock()
+                # Of batches side by side, each costs what has passed since another one ended, whichever began first.
+                cost = ended - self._counted_until
+                self._counted_until = ended
+            GRAPH_BUSY_SECONDS.inc(cost)
+        with self._lock:
+            self.image_seconds += 0.1 * (cost / images - self.image_seconds)
+        GRAPH_SECONDS.observe(ended - started)
+        BATCH_IMAGES.observe(images)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -150,11 +149,7 @@ class Pipeline:
         self._inside = Activity(give_back_free_memory, after_s=_IDLE_S)
         """Of the views that are to be run: each view of an image is run apart."""
         self._stopping = False
-        self._image_seconds = 0.05
-        """A running mean of what an image costs in the graph, which tells how long a full queue takes."""
-        self._last_end = 0.0
-        """When the last batch ended, of `time.monotonic()`."""
-        self._accounting = threading.Lock()
+        self._graph_time = monitoring.GraphTime()
 
     @classmethod
     def from_settings(
@@ -224,7 +219,7 @@ class Pipeline:
         before = self._admission.taken
         self._waiting.check(images, before=before, deadline=deadline)
         # By the time that half of the queue is done there is room for most requests.
-        retry_after_s = max(0.1, self._image_seconds * before / 2)
+        retry_after_s = max(0.1, self._graph_time.image_seconds * before / 2)
         self._admission.check(images, retry_after_s=retry_after_s)
         return retry_after_s
 
@@ -347,33 +342,20 @@ class Pipeline:
     def _run(self, batch: Sequence[_Wanted], alone: bool) -> list[Vectors | Maps]:
         """Run a batch through the graph: the images whose vectors are wanted together, and so those of maps.
 
-        Runs in two threads at once.
+        Runs in three threads at once.
         """
-        started = time.monotonic()
         results: dict[int, Vectors | Maps] = {}
         run = functools.partial(self._network.run, alone=alone)
-        for maps, compute in ((False, run), (True, self._network.maps)):
-            part = [index for index, item in enumerate(batch) if item.maps == maps]
-            if part:
-                # Up to the deepest tap that any of the images asks for.
-                asked = {tap for index in part for tap in batch[index].taps}
-                found = compute(np.stack([batch[index].pixels for index in part]), sorted(asked))
-                for row, index in enumerate(part):
-                    results[index] = {tap: found[tap][row] for tap in batch[index].taps}
-        self._account(started, len(batch))
+        with self._graph_time.measure(len(batch)):
+            for maps, compute in ((False, run), (True, self._network.maps)):
+                part = [index for index, item in enumerate(batch) if item.maps == maps]
+                if part:
+                    # Up to the deepest tap that any of the images asks for.
+                    asked = {tap for index in part for tap in batch[index].taps}
+                    found = compute(np.stack([batch[index].pixels for index in part]), sorted(asked))
+                    for row, index in enumerate(part):
+                        results[index] = {tap: found[tap][row] for tap in batch[index].taps}
         return [results[index] for index in range(len(batch))]
-
-    def _account(self, started: float, images: int) -> None:
-        """Tell of a batch that has just ended."""
-        with self._accounting:
-            ended = time.monotonic()
-            # Of batches side by side, each costs what it takes after the end of the one before.
-            cost = ended - max(started, self._last_end)
-            self._last_end = ended
-            self._image_seconds += 0.1 * (cost / images - self._image_seconds)
-        monitoring.GRAPH_SECONDS.observe(ended - started)
-        monitoring.GRAPH_BUSY_SECONDS.inc(cost)
-        monitoring.BATCH_IMAGES.observe(images)
 
     async def stop(self) -> None:
         """Finish what is inside, refuse what comes, and end the threads. Safe to call twice."""
